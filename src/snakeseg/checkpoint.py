@@ -1,0 +1,98 @@
+"""Trained models as folders: weights as safetensors, everything else as JSON; nothing is unpickled."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from snakeseg import __version__
+from snakeseg.errors import BadInput
+from snakeseg.instances import Parameters
+from snakeseg.io.files import atomic_file, write_text
+from snakeseg.networks.registry import entry
+from snakeseg.settings import Labels, Network, Predict, Prepare, build
+from snakeseg.tiling import Geometry
+
+WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that a model needs besides weights to predict a raw image."""
+
+    dims: int
+    channels: int
+    labels: Labels
+    network: Network
+    prepare: Prepare
+    predict: Predict
+    statistics: dict | None
+
+    @property
+    def geometry(self) -> Geometry:
+        """Halo and stride multiple of the network."""
+        return entry(self.network).geometry(self.network)
+
+    def make_network(self) -> torch.nn.Module:
+        """The network, freshly initialised."""
+        return entry(self.network).build(self.dims, self.channels, len(self.labels.classes), self.network)
+
+
+def save_model(folder: Path, network: torch.nn.Module, description: Description, provenance: dict) -> None:
+    """Write weights and description, each atomically."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with atomic_file(folder / WEIGHTS) as beside:
+        save_file(state, beside)
+    text = {"snakeseg": __version__, **asdict(description), "provenance": provenance}
+    write_text(folder / DESCRIPTION, json.dumps(text, indent=1, sort_keys=True) + "\n")
+
+
+def load_description(folder: Path) -> Description:
+    """The description of a model folder.
+
+    Raises
+    ------
+    BadInput
+        If there is none, or it is not understood.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise BadInput(path, "no such file", "a model folder with model.json", "give the folder of a trained model")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        parts = {"labels": Labels, "network": Network, "prepare": Prepare, "predict": Predict}
+        made = {key: build(cls, values[key], f"{path}, {key}") for key, cls in parts.items()}
+        return Description(values["dims"], values["channels"], statistics=values["statistics"], **made)
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise BadInput(path, f"{type(error).__name__} {error}", "a model's description", "train it again") from error
+
+
+def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Description]:
+    """A model ready to predict, and its description; errors as in `load_description`, and for unfit weights."""
+    description = load_description(folder)
+    network = description.make_network()
+    path = folder / WEIGHTS
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise BadInput(path, cause, "the weights that model.json describes", "train it again") from error
+    layout = torch.channels_last if description.dims == 2 else torch.contiguous_format
+    return network.eval().to(device, memory_format=layout), description
+
+
+def model_folders(folder: Path) -> list[Path]:
+    """The folder itself, or its fold-* folders if it holds an experiment's models."""
+    folds = sorted(folder.glob("fold-*"), key=lambda path: int(path.name.removeprefix("fold-")))
+    return folds if folds and not (folder / DESCRIPTION).exists() else [folder]
+
+
+def load_parameters(folder: Path) -> Parameters | None:
+    """How the model's probabilities are cut into objects; None if that was never chosen."""
+    path = folder / PARAMETERS
+    if not path.is_file():
+        return None
+    return build(Parameters, json.loads(path.read_text(encoding="utf-8"))["chosen"], str(path))

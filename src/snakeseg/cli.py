@@ -1,0 +1,110 @@
+"""The command line: one subcommand per rule of the workflow, plus `predict` for files outside any sheet."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from snakeseg import __version__
+
+
+def parser() -> argparse.ArgumentParser:
+    """All subcommands and their options; nothing heavy is imported to print help."""
+    top = argparse.ArgumentParser(prog="snakeseg", description="From images to trained, evaluated segmentation.")
+    top.add_argument("--version", action="version", version=f"snakeseg {__version__}")
+    top.add_argument("--debug", action="store_true", help="show tracebacks")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str, *options: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
+        for option in options:
+            sub.add_argument(option, **OPTIONS[option])
+        return sub
+
+    sheet = ("--sheet", "--data")
+    command("simulate", "make the demo's images and labels", "--settings", "--output")
+    command("check", "read every input file and report all problems at once", *sheet, "--settings", "--output")
+    command("statistics", "grey values and class counts of all training images", *sheet, "--settings", "--output")
+    command(
+        "prepare", "normalise a batch of training images", *sheet, "--batch", "--settings", "--statistics", "--output"
+    )
+    command("augment", "make elastic copies of a prepared batch", "--prepared", "--settings", "--output")
+    command(
+        "weigh",
+        "compute border-aware loss weights",
+        "--prepared",
+        "--augmented",
+        "--settings",
+        "--statistics",
+        "--output",
+    )
+    command(
+        "train", "train one model", *sheet, "--fold", "--prepared", "--augmented", "--weights", "--settings",
+        "--threads", "--gpus", "--output",
+    )  # fmt: skip
+    predict = command(
+        "predict", "predict images with a model, or with the mean of an experiment's models",
+        *sheet, "--batch", "--fold", "--settings", "--threads", "--gpus", "--probabilities",
+    )  # fmt: skip
+    predict.add_argument("model", type=Path, help="folder of a model, or of an experiment with its fold-* models")
+    predict.add_argument("images", type=Path, nargs="*", help="image files; without them, rows of --sheet")
+    predict.add_argument("-o", "--output", type=Path, help="folder for one label file per image")
+    command(
+        "tune", "choose how objects are cut out, on validation images", *sheet, "--models", "--stores", "--settings"
+    )
+    command("instances", "cut objects out of probabilities", *sheet, "--model", "--probabilities", "--output")
+    command(
+        "evaluate", "score predictions against labels", *sheet, "--batch", "--fold", "--experiment", "--predictions",
+        "--settings", "--output",
+    )  # fmt: skip
+    command("summarise", "gather the score tables", "--tables", "--output")
+    command("report", "write the report and its figures", *sheet, "--run", "--settings", "--output")
+    return top
+
+
+OPTIONS = {
+    "--settings": {"required": True, "help": "sections of the config, as JSON"},
+    "--output": {"type": Path, "required": True, "help": "what to write"},
+    "--sheet": {"type": Path, "help": "sample sheet"},
+    "--data": {"type": Path, "help": "folder that the sheet's relative paths start from"},
+    "--batch": {"help": "rows of this batch"},
+    "--fold": {"type": int, "help": "number of the fold that is held out"},
+    "--statistics": {"type": Path, "help": "file from `statistics`"},
+    "--prepared": {"type": Path, "nargs": "+", "default": [], "help": "stores from `prepare`"},
+    "--augmented": {"type": Path, "nargs": "+", "default": [], "help": "stores from `augment`"},
+    "--weights": {"type": Path, "nargs": "+", "default": [], "help": "stores from `weigh`"},
+    "--threads": {"type": int, "default": 1, "help": "compute threads; the same number gives the same bits"},
+    "--gpus": {"type": int, "default": 1, "help": "0 forbids the use of an accelerator"},
+    "--probabilities": {"type": Path, "help": "store of class probabilities"},
+    "--models": {"type": Path, "nargs": "+", "required": True, "help": "model folders, one per store"},
+    "--stores": {"type": Path, "nargs": "+", "required": True, "help": "probabilities of the held-out images"},
+    "--model": {"type": Path, "required": True, "help": "folder of a model"},
+    "--experiment": {"required": True, "help": "name of the experiment"},
+    "--predictions": {"type": Path, "required": True, "help": "folder of predicted label files"},
+    "--tables": {"type": Path, "nargs": "+", "required": True, "help": "folders from `evaluate`"},
+    "--run": {"type": Path, "required": True, "help": "folder of the run's results"},
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a subcommand; 0 if it went well, 1 on bad input or failure, 2 on a wrong command line."""
+    given = parser().parse_args(arguments)
+    from snakeseg import commands
+
+    try:
+        getattr(commands, given.command)(given)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # whatever goes wrong, the user gets a message, not a traceback
+        if given.debug:
+            raise
+        print(_message(error), file=sys.stderr)
+        return 1
+    return 0
+
+
+def _message(error: Exception) -> str:
+    lines = [f"error: {line}" for line in str(error).splitlines() or [""]]
+    if isinstance(error, ValueError | OSError | FloatingPointError):
+        return "\n".join(lines)
+    return f"error: {type(error).__name__}: {error}; this should not happen, add --debug for details"

@@ -1,0 +1,280 @@
+"""What each subcommand does: read, call the inner rooms, write. Each imports only what it needs."""
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pandas as pd
+
+from snakeseg.errors import BadInput, BadInputs
+from snakeseg.io.files import atomic_file, atomic_folder, write_text
+from snakeseg.io.sheet import assign_folds, read_sheet
+from snakeseg.progress import progress
+from snakeseg.settings import Network, build, read_sections
+
+
+def simulate(given: Namespace) -> None:
+    """Images and labels as TIFF files in two folders."""
+    import numpy as np
+    import tifffile
+
+    from snakeseg.simulate import simulate_cells
+
+    settings = read_sections(given.settings)["simulate"]
+    with atomic_folder(given.output) as folder:
+        for kind in ("images", "labels"):
+            (folder / kind).mkdir()
+        for index in range(settings.images):
+            rng = np.random.default_rng([settings.seed, index])
+            image, label = simulate_cells(rng, (settings.size, settings.size), settings.cells)
+            tifffile.imwrite(folder / "images" / f"cells-{index:02d}.tif", image)
+            tifffile.imwrite(folder / "labels" / f"cells-{index:02d}.tif", label, compression="zlib")
+
+
+def check(given: Namespace) -> None:
+    """A table of what was found in every file, or all problems."""
+    from snakeseg.checking import check as check_files
+    from snakeseg.checking import check_networks
+
+    s = read_sections(given.settings)
+    sheet = read_sheet(given.sheet, given.data)
+    facts, problems = check_files(sheet, s["spatial_dims"], s["labels"], s["folds"], s["validation"])
+    problems += check_networks([build(Network, values, "network") for values in s["networks"]])
+    if problems:
+        raise BadInputs(problems)
+    _write_table(given.output, facts)
+
+
+def statistics(given: Namespace) -> None:
+    """Grey values and class counts as JSON."""
+    from snakeseg.prepare import data_statistics
+
+    s = read_sections(given.settings)
+    rows = _rows(given, subset=["train"])
+    found = data_statistics(rows, s["spatial_dims"], s["labels"], s["prepare"])
+    write_text(given.output, json.dumps(found, indent=1) + "\n")
+
+
+def prepare(given: Namespace) -> None:
+    """A store of normalised images, classes and objects."""
+    from snakeseg.io.store import write_store
+    from snakeseg.prepare import prepare_rows
+
+    s = read_sections(given.settings)
+    rows = _rows(given, subset=["train"])
+    samples = prepare_rows(rows, s["spatial_dims"], s["labels"], s["prepare"], _read_json(given.statistics))
+    write_store(given.output, progress(samples, len(rows), "preparing"))
+
+
+def augment(given: Namespace) -> None:
+    """A store of elastic copies."""
+    from snakeseg.io.store import write_store
+    from snakeseg.prepare import elastic_copies
+
+    settings = read_sections(given.settings)["augment"]
+    write_store(given.output, elastic_copies(given.prepared[0], settings))
+
+
+def weigh(given: Namespace) -> None:
+    """A store of weight maps, of originals and copies."""
+    from snakeseg.io.store import write_store
+    from snakeseg.prepare import weight_maps
+
+    settings = read_sections(given.settings)["weigh"]
+    write_store(given.output, weight_maps(given.prepared + given.augmented, settings, _read_json(given.statistics)))
+
+
+def train(given: Namespace) -> None:
+    """A model folder: weights, description, history."""
+    import torch
+
+    from snakeseg.checkpoint import Description, save_model
+    from snakeseg.devices import choose_device
+    from snakeseg.patches import PatchPlan
+    from snakeseg.training import derive_seed, fit, load_items, training_provenance, write_history
+
+    s = read_sections(given.settings)
+    rows = _rows(given, subset=["train"])
+    fold = assign_folds(rows, s["folds"], s["validation"])
+    names = set(rows["sample"][fold != given.fold])
+    items, attributes = load_items(names, given.prepared + given.augmented, given.weights)
+    device = choose_device(given.gpus, given.threads)
+    first = attributes[0]
+    description = Description(
+        s["spatial_dims"], len(items[0].image), s["labels"], s["network"], s["prepare"], s["predict"],
+        first["statistics"],
+    )  # fmt: skip
+    torch.manual_seed(derive_seed(s["train"].seed, -1))
+    network = description.make_network()
+    history = fit(network, items, PatchPlan(s["train"], s["augment"], description.geometry), device)
+    given.output.mkdir(parents=True, exist_ok=True)
+    provenance = training_provenance(s["train"], device, given.threads, given.fold, attributes)
+    save_model(given.output, network, description, provenance)
+    with atomic_file(given.output / "history.tsv") as beside:
+        write_history(beside, history)
+
+
+def predict(given: Namespace) -> None:
+    """Probabilities of sheet rows as a store, or labels of image files."""
+    from snakeseg.devices import choose_device
+    from snakeseg.inference import load_predictor
+    from snakeseg.io.raster import read
+
+    predictor = load_predictor(given.model, choose_device(given.gpus, given.threads))
+    if given.images:
+        _predict_files(given, predictor)
+        return
+    from snakeseg.io.store import write_store
+
+    rows = _rows_of_part(given)
+    work = ((row.sample, read(row.image, predictor.description.dims)) for row in rows.itertuples())
+    samples = ((name, {}, {"probabilities": predictor.probabilities(raster)}) for name, raster in work)
+    write_store(given.probabilities, progress(samples, len(rows), "predicting"))
+
+
+def _predict_files(given: Namespace, predictor) -> None:
+    from snakeseg.inference import label_image
+    from snakeseg.io.raster import read, write_labels
+
+    if given.output is None:
+        raise BadInput("predict", "images but no output folder", "-o FOLDER", "add it")
+    _require_safe_outputs(given.images, given.output)
+    for path in progress(given.images, len(given.images), "predicting"):
+        raster = read(path, predictor.description.dims)
+        labels = label_image(predictor.probabilities(raster), predictor.description.labels, predictor.parameters)
+        with atomic_file(given.output / path.name) as beside:
+            write_labels(beside, labels, raster)
+
+
+def _require_safe_outputs(images: list[Path], output: Path) -> None:
+    """All problems that can be seen without computing: missing files, equal names, inputs that would be overwritten."""
+    from snakeseg.io.raster import suffix_of
+
+    problems: list[Exception] = []
+    seen: dict[str, Path] = {}
+    for path in images:
+        try:
+            suffix_of(path)
+        except BadInput as error:
+            problems.append(error)
+        if not path.is_file():
+            problems.append(BadInput(path, "no such file", "an image", "correct the path"))
+        elif (output / path.name).resolve() == path.resolve():
+            problems.append(BadInput(path, "the image itself in the output folder", "another folder", "change -o"))
+        if path.name in seen:
+            problems.append(BadInput(path, f"the same name as {seen[path.name]}", "distinct names", "predict apart"))
+        seen[path.name] = path
+    if problems:
+        raise BadInputs(problems)
+
+
+def tune(given: Namespace) -> None:
+    """The chosen parameters and all trials, beside each model's weights."""
+    from dataclasses import asdict
+
+    from snakeseg.checkpoint import PARAMETERS
+    from snakeseg.io.raster import read_label
+    from snakeseg.io.store import read_store
+    from snakeseg.labels import classes_and_objects
+    from snakeseg.tuning import choose
+
+    s = read_sections(given.settings)
+    labels = read_sheet(given.sheet, given.data).set_index("sample")["label"]
+    found: dict = {"chosen": {}, "trials": []}
+    if s["labels"].kind != "semantic":
+        pairs = [
+            (
+                group["probabilities"][1],
+                classes_and_objects(read_label(labels[name], s["spatial_dims"]).array, s["labels"])[1],
+            )
+            for store in given.stores
+            for name, _, group in read_store(store)
+        ]
+        chosen, trials = choose(pairs, s["instances"])
+        found = {"select_by": s["instances"].select_by, "chosen": asdict(chosen), "trials": trials}
+    for folder in given.models:
+        write_text(folder / PARAMETERS, json.dumps(found, indent=1) + "\n")
+
+
+def instances(given: Namespace) -> None:
+    """A folder of label files in their sources' formats."""
+    from snakeseg.checkpoint import load_description, load_parameters, model_folders
+    from snakeseg.inference import label_image
+    from snakeseg.instances import Parameters
+    from snakeseg.io.raster import read, suffix_of, write_labels
+    from snakeseg.io.store import read_store
+
+    folder = model_folders(given.model)[0]
+    description, parameters = load_description(folder), load_parameters(folder) or Parameters()
+    images = read_sheet(given.sheet, given.data).set_index("sample")["image"]
+    with atomic_folder(given.output) as output:
+        for name, _, group in read_store(given.probabilities):
+            source = read(images[name], description.dims)
+            labels = label_image(group["probabilities"][:], description.labels, parameters)
+            write_labels(output / f"{name}{suffix_of(source.path)}", labels, source)
+
+
+def evaluate(given: Namespace) -> None:
+    """Two tables, of images and of objects, in a folder."""
+    from snakeseg.evaluation import evaluate_rows
+
+    s = read_sections(given.settings)
+    rows = _rows_of_part(given)
+    images, objects = evaluate_rows(rows, given.predictions, s["spatial_dims"], s["labels"])
+    subset = dict(zip(rows["sample"], rows["subset"].replace("train", "validation"), strict=True))
+    with atomic_folder(given.output) as folder:
+        for name, table in (("images", images), ("objects", objects)):
+            table = pd.DataFrame(table, columns=None if table else ["sample"])
+            table.insert(0, "subset", table["sample"].map(subset))
+            table.insert(0, "experiment", given.experiment)
+            _write_table(folder / f"{name}.tsv", table)
+
+
+def summarise(given: Namespace) -> None:
+    """The gathered tables and their summary."""
+    from snakeseg.evaluation import summarise as summary_of
+
+    gathered = {}
+    for name in ("images", "objects"):
+        tables = [_read_table(folder / f"{name}.tsv") for folder in given.tables]
+        gathered[name] = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
+        _write_table(given.output / f"{name}.tsv", gathered[name])
+    _write_table(given.output / "summary.tsv", summary_of(gathered["images"]))
+
+
+def report(given: Namespace) -> None:
+    """The page, its figures and the provenance."""
+    from snakeseg.report.page import write_report
+
+    write_report(given.run, read_sheet(given.sheet, given.data), json.loads(given.settings), given.output)
+    print(given.output, file=sys.stderr)
+
+
+def _rows(given: Namespace, subset: list[str]) -> pd.DataFrame:
+    sheet = read_sheet(given.sheet, given.data)
+    rows = sheet[sheet["subset"].isin(subset)]
+    batch = getattr(given, "batch", None)
+    return rows if batch is None else rows[rows["batch"] == batch]
+
+
+def _rows_of_part(given: Namespace) -> pd.DataFrame:
+    """Rows that a fold holds out, or the test and predict rows of a batch."""
+    if given.fold is None:
+        return _rows(given, subset=["test", "predict"])
+    s = read_sections(given.settings)
+    rows = _rows(given, subset=["train"])
+    return rows[assign_folds(rows, s["folds"], s["validation"]) == given.fold]
+
+
+def _read_json(path: Path | None) -> dict | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path else None
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"])
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    with atomic_file(path) as beside:
+        table.to_csv(beside, sep="\t", index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")

@@ -1,0 +1,48 @@
+"""Where to compute, and in which precision."""
+
+from contextlib import nullcontext
+
+import torch
+
+
+def choose_device(gpus: int, threads: int) -> torch.device:
+    """The device to compute on, after setting the number of compute threads.
+
+    Parameters
+    ----------
+    gpus : int
+        0 forbids an accelerator; otherwise one is taken where there is one.
+    threads : int
+        Compute threads on the CPU; the same number gives the same bits.
+    """
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if gpus and torch.cuda.is_available():
+        return torch.device("cuda")
+    if gpus and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def autocast(precision: str, device: torch.device):
+    """The context to run a network in.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        "auto" is bfloat16 where the processor multiplies it in hardware.
+    """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision {precision!r}; expected auto, float32 or bfloat16")
+    if precision == "float32" or (precision == "auto" and not _has_bfloat16(device)):
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+    return False

@@ -1,0 +1,25 @@
+"""The one kind of error a user can mend: it names the file, what was found, what was expected, and what to do."""
+
+
+class BadInput(ValueError):
+    """Input that cannot be used.
+
+    Parameters
+    ----------
+    where : str or path
+        The file, sheet row or config key at fault.
+    found, expected, remedy : str
+        What is there, what should be there, and what the user can do.
+    """
+
+    def __init__(self, where, found: str, expected: str, remedy: str):
+        self.where, self.found, self.expected, self.remedy = str(where), found, expected, remedy
+        super().__init__(f"{where}: found {found}; expected {expected}; {remedy}")
+
+
+class BadInputs(ValueError):
+    """Several problems, reported at once."""
+
+    def __init__(self, problems):
+        self.problems = list(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,174 @@
+"""Scores of predicted label files against true ones: per image, per object, pooled."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from snakeseg.io.raster import read_label, suffix_of
+from snakeseg.labels import IGNORED, classes_and_objects
+from snakeseg.metrics.matching import THRESHOLDS, Overlaps, detection_scores, match, overlaps
+from snakeseg.metrics.overlap import adapted_rand_error, dice_and_iou, pixel_error, variation_of_information
+from snakeseg.settings import Labels
+
+DETECTION = ("precision", "recall", "f1", "ap")
+COUNTS = ("pixels", "wrong_pixels", "true_objects", "predicted_objects")
+
+
+def evaluate_rows(rows: pd.DataFrame, folder: Path, dims: int, labels: Labels) -> tuple[list[dict], list[dict]]:
+    """Score every row's prediction in a folder.
+
+    Returns
+    -------
+    images : list of dict
+        One per row: sample, group, status (scored, unlabelled, unreadable), reason, and the scores.
+    objects : list of dict
+        One per true or predicted object: its size, partner and IoU.
+    """
+    images, objects = [], []
+    for row in rows.itertuples():
+        image = {"sample": row.sample, "group": row.group, "status": "scored", "reason": ""}
+        if not row.label:
+            images.append({**image, "status": "unlabelled", "reason": "no label in the sample sheet"})
+            continue
+        try:
+            truth = read_label(row.label, dims).array
+            predicted = read_label(folder / f"{row.sample}{suffix_of(Path(row.image))}", dims).array
+        except ValueError as error:
+            images.append({**image, "status": "unreadable", "reason": str(error)})
+            continue
+        scores, found = score(truth, predicted, labels)
+        images.append({**image, **scores})
+        objects += [{"sample": row.sample, **entry} for entry in found]
+    return images, objects
+
+
+def score(truth: np.ndarray, predicted: np.ndarray, labels: Labels) -> tuple[dict, list[dict]]:
+    """Scores of one image.
+
+    Parameters
+    ----------
+    truth : integer array, shape (*spatial)
+        As in the label file; pixels it ignores do not count.
+    predicted : integer array, shape (*spatial)
+        As written by the workflow: classes (their values in the label files) or object ids.
+    labels : Labels
+
+    Returns
+    -------
+    scores : dict
+    objects : list of dict
+    """
+    true_classes, true_objects = classes_and_objects(truth, labels)
+    if labels.kind == "semantic":
+        classes, predicted_objects = classes_and_objects(predicted, labels)
+    else:
+        classes, predicted_objects = (predicted > 0).astype(np.uint8), predicted.astype(np.int64)
+    counted = true_classes != IGNORED
+    predicted_objects = np.where(counted, predicted_objects, 0)
+    t, p = true_classes[counted], classes[counted]
+    found = overlaps(true_objects, predicted_objects)
+    splits, merges = variation_of_information(true_objects, predicted_objects)
+    scores = {
+        "pixels": int(t.size),
+        "wrong_pixels": int(np.count_nonzero(t != p)),
+        "true_objects": len(found.true_ids),
+        "predicted_objects": len(found.predicted_ids),
+        "missed": int(len(found.true_ids) > 0 and len(found.predicted_ids) == 0),
+        "empty": int(len(found.true_ids) == 0),
+        "pixel_error": pixel_error(t, p) if t.size else float("nan"),
+        **_class_scores(t, p, labels),
+        "adapted_rand_error": adapted_rand_error(true_objects, predicted_objects),
+        "voi_split": splits,
+        "voi_merge": merges,
+    }
+    for threshold in THRESHOLDS:
+        hits = int((match(found, threshold) >= 0).sum())
+        scores[f"tp_{threshold:.2f}"] = hits
+        detection = detection_scores(hits, len(found.true_ids), len(found.predicted_ids))
+        scores.update({f"{key}_{threshold:.2f}": detection[key] for key in DETECTION})
+    return scores, _object_rows(found)
+
+
+def _class_scores(truth: np.ndarray, predicted: np.ndarray, labels: Labels) -> dict:
+    """Dice and IoU: the mean over foreground classes, and each class where there are several."""
+    names = labels.classes[1:]
+    each = [dice_and_iou(truth == index, predicted == index) for index in range(1, len(names) + 1)]
+    scores = {"dice": float(np.mean([d for d, _ in each])), "iou": float(np.mean([i for _, i in each]))}
+    if len(names) > 1:
+        for name, (dice, iou) in zip(names, each, strict=True):
+            scores |= {f"dice_{name}": dice, f"iou_{name}": iou}
+    return scores
+
+
+def _object_rows(found: Overlaps) -> list[dict]:
+    """Every object with its partner at IoU 0.5 and the best IoU it has with anybody."""
+    partner = match(found, 0.5)
+    back = np.full(len(found.predicted_ids), -1)
+    back[partner[partner >= 0]] = np.flatnonzero(partner >= 0)
+    true, predicted = (found.true_ids, found.true_sizes), (found.predicted_ids, found.predicted_sizes)
+    return [
+        *_one_side("true", *true, found.pair_true, found.pair_iou, partner, found.predicted_ids),
+        *_one_side("predicted", *predicted, found.pair_predicted, found.pair_iou, back, found.true_ids),
+    ]
+
+
+def _one_side(side: str, ids, sizes, pair, pair_iou, partner, partner_ids) -> list[dict]:
+    best = np.zeros(len(ids))
+    np.maximum.at(best, pair, pair_iou)
+    return [
+        {
+            "side": side,
+            "id": int(ids[i]),
+            "size": int(sizes[i]),
+            "partner": int(partner_ids[partner[i]]) if partner[i] >= 0 else "",
+            "iou": best[i],
+        }
+        for i in range(len(ids))
+    ]
+
+
+def summarise(images: pd.DataFrame) -> pd.DataFrame:
+    """One row per experiment, subset and metric.
+
+    Returns
+    -------
+    DataFrame
+        experiment, subset, metric; n (images the mean is of), unscored, missed (objects there, none found), empty
+        (no objects there); mean and median over images; pooled over all pixels or objects of the subset.
+    """
+    rows = []
+    for (experiment, subset), part in images.groupby(["experiment", "subset"], sort=True):
+        scored = part[part["status"] == "scored"]
+        counts = {
+            "unscored": len(part) - len(scored),
+            "missed": int(scored["missed"].sum()) if len(scored) else 0,
+            "empty": int(scored["empty"].sum()) if len(scored) else 0,
+        }
+        pooled = _pooled(scored) if len(scored) else {}
+        for metric in metric_columns(images):
+            values = scored[metric].astype(float).dropna()
+            rows.append({
+                "experiment": experiment, "subset": subset, "metric": metric, "n": len(values), **counts,
+                "mean": values.mean(), "median": values.median(), "pooled": pooled.get(metric, np.nan),
+            })  # fmt: skip
+    columns = ["experiment", "subset", "metric", "n", "unscored", "missed", "empty", "mean", "median", "pooled"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def metric_columns(images: pd.DataFrame) -> list[str]:
+    """Columns of the image table that are scores."""
+    if "pixel_error" not in images:
+        return []
+    first = list(images.columns).index("pixel_error")
+    return [name for name in images.columns[first:] if not name.startswith("tp_")]
+
+
+def _pooled(scored: pd.DataFrame) -> dict[str, float]:
+    total = {name: scored[name].astype(float).sum() for name in COUNTS}
+    pooled = {"pixel_error": total["wrong_pixels"] / total["pixels"] if total["pixels"] else np.nan}
+    for threshold in THRESHOLDS:
+        hits = scored[f"tp_{threshold:.2f}"].astype(float).sum()
+        detection = detection_scores(hits, total["true_objects"], total["predicted_objects"])
+        pooled |= {f"{key}_{threshold:.2f}": detection[key] for key in DETECTION}
+    return pooled

@@ -1,0 +1,149 @@
+"""Overlap-tile inference: class probabilities of an image of any size, without seams."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from snakeseg.checkpoint import Description, load_model, load_parameters, model_folders
+from snakeseg.devices import autocast
+from snakeseg.errors import BadInput
+from snakeseg.grey import normalise
+from snakeseg.instances import Parameters, segment
+from snakeseg.io.raster import Raster
+from snakeseg.settings import Labels
+from snakeseg.tiling import Geometry, lay_tiles, read_mirrored, tile_shape
+
+Logits = Callable[[np.ndarray], np.ndarray]
+
+
+class Predictor(NamedTuple):
+    """One model or the mean of several: what it is, how its objects are cut, and what it gives for an image."""
+
+    description: Description
+    parameters: Parameters
+    probabilities: Callable[[Raster], np.ndarray]
+
+
+def load_predictor(folder: Path, device: torch.device) -> Predictor:
+    """The model in a folder, or the mean of the fold-* models in it.
+
+    Raises
+    ------
+    BadInput
+        If a folder holds no model, or (on calling `probabilities`) an image has other channels than the model's.
+    """
+    folders = model_folders(folder)
+    networks, descriptions = zip(*(load_model(f, device) for f in folders), strict=True)
+    first = descriptions[0]
+
+    def logits(network: nn.Module) -> Logits:
+        def run(image: np.ndarray) -> np.ndarray:
+            with autocast(first.predict.precision, device):
+                return tiled_logits(network, image, first.geometry, first.predict.tile, device)
+
+        return run
+
+    def run(raster: Raster) -> np.ndarray:
+        if len(raster.array) != first.channels:
+            raise BadInput(
+                raster.path, f"{len(raster.array)} channels", f"{first.channels}, as in training", "convert the image"
+            )
+        image = normalise(raster.array, first.prepare, first.statistics)
+        return probabilities([logits(network) for network in networks], image, first.predict.average)
+
+    return Predictor(first, load_parameters(folders[0]) or Parameters(), run)
+
+
+def label_image(probability: np.ndarray, labels: Labels, parameters: Parameters) -> np.ndarray:
+    """What is written for an image: the value of the likeliest class, or uint32 ids of the objects.
+
+    Parameters
+    ----------
+    probability : float array, shape (classes, *spatial)
+    """
+    if labels.kind == "semantic":
+        return np.array(list(labels.values.values()))[probability.argmax(axis=0)]
+    return segment(probability[1], parameters)
+
+
+def tiled_logits(
+    network: nn.Module, image: np.ndarray, geometry: Geometry, tile: int, device: torch.device | str = "cpu"
+) -> np.ndarray:
+    """Logits of an image, tile by tile; equal to one pass over the mirrored whole, at any tile size.
+
+    Parameters
+    ----------
+    network : Module
+        In evaluation mode.
+    image : float array, shape (channels, *spatial)
+    geometry : Geometry
+        The network's halo and stride multiple.
+    tile : int
+        Largest stride of the tiles along each axis, in pixels.
+    device : torch.device
+
+    Returns
+    -------
+    float array, shape (classes, *spatial), of the network's type
+    """
+    shape = image.shape[1:]
+    stride = tile_shape(shape, geometry, tile)
+    size = [geometry.input_size(step) for step in stride]
+    logits = None
+    with torch.inference_mode():
+        for piece in lay_tiles(shape, stride):
+            seen = read_mirrored(image, [start - geometry.halo for start in piece.start], size)
+            batch = torch.from_numpy(np.ascontiguousarray(seen)).to(device)[None]
+            if batch.ndim == 4:
+                batch = batch.contiguous(memory_format=torch.channels_last)
+            out = network(batch)[0]
+            out = (out.float() if out.dtype != torch.float64 else out).cpu().numpy()
+            if logits is None:
+                logits = np.empty((out.shape[0], *shape), out.dtype)
+            inner = tuple(slice(0, stop - start) for start, stop in zip(piece.start, piece.stop, strict=True))
+            logits[(slice(None), *piece.region)] = out[(slice(None), *inner)]
+    return logits
+
+
+def orientations(dims: int, average: bool) -> Iterator[tuple[bool, tuple[int, ...]]]:
+    """Pairs (exchange the last two axes, axes to flip): the identity alone, or all 8 in 2D (16 in 3D)."""
+    yield False, ()
+    if average:
+        for code in range(1, 2 ** (dims + 1)):
+            yield bool(code >> dims), tuple(axis - dims for axis in range(dims) if code >> axis & 1)
+
+
+def probabilities(predictors: Sequence[Logits], image: np.ndarray, average: bool) -> np.ndarray:
+    """Mean class probabilities over models and, if asked, over rotations and flips.
+
+    Parameters
+    ----------
+    predictors : sequence of functions
+        Each maps an image (channels, *spatial) to logits (classes, *spatial).
+    image : float32 array, shape (channels, *spatial)
+    average : bool
+        Average over all orientations (test-time augmentation).
+
+    Returns
+    -------
+    float16 array, shape (classes, *spatial)
+    """
+    total, count = None, 0
+    for turned, flipped in orientations(image.ndim - 1, average):
+        seen = np.flip(np.swapaxes(image, -1, -2) if turned else image, flipped)
+        for predict in predictors:
+            part = np.flip(softmax(predict(seen)), flipped)
+            part = np.swapaxes(part, -1, -2) if turned else part
+            total = part.copy() if total is None else np.add(total, part, out=total)
+            count += 1
+    return (total / count).astype(np.float16)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Softmax over axis 0."""
+    shifted = np.exp(logits - logits.max(axis=0))
+    return shifted / shifted.sum(axis=0)

@@ -1,0 +1,25 @@
+"""PNG through Pillow: 8 and 16 bit, grey and colour; no spacing."""
+
+import numpy as np
+from PIL import Image
+
+from snakeseg.errors import BadInput
+
+
+def read(path):
+    """Array, axes and spacing. Palette images give their indices, an alpha channel is dropped."""
+    with Image.open(path) as file:
+        file.load()
+        array = np.asarray(file)
+    if array.ndim == 2:
+        return array.astype(np.uint8) if array.dtype == bool else array, "YX", (1.0, 1.0)
+    colours = {2: 1, 4: 3}.get(array.shape[2], array.shape[2])
+    return array[..., :colours], "YXC", (1.0, 1.0)
+
+
+def write(path, labels, source) -> None:
+    """8 bit where the ids fit, else 16."""
+    largest = int(labels.max(initial=0))
+    if largest > 65535:
+        raise BadInput(path, f"{largest} objects", "at most 65535 in a PNG", "give the images as TIFF")
+    Image.fromarray(labels.astype(np.uint8 if largest < 256 else np.uint16)).save(path, format="PNG")

@@ -1,0 +1,96 @@
+"""The sample sheet: which images there are, and which are trained on, held out, tested and predicted."""
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pandas as pd
+
+from snakeseg.errors import BadInput
+
+COLUMNS = ("sample", "image", "label", "subset", "group", "batch", "spacing")
+BATCH_SIZE = 32
+
+
+def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame:
+    """The sheet with every column filled in; `workflow/rules/common.smk` checks it and names batches the same way.
+
+    Parameters
+    ----------
+    path : path
+        TSV, or CSV by its suffix.
+    data : path, optional
+        Folder that relative paths start from; the sheet's own folder by default.
+
+    Returns
+    -------
+    DataFrame
+        Columns `COLUMNS`, text; image and label are paths from here, label is "" where there is none.
+    """
+    path = Path(path)
+    sheet = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    base = Path(data) if data else path.parent
+    for column in COLUMNS:
+        if column not in sheet:
+            sheet[column] = ""
+    for column in ("image", "label"):
+        sheet[column] = [str(base / value) if value else "" for value in sheet[column]]
+    sheet["subset"] = sheet["subset"].replace("", "train")
+    sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
+    sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", default_batches(sheet["subset"]))
+    return sheet[list(COLUMNS)]
+
+
+def default_batches(subsets: pd.Series) -> pd.Series:
+    """Consecutive rows of one subset, 32 at a time: train-0000, train-0001, test-0000, ..."""
+    number = subsets.groupby(subsets).cumcount() // BATCH_SIZE
+    return subsets + "-" + number.map("{:04d}".format)
+
+
+def assign_folds(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.Series:
+    """The fold in which each training row is held out; -1 for rows never held out and for other subsets.
+
+    With patterns, there is one fold and the samples that match any of them are held out. Without, groups are dealt
+    to the folds in turn, in the order of the sheet, so that appended rows move nobody; with one fold, every fifth
+    group is held out. Rows that share a group always share a fold.
+
+    Raises
+    ------
+    BadInput
+        If a fold would have nobody to train on or nobody held out, or a pattern splits a group.
+    """
+    train = sheet["subset"] == "train"
+    if validation:
+        held = sheet["sample"].map(lambda name: any(fnmatch(name, pattern) for pattern in validation))
+        fold = pd.Series(-1, sheet.index).mask(train & held, 0)
+        split = fold[train].groupby(sheet["group"][train]).nunique()
+        if (split > 1).any():
+            group = split.index[split > 1][0]
+            raise BadInput("validation", f"group '{group}' in both parts", "groups kept whole", "widen the patterns")
+    else:
+        rank = pd.Series(pd.factorize(sheet["group"].where(train))[0], sheet.index)
+        fold = (rank % folds if folds > 1 else (rank % 5 == 4) - 1).where(train, -1)
+    for index in range(max(folds, 1)):
+        held_out = int((fold == index).sum())
+        if held_out == 0 or held_out == int(train.sum()):
+            raise BadInput(
+                "folds", f"fold {index} with {held_out} of {int(train.sum())} training images held out",
+                "some to train on and some to validate on", "add training images or change 'folds' and 'validation'",
+            )  # fmt: skip
+    return fold.astype(int)
+
+
+def spacing_of(text: str, found: tuple[float, ...]) -> tuple[float, ...]:
+    """Pixel size of a row: the sheet's numbers (one, or one per axis), else what the file says.
+
+    Raises
+    ------
+    ValueError
+        If there is another count of numbers, or one is not positive.
+    """
+    if not text:
+        return found
+    numbers = tuple(float(part) for part in text.replace(",", " ").split())
+    numbers = numbers * len(found) if len(numbers) == 1 else numbers
+    if len(numbers) != len(found) or min(numbers) <= 0:
+        raise ValueError(f"spacing '{text}'; expected one positive number or {len(found)}")
+    return numbers

@@ -1,0 +1,97 @@
+"""What label values mean: classes, objects, ignored pixels, and the border between touching objects."""
+
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from skimage.measure import label as connected_components
+
+from snakeseg.errors import BadInput
+from snakeseg.settings import Labels
+
+IGNORED = 255
+KINDS = ("semantic", "instance", "binary")
+
+
+def classes_and_objects(label: np.ndarray, settings: Labels) -> tuple[np.ndarray, np.ndarray]:
+    """Interpret a label image.
+
+    Parameters
+    ----------
+    label : integer array, shape (*spatial)
+        semantic: the values of `settings.values`; instance: 0 and one id per object; binary: 0 and anything else.
+    settings : Labels
+
+    Returns
+    -------
+    classes : uint8 array, shape (*spatial)
+        Index of the class; `IGNORED` where the label says so.
+    objects : int32 array, shape (*spatial)
+        0 and ids 1..n in order of appearance. Objects are the ids (instance) or the face-connected components of
+        one class (binary, semantic).
+
+    Raises
+    ------
+    ValueError
+        If a value is not among the classes.
+    """
+    ignored = np.zeros(label.shape, bool) if settings.ignore is None else label == settings.ignore
+    label = np.where(ignored, 0 if settings.kind != "semantic" else settings.values[settings.classes[0]], label)
+    if settings.kind == "semantic":
+        classes = _class_indices(label, settings)
+        objects = connected_components(classes, background=0, connectivity=1)
+    elif settings.kind == "instance":
+        objects = number_objects(label)
+        classes = objects > 0
+    else:
+        objects = ndimage.label(label)[0]
+        classes = objects > 0
+    classes = classes.astype(np.uint8)
+    classes[ignored] = IGNORED
+    objects = objects.astype(np.int32)
+    objects[ignored] = 0
+    return classes, objects
+
+
+def training_labels(label: np.ndarray, settings: Labels, where: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Classes and separated objects of a label image, as training sees them; errors name the file `where`."""
+    try:
+        classes, objects = classes_and_objects(label, settings)
+    except ValueError as error:
+        found, _, expected = str(error).partition("; expected ")
+        raise BadInput(where, found, expected, "correct the label or the key labels.values") from error
+    if settings.kind == "instance":
+        objects = separate_touching(objects)
+        classes = np.where(classes == IGNORED, IGNORED, objects > 0).astype(np.uint8)
+    return classes, objects
+
+
+def number_objects(label: np.ndarray) -> np.ndarray:
+    """The same objects with ids 1..n in increasing order of their old ids."""
+    ids, flat = np.unique(label, return_inverse=True)
+    dense = flat.reshape(label.shape).astype(np.int32)
+    return dense if 0 in ids else dense + 1
+
+
+def separate_touching(objects: np.ndarray) -> np.ndarray:
+    """Give touching objects a one-pixel border (Ronneberger et al. 2015, section 3).
+
+    Of two neighbours, corners included, the one with the larger id gives up the pixels that touch. An object that
+    would vanish keeps its pixels.
+    """
+    far = np.iinfo(np.int32).max
+    neighbours = ndimage.minimum_filter(np.where(objects == 0, far, objects), size=3, mode="nearest")
+    separated = np.where(neighbours < objects, 0, objects)
+    vanished = np.setdiff1d(np.unique(objects), np.unique(separated))
+    return np.where(np.isin(objects, vanished), objects, separated).astype(np.int32)
+
+
+def _class_indices(label: np.ndarray, settings: Labels) -> np.ndarray:
+    values = list(settings.values.values())
+    unknown = np.setdiff1d(np.unique(label), values)
+    if unknown.size:
+        raise ValueError(f"label values {unknown[:5].tolist()}; expected the classes {settings.values}")
+    classes = np.zeros(label.shape, np.uint8)
+    for index, value in enumerate(values):
+        classes[label == value] = index
+    return classes

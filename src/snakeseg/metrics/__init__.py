@@ -1,0 +1,1 @@
+"""Scores of segmentations: pure functions of two label images, with known answers."""

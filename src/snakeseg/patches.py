@@ -1,0 +1,112 @@
+"""What training step t looks at: a pure function of the data, the settings, the seed and t."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator, Philox
+
+from snakeseg.deform import apply_field, displacement_field, draw_grid
+from snakeseg.settings import Augment, Train
+from snakeseg.tiling import Geometry, read_mirrored
+
+
+class Item(NamedTuple):
+    """A training image: image (channels, *spatial), target class and loss weight (*spatial)."""
+
+    image: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class PatchPlan:
+    """Everything but the data that a patch depends on."""
+
+    train: Train
+    elastic: Augment
+    geometry: Geometry
+
+    @property
+    def output(self) -> int:
+        """Side of the patch that the loss sees."""
+        return self.geometry.output_size(self.train.patch)
+
+
+def generator(seed: int, index: int) -> Generator:
+    """Counter-based random numbers: independent streams for every index, with no state to save."""
+    return Generator(Philox(key=seed, counter=[0, 0, 0, index]))
+
+
+def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
+    """Patch number `index` of the training.
+
+    Returns
+    -------
+    Item
+        image (channels, *input) float32, target (*output) int64, weight (*output) float32, where
+        input = output + 2 * halo along every axis; mirrored where the image is too small.
+    """
+    rng = generator(plan.train.seed, index)
+    item = items[rng.integers(len(items))]
+    start = [_draw_start(rng, size, plan.output) for size in item.target.shape]
+    patch = _cut(item, start, plan)
+    if plan.train.elastic == "online":
+        patch = _deform(rng, patch, plan.elastic)
+    patch = _crop_labels(patch, plan.geometry.halo)
+    patch = _vary_orientation(rng, patch, plan.train)
+    image = _vary_grey_values(rng, patch.image, plan.train)
+    return Item(
+        np.ascontiguousarray(image, np.float32),
+        np.ascontiguousarray(patch.target, np.int64),
+        np.ascontiguousarray(patch.weight, np.float32),
+    )
+
+
+def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int) -> Item:
+    """The batch of a training step: patches ``step * batch`` onwards, stacked."""
+    patches = [draw_patch(items, plan, step * plan.train.batch + i) for i in range(plan.train.batch)]
+    return Item(*(np.stack(arrays) for arrays in zip(*patches, strict=True)))
+
+
+def _draw_start(rng: Generator, size: int, patch: int) -> int:
+    """Uniform within the image; centred if the image is smaller than the patch."""
+    return int(rng.integers(size - patch + 1)) if size >= patch else -((patch - size) // 2)
+
+
+def _cut(item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
+    halo = plan.geometry.halo
+    origin, size = [s - halo for s in start], [plan.output + 2 * halo] * len(start)
+    return Item(*(read_mirrored(array, origin, size) for array in item))
+
+
+def _crop_labels(patch: Item, halo: int) -> Item:
+    inner = (slice(halo, -halo or None),) * patch.target.ndim
+    return Item(patch.image, patch.target[inner], patch.weight[inner])
+
+
+def _deform(rng: Generator, patch: Item, elastic: Augment) -> Item:
+    """A fresh elastic deformation; the weight map is moved along with the labels it was made from."""
+    grid = draw_grid(rng, patch.target.ndim, elastic.grid, elastic.std)
+    field = displacement_field(grid, patch.target.shape)
+    return Item(
+        apply_field(patch.image, field, 3 if patch.target.ndim == 2 else 1),
+        apply_field(patch.target, field, 0),
+        apply_field(patch.weight, field, 1),
+    )
+
+
+def _vary_orientation(rng: Generator, patch: Item, train: Train) -> Item:
+    """Flips of every axis and exchanges of the last two: the 8 orientations of a square patch."""
+    dims = patch.target.ndim
+    flipped = tuple(axis for axis in range(-dims, 0) if rng.random() < 0.5 and train.flips)
+    turned = rng.random() < 0.5 and train.turns
+    arrays = (np.flip(array, flipped) for array in patch)
+    return Item(*(np.swapaxes(array, -1, -2) if turned else array for array in arrays))
+
+
+def _vary_grey_values(rng: Generator, image: np.ndarray, train: Train) -> np.ndarray:
+    """Contrast and brightness, one draw per patch: ``image * (1 + c) + b``."""
+    contrast, brightness = rng.uniform(-1, 1, 2)
+    return image * np.float32(1 + train.contrast * contrast) + np.float32(train.brightness * brightness)

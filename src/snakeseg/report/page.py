@@ -1,0 +1,186 @@
+"""Gathers a run's results into one self-contained page, its figures, and the provenance."""
+
+import base64
+import json
+import platform
+from collections.abc import Iterator
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment
+
+from snakeseg import __version__
+from snakeseg.io.files import atomic_folder, checksum, write_text
+from snakeseg.io.raster import read, read_label, suffix_of
+from snakeseg.io.store import read_store
+from snakeseg.labels import classes_and_objects
+from snakeseg.report.figures import grid_of_pictures, learning_curves, scores_over_thresholds
+from snakeseg.report.pictures import grey, outlines, plane, thumbnail
+from snakeseg.settings import Labels, build
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "zarr", "tifffile", "nibabel")
+SHOWN = ("pixel_error", "dice", "iou", "adapted_rand_error", "voi_split", "voi_merge", "precision_0.50", "recall_0.50",
+         "f1_0.50", "ap_0.50", "ap_0.70", "ap_0.90")  # fmt: skip
+LOWER_IS_BETTER = ("pixel_error", "adapted_rand_error", "voi_split", "voi_merge")
+EXAMPLES = 3
+
+
+def write_report(run: Path, sheet: pd.DataFrame, config: dict, output: Path) -> None:
+    """Write `output` (HTML) and, beside it, figures/ and provenance.json.
+
+    Parameters
+    ----------
+    run : path
+        Folder of the run's results.
+    sheet : DataFrame
+        From `read_sheet`.
+    config : dict
+        The whole config, defaults filled in.
+    output : path
+    """
+    tables = {name: _table(run / "evaluation" / f"{name}.tsv") for name in ("images", "summary")}
+    models = sorted(path.parent for path in run.glob("models/*/fold-*/model.json"))
+    with atomic_folder(output.parent / "figures") as folder:
+        draw_figures(folder, run, sheet, config, tables, models)
+        figures = {path.stem: _embedded(path) for path in sorted(folder.glob("*.png"))}
+        facts = provenance(sheet, config, models)
+        page = render_page(run, sheet, config, tables, models, figures, facts)
+        write_text(output, page)
+    write_text(output.parent / "provenance.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
+
+
+def draw_figures(folder: Path, run: Path, sheet, config: dict, tables, models: list[Path]) -> None:
+    """All figures, as PNG files in a folder."""
+    dims, labels = config["spatial_dims"], build(Labels, config["labels"])
+    histories = {f"{m.parent.name} {m.name}": pd.read_csv(m / "history.tsv", sep="\t") for m in models}
+    learning_curves(folder / "learning-curves.png", histories)
+    if "ap_0.50" in tables["images"]:
+        scores_over_thresholds(folder / "average-precision.png", tables["summary"])
+    grid_of_pictures(folder / "augmentation.png", list(_augmentation_rows(run, dims)))
+    grid_of_pictures(folder / "weights.png", list(_weight_rows(run, dims)))
+    rows = sheet.set_index("sample")
+    for (experiment, subset), part in tables["images"].groupby(["experiment", "subset"]):
+        pictures = list(_ranked_rows(run, rows, part, ranking(config), dims, labels))
+        if pictures:
+            grid_of_pictures(folder / f"overlays-{experiment}-{subset}.png", pictures)
+
+
+def _augmentation_rows(run: Path, dims: int) -> Iterator[list[tuple[str, np.ndarray]]]:
+    """Some training images, each followed by its elastic copies, with outlines."""
+    samples: dict[str, list] = {}
+    for store in _first_stores(run, "prepared") + _first_stores(run, "augmented"):
+        for name, noted, group in read_store(store):
+            source = noted.get("copy_of", name)
+            shown = samples.setdefault(source, []) if len(samples) < EXAMPLES or source in samples else None
+            if shown is not None and len(shown) < 5:
+                picture = outlines(grey(plane(group["image"][:], dims)), plane(group["objects"][:], dims), None)
+                shown.append((name, picture))
+    yield from samples.values()
+
+
+def _weight_rows(run: Path, dims: int) -> Iterator[list[tuple[str, np.ndarray]]]:
+    """Some training images with outlines, and their weight maps."""
+    maps = {n: group for store in _first_stores(run, "weights") for n, _, group in read_store(store)}
+    for store in _first_stores(run, "prepared"):
+        for name, _, group in list(read_store(store))[:EXAMPLES]:
+            weights = plane(maps[name]["weights"][:], dims)
+            objects = plane(group["objects"][:], dims)
+            caption = f"weights {weights.min():.2g} to {weights.max():.3g}"
+            picture = outlines(grey(plane(group["image"][:], dims)), objects, None)
+            yield [(name, picture), (caption, thumbnail(weights, 1))]
+
+
+def _first_stores(run: Path, kind: str) -> list[Path]:
+    return sorted((run / kind).glob("*.zarr.zip"))[:1]
+
+
+def ranking(config: dict) -> str:
+    """The score by which images are ranked from worst to best."""
+    if config["labels"]["kind"] == "semantic":
+        return "dice"
+    chosen = config["instances"]["select_by"]
+    return chosen if chosen in SHOWN else "ap_0.50"
+
+
+def _ranked_rows(run: Path, rows, part, metric: str, dims: int, labels: Labels):
+    """Pictures of the worst, median and best images; of the first ones where nothing is scored."""
+    scored = part[part["status"] == "scored"] if metric in part else part[:0]
+    if scored.empty:
+        first = part[part["status"] == "unlabelled"][:EXAMPLES]
+        yield [_overlay(run, rows, row, "not scored", dims, labels) for _, row in first.iterrows()]
+        return
+    scored = scored.sort_values([metric, "sample"], ascending=metric not in LOWER_IS_BETTER)
+    middle = max(0, (len(scored) - EXAMPLES) // 2)
+    for word, chosen in (
+        ("worst", scored[:EXAMPLES]),
+        ("median", scored[middle : middle + EXAMPLES]),
+        ("best", scored[-EXAMPLES:]),
+    ):
+        yield [
+            _overlay(run, rows, row, f"{word}: {metric} {float(row[metric]):.3f}", dims, labels)
+            for _, row in chosen.iterrows()
+        ]
+
+
+def _overlay(run: Path, rows, row, caption: str, dims: int, labels: Labels) -> tuple[str, np.ndarray]:
+    source = rows.loc[row["sample"]]
+    name = f"{row['sample']}{suffix_of(Path(source['image']))}"
+    kind = "validation" if row["subset"] == "validation" else "predictions"
+    predicted = next((run / kind / row["experiment"]).glob(f"*/{name}"))
+    truth = classes_and_objects(read_label(source["label"], dims).array, labels)[1] if source["label"] else None
+    picture = outlines(
+        grey(plane(read(source["image"], dims).array, dims)),
+        None if truth is None else plane(truth, dims),
+        plane(read_label(predicted, dims).array, dims),
+    )
+    return f"{row['sample']}\n{caption}", picture
+
+
+def provenance(sheet: pd.DataFrame, config: dict, models: list[Path]) -> dict:
+    """Versions, settings and checksums: what is needed to repeat the run and to know that it was repeated."""
+    files = sorted({path for column in ("image", "label") for path in sheet[column] if path})
+    return {
+        "config": config,
+        "packages": {"snakeseg": __version__} | {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "models": {f"{m.parent.name}/{m.name}": checksum(m / "model.safetensors") for m in models},
+        "files": {path: checksum(Path(path)) for path in files},
+    }
+
+
+def render_page(
+    run: Path, sheet, config: dict, tables, models: list[Path], figures: dict[str, str], facts: dict
+) -> str:
+    """The page as HTML; all text from files is escaped."""
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        resources.files("snakeseg.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    )
+    images, summary = tables["images"], tables["summary"]
+    wide = summary.pivot_table(index=["experiment", "subset"], columns="metric", values="mean", dropna=False)
+    pooled = summary.pivot_table(index=["experiment", "subset"], columns="metric", values="pooled", dropna=False)
+    counts = summary.groupby(["experiment", "subset"])[["unscored", "missed", "empty"]].first()
+    shown = [name for name in SHOWN if name in wide]
+    return template.render(
+        config=config,
+        subsets=sheet["subset"].value_counts().to_dict(),
+        means=wide, pooled=pooled, counts=counts, shown=shown, lower=LOWER_IS_BETTER, ranking=ranking(config),
+        scored=images[images["status"] == "scored"].groupby(["experiment", "subset"]).size().to_dict(),
+        images=images.to_dict("records"),
+        facts=_table(run / "check.tsv").to_dict("records"),
+        parameters={m: json.loads((m / "instances.json").read_text()) for m in models if m.name == "fold-0"},
+        figures=figures,
+        settings=json.dumps(config, indent=1, sort_keys=True),
+        provenance=facts,
+    )  # fmt: skip
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", na_values=["nan"], keep_default_na=False)
+
+
+def _embedded(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

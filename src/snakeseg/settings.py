@@ -1,0 +1,141 @@
+"""Settings of every step as frozen dataclasses; the same defaults stand in `workflow/schemas/config.schema.yaml`."""
+
+import json
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+from snakeseg.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What label files mean; see `config/README.md`."""
+
+    kind: str = "instance"
+    values: dict[str, int] = field(default_factory=lambda: {"background": 0, "foreground": 1})
+    ignore: int | None = None
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of the network's outputs."""
+        return list(self.values) if self.kind == "semantic" else ["background", "foreground"]
+
+
+@dataclass(frozen=True)
+class Simulate:
+    images: int = 24
+    size: int = 256
+    cells: int = 40
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Prepare:
+    normalise: str = "percentile"
+    scope: str = "image"
+    low: float = 1.0
+    high: float = 99.0
+
+
+@dataclass(frozen=True)
+class Augment:
+    copies: int = 4
+    grid: int = 3
+    std: float = 10.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Weigh:
+    w0: float = 10.0
+    sigma: float = 5.0
+    classes: str = "balanced"
+
+
+@dataclass(frozen=True)
+class Network:
+    name: str = "unet"
+    width: int = 64
+    depth: int = 4
+    normalisation: str = "none"
+    dropout: float = 0.5
+
+
+@dataclass(frozen=True)
+class Train:
+    steps: int = 2000
+    batch: int = 1
+    patch: int = 388
+    optimiser: str = "sgd"
+    learning_rate: float = 0.001
+    momentum: float = 0.99
+    weight_decay: float = 0.0
+    schedule: str = "poly"
+    precision: str = "auto"
+    elastic: str = "copies"
+    flips: bool = True
+    turns: bool = True
+    brightness: float = 0.1
+    contrast: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Predict:
+    average: bool = True
+    tile: int = 512
+    precision: str = "float32"
+    keep_probabilities: bool = False
+
+
+@dataclass(frozen=True)
+class Instances:
+    select_by: str = "ap_0.50"
+    thresholds: list[float] = field(default_factory=lambda: [0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    cores: list[float] = field(default_factory=lambda: [0.7, 0.8, 0.9, 0.95])
+    depths: list[float] = field(default_factory=lambda: [0.5, 1.0, 2.0, 4.0])
+    smallest: list[int] = field(default_factory=lambda: [0, 10, 20, 40, 80])
+
+
+def build(cls: type, values: dict[str, Any], where: str = "settings"):
+    """A settings object from a mapping.
+
+    Raises
+    ------
+    BadInput
+        If a key is unknown or a required one is missing.
+    """
+    known = {f.name: f for f in fields(cls)}
+    for key in values:
+        if key not in known:
+            raise BadInput(where, f"unknown key '{key}'", f"one of {', '.join(known)}", did_you_mean(key, known))
+    missing = [k for k, f in known.items() if f.default is MISSING and f.default_factory is MISSING and k not in values]
+    if missing:
+        raise BadInput(where, f"no {', '.join(missing)}", f"{cls.__name__} settings", "add the missing keys")
+    return cls(**values)
+
+
+def did_you_mean(word: str, known) -> str:
+    """A remedy for a misspelt word."""
+    close = get_close_matches(str(word), [str(k) for k in known], n=1)
+    return f"did you mean '{close[0]}'?" if close else "remove it"
+
+
+SECTIONS: dict[str, type] = {
+    "labels": Labels,
+    "simulate": Simulate,
+    "prepare": Prepare,
+    "augment": Augment,
+    "weigh": Weigh,
+    "network": Network,
+    "train": Train,
+    "predict": Predict,
+    "instances": Instances,
+}
+
+
+def read_sections(text: str) -> dict[str, Any]:
+    """Sections of the config as JSON text, each as its settings object; plain keys such as `folds` pass through."""
+    values = json.loads(text)
+    return {key: build(SECTIONS[key], value, key) if key in SECTIONS else value for key, value in values.items()}

@@ -1,0 +1,36 @@
+rule augment:
+    input:
+        rules.prepare.output,
+    output:
+        f"{RUN}/augmented/{{batch}}.zarr.zip",
+    log:
+        f"{LOGS}/augment/{{batch}}.log",
+    benchmark:
+        f"{TIMES}/augment/{{batch}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=settings("augment"),
+    shell:
+        "python -m snakeseg augment --prepared {input} --settings {params.settings:q} --output {output} 2> {log}"
+
+
+rule weigh:
+    input:
+        prepared=rules.prepare.output,
+        augmented=rules.augment.output,
+        statistics=branch(config["weigh"]["classes"] == "balanced", then=rules.statistics.output, otherwise=[]),
+    output:
+        f"{RUN}/weights/{{batch}}.zarr.zip",
+    log:
+        f"{LOGS}/weigh/{{batch}}.log",
+    benchmark:
+        f"{TIMES}/weigh/{{batch}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=settings("weigh"),
+        statistics=lambda w, input: f"--statistics {input.statistics}" if input.statistics else "",
+    shell:
+        "python -m snakeseg weigh --prepared {input.prepared} --augmented {input.augmented}"
+        " --settings {params.settings:q} {params.statistics} --output {output} 2> {log}"

@@ -1,0 +1,155 @@
+"""Reads and checks config and sheet, and names things; nothing else."""
+
+import hashlib
+import json
+import os
+from difflib import get_close_matches
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from jsonschema import Draft202012Validator
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+SCHEMAS = Path(workflow.current_basedir) / ".." / "schemas"
+BATCH_SIZE = 32
+
+
+def read_schema(name):
+    return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
+
+
+def did_you_mean(word, known):
+    close = get_close_matches(word, list(known), n=1)
+    return f"did you mean '{close[0]}'?" if close else "remove it"
+
+
+def config_problems(values, schema, where):
+    """One line for everything that the schema forbids."""
+    for error in Draft202012Validator(schema).iter_errors(values):
+        place = ".".join([where, *map(str, error.absolute_path)]) if error.absolute_path else where
+        known = error.schema.get("properties", {})
+        if error.validator == "additionalProperties" and known:
+            for key in sorted(set(error.instance) - set(known)):
+                yield f"{place}: found unknown key '{key}'; expected one of {', '.join(known)}; {did_you_mean(key, known)}"
+        else:
+            yield f"{place}: found {error.message}; expected {json.dumps(error.validator_value)[:200]}; see config/README.md"
+
+
+def experiments_of(config):
+    """Every experiment's own sections: the config's, with the experiment's overrides laid over them."""
+    experiments = config["experiments"] or {"default": {}}
+    return {
+        name: {section: {**config[section], **(override or {}).get(section, {})} for section in EXPERIMENT_SECTIONS}
+        for name, override in experiments.items()
+    }
+
+
+def read_sheet(path, data):
+    """The sheet with subset, group and batch filled in (as in snakeseg/io/sheet.py)."""
+    if not path.is_file():
+        raise WorkflowError(f"{path}: found no such file; expected the sample sheet; correct the config key 'sheet'")
+    sheet = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    known = read_schema("samples")["properties"]
+    sheet_problems = list(sheet_problems_of(sheet, known, path))
+    if sheet_problems:
+        raise WorkflowError("\n".join(sheet_problems))
+    for column in known:
+        if column not in sheet:
+            sheet[column] = ""
+    for column in ("image", "label"):
+        sheet[column] = [str(data / value) if value else "" for value in sheet[column]]
+    sheet["subset"] = sheet["subset"].replace("", known["subset"]["default"])
+    sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
+    number = sheet.groupby("subset").cumcount() // BATCH_SIZE
+    batches = sheet["subset"] + "-" + number.map("{:04d}".format)
+    sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", batches)
+    return sheet
+
+
+def sheet_problems_of(sheet, known, path):
+    """One line for every unknown or missing column, bad cell and repeated sample."""
+    for column in [column for column in sheet if column not in known]:
+        yield f"{path}: found unknown column '{column}'; expected some of {', '.join(known)}; {did_you_mean(column, known)}"
+    for column in [column for column in ("sample", "image") if column not in sheet]:
+        yield f"{path}: found no column '{column}'; expected sample and image; add it (columns are separated by tabs)"
+        return
+    if sheet.empty:
+        yield f"{path}: found no rows; expected one per image; add some"
+    for column in [column for column in known if column in sheet]:
+        allowed = "|".join(known[column].get("enum", [])) or known[column]["pattern"]
+        for row in sheet.index[~sheet[column].str.fullmatch(allowed)][:20]:
+            yield f"{path}, row {row + 2}: found {column} '{sheet.at[row, column]}'; expected {known[column]['description']}; correct the cell"
+    for name in sorted(set(sheet["sample"][sheet["sample"].duplicated()])):
+        yield f"{path}: found sample '{name}' more than once; expected distinct names; rename one"
+
+
+def file_mark(path):
+    """Size and time of a file, so that a changed file is noticed; files that the workflow makes are tracked by it."""
+    if not path or config["simulate"] or not os.path.exists(path):
+        return path
+    status = os.stat(path)
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
+
+
+def digest(rows):
+    """A short name for the content of some rows and of the files they name."""
+    marks = [*map(file_mark, rows["image"]), *map(file_mark, rows["label"])]
+    text = rows.to_csv(index=False) + "\n".join(marks)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def settings(*sections, experiment=None):
+    """Sections of the config as JSON for the command line, with an experiment's overrides."""
+    source = {**config, **EXPERIMENTS[experiment]} if experiment else config
+    return json.dumps({section: source[section] for section in sections}, sort_keys=True)
+
+
+EXPERIMENT_SECTIONS = ("network", "train", "predict", "instances")
+SCHEMA = read_schema("config")
+problems = list(config_problems(config, SCHEMA, "config"))
+if not problems:
+    validate(config, SCHEMAS / "config.schema.yaml")
+    EXPERIMENTS = experiments_of(config)
+    for name, sections in EXPERIMENTS.items():
+        for section, values in sections.items():
+            problems += config_problems(values, SCHEMA["properties"][section], f"config.experiments.{name}.{section}")
+if problems:
+    raise WorkflowError("\n".join(problems))
+
+SHEET = Path(config["sheet"])
+DATA = Path(config["data"] or SHEET.parent)
+RUN = f"results/{config['name']}"
+LOGS = f"logs/{config['name']}"
+TIMES = f"benchmarks/{config['name']}"
+FOLDS = range(config["folds"])
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+THREADS = min(8, CORES) if config["threads"] == "auto" else config["threads"]
+
+sheet = read_sheet(SHEET, DATA)
+training = sheet[sheet["subset"] == "train"]
+predicted = sheet[sheet["subset"] != "train"]
+TRAIN_BATCHES = list(dict.fromkeys(training["batch"]))
+PREDICT_BATCHES = list(dict.fromkeys(predicted["batch"]))
+train_digests = {batch: digest(rows) for batch, rows in training.groupby("batch")}
+predict_digests = {batch: digest(rows) for batch, rows in predicted.groupby("batch")}
+everything_digest = digest(sheet)
+training_digest = digest(training)
+PREDICTIONS = [f"{RUN}/predictions/{e}/{b}" for e in EXPERIMENTS for b in PREDICT_BATCHES]
+VALIDATIONS = [f"{RUN}/validation/{e}/fold-{f}" for e in EXPERIMENTS for f in FOLDS]
+SIMULATED = [config["data"]] if config["simulate"] else []
+ENVIRONMENT = "../../environment.yml"
+kept_or_temp = (lambda path: path) if config["predict"]["keep_probabilities"] else temp
+
+
+wildcard_constraints:
+    experiment="|".join(EXPERIMENTS),
+    fold=r"\d+",
+    batch=r"[^/]+",
+    kind="validation|predictions",
+    part=r"[^/]+",
+
+
+# Jobs run the package that lies beside the workflow, in whatever environment they are given.
+shell.prefix(f"export PYTHONPATH={Path(workflow.current_basedir).resolve().parents[1] / 'src'}:${{{{PYTHONPATH:-}}}}; ")

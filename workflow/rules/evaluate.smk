@@ -1,0 +1,41 @@
+rule evaluate:
+    input:
+        sheet=ancient(SHEET),
+        predictions=rules.instances.output,
+    output:
+        directory(f"{RUN}/evaluation/{{kind}}/{{experiment}}/{{part}}"),
+    log:
+        f"{LOGS}/evaluate/{{kind}}/{{experiment}}/{{part}}.log",
+    benchmark:
+        f"{TIMES}/evaluate/{{kind}}/{{experiment}}/{{part}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        data=DATA,
+        rows=lambda w: f"--fold {w.part.removeprefix('fold-')}" if w.kind == "validation" else f"--batch {w.part}",
+        settings=settings("spatial_dims", "labels", "folds", "validation"),
+    shell:
+        "python -m snakeseg evaluate --sheet {input.sheet} --data {params.data} {params.rows}"
+        " --experiment {wildcards.experiment} --predictions {input.predictions}"
+        " --settings {params.settings:q} --output {output} 2> {log}"
+
+
+rule summarise:
+    input:
+        [path.replace(RUN, f"{RUN}/evaluation", 1) for path in VALIDATIONS + PREDICTIONS],
+    output:
+        images=f"{RUN}/evaluation/images.tsv",
+        objects=f"{RUN}/evaluation/objects.tsv",
+        summary=report(
+            f"{RUN}/evaluation/summary.tsv",
+            caption="../report/summary.rst",
+            category="Scores",
+        ),
+    log:
+        f"{LOGS}/summarise.log",
+    conda:
+        ENVIRONMENT
+    params:
+        folder=subpath(output.summary, parent=True),
+    shell:
+        "python -m snakeseg summarise --tables {input} --output {params.folder} 2> {log}"

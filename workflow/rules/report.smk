@@ -1,0 +1,33 @@
+rule report:
+    input:
+        sheet=ancient(SHEET),
+        checked=rules.check.output,
+        tables=rules.summarise.output,
+        models=expand(rules.train.output, experiment=EXPERIMENTS, fold=FOLDS),
+        parameters=expand(rules.tune.output, experiment=EXPERIMENTS),
+        validation=VALIDATIONS,
+        predictions=PREDICTIONS,
+        example=[
+            expand(output, batch=TRAIN_BATCHES[:1])
+            for output in (rules.prepare.output, rules.augment.output, rules.weigh.output)
+        ],
+    output:
+        page=report(f"{RUN}/report.html", caption="../report/page.rst", category="Report"),
+        provenance=f"{RUN}/provenance.json",
+        figures=report(
+            directory(f"{RUN}/figures"),
+            patterns=["{figure}.png"],
+            caption="../report/figure.rst",
+            category="Figures",
+        ),
+    log:
+        f"{LOGS}/report.log",
+    conda:
+        ENVIRONMENT
+    params:
+        data=DATA,
+        run=RUN,
+        settings=json.dumps(config, sort_keys=True),
+    shell:
+        "python -m snakeseg report --sheet {input.sheet} --data {params.data} --run {params.run}"
+        " --settings {params.settings:q} --output {output.page} 2> {log}"

@@ -1,0 +1,65 @@
+rule train:
+    input:
+        sheet=ancient(SHEET),
+        prepared=expand(rules.prepare.output, batch=TRAIN_BATCHES),
+        augmented=expand(rules.augment.output, batch=TRAIN_BATCHES),
+        weights=expand(rules.weigh.output, batch=TRAIN_BATCHES),
+    output:
+        weights=f"{RUN}/models/{{experiment}}/fold-{{fold}}/model.safetensors",
+        description=f"{RUN}/models/{{experiment}}/fold-{{fold}}/model.json",
+        history=f"{RUN}/models/{{experiment}}/fold-{{fold}}/history.tsv",
+    log:
+        f"{LOGS}/train/{{experiment}}/fold-{{fold}}.log",
+    benchmark:
+        f"{TIMES}/train/{{experiment}}/fold-{{fold}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        gpu=1,
+        compute_threads=THREADS,
+    params:
+        data=DATA,
+        folder=subpath(output.weights, parent=True),
+        settings=lambda w: settings(
+            "spatial_dims",
+            "labels",
+            "folds",
+            "validation",
+            "prepare",
+            "augment",
+            "network",
+            "train",
+            "predict",
+            experiment=w.experiment,
+        ),
+        digest=training_digest,
+    shell:
+        "python -m snakeseg train --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
+        " --prepared {input.prepared} --augmented {input.augmented} --weights {input.weights}"
+        " --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.gpu}"
+        " --output {params.folder} 2>&1 | tee {log}"
+
+
+rule tune:
+    input:
+        sheet=ancient(SHEET),
+        models=expand(rules.train.output.weights, fold=FOLDS, allow_missing=True),
+        stores=expand(
+            f"{RUN}/probabilities/validation/{{experiment}}/fold-{{fold}}.zarr.zip", fold=FOLDS, allow_missing=True
+        ),
+    output:
+        expand(f"{RUN}/models/{{experiment}}/fold-{{fold}}/instances.json", fold=FOLDS, allow_missing=True),
+    log:
+        f"{LOGS}/tune/{{experiment}}.log",
+    benchmark:
+        f"{TIMES}/tune/{{experiment}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        data=DATA,
+        folders=lambda w, input: [os.path.dirname(path) for path in input.models],
+        settings=lambda w: settings("spatial_dims", "labels", "instances", experiment=w.experiment),
+    shell:
+        "python -m snakeseg tune --sheet {input.sheet} --data {params.data} --models {params.folders}"
+        " --stores {input.stores} --settings {params.settings:q} 2> {log}"
