@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 OPTIONS = {
-    "--settings": {"required": True, "help": "sections of the config, as JSON"},
+    "--settings": {"default": "{}", "help": "sections of the config, as JSON"},
     "--output": {"type": Path, "required": True, "help": "what to write"},
     "--sheet": {"type": Path, "help": "sample sheet"},
     "--data": {"type": Path, "help": "folder that the sheet's relative paths start from"},

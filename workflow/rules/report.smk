@@ -26,7 +26,7 @@ rule report:
         ENVIRONMENT
     params:
         data=DATA,
-        run=RUN,
+        run=subpath(output.page, parent=True),
         settings=json.dumps(config, sort_keys=True),
     shell:
         "python -m snakeseg report --sheet {input.sheet} --data {params.data} --run {params.run}"

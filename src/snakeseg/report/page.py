@@ -1,6 +1,7 @@
 """Gathers a run's results into one self-contained page, its figures, and the provenance."""
 
 import base64
+import io
 import json
 import platform
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from jinja2 import Environment
+from PIL import Image
 
 from snakeseg import __version__
 from snakeseg.io.files import atomic_folder, checksum, write_text
@@ -24,6 +26,7 @@ from snakeseg.settings import Labels, build
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "zarr", "tifffile", "nibabel")
 SHOWN = ("pixel_error", "dice", "iou", "adapted_rand_error", "voi_split", "voi_merge", "precision_0.50", "recall_0.50",
          "f1_0.50", "ap_0.50", "ap_0.70", "ap_0.90")  # fmt: skip
+SUBSETS = ("validation", "test", "predict")
 LOWER_IS_BETTER = ("pixel_error", "adapted_rand_error", "voi_split", "voi_merge")
 EXAMPLES = 3
 
@@ -114,15 +117,14 @@ def _ranked_rows(run: Path, rows, part, metric: str, dims: int, labels: Labels):
         return
     scored = scored.sort_values([metric, "sample"], ascending=metric not in LOWER_IS_BETTER)
     middle = max(0, (len(scored) - EXAMPLES) // 2)
-    for word, chosen in (
-        ("worst", scored[:EXAMPLES]),
-        ("median", scored[middle : middle + EXAMPLES]),
-        ("best", scored[-EXAMPLES:]),
-    ):
-        yield [
-            _overlay(run, rows, row, f"{word}: {metric} {float(row[metric]):.3f}", dims, labels)
-            for _, row in chosen.iterrows()
-        ]
+    ranks = {"worst": 0, "median": middle, "best": max(0, len(scored) - EXAMPLES)}
+    shown: set[str] = set()
+    for word, start in ranks.items():
+        chosen = [row for _, row in scored[start : start + EXAMPLES].iterrows() if row["sample"] not in shown]
+        shown |= {row["sample"] for row in chosen}
+        if chosen:
+            caption = "{}: {} {:.3f}".format
+            yield [_overlay(run, rows, row, caption(word, metric, float(row[metric])), dims, labels) for row in chosen]
 
 
 def _overlay(run: Path, rows, row, caption: str, dims: int, labels: Labels) -> tuple[str, np.ndarray]:
@@ -160,6 +162,7 @@ def render_page(
         resources.files("snakeseg.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     )
     images, summary = tables["images"], tables["summary"]
+    scored = images[images["status"] == "scored"].groupby(["experiment", "subset"]).size().to_dict()
     wide = summary.pivot_table(index=["experiment", "subset"], columns="metric", values="mean", dropna=False)
     pooled = summary.pivot_table(index=["experiment", "subset"], columns="metric", values="pooled", dropna=False)
     counts = summary.groupby(["experiment", "subset"])[["unscored", "missed", "empty"]].first()
@@ -168,7 +171,7 @@ def render_page(
         config=config,
         subsets=sheet["subset"].value_counts().to_dict(),
         means=wide, pooled=pooled, counts=counts, shown=shown, lower=LOWER_IS_BETTER, ranking=ranking(config),
-        scored=images[images["status"] == "scored"].groupby(["experiment", "subset"]).size().to_dict(),
+        scored=scored, parts=sorted(wide.index, key=lambda part: (part[0], SUBSETS.index(part[1]))),
         images=images.to_dict("records"),
         facts=_table(run / "check.tsv").to_dict("records"),
         parameters={m: json.loads((m / "instances.json").read_text()) for m in models if m.name == "fold-0"},
@@ -183,4 +186,7 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def _embedded(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    """The figure as a data URL, as JPEG to keep the page small."""
+    stream = io.BytesIO()
+    Image.open(path).convert("RGB").save(stream, format="JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -23,12 +23,12 @@ def thumbnail(array: np.ndarray, order: int) -> np.ndarray:
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """uint8 RGB of an image (channels, y, x): three channels as colours, else the first, stretched to 1..99 %."""
+    """uint8 RGB of an image (channels, y, x): three channels as colours, else the first, stretched to its range."""
     channels = image if len(image) == 3 else image[:1]
     shown = []
     for channel in channels:
         small = thumbnail(channel.astype(np.float32), 1)
-        low, high = np.percentile(small, [1, 99])
+        low, high = np.percentile(small, [0.2, 99.8])
         shown.append(np.clip((small - low) / max(high - low, 1e-12), 0, 1) * 255)
     return np.stack(shown * (3 // len(shown)), axis=-1).astype(np.uint8)
 

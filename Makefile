@@ -1,0 +1,35 @@
+# `make demo` runs the demo, `make test` the tests; both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: setup demo test lint bench clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,slurm]'
+	touch $@
+
+demo: setup
+	snakemake --cores all
+	@echo "The report: $(CURDIR)/results/demo/report.html"
+
+# Two workers, one compute thread each: more would fight for the cores.
+test: setup
+	pytest --numprocesses 2 --dist worksteal
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	lint-imports
+	snakefmt --check -l 120 Snakefile workflow
+	snakemake --lint
+
+bench: setup
+	pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	cd benchmarks && for script in weights deform training; do python $$script.py; done
+
+clean:
+	rm -rf results logs .snakemake
