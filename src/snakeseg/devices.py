@@ -17,6 +17,7 @@ def choose_device(gpus: int, threads: int) -> torch.device:
     """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # finds bugs, costs time
     if gpus and torch.cuda.is_available():
         return torch.device("cuda")
     if gpus and torch.backends.mps.is_available():

@@ -35,7 +35,7 @@ class Prepare:
     normalise: str = "percentile"
     scope: str = "image"
     low: float = 1.0
-    high: float = 99.0
+    high: float = 99.8
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Instances:
     select_by: str = "ap_0.50"
     thresholds: list[float] = field(default_factory=lambda: [0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
     cores: list[float] = field(default_factory=lambda: [0.7, 0.8, 0.9, 0.95])
-    depths: list[float] = field(default_factory=lambda: [0.5, 1.0, 2.0, 4.0])
+    depths: list[float] = field(default_factory=lambda: [1.0, 2.0, 4.0])
     smallest: list[int] = field(default_factory=lambda: [0, 10, 20, 40, 80])
 
 

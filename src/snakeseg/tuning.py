@@ -1,12 +1,12 @@
 """Choice of how objects are cut out of probabilities, on validation images only."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
 
 from snakeseg.instances import Parameters, drop_small, split
-from snakeseg.metrics.matching import detection_scores, match, overlaps
+from snakeseg.metrics.matching import detection_scores, match, overlaps, without_small
 from snakeseg.metrics.overlap import adapted_rand_error
 from snakeseg.progress import progress
 from snakeseg.settings import Instances
@@ -40,34 +40,44 @@ def choose(pairs: Sequence[Pair], settings: Instances) -> tuple[Parameters, list
     trials : list of dict
         Every combination with its score (higher is better).
     """
+    if settings.select_by not in SCORES:
+        raise ValueError(f"instances.select_by {settings.select_by!r}; expected one of {list(SCORES)}")
     score = SCORES[settings.select_by]
     trials = []
     tried = list(candidates(settings))
     for parameters in progress(tried, len(tried), "choosing object parameters"):
-        objects = [split(foreground.astype(np.float32), parameters) for foreground, _ in pairs]
-        for smallest in settings.smallest:
-            kept = (drop_small(found, smallest) for found in objects)
-            value = score((truth, found) for (_, truth), found in zip(pairs, kept, strict=True))
+        found = [(truth, split(foreground.astype(np.float32), parameters)) for foreground, truth in pairs]
+        values = score(found, settings.smallest)
+        for smallest, value in zip(settings.smallest, values, strict=True):
             trials.append({**asdict(replace(parameters, smallest=smallest)), "score": value})
     best = max(trials, key=lambda trial: trial["score"])
     return Parameters(**{key: value for key, value in best.items() if key != "score"}), trials
 
 
-def _mean_ap(pairs: Iterable[Pair], thresholds: Sequence[float]) -> float:
-    counts = np.zeros((len(thresholds), 3), int)
-    for truth, predicted in pairs:
-        found = overlaps(truth, predicted)
-        for row, threshold in zip(counts, thresholds, strict=True):
-            row += [(match(found, threshold) >= 0).sum(), len(found.true_ids), len(found.predicted_ids)]
-    return float(np.mean([detection_scores(*row)["ap"] for row in counts]))
+def _mean_ap(found: Sequence[Pair], sizes: Sequence[int], thresholds: Sequence[float]) -> list[float]:
+    """Pooled AP, averaged over IoU thresholds, for each smallest size."""
+    shared = [overlaps(truth, predicted) for truth, predicted in found]
+    values = []
+    for smallest in sizes:
+        kept = [without_small(each, smallest) for each in shared]
+        true_objects = sum(len(each.true_ids) for each in kept)
+        predicted_objects = sum(len(each.predicted_ids) for each in kept)
+        hits = [sum(int((match(each, threshold) >= 0).sum()) for each in kept) for threshold in thresholds]
+        values.append(float(np.mean([detection_scores(h, true_objects, predicted_objects)["ap"] for h in hits])))
+    return values
 
 
-def _rand(pairs: Iterable[Pair]) -> float:
-    return 1 - float(np.nanmean([adapted_rand_error(truth, predicted) for truth, predicted in pairs]))
+def _rand(found: Sequence[Pair], sizes: Sequence[int]) -> list[float]:
+    """One minus the mean adapted Rand error, for each smallest size."""
+    return [
+        1
+        - float(np.nanmean([adapted_rand_error(truth, drop_small(predicted, smallest)) for truth, predicted in found]))
+        for smallest in sizes
+    ]
 
 
-SCORES: dict[str, Callable[[Iterable[Pair]], float]] = {
-    "ap_0.50": lambda pairs: _mean_ap(pairs, [0.5]),
-    "ap": lambda pairs: _mean_ap(pairs, [0.5, 0.6, 0.7, 0.8, 0.9]),
+SCORES: dict[str, Callable[[Sequence[Pair], Sequence[int]], list[float]]] = {
+    "ap_0.50": lambda found, sizes: _mean_ap(found, sizes, [0.5]),
+    "ap": lambda found, sizes: _mean_ap(found, sizes, [0.5, 0.6, 0.7, 0.8, 0.9]),
     "adapted_rand_error": _rand,
 }

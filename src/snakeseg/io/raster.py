@@ -8,6 +8,7 @@ import numpy as np
 from snakeseg.errors import BadInput
 from snakeseg.io import nifti, png, tiff
 
+SPATIAL = "XYZ"
 # Longest first, so that .ome.tif is not taken for .tif.
 FORMATS = {
     ".ome.tiff": tiff,
@@ -128,26 +129,20 @@ def _integral(array: np.ndarray) -> bool:
 
 
 def _canonical(path: Path, array: np.ndarray, axes: str, spacing: tuple[float, ...], dims: int):
-    """Bring axes to (channel, *spatial). Capital letters in `axes` are spatial, C is the channel, anything else is not
-    understood; axes of length 1 beyond the wanted ones are dropped."""
-    spatial = [i for i, letter in enumerate(axes) if letter in "XYZ"]
-    keep = [i for i in range(array.ndim) if array.shape[i] > 1 or (i in spatial and len(spatial) <= dims)]
-    for i in spatial:  # a stack of one slice is a plane
-        if len([k for k in spatial if k in keep]) > dims and array.shape[i] == 1 and i in keep:
-            keep.remove(i)
-    shape, letters = [array.shape[i] for i in keep], "".join(axes[i] for i in keep)
-    channel = [i for i in keep if axes[i] == "C"]
-    wanted = [i for i in keep if i in spatial]
-    if len(wanted) != dims or len(channel) > 1 or len(channel) + len(wanted) != len(keep):
+    """Bring axes named by letters to (channel, *spatial), without those of length 1 that nobody asked for."""
+    size_of = dict(zip((letter for letter in axes if letter in SPATIAL), spacing, strict=True))
+    for letter in sorted(axes, key="Z".find, reverse=True):  # a stack of one slice is a plane
+        axis = axes.index(letter)
+        too_many = sum(a in SPATIAL for a in axes) > dims if letter in SPATIAL else letter != "C"
+        if too_many and array.shape[axis] == 1:
+            array, axes = array.squeeze(axis), axes[:axis] + axes[axis + 1 :]
+    spatial = [letter for letter in axes if letter in SPATIAL]
+    if len(spatial) != dims or set(axes) - set(SPATIAL) not in (set(), {"C"}) or len(set(axes)) < len(axes):
         raise BadInput(
             path,
-            f"shape {tuple(shape)} with axes '{letters}'",
+            f"shape {array.shape} with axes '{axes}'",
             f"{dims} spatial axes and at most one of channels",
             "set spatial_dims, or save the file with its axes named",
         )
-    spacing = tuple(spacing[spatial.index(i)] for i in wanted)
-    order = channel + wanted
-    dropped = tuple(i for i in range(array.ndim) if i not in order)
-    array = np.squeeze(array, dropped)
-    array = np.transpose(array, [sorted(order).index(i) for i in order])
-    return (array if channel else array[None]), spacing
+    array = np.moveaxis(array, axes.index("C"), 0) if "C" in axes else array[None]
+    return array, tuple(size_of[letter] for letter in spatial)

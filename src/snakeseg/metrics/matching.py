@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(9))
@@ -34,20 +34,42 @@ def overlaps(truth: np.ndarray, predicted: np.ndarray) -> Overlaps:
     Overlaps
         `pair_true` and `pair_predicted` index into `true_ids` and `predicted_ids`.
     """
-    true_ids, true_flat, true_sizes = np.unique(truth, return_inverse=True, return_counts=True)
-    predicted_ids, predicted_flat, predicted_sizes = np.unique(predicted, return_inverse=True, return_counts=True)
-    codes = true_flat.ravel().astype(np.int64) * len(predicted_ids) + predicted_flat.ravel()
-    codes, shared = np.unique(codes, return_counts=True)
-    i, j = np.divmod(codes, len(predicted_ids))
-    real = (true_ids[i] != 0) & (predicted_ids[j] != 0)
-    i, j, shared = i[real], j[real], shared[real]
+    true_ids, true_index = _dense(truth)
+    predicted_ids, predicted_index = _dense(predicted)
+    shape = (len(true_ids), len(predicted_ids))
+    table = coo_matrix((np.ones(truth.size, np.int64), (true_index.ravel(), predicted_index.ravel())), shape)
+    table.sum_duplicates()
+    true_sizes, predicted_sizes = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
+    i, j, shared = table.row, table.col, table.data
+    objects = (true_ids[i] != 0) & (predicted_ids[j] != 0)
+    i, j, shared = i[objects], j[objects], shared[objects]
     iou = shared / (true_sizes[i] + predicted_sizes[j] - shared)
+    # From here on the background is left out.
     t, p = true_ids != 0, predicted_ids != 0
-    # Sizes count whole objects; ids and sizes leave the background out.
-    return Overlaps(
-        true_ids[t], predicted_ids[p], true_sizes[t], predicted_sizes[p],
-        (np.cumsum(t) - 1)[i], (np.cumsum(p) - 1)[j], iou,
-    )  # fmt: skip
+    i, j = (np.cumsum(t) - 1)[i], (np.cumsum(p) - 1)[j]
+    return Overlaps(true_ids[t], predicted_ids[p], true_sizes[t], predicted_sizes[p], i, j, iou)
+
+
+def without_small(found: Overlaps, smallest: int) -> Overlaps:
+    """The overlaps there would be if predicted objects of fewer than `smallest` pixels were dropped."""
+    kept = found.predicted_sizes >= smallest
+    pairs = kept[found.pair_predicted]
+    return found._replace(
+        predicted_ids=found.predicted_ids[kept],
+        predicted_sizes=found.predicted_sizes[kept],
+        pair_true=found.pair_true[pairs],
+        pair_predicted=(np.cumsum(kept) - 1)[found.pair_predicted[pairs]],
+        pair_iou=found.pair_iou[pairs],
+    )
+
+
+def _dense(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ids that occur, and each pixel's index among them."""
+    if labels.max(initial=0) > labels.size:
+        ids, index = np.unique(labels, return_inverse=True)
+        return ids, index.reshape(labels.shape)
+    present = np.bincount(labels.ravel()) > 0
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[labels]
 
 
 def match(found: Overlaps, threshold: float) -> np.ndarray:

@@ -10,6 +10,8 @@ TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3
 POOLING = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 NORMALISATIONS = ("none", "batch")
+# Running statistics must average over many patches: PyTorch's 0.1 is a mean of the last ten, too few at batch 1.
+BATCH_NORM_MOMENTUM = 0.02
 
 
 def double_convolution(dims: int, inputs: int, outputs: int, normalisation: str) -> nn.Sequential:
@@ -18,7 +20,7 @@ def double_convolution(dims: int, inputs: int, outputs: int, normalisation: str)
     for channels in (inputs, outputs):
         layers.append(CONVOLUTION[dims](channels, outputs, 3))
         if normalisation == "batch":
-            layers.append(BATCH_NORM[dims](outputs))
+            layers.append(BATCH_NORM[dims](outputs, momentum=BATCH_NORM_MOMENTUM))
         layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
 

@@ -1,0 +1,92 @@
+"""The examples on real images: seams, prepared data, and a training too short to be good but long enough to learn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from snakeseg.grey import normalise
+from snakeseg.inference import tiled_logits
+from snakeseg.io.raster import read, read_label
+from snakeseg.io.sheet import assign_folds, read_sheet
+from snakeseg.labels import classes_and_objects, training_labels
+from snakeseg.networks.registry import entry
+from snakeseg.settings import Labels, Network, Prepare
+from snakeseg.tiling import read_mirrored
+
+pytestmark = [pytest.mark.realdata, pytest.mark.slow]
+
+
+def test_tiles_equal_one_pass_on_a_section(realdata):
+    image = normalise(read(realdata / "isbi2012/train/images/000.png", 2).array[:, :200, :300], Prepare(), None)
+    image = image.astype(np.float64)
+    settings = Network(width=4, depth=4, normalisation="batch", dropout=0.0)
+    torch.manual_seed(0)
+    network = entry(settings).build(2, 1, 2, settings).double().eval()
+    geometry = entry(settings).geometry(settings)
+    size = [geometry.input_size(n) for n in image.shape[1:]]
+    whole = torch.from_numpy(read_mirrored(image, [-geometry.halo] * 2, size).copy())[None]
+    with torch.inference_mode():
+        expected = network(whole)[0, :, : image.shape[1], : image.shape[2]].numpy()
+    for tile in (64, 112, 512):
+        np.testing.assert_allclose(tiled_logits(network, image, geometry, tile), expected, rtol=0, atol=1e-9)
+
+
+def test_example_sheets_name_the_files(realdata, repository):
+    """Every row's files are there; the held-out parts are those that the docs speak of."""
+    held = {}
+    for name in ("isbi2012", "dsb2018"):
+        config = yaml.safe_load((repository / f"config/examples/{name}.yaml").read_text())
+        sheet = read_sheet(repository / config["sheet"], realdata / name)
+        assert all(path == "" or (realdata / path).is_file() for path in [*sheet["image"], *sheet["label"]])
+        held[name] = sheet["sample"][assign_folds(sheet, 1, config["validation"]) == 0]
+    assert list(held["isbi2012"]) == [f"section-{i:03d}" for i in (20, 21, 22, 23)]
+    assert len(held["dsb2018"]) == 40
+
+
+def test_touching_nuclei_get_a_border(realdata):
+    """No two nuclei are face-connected after separation, and hardly any pixel is lost."""
+    path = next(iter(sorted((realdata / "dsb2018/labels").iterdir())))
+    label = read_label(path, 2).array
+    classes, objects = training_labels(label, Labels(), path)
+    for axis in (0, 1):
+        a, b = np.swapaxes(objects, 0, axis)[1:], np.swapaxes(objects, 0, axis)[:-1]
+        assert not ((a != b) & (a > 0) & (b > 0)).any()
+    assert (classes > 0).sum() > 0.9 * (label > 0).sum()
+    assert len(np.unique(objects)) == len(np.unique(label))
+
+
+def test_hippocampus_volumes_read_in_three_dimensions(realdata):
+    """NIfTI volumes of any stored type, with their labels on the same grid."""
+    for path in sorted((realdata / "hippocampus/images").iterdir())[:5]:
+        image, label = read(path, 3), read_label(realdata / "hippocampus/labels" / path.name, 3)
+        assert image.array.shape[1:] == label.array.shape
+        assert image.spacing == (1.0, 1.0, 1.0)
+        values = {"background": 0, "anterior": 1, "posterior": 2}
+        classes, _ = classes_and_objects(label.array, Labels("semantic", values))
+        assert set(np.unique(classes)) == {0, 1, 2}
+        assert np.ptp(normalise(image.array, Prepare(), None)) > 0.5
+
+
+def test_short_training_on_membranes(realdata, repository, snakemake, tmp_path):
+    """The ISBI example, cut to a minute, already beats calling everything a neurite."""
+    config = yaml.safe_load((repository / "config/examples/isbi2012.yaml").read_text())
+    config |= {"sheet": "few.tsv", "data": str(realdata / "isbi2012"), "threads": 1}
+    config["augment"] = {"copies": 1}
+    config["network"] |= {"width": 8, "depth": 3}
+    config["train"] |= {"steps": 60, "patch": 132, "learning_rate": 0.01}
+    config["predict"] = {"average": False}
+    config["instances"] |= {"thresholds": [0.4, 0.5], "cores": [0.8], "depths": [4], "smallest": [0]}
+    sheet = pd.read_csv(repository / "config/examples/isbi2012.tsv", sep="\t", dtype=str, keep_default_na=False)
+    few = sheet[sheet["sample"].isin([*(f"section-{i:03d}" for i in (0, 5, 10, 15, 20)), "test-000"])]
+    few.to_csv(tmp_path / "few.tsv", sep="\t", index=False)
+    (tmp_path / "few.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(tmp_path, "--configfile", "few.yaml", "--cores", "1")
+    assert done.returncode == 0, done.stdout
+    results = tmp_path / "results" / "isbi2012"
+    images = pd.read_csv(results / "evaluation" / "images.tsv", sep="\t").set_index("sample")
+    truth = read_label(realdata / "isbi2012/train/labels/020.png", 2).array
+    assert images.loc["section-020", "pixel_error"] < 0.8 * (truth == 0).mean()
+    assert images.loc["test-000", "status"] == "unlabelled"
+    assert (results / "predictions" / "default" / "predict-0000" / "test-000.png").is_file()

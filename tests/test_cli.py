@@ -1,0 +1,51 @@
+"""The command line: quick help, clear errors, exit codes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from snakeseg.cli import main, parser
+
+HEAVY = ("torch", "numpy", "pandas", "scipy", "monai", "skimage")
+
+
+def test_help_imports_nothing_heavy():
+    code = f"import sys, snakeseg.cli as c; c.parser(); print([m for m in {HEAVY} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_every_rule_has_its_subcommand(repository):
+    import re
+
+    text = "".join(path.read_text() for path in (repository / "workflow" / "rules").glob("*.smk"))
+    used = set(re.findall(r"python -m snakeseg (\w+)", text))
+    known = set(next(a for a in parser()._actions if a.dest == "command").choices)
+    assert used == known
+
+
+def test_errors_are_lines_not_tracebacks(tmp_path, capsys):
+    assert main(["predict", str(tmp_path), "image.png", "-o", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "model.json: found no such file; expected a model folder" in error
+    assert "Traceback" not in error
+
+
+def test_debug_raises(tmp_path):
+    with pytest.raises(ValueError, match="no such file"):
+        main(["--debug", "predict", str(tmp_path), "image.png", "-o", str(tmp_path / "out")])
+
+
+def test_unknown_settings_key(tmp_path, capsys):
+    (tmp_path / "s.tsv").write_text("sample\timage\n")
+    arguments = ["simulate", "--settings", '{"simulate": {"image": 3}}', "--output", str(tmp_path / "x")]
+    assert main(arguments) == 1
+    assert "simulate: found unknown key 'image'" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_wrong_command_line():
+    with pytest.raises(SystemExit) as stopped:
+        main(["trian"])
+    assert stopped.value.code == 2

@@ -1,0 +1,226 @@
+"""Overlap-tile inference: tiles equal one pass over the mirrored whole; averages; models as folders."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from snakeseg import inference
+from snakeseg.checkpoint import Description, save_model
+from snakeseg.errors import BadInput
+from snakeseg.inference import label_image, load_predictor, orientations, probabilities, softmax, tiled_logits
+from snakeseg.instances import Parameters
+from snakeseg.io.raster import read
+from snakeseg.networks.registry import NETWORKS, entry
+from snakeseg.settings import Labels, Network, Predict, Prepare
+
+
+def random_network(dims, settings, channels=1, seed=0):
+    """Random everything, in float64 and evaluation mode; biases keep most units alive."""
+    torch.manual_seed(seed)
+    network = entry(settings).build(dims, channels, 3, settings).double().eval()
+    with torch.no_grad():
+        for name, value in [*network.named_parameters(), *network.named_buffers()]:
+            if name.endswith(("bias", "running_mean")):
+                value.uniform_(-0.2, 0.5)
+            elif name.endswith("running_var") or (value.ndim == 1 and value.is_floating_point()):
+                value.uniform_(0.5, 1.5)
+    return network
+
+
+def whole(network, image, geometry):
+    """One pass over the image in a frame of NumPy's reflection, wide enough for the network."""
+    shape = image.shape[1:]
+    pad = [(geometry.halo, geometry.input_size(n) - n - geometry.halo) for n in shape]
+    framed = np.pad(image, [(0, 0), *pad], mode="reflect")
+    with torch.inference_mode():
+        out = network(torch.from_numpy(framed)[None])[0].numpy()
+    return out[(slice(None), *(slice(n) for n in shape))]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("normalisation", ["none", "batch"])
+@pytest.mark.parametrize(
+    ("depth", "shape"),
+    [(1, (37, 53)), (2, (37, 53)), (3, (51, 30)), (2, (5, 9)), (3, (1, 40)), (1, (1, 1)), (1, (9, 12, 7)), (2, (3, 10, 7))],
+)  # fmt: skip
+def test_tiles_equal_the_whole(name, normalisation, depth, shape):
+    """To 1e-9 in float64, in 2D and 3D, at three tile sizes, also for images smaller than the halo."""
+    settings = Network(name=name, width=3, depth=depth, normalisation=normalisation)
+    geometry = entry(settings).geometry(settings)
+    assert geometry.tile_exact
+    network = random_network(len(shape), settings)
+    image = np.random.default_rng(1).normal(size=(1, *shape))
+    expected = whole(network, image, geometry)
+    if min(shape) > 1:
+        assert expected.std(axis=tuple(range(1, expected.ndim))).max() > 1e-3
+    for tile in (geometry.multiple, 3 * geometry.multiple, 10_000):
+        found = tiled_logits(network, image, geometry, tile)
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+        np.testing.assert_array_equal(found.argmax(axis=0), expected.argmax(axis=0))
+
+
+def test_tiles_equal_the_whole_at_the_papers_depth():
+    settings = Network(width=1, depth=4)
+    geometry = entry(settings).geometry(settings)
+    network = random_network(2, settings, channels=2)
+    image = np.random.default_rng(1).normal(size=(2, 70, 45))
+    for tile in (32, 64, 512):
+        found = tiled_logits(network, image, geometry, tile)
+        np.testing.assert_allclose(found, whole(network, image, geometry), rtol=0, atol=1e-9)
+
+
+def test_tiles_equal_the_whole_in_float32():
+    settings = Network(width=4, depth=2)
+    geometry = entry(settings).geometry(settings)
+    network = random_network(2, settings).float()
+    image = np.random.default_rng(1).normal(size=(1, 60, 44)).astype(np.float32)
+    found = tiled_logits(network, image, geometry, 16)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, whole(network, image, geometry), rtol=0, atol=1e-4)
+
+
+def test_strides_out_of_phase_with_pooling_would_show(monkeypatch):
+    """The counter-example: at a stride that is no multiple of 2**depth, tiles differ from the whole."""
+    settings = Network(width=3, depth=2)
+    geometry = entry(settings).geometry(settings)
+    network = random_network(2, settings)
+    image = np.random.default_rng(1).normal(size=(1, 30, 30))
+    expected = whole(network, image, geometry)
+    np.testing.assert_allclose(tiled_logits(network, image, geometry, 8), expected, rtol=0, atol=1e-9)
+    monkeypatch.setattr(inference, "tile_shape", lambda shape, geometry, largest: (6, 6))
+    assert np.abs(tiled_logits(network, image, geometry, 8) - expected).max() > 1e-3
+
+
+def test_tiles_are_no_larger_than_asked():
+    sizes = []
+
+    class Spy(nn.Module):
+        def forward(self, x):
+            sizes.append(max(x.shape[2:]))
+            return x[..., 8:-8, 8:-8]
+
+    geometry = entry(Network(depth=1)).geometry(Network(depth=1))
+    image = np.random.default_rng(0).normal(size=(1, 100, 70))
+    np.testing.assert_array_equal(tiled_logits(Spy(), image, geometry, 20), image)
+    assert max(sizes) == geometry.input_size(20)
+
+
+def slanted(image):
+    """Logits of a function that no flip or turn leaves alone, of two classes."""
+    slope = np.cumsum(image[0], axis=-1) + 2 * np.cumsum(image[0] ** 2, axis=-2)
+    return np.stack([np.zeros_like(slope), 0.1 * slope])
+
+
+def test_average_is_over_the_eight_orientations():
+    """The mean over all turns and flips of what is predicted there, turned back."""
+    image = np.random.default_rng(0).normal(size=(1, 6, 9))
+    expected = []
+    for flip in (False, True):
+        for turns in range(4):
+            seen = np.rot90(image[:, :, ::-1] if flip else image, turns, (1, 2))
+            back = np.rot90(softmax(slanted(seen)), -turns, (1, 2))
+            expected.append(back[:, :, ::-1] if flip else back)
+    found = probabilities([slanted], image, average=True)
+    np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-3)
+    assert np.abs(found - expected[0]).max() > 0.05
+    np.testing.assert_allclose(probabilities([slanted], image, average=False), expected[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(("dims", "count"), [(2, 8), (3, 16)])
+def test_orientations_are_distinct(dims, count):
+    image = np.arange(3**dims).reshape((3,) * dims)
+    seen = {
+        np.flip(np.swapaxes(image, -1, -2) if turned else image, flipped).tobytes()
+        for turned, flipped in orientations(dims, True)
+    }
+    assert len(seen) == len(list(orientations(dims, True))) == count
+    assert next(orientations(dims, True)) == (False, ())
+
+
+def test_averaging_leaves_an_equivariant_predictor_alone():
+    image = np.random.default_rng(0).normal(size=(1, 5, 6, 7))
+
+    def local(x):
+        return np.stack([x[0], -(x[0] ** 2)])
+
+    np.testing.assert_array_equal(probabilities([local], image, True), probabilities([local], image, False))
+
+
+def test_models_are_averaged_as_probabilities():
+    """Not as logits: the mean of 0.9 and 0.5 is 0.7."""
+    image = np.zeros((1, 2, 2))
+    sure, unsure = (lambda x, v=v: np.stack([np.zeros(x.shape[1:]), np.full(x.shape[1:], v)]) for v in (np.log(9), 0))
+    found = probabilities([sure, unsure], image, False)
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found[1], 0.7, atol=1e-3)
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-3)
+
+
+def test_softmax_of_large_logits():
+    np.testing.assert_allclose(softmax(np.array([[1000.0], [1000.0], [-1000.0]])), [[0.5], [0.5], [0]])
+
+
+def test_semantic_labels_are_written_as_their_values():
+    labels = Labels("semantic", {"sky": 10, "cell": 3, "border": 7})
+    probability = np.array([[[0.5, 0.2]], [[0.3, 0.2]], [[0.2, 0.6]]])
+    assert label_image(probability, labels, Parameters()).tolist() == [[10, 7]]
+
+
+@pytest.mark.parametrize("kind", ["instance", "binary"])
+def test_objects_are_cut_by_the_parameters(kind):
+    foreground = np.array([[0.9, 0.1, 0.6, 0.6, 0.1, 0.9]])
+    probability = np.stack([1 - foreground, foreground])
+    assert label_image(probability, Labels(kind), Parameters(threshold=0.5)).tolist() == [[1, 0, 2, 2, 0, 3]]
+    assert label_image(probability, Labels(kind), Parameters(threshold=0.7, smallest=1)).tolist() == [
+        [1, 0, 0, 0, 0, 2]
+    ]
+    assert label_image(probability, Labels(kind), Parameters(smallest=2)).tolist() == [[0, 0, 1, 1, 0, 0]]
+
+
+SETTINGS = Network(width=2, depth=1)
+
+
+def save_random(folder, seed, channels=1):
+    torch.manual_seed(seed)
+    description = Description(2, channels, Labels(), SETTINGS, Prepare("none"), Predict(average=False, tile=16), None)
+    network = description.make_network()
+    save_model(folder, network, description, {})
+    return network.eval(), description
+
+
+@pytest.fixture
+def picture(tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 9, (21, 34)).astype(np.uint8)).save(tmp_path / "image.png")
+    return read(tmp_path / "image.png", 2)
+
+
+def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
+    """Also with more than ten folds, of which fold-10 comes after fold-2; objects are cut as the first one says."""
+    networks = [save_random(tmp_path / "e" / f"fold-{fold}", fold)[0] for fold in (0, 2, 10)]
+    (tmp_path / "e" / "fold-0" / "instances.json").write_text(json.dumps({"chosen": {"threshold": 0.7}}))
+    geometry = entry(SETTINGS).geometry(SETTINGS)
+    image = picture.array.astype(np.float32)
+    expected = np.mean([softmax(tiled_logits(n, image, geometry, 64)) for n in networks], axis=0)
+    predictor = load_predictor(tmp_path / "e", torch.device("cpu"))
+    np.testing.assert_allclose(predictor.probabilities(picture), expected, atol=1e-3)
+    assert predictor.parameters == Parameters(threshold=0.7)
+    assert (
+        np.abs(load_predictor(tmp_path / "e" / "fold-0", torch.device("cpu")).probabilities(picture) - expected).max()
+        > 0.01
+    )
+
+
+def test_refuses_images_of_other_channels(tmp_path, picture):
+    save_random(tmp_path / "m", 0, channels=3)
+    with pytest.raises(BadInput, match=r"image.png: found 1 channels; expected 3"):
+        load_predictor(tmp_path / "m", torch.device("cpu")).probabilities(picture)
+
+
+def test_refuses_a_folder_without_model(tmp_path):
+    with pytest.raises(BadInput, match=r"model.json: found no such file"):
+        load_predictor(tmp_path, torch.device("cpu"))

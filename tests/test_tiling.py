@@ -1,0 +1,101 @@
+"""Tile plans: every pixel once, strides aligned with pooling, mirroring as NumPy does it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snakeseg.tiling import Geometry, Tile, lay_tiles, mirror_indices, read_mirrored, tile_shape
+
+quick = settings(deadline=None, max_examples=60)
+shapes = st.one_of(st.tuples(st.integers(1, 70), st.integers(1, 70)), st.tuples(*[st.integers(1, 20)] * 3))
+geometries = st.builds(
+    lambda depth: Geometry(6 * 2**depth - 4, 2**depth, -4 % 2**depth), depth=st.integers(1, 5)
+)  # fmt: skip
+
+
+@quick
+@given(shape=shapes, geometry=geometries, largest=st.integers(1, 100))
+def test_tiles_cover_every_pixel_exactly_once(shape, geometry, largest):
+    covered = np.zeros(shape, int)
+    for tile in lay_tiles(shape, tile_shape(shape, geometry, largest)):
+        covered[tile.region] += 1
+        assert all(a < b for a, b in zip(tile.start, tile.stop, strict=True))
+    assert (covered == 1).all()
+
+
+@quick
+@given(shape=shapes, geometry=geometries, largest=st.integers(1, 100))
+def test_tiles_are_in_phase_with_pooling(shape, geometry, largest):
+    stride = tile_shape(shape, geometry, largest)
+    assert all(step % geometry.multiple == 0 for step in stride)
+    assert all(a % geometry.multiple == 0 for tile in lay_tiles(shape, stride) for a in tile.start)
+
+
+@quick
+@given(size=st.integers(1, 3000), geometry=geometries, largest=st.integers(1, 700))
+def test_stride_is_as_large_as_allowed_and_no_larger(size, geometry, largest):
+    """No stride exceeds `largest` (or the smallest there is), and no fewer tiles would do."""
+    allowed = max(largest // geometry.multiple, 1) * geometry.multiple
+    (stride,) = tile_shape((size,), geometry, largest)
+    assert stride <= allowed
+    assert -(-size // stride) == -(-size // allowed)
+
+
+@quick
+@given(size=st.integers(1, 600), geometry=geometries)
+def test_output_is_the_smallest_valid_one(size, geometry):
+    """Outputs are inputs less two halos; inputs have the remainder that pooling asks for."""
+    valid = [
+        n - 2 * geometry.halo
+        for n in range(2 * geometry.halo + 1, 2 * geometry.halo + size + geometry.multiple + 1)
+        if n % geometry.multiple == geometry.remainder
+    ]
+    expected = min(n for n in valid if n >= size)
+    assert geometry.output_size(size) == expected
+    assert geometry.input_size(size) == expected + 2 * geometry.halo
+
+
+def test_the_papers_tile():
+    geometry = Geometry(halo=92, multiple=16, remainder=12)
+    assert geometry.output_size(388) == 388
+    assert geometry.input_size(388) == 572
+    assert geometry.output_size(389) == 404
+
+
+def test_tile_order_and_edges():
+    tiles = list(lay_tiles((5, 4), (4, 2)))
+    assert tiles == [Tile((0, 0), (4, 2)), Tile((0, 2), (4, 4)), Tile((4, 0), (5, 2)), Tile((4, 2), (5, 4))]
+
+
+@quick
+@given(size=st.integers(1, 30), before=st.integers(0, 200), after=st.integers(0, 200))
+def test_mirror_indices_are_numpys_reflect(size, before, after):
+    expected = np.pad(np.arange(size), (before, after), mode="reflect")
+    np.testing.assert_array_equal(mirror_indices(-before, size + after, size), expected)
+
+
+@quick
+@given(st.data())
+def test_reading_is_a_crop_of_numpys_reflect(data):
+    """Any region, also one wholly outside or many times the image, with or without channels."""
+    shape = data.draw(shapes.filter(lambda s: np.prod(s) < 2000))
+    channels = data.draw(st.sampled_from([(), (2,)]))
+    start = [data.draw(st.integers(-30, 30)) for _ in shape]
+    size = [data.draw(st.integers(1, 30)) for _ in shape]
+    array = np.arange(np.prod(channels + shape)).reshape(channels + shape)
+    expected = array
+    for axis, (first, extent) in enumerate(zip(start, size, strict=True), start=len(channels)):
+        pad = [(30, 60) if i == axis else (0, 0) for i in range(array.ndim)]
+        expected = np.pad(expected, pad, mode="reflect").take(range(30 + first, 30 + first + extent), axis)
+    np.testing.assert_array_equal(read_mirrored(array, start, size), expected)
+
+
+def test_reading_inside_copies_nothing():
+    array = np.zeros((1, 50, 50))
+    assert np.shares_memory(read_mirrored(array, (3, 4), (10, 10)), array)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_tiny_axes(size):
+    assert set(mirror_indices(-9, 9, size)) == set(range(size))

@@ -1,0 +1,242 @@
+"""The training loop: reproducible to the bit, loud on divergence, schedule and data as stated."""
+
+import csv
+import hashlib
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from snakeseg import training
+from snakeseg.io.store import write_store
+from snakeseg.labels import IGNORED
+from snakeseg.networks.unet import UNet, unet_geometry
+from snakeseg.patches import Item, PatchPlan, draw_batch
+from snakeseg.prepare import weight_maps
+from snakeseg.settings import Augment, Network, Train, Weigh
+
+CPU = torch.device("cpu")
+NETWORK = Network(width=4, depth=1, normalisation="batch", dropout=0.3)
+SETTINGS = Train(steps=6, batch=2, patch=12, precision="float32", optimiser="adamw", learning_rate=0.01)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def make_items():
+    rng = np.random.default_rng(0)
+    items = []
+    for _ in range(3):
+        target = (rng.random((30, 34)) > 0.5).repeat(2, 0).repeat(2, 1)[:30, :34].astype(np.uint8)
+        image = (target + rng.normal(0, 0.2, target.shape)).astype(np.float32)
+        items.append(Item(image[None], target, np.ones(target.shape, np.float32)))
+    return items
+
+
+def train(settings=SETTINGS, items=None, network=NETWORK):
+    torch.manual_seed(training.derive_seed(settings.seed, -1))
+    made = UNet(2, 1, 2, network)
+    history = training.fit(
+        made, items or make_items(), PatchPlan(settings, Augment(std=1), unet_geometry(network)), CPU
+    )
+    return made, history
+
+
+def bits(network):
+    state = b"".join(tensor.numpy().tobytes() for tensor in network.state_dict().values())
+    return hashlib.sha256(state).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"elastic": "online"}, {"optimiser": "sgd"}, {"precision": "bfloat16"}], ids=str
+)
+def test_same_seed_same_bits(change):
+    """Weights, running statistics and losses, with dropout, whatever torch's global state was."""
+    settings = replace(SETTINGS, **change)
+    first, history = train(settings)
+    torch.rand(17)
+    second, again = train(settings)
+    assert bits(first) == bits(second)
+    assert [row["loss"] for row in history] == [row["loss"] for row in again]
+
+
+def test_another_seed_another_network():
+    assert bits(train()[0]) != bits(train(replace(SETTINGS, seed=1))[0])
+
+
+def test_slow_data_change_nothing(monkeypatch):
+    """However long patches take, they come in order."""
+    expected = bits(train()[0])
+    delays = iter([0.03, 0, 0.02, 0, 0, 0.01])
+
+    def slow(*arguments):
+        time.sleep(next(delays))
+        return draw_batch(*arguments)
+
+    monkeypatch.setattr(training, "draw_batch", slow)
+    assert bits(train()[0]) == expected
+
+
+def test_prefetched_batches_are_those_of_the_steps():
+    items, plan = make_items(), PatchPlan(replace(SETTINGS, steps=9), Augment(), unet_geometry(NETWORK))
+    batches = list(training.prefetch(items, plan))
+    assert len(batches) == 9
+    for step, batch in enumerate(batches):
+        for found, expected in zip(batch, draw_batch(items, plan, step), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_it_learns():
+    """A task that one threshold solves is learnt in 60 steps."""
+    _, history = train(replace(SETTINGS, steps=60), network=Network(width=4, depth=1, dropout=0))
+    losses = [row["loss"] for row in history]
+    assert np.mean(losses[-5:]) < 0.3 * losses[0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_divergence_is_loud(value):
+    items = make_items()
+    items = [Item(item.image * np.float32(value), item.target, item.weight) for item in items]
+    with pytest.raises(FloatingPointError, match=r"training step 0: .*learning_rate"):
+        train(items=items, network=Network(width=2, depth=1))
+
+
+def test_the_first_loss_is_the_initial_networks(monkeypatch):
+    """The loss of step 0 is that of the network before any step, on batch 0."""
+    settings = replace(SETTINGS, steps=1)
+    network = Network(width=4, depth=1, dropout=0)
+    _, history = train(settings, network=network)
+    torch.manual_seed(training.derive_seed(settings.seed, -1))
+    fresh = UNet(2, 1, 2, network)
+    batch = draw_batch(make_items(), PatchPlan(settings, Augment(std=1), unet_geometry(network)), 0)
+    image, target, weight = map(torch.from_numpy, batch)
+    expected = training.weighted_cross_entropy(fresh(image), target, weight)
+    assert history[0]["loss"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_network_ends_in_evaluation_mode_with_history():
+    network, history = train()
+    assert not network.training
+    assert [row["step"] for row in history] == list(range(6))
+    assert all(tuple(row) == training.HISTORY for row in history)
+
+
+def test_frozen_parameters_stay():
+    network = UNet(2, 1, 2, NETWORK)
+    network.head.weight.requires_grad_(False)
+    head, first = network.head.weight.clone(), network.contracting[0][0].weight.clone()
+    training.fit(network, make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK)), CPU)
+    assert torch.equal(network.head.weight, head)
+    assert not torch.equal(network.contracting[0][0].weight, first)
+
+
+def test_ignored_pixels_change_nothing():
+    """Whatever the class of pixels with weight 0, the trained weights are the same bits."""
+    items = [
+        Item(i.image, i.target, np.where(np.arange(34) % 7 < 3, 0, i.weight).astype(np.float32)) for i in make_items()
+    ]
+    flipped = [Item(i.image, np.where(i.weight == 0, 1 - i.target, i.target), i.weight) for i in items]
+    assert bits(train(items=items)[0]) == bits(train(items=flipped)[0])
+    assert bits(train(items=items)[0]) != bits(train()[0])
+
+
+def test_schedules():
+    """A warm-up over the first 5 %, then the decay fitted to the budget."""
+    at = {
+        name: lambda step, name=name: training.learning_rate_factor(Train(steps=100, schedule=name), step)
+        for name in ("poly", "cosine", "constant")
+    }
+    assert [at["constant"](step) for step in (0, 1, 4, 5, 99)] == pytest.approx([0.2, 0.4, 1, 1, 1])
+    assert [at["poly"](step) for step in (0, 50, 99, 100)] == pytest.approx([0.2, 0.5**0.9, 0.01**0.9, 0])
+    assert [at["cosine"](step) for step in (25, 50, 75)] == pytest.approx([(2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4])
+    assert training.learning_rate_factor(Train(steps=1), 0) == 1
+
+
+def test_history_tells_the_rate_that_was_used():
+    _, history = train(replace(SETTINGS, schedule="poly", learning_rate=0.02))
+    expected = [0.02 * training.learning_rate_factor(SETTINGS, step) for step in range(6)]
+    assert [row["learning_rate"] for row in history] == pytest.approx(expected)
+
+
+def test_optimisers():
+    network = UNet(2, 1, 2, NETWORK)
+    sgd = training.make_optimiser(network, Train(optimiser="sgd", momentum=0.9, weight_decay=0.1, learning_rate=0.5))
+    assert isinstance(sgd, torch.optim.SGD)
+    assert {k: sgd.defaults[k] for k in ("lr", "momentum", "weight_decay")} == {
+        "lr": 0.5, "momentum": 0.9, "weight_decay": 0.1,
+    }  # fmt: skip
+    assert isinstance(training.make_optimiser(network, SETTINGS), torch.optim.AdamW)
+    with pytest.raises(ValueError, match=r"train.optimiser 'adam'; expected sgd or adamw"):
+        training.make_optimiser(network, Train(optimiser="adam"))
+
+
+def test_derived_seeds_differ_and_fit_torch():
+    seeds = {training.derive_seed(seed, step) for seed in range(20) for step in range(-1, 50)}
+    assert len(seeds) == 20 * 51
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert training.derive_seed(1, 11) != training.derive_seed(11, 1)
+
+
+def test_history_file(tmp_path):
+    row = dict(zip(training.HISTORY, (0, 0.1234567891, 1e-3, 0.0, 2.5), strict=True))
+    training.write_history(tmp_path / "history.tsv", [row, row | {"step": 1}])
+    rows = list(csv.DictReader((tmp_path / "history.tsv").open(), delimiter="\t"))
+    assert [r["step"] for r in rows] == ["0", "1"]
+    assert rows[0]["loss"] == "0.123457"
+
+
+def make_store(path, names, copies=()):
+    rng = np.random.default_rng(len(names))
+    samples = []
+    for name in [*names, *copies]:
+        classes = rng.integers(0, 2, (20, 22)).astype(np.uint8)
+        classes[5:9, 5:9] = IGNORED
+        objects = (classes == 1).astype(np.int32)
+        noted = {"spacing": [1.0, 1.0], **({"copy_of": name.split("~")[0]} if "~" in name else {})}
+        arrays = {"image": rng.normal(size=(1, 20, 22)).astype(np.float32), "classes": classes, "objects": objects}
+        samples.append((name, noted, arrays))
+    write_store(path, samples)
+    return path
+
+
+@pytest.fixture
+def stores(tmp_path):
+    """Two stores of two images, copies of the second image, and their weights."""
+    made = [
+        make_store(tmp_path / "a.zarr.zip", ["one", "two"]),
+        make_store(tmp_path / "b.zarr.zip", [], ["two~1", "two~2"]),
+        make_store(tmp_path / "c.zarr.zip", ["three"]),
+    ]
+    weights = tmp_path / "w.zarr.zip"
+    write_store(weights, weight_maps(made, Weigh(), {"class_counts": [300, 100]}))
+    return SimpleNamespace(items=made, weights=[weights])
+
+
+def test_held_out_images_and_their_copies_are_not_loaded(stores):
+    items, _ = training.load_items({"one", "three"}, stores.items, stores.weights)
+    assert len(items) == 2
+    items, attributes = training.load_items({"two"}, stores.items, stores.weights)
+    assert [noted.get("copy_of") for noted in attributes] == [None, "two", "two"]
+    assert len(items) == 3
+
+
+def test_ignored_label_has_no_weight(stores):
+    """Where the label says so, and only there, the target is a class and the weight is 0."""
+    for item in training.load_items({"one", "two", "three"}, stores.items, stores.weights)[0]:
+        ignored = np.zeros(item.target.shape, bool)
+        ignored[5:9, 5:9] = True
+        assert set(np.unique(item.target)) == {0, 1}
+        np.testing.assert_array_equal(item.weight == 0, ignored)
+        logits = torch.randn(1, 2, *item.target.shape, requires_grad=True)
+        target, weight = torch.from_numpy(item.target[None].astype(np.int64)), torch.from_numpy(item.weight[None])
+        training.weighted_cross_entropy(logits, target, weight).backward()
+        assert not logits.grad[0, :, ignored].any()
+        assert logits.grad[0, :, ~ignored].any()

@@ -1,0 +1,67 @@
+"""Entry points, profiles, folds and experiments: what would run, without running it."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+
+def jobs(done) -> dict[str, int]:
+    """Counts from the table of jobs of a dry run."""
+    assert done.returncode == 0, done.stdout
+    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)}
+
+
+def test_both_snakefiles_run_the_same_jobs(snakemake, repository):
+    """A root Snakefile that only includes would answer that nothing is to be done."""
+    root = jobs(snakemake(repository, "--dry-run", "--forceall"))
+    inner = jobs(snakemake(repository, "--dry-run", "--forceall", snakefile="workflow/Snakefile"))
+    assert root.pop("default") == 1
+    assert inner.pop("all") == 1
+    assert root.pop("total") == inner.pop("total")
+    assert root == inner
+    assert root["train"] == 1
+
+
+@pytest.mark.parametrize("name", ["isbi2012", "dsb2018"])
+def test_examples(name, snakemake, repository):
+    planned = jobs(snakemake(repository, "--dry-run", "--forceall", "--configfile", f"config/examples/{name}.yaml"))
+    assert planned["train"] == 1
+    assert "simulate" not in planned
+
+
+def test_slurm_profile(snakemake, repository):
+    profile = ["--workflow-profile", "profiles/slurm"]
+    assert jobs(snakemake(repository, "--dry-run", "--forceall", *profile))["train"] == 1
+
+
+def test_folds_and_experiments_are_wildcards(snakemake, write_run, tmp_path):
+    write_run(tmp_path, {"folds": 3, "experiments": {"a": {}, "b": {"network": {"width": 8}}}})
+    planned = jobs(snakemake(tmp_path, "--dry-run", "--configfile", "config.yaml"))
+    assert (planned["train"], planned["tune"], planned["prepare"]) == (6, 2, 1)
+
+
+def test_lint(snakemake, repository):
+    done = snakemake(repository, "--lint")
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_rule_logs_and_makes_one_call(repository):
+    for path in (repository / "workflow" / "rules").glob("*.smk"):
+        for rule in re.split(r"^\s*rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            assert "log:" in rule, rule
+            assert rule.count("python -m snakeseg ") == 1, rule
+
+
+def test_own_data_in_the_readme_parses(repository, snakemake, tmp_path):
+    """The config that the README shows for own data is taken as it stands."""
+    text = (repository / "README.md").read_text()
+    config = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL).group(1))
+    Path(tmp_path, config["sheet"]).parent.mkdir(parents=True, exist_ok=True)
+    rows = [["sample", "image", "label"], *([f"a{i}", f"a{i}.tif", f"l{i}.tif"] for i in range(6))]
+    Path(tmp_path, config["sheet"]).write_text("".join("\t".join(row) + "\n" for row in rows))
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    assert jobs(snakemake(tmp_path, "--dry-run", "--configfile", "own.yaml"))["train"] == 1

@@ -1,0 +1,51 @@
+"""The README's commands work: each is run here, or is the command that runs these tests."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def commands(repository) -> list[str]:
+    text = (repository / "README.md").read_text()
+    blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", text, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_commands_are_those_tested_here(repository):
+    """A new command in the README needs a test here."""
+    assert commands(repository) == [
+        "make demo",
+        "make test",
+        ". .venv/bin/activate",
+        "snakemake --cores all --configfile my.yaml",
+        "snakeseg predict results/my-cells/models/default IMAGES... -o FOLDER",
+        "snakemake --workflow-profile profiles/slurm --configfile my.yaml",
+    ]
+
+
+def test_make_knows_both_commands(repository):
+    for target in ("demo", "test"):
+        done = subprocess.run(["make", "--dry-run", target], cwd=repository, capture_output=True, text=True, check=True)
+        assert {"demo": "snakemake --cores all", "test": "pytest"}[target] in done.stdout
+
+
+def test_make_demo(repository, tmp_path):
+    """A clean copy; the environment at hand stands in for the one that `make setup` would install."""
+    subprocess.run(["git", "clone", "--quiet", repository, tmp_path / "clone"], check=True)
+    clone = tmp_path / "clone"
+    (clone / ".venv").mkdir()
+    (clone / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (clone / name).touch()
+    (clone / ".venv" / "ready").touch()
+    done = subprocess.run(["make", "demo"], cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == f"The report: {clone}/results/demo/report.html"
+    assert (clone / "results" / "demo" / "report.html").is_file()
+    again = subprocess.run(["make", "demo"], cwd=clone, capture_output=True, text=True, check=False)
+    assert "Nothing to be done" in again.stdout + again.stderr

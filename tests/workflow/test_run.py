@@ -1,0 +1,128 @@
+"""The small run from images to report, as a user would run it."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from snakeseg.cli import main
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("small run")]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, small_run):
+    return small_run(tmp_path_factory.mktemp("run"), "--cores", "2")
+
+
+def planned(done) -> set[str]:
+    """Names of the rules of a dry run."""
+    return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE)) - {"default"}
+
+
+def test_layout(results):
+    """Users and tools rely on these paths."""
+    for experiment in ("plain", "online"):
+        model = results / "models" / experiment / "fold-0"
+        assert {p.name for p in model.iterdir()} == {
+            "model.safetensors", "model.json", "history.tsv", "instances.json",
+        }  # fmt: skip
+        assert [p.name for p in (results / "validation" / experiment / "fold-0").glob("*.tif")] == ["cells-04.tif"]
+        assert (results / "predictions" / experiment / "test-0000" / "cells-07.tif").is_file()
+        assert (results / "predictions" / experiment / "predict-0000" / "cells-08.tif").is_file()
+    for name in ("images", "objects", "summary"):
+        table = pd.read_csv(results / "evaluation" / f"{name}.tsv", sep="\t")
+        assert table.columns[0] == "experiment"
+        assert set(table["experiment"]) == {"plain", "online"}
+    assert json.loads((results / "provenance.json").read_text())["packages"]["torch"]
+
+
+def test_history_has_a_row_per_step(results):
+    history = pd.read_csv(results / "models" / "plain" / "fold-0" / "history.tsv", sep="\t")
+    assert list(history["step"]) == list(range(8))
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+
+
+def test_unlabelled_images_are_rows_with_a_reason(results):
+    images = pd.read_csv(results / "evaluation" / "images.tsv", sep="\t")
+    row = images[(images["sample"] == "cells-08") & (images["experiment"] == "plain")].iloc[0]
+    assert (row["status"], row["subset"]) == ("unlabelled", "predict")
+    assert "no label" in row["reason"]
+    summary = pd.read_csv(results / "evaluation" / "summary.tsv", sep="\t")
+    predict = summary[(summary["subset"] == "predict") & (summary["metric"] == "dice")]
+    assert (predict["n"] == 0).all()
+    assert (predict["unscored"] == 1).all()
+
+
+def test_labels_are_uint32_tiff_of_the_images_shape(results):
+    label = tifffile.imread(results / "predictions" / "plain" / "test-0000" / "cells-06.tif")
+    assert label.dtype == np.uint32
+    assert label.shape == (64, 64)
+
+
+def test_report_is_self_contained(results):
+    page = (results / "report.html").read_text()
+    assert len(page) < 10_000_000
+    assert not re.search(r"""(src|href)\s*=\s*["']?(?!data:|#)""", page)
+    for word in ("How good", "Every image", "elastic copies", "Loss weights", "cells-08", "SHA-256"):
+        assert word in page
+
+
+def test_second_run_does_nothing(results, snakemake):
+    folder = results.parents[1]
+    (folder / "samples.tsv").touch()
+    done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
+    assert "Nothing to be done" in done.stdout, done.stdout
+
+
+def test_deleted_predictions_rerun_only_what_hangs_on_them(results, snakemake):
+    gone = results / "predictions" / "plain" / "test-0000"
+    kept = gone.with_name("kept")
+    gone.rename(kept)
+    done = snakemake(results.parents[1], "--configfile", "config.yaml", "--dry-run")
+    kept.rename(gone)
+    assert planned(done) == {"predict", "instances", "evaluate", "summarise", "report"}
+    assert len(re.findall(r"^rule predict:", done.stdout, re.MULTILINE)) == 1
+
+
+def test_one_core_gives_the_same_bytes(results, tmp_path, small_run):
+    """Same in, same out, whatever --cores says; and --resources gpu=0 is taken."""
+    other = small_run(tmp_path, "--cores", "1", "--resources", "gpu=0")
+    compared = 0
+    for pattern in ("evaluation/*.tsv", "models/*/*/model.*", "models/*/*/instances.json", "validation/*/*/*.tif",
+                    "predictions/*/*/*.tif", "prepared/*", "augmented/*", "weights/*"):  # fmt: skip
+        for path in results.glob(pattern):
+            assert path.read_bytes() == (other / path.relative_to(results)).read_bytes(), path
+            compared += 1
+    assert compared >= 24
+
+
+def test_predict_command_equals_the_workflow(results, tmp_path):
+    """Files outside any sheet get the labels that the workflow gives them."""
+    images = sorted((results / "simulated" / "images").glob("cells-0[67].tif"))
+    model = results / "models" / "plain" / "fold-0"
+    assert main(["predict", str(model), *map(str, images), "-o", str(tmp_path / "out")]) == 0
+    for image in images:
+        expected = tifffile.imread(results / "predictions" / "plain" / "test-0000" / image.name)
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / image.name), expected)
+
+
+def test_predict_command_refuses_to_overwrite_its_input(results, tmp_path, capsys):
+    image = tmp_path / "a.tif"
+    shutil.copy(results / "simulated" / "images" / "cells-06.tif", image)
+    model = results / "models" / "plain" / "fold-0"
+    assert main(["predict", str(model), str(image), str(tmp_path / "no.tif"), "-o", str(tmp_path)]) == 1
+    errors = capsys.readouterr().err
+    assert "the image itself" in errors
+    assert "no such file" in errors
+
+
+def test_snakemakes_own_report(results, snakemake):
+    folder = results.parents[1]
+    done = snakemake(folder, "--configfile", "config.yaml", "--report", "report.zip")
+    assert done.returncode == 0, done.stdout
+    assert (folder / "report.zip").stat().st_size > 100_000
