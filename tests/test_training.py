@@ -95,10 +95,10 @@ def test_prefetched_batches_are_those_of_the_steps():
 
 
 def test_it_learns():
-    """A task that one threshold solves is learnt in 60 steps."""
-    _, history = train(replace(SETTINGS, steps=60), network=Network(width=4, depth=1, dropout=0))
+    """A task that one threshold solves is learnt in 150 steps."""
+    _, history = train(replace(SETTINGS, steps=150), network=Network(width=4, depth=1, dropout=0))
     losses = [row["loss"] for row in history]
-    assert np.mean(losses[-5:]) < 0.3 * losses[0]
+    assert np.mean(losses[-10:]) < 0.3 * losses[0]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

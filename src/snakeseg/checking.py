@@ -13,57 +13,55 @@ from snakeseg.progress import progress
 from snakeseg.settings import Labels, Network
 
 
-def check(sheet: pd.DataFrame, dims: int, labels: Labels, folds: int, validation: list[str]):
-    """Read every file of the sheet.
+def inspect(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], list[str]]:
+    """Read every file of some rows.
 
     Returns
     -------
-    facts : DataFrame
-        One row per image: sample, shape, channels, type, smallest and largest grey value, objects, foreground share.
-    problems : list of Exception
-        All of them; empty if the workflow can run.
+    facts : list of dict
+        One per image: sample, path, shape, channels, type, smallest and largest grey value, spacing, objects, share of
+        foreground; what could not be read is left out.
+    problems : list of str
+        All of them, a line each.
     """
     facts, problems = [], []
-    channels: dict[int, str] = {}
-    rows = list(sheet.itertuples())
-    for row in progress(rows, len(rows), "checking"):
-        fact = _collect(problems, lambda row=row: _image_facts(row, dims, channels))
-        label = _collect(problems, lambda row=row, fact=fact: _label_facts(row, dims, labels, fact))
-        facts.append({"sample": row.sample, **(fact or {}), **(label or {})})
-    if (sheet["subset"] == "train").any():
-        _collect(problems, lambda: assign_folds(sheet, folds, validation))
-    facts = pd.DataFrame(facts).drop(columns="raster", errors="ignore")
+    for row in progress(rows.itertuples(), len(rows), "checking"):
+        image = _collect(problems, lambda row=row: _image_facts(row, dims))
+        label = _collect(problems, lambda row=row, image=image: _label_facts(row, dims, labels, image))
+        image = {key: value for key, value in (image or {}).items() if key != "raster"}
+        facts.append({"sample": row.sample, "path": row.image, **image, **(label or {})})
     return facts, problems
 
 
-def check_networks(networks: list[Network]) -> list[Exception]:
-    """Problems of network settings: an unknown name, decoder, normalisation."""
-    problems: list[Exception] = []
+def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list[str], networks: list[Network]) -> list:
+    """Problems that no image has alone: other channels than the first, folds with nobody in them, bad networks."""
+    problems: list[str] = []
+    channels = facts.get("channels", pd.Series(dtype=float)).dropna()
+    for index in channels.index[channels != (channels.iloc[0] if len(channels) else 0)]:
+        expected, example = int(channels.iloc[0]), facts.at[channels.index[0], "path"]
+        error = BadInput(
+            facts.at[index, "path"], f"{int(channels[index])} channels", f"{expected}, as in {example}",
+            "save all images with the same channels",
+        )  # fmt: skip
+        problems.append(str(error))
+    if (sheet["subset"] == "train").any():
+        _collect(problems, lambda: assign_folds(sheet, folds, validation))
     for network in networks:
         _collect(problems, lambda network=network: entry(network).geometry(network))
     return problems
 
 
-def _collect(problems: list[Exception], work: Callable):
+def _collect(problems: list[str], work: Callable):
     try:
         return work()
     except (ValueError, OSError) as error:
-        problems.append(error)
+        problems.append(str(error))
         return None
 
 
-def _image_facts(row, dims: int, channels: dict[int, str]) -> dict:
+def _image_facts(row, dims: int) -> dict:
     raster = read(row.image, dims)
     array = raster.array
-    channels.setdefault(len(array), row.image)
-    if len(channels) > 1 and len(array) != next(iter(channels)):
-        expected, example = next(iter(channels.items()))
-        raise BadInput(
-            row.image,
-            f"{len(array)} channels",
-            f"{expected}, as in {example}",
-            "save all images with the same channels",
-        )
     try:
         spacing = spacing_of(row.spacing, raster.spacing)
     except ValueError as error:
@@ -72,8 +70,8 @@ def _image_facts(row, dims: int, channels: dict[int, str]) -> dict:
         "shape": "x".join(map(str, array.shape[1:])),
         "channels": len(array),
         "type": str(array.dtype),
-        "smallest": array.min(),
-        "largest": array.max(),
+        "smallest": array.min().item(),
+        "largest": array.max().item(),
         "spacing": " ".join(f"{size:g}" for size in spacing),
         "raster": raster,
     }

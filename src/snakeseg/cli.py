@@ -23,7 +23,8 @@ def parser() -> argparse.ArgumentParser:
 
     sheet = ("--sheet", "--data")
     command("simulate", "make the demo's images and labels", "--settings", "--output")
-    command("check", "read every input file and report all problems at once", *sheet, "--settings", "--output")
+    command("inspect", "read the files of a batch", *sheet, "--batch", "--settings", "--output")
+    command("check", "report all problems of the input at once", *sheet, "--inspected", "--settings", "--output")
     command("statistics", "grey values and class counts of all training images", *sheet, "--settings", "--output")
     command(
         "prepare", "normalise a batch of training images", *sheet, "--batch", "--settings", "--statistics", "--output"
@@ -69,6 +70,7 @@ OPTIONS = {
     "--data": {"type": Path, "help": "folder that the sheet's relative paths start from"},
     "--batch": {"help": "rows of this batch"},
     "--fold": {"type": int, "help": "number of the fold that is held out"},
+    "--inspected": {"type": Path, "nargs": "+", "required": True, "help": "files from `inspect`"},
     "--statistics": {"type": Path, "help": "file from `statistics`"},
     "--prepared": {"type": Path, "nargs": "+", "default": [], "help": "stores from `prepare`"},
     "--augmented": {"type": Path, "nargs": "+", "default": [], "help": "stores from `augment`"},

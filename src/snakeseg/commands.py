@@ -32,15 +32,27 @@ def simulate(given: Namespace) -> None:
             tifffile.imwrite(folder / "labels" / f"cells-{index:02d}.tif", label, compression="zlib")
 
 
-def check(given: Namespace) -> None:
-    """A table of what was found in every file, or all problems."""
-    from snakeseg.checking import check as check_files
-    from snakeseg.checking import check_networks
+def inspect(given: Namespace) -> None:
+    """What was found in a batch's files, and all problems, as JSON; it never fails on them, `check` does."""
+    from snakeseg.checking import inspect as inspect_rows
 
     s = read_sections(given.settings)
+    rows = _rows(given, subset=["train", "test", "predict"])
+    facts, problems = inspect_rows(rows, s["spatial_dims"], s["labels"])
+    write_text(given.output, json.dumps({"facts": facts, "problems": problems}, indent=1) + "\n")
+
+
+def check(given: Namespace) -> None:
+    """A table of what was found in all files, or all problems at once."""
+    from snakeseg.checking import check as check_together
+
+    s = read_sections(given.settings)
+    found = [_read_json(path) for path in given.inspected]
+    facts = pd.DataFrame([fact for part in found for fact in part["facts"]])
+    problems = [problem for part in found for problem in part["problems"]]
+    networks = [build(Network, values, "network") for values in s["networks"]]
     sheet = read_sheet(given.sheet, given.data)
-    facts, problems = check_files(sheet, s["spatial_dims"], s["labels"], s["folds"], s["validation"])
-    problems += check_networks([build(Network, values, "network") for values in s["networks"]])
+    problems += check_together(sheet, facts, s["folds"], s["validation"], networks)
     if problems:
         raise BadInputs(problems)
     _write_table(given.output, facts)

@@ -135,7 +135,20 @@ SECTIONS: dict[str, type] = {
 }
 
 
+PLAIN: dict[str, Any] = {"spatial_dims": 2, "folds": 1, "validation": [], "networks": []}
+
+
 def read_sections(text: str) -> dict[str, Any]:
-    """Sections of the config as JSON text, each as its settings object; plain keys such as `folds` pass through."""
+    """Sections of the config as JSON text, each as its settings object; what is left out takes its default.
+
+    Raises
+    ------
+    BadInput
+        If a section or a key in it is unknown.
+    """
     values = json.loads(text)
-    return {key: build(SECTIONS[key], value, key) if key in SECTIONS else value for key, value in values.items()}
+    for key in values:
+        if key not in SECTIONS and key not in PLAIN:
+            raise BadInput("settings", f"unknown section '{key}'", ", ".join([*SECTIONS, *PLAIN]), "remove it")
+    sections = {key: build(cls, values.get(key, {}), key) for key, cls in SECTIONS.items()}
+    return {**sections, **PLAIN, **{key: value for key, value in values.items() if key in PLAIN}}

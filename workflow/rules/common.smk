@@ -125,6 +125,8 @@ LOGS = f"logs/{config['name']}"
 TIMES = f"benchmarks/{config['name']}"
 FOLDS = range(config["folds"])
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+# Checks go first, and alone: nothing is computed before all problems are known.
+ALL_CORES = workflow.cores or 1
 THREADS = min(8, CORES) if config["threads"] == "auto" else config["threads"]
 
 sheet = read_sheet(SHEET, DATA)
@@ -132,9 +134,8 @@ training = sheet[sheet["subset"] == "train"]
 predicted = sheet[sheet["subset"] != "train"]
 TRAIN_BATCHES = list(dict.fromkeys(training["batch"]))
 PREDICT_BATCHES = list(dict.fromkeys(predicted["batch"]))
-train_digests = {batch: digest(rows) for batch, rows in training.groupby("batch")}
-predict_digests = {batch: digest(rows) for batch, rows in predicted.groupby("batch")}
-everything_digest = digest(sheet)
+BATCHES = list(dict.fromkeys(sheet["batch"]))
+digests = {batch: digest(rows) for batch, rows in sheet.groupby("batch")}
 training_digest = digest(training)
 PREDICTIONS = [f"{RUN}/predictions/{e}/{b}" for e in EXPERIMENTS for b in PREDICT_BATCHES]
 VALIDATIONS = [f"{RUN}/validation/{e}/fold-{f}" for e in EXPERIMENTS for f in FOLDS]

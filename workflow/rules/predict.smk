@@ -28,6 +28,7 @@ rule validate:
 rule predict:
     input:
         SIMULATED,
+        rules.inspect.output,
         sheet=ancient(SHEET),
         models=expand(rules.train.output, fold=FOLDS, allow_missing=True),
     output:
@@ -45,7 +46,7 @@ rule predict:
     params:
         data=DATA,
         folder=lambda w: f"{RUN}/models/{w.experiment}",
-        digest=lambda w: predict_digests[w.batch],
+        digest=lambda w: digests[w.batch],
     shell:
         "python -m snakeseg predict {params.folder} --sheet {input.sheet} --data {params.data}"
         " --batch {wildcards.batch:q} --threads {resources.compute_threads} --gpus {resources.gpu}"

@@ -13,35 +13,58 @@ if config["simulate"]:
             "python -m snakeseg simulate --settings {params.settings:q} --output {output} 2> {log}"
 
 
-rule check:
+rule inspect:
     input:
         SIMULATED,
         sheet=ancient(SHEET),
     output:
+        f"{RUN}/checked/{{batch}}.json",
+    log:
+        f"{LOGS}/inspect/{{batch}}.log",
+    priority: 2
+    conda:
+        ENVIRONMENT
+    threads: ALL_CORES
+    params:
+        data=DATA,
+        settings=settings("spatial_dims", "labels"),
+        digest=lambda w: digests[w.batch],
+    shell:
+        "python -m snakeseg inspect --sheet {input.sheet} --data {params.data} --batch {wildcards.batch:q}"
+        " --settings {params.settings:q} --output {output} 2> {log}"
+
+
+rule check:
+    input:
+        sheet=ancient(SHEET),
+        inspected=expand(rules.inspect.output, batch=BATCHES),
+    output:
         f"{RUN}/check.tsv",
     log:
         f"{LOGS}/check.log",
+    priority: 1
     conda:
         ENVIRONMENT
+    threads: ALL_CORES
     params:
         data=DATA,
         settings=json.dumps(
             {
-                **{key: config[key] for key in ("spatial_dims", "labels", "folds", "validation")},
+                "folds": config["folds"],
+                "validation": config["validation"],
                 "networks": [sections["network"] for sections in EXPERIMENTS.values()],
             }
         ),
-        digest=everything_digest,
     shell:
-        "python -m snakeseg check --sheet {input.sheet} --data {params.data}"
+        "python -m snakeseg check --sheet {input.sheet} --data {params.data} --inspected {input.inspected}"
         " --settings {params.settings:q} --output {output} 2> {log}"
 
 
 rule statistics:
     input:
         SIMULATED,
+        expand(rules.inspect.output, batch=TRAIN_BATCHES),
         sheet=ancient(SHEET),
-        checked=ancient(rules.check.output),
     output:
         f"{RUN}/statistics.json",
     log:
@@ -60,8 +83,8 @@ rule statistics:
 rule prepare:
     input:
         SIMULATED,
+        rules.inspect.output,
         sheet=ancient(SHEET),
-        checked=ancient(rules.check.output),
         statistics=branch(config["prepare"]["scope"] == "dataset", then=rules.statistics.output, otherwise=[]),
     output:
         f"{RUN}/prepared/{{batch}}.zarr.zip",
@@ -74,7 +97,7 @@ rule prepare:
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels", "prepare"),
-        digest=lambda w: train_digests[w.batch],
+        digest=lambda w: digests[w.batch],
         statistics=lambda w, input: f"--statistics {input.statistics}" if input.statistics else "",
     shell:
         "python -m snakeseg prepare --sheet {input.sheet} --data {params.data} --batch {wildcards.batch:q}"
