@@ -18,6 +18,12 @@ SMALL = {
 }
 
 
+@pytest.fixture(scope="session")
+def small_config() -> dict:
+    return SMALL
+
+
+@pytest.fixture(scope="session")
 def sheet_rows() -> list[list[str]]:
     """Six images to train on, two to test on, one without a label."""
     subsets = ["train"] * 6 + ["test"] * 2 + ["predict"]
@@ -29,12 +35,12 @@ def sheet_rows() -> list[list[str]]:
 
 
 @pytest.fixture(scope="session")
-def write_run():
+def write_run(sheet_rows):
     """Write the small run's config, with changes, and its sheet, or other rows, into a folder."""
 
     def write(folder: Path, changes: dict | None = None, rows: list[list[str]] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        text = "".join("\t".join(row) + "\n" for row in (sheet_rows() if rows is None else rows))
+        text = "".join("\t".join(row) + "\n" for row in (sheet_rows if rows is None else rows))
         (folder / "samples.tsv").write_text(text)
         (folder / "config.yaml").write_text(yaml.safe_dump({"sheet": "samples.tsv", **SMALL, **(changes or {})}))
 

@@ -89,6 +89,27 @@ def test_deleted_predictions_rerun_only_what_hangs_on_them(results, snakemake):
     assert len(re.findall(r"^rule predict:", done.stdout, re.MULTILINE)) == 1
 
 
+def test_changed_settings_rerun_what_uses_them_at_once(results, snakemake, write_run, small_config):
+    """One setting that is both checked and trained with: a dry run that plans only the check would be a stale run."""
+    folder = results.parents[1]
+    experiments = {**small_config["experiments"], "plain": {"network": {"width": 6}}}
+    write_run(folder, {"experiments": experiments})
+    done = snakemake(folder, "--configfile", "config.yaml", "--dry-run")
+    write_run(folder)
+    assert {"check", "train", "validate", "tune", "predict", "report"} <= planned(done)
+    assert not {"inspect", "prepare", "augment", "weigh"} & planned(done)
+    assert len(re.findall(r"^rule train:", done.stdout, re.MULTILINE)) == 1
+
+
+def test_an_edited_row_reruns_its_batch(results, snakemake, write_run, sheet_rows):
+    folder = results.parents[1]
+    write_run(folder, rows=[*sheet_rows[:-1], [*sheet_rows[-1][:3], "test"]])
+    done = snakemake(folder, "--configfile", "config.yaml", "--dry-run")
+    write_run(folder)
+    assert "predict" in planned(done)
+    assert not {"prepare", "train"} & planned(done)
+
+
 def test_one_core_gives_the_same_bytes(results, tmp_path, small_run):
     """Same in, same out, whatever --cores says; and --resources gpu=0 is taken."""
     other = small_run(tmp_path, "--cores", "1", "--resources", "gpu=0")
