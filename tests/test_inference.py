@@ -45,8 +45,17 @@ def whole(network, image, geometry):
 @pytest.mark.parametrize("normalisation", ["none", "batch"])
 @pytest.mark.parametrize(
     ("depth", "shape"),
-    [(1, (37, 53)), (2, (37, 53)), (3, (51, 30)), (2, (5, 9)), (3, (1, 40)), (1, (1, 1)), (1, (9, 12, 7)), (2, (3, 10, 7))],
-)  # fmt: skip
+    [
+        (1, (37, 53)),
+        (2, (37, 53)),
+        (3, (51, 30)),
+        (2, (5, 9)),
+        (3, (1, 40)),
+        (1, (1, 1)),
+        (1, (9, 12, 7)),
+        (2, (3, 10, 7)),
+    ],
+)
 def test_tiles_equal_the_whole(name, normalisation, depth, shape):
     """To 1e-9 in float64, in 2D and 3D, at three tile sizes, also for images smaller than the halo."""
     settings = Network(name=name, width=3, depth=depth, normalisation=normalisation)
@@ -116,9 +125,10 @@ def slanted(image):
     return np.stack([np.zeros_like(slope), 0.1 * slope])
 
 
-def test_average_is_over_the_eight_orientations():
+@pytest.mark.parametrize("shape", [(6, 9), (7, 7)])
+def test_average_is_over_the_eight_orientations(shape):
     """The mean over all turns and flips of what is predicted there, turned back."""
-    image = np.random.default_rng(0).normal(size=(1, 6, 9))
+    image = np.random.default_rng(0).normal(size=(1, *shape))
     expected = []
     for flip in (False, True):
         for turns in range(4):

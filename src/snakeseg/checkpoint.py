@@ -47,7 +47,7 @@ def save_model(folder: Path, network: torch.nn.Module, description: Description,
     with atomic_file(folder / WEIGHTS) as beside:
         save_file(state, beside)
     text = {"snakeseg": __version__, **asdict(description), "provenance": provenance}
-    write_text(folder / DESCRIPTION, json.dumps(text, indent=1, sort_keys=True) + "\n")
+    write_text(folder / DESCRIPTION, json.dumps(text, indent=1) + "\n")
 
 
 def load_description(folder: Path) -> Description:
@@ -66,7 +66,7 @@ def load_description(folder: Path) -> Description:
         parts = {"labels": Labels, "network": Network, "prepare": Prepare, "predict": Predict}
         made = {key: build(cls, values[key], f"{path}, {key}") for key, cls in parts.items()}
         return Description(values["dims"], values["channels"], statistics=values["statistics"], **made)
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadInput(path, f"{type(error).__name__} {error}", "a model's description", "train it again") from error
 
 
@@ -95,4 +95,7 @@ def load_parameters(folder: Path) -> Parameters | None:
     path = folder / PARAMETERS
     if not path.is_file():
         return None
-    return build(Parameters, json.loads(path.read_text(encoding="utf-8"))["chosen"], str(path))
+    try:
+        return build(Parameters, json.loads(path.read_text(encoding="utf-8"))["chosen"], str(path))
+    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(path, f"{type(error).__name__} {error}", "object parameters", "tune it again") from error

@@ -83,12 +83,19 @@ def _remap(array: np.ndarray, field: np.ndarray, order: int) -> np.ndarray:
         return _gather_nearest(array, field)
     how = {1: cv2.INTER_LINEAR, 3: cv2.INTER_CUBIC}[order]
     moved = cv2.remap(array.astype(np.float32, copy=False), field[1], field[0], how, borderMode=cv2.BORDER_REFLECT_101)
+    if array.dtype.kind in "iu":
+        limits = np.iinfo(array.dtype)
+        moved = np.clip(np.rint(moved), limits.min, limits.max)
     return moved.astype(array.dtype, copy=False)
 
 
 def _gather_nearest(array: np.ndarray, field: np.ndarray) -> np.ndarray:
     """Nearest neighbour through 32-bit storage, so that ids above 2**24 survive unrounded."""
-    carrier = array if array.dtype.itemsize == 4 else array.astype(np.int32)
+    if array.dtype.itemsize > 4:
+        return ndimage.map_coordinates(array, np.rint(field), order=0, mode="mirror")
+    carrier = array
+    if array.dtype.itemsize < 4:
+        carrier = array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
     moved = cv2.remap(
         carrier.view(np.float32), field[1], field[0], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from snakeseg.errors import BadInput
 from snakeseg.io.raster import read_label, suffix_of
 from snakeseg.labels import IGNORED, classes_and_objects
 from snakeseg.metrics.matching import THRESHOLDS, Overlaps, detection_scores, match, overlaps
@@ -33,11 +34,14 @@ def evaluate_rows(rows: pd.DataFrame, folder: Path, dims: int, labels: Labels) -
             continue
         try:
             truth = read_label(row.label, dims).array
-            predicted = read_label(folder / f"{row.sample}{suffix_of(Path(row.image))}", dims).array
+            found = folder / f"{row.sample}{suffix_of(Path(row.image))}"
+            predicted = read_label(found, dims).array
+            if predicted.shape != truth.shape:
+                raise BadInput(found, f"shape {predicted.shape}", f"{truth.shape}, as its label", "predict it again")
+            scores, found = score(truth, predicted, labels)
         except ValueError as error:
             images.append({**image, "status": "unreadable", "reason": str(error)})
             continue
-        scores, found = score(truth, predicted, labels)
         images.append({**image, **scores})
         objects += [{"sample": row.sample, **entry} for entry in found]
     return images, objects

@@ -56,7 +56,7 @@ def _keep_apart(centres: np.ndarray, radius: float) -> np.ndarray:
     for centre in centres:
         if all(np.linalg.norm(centre - other) > 1.1 * radius for other in kept):
             kept.append(centre)
-    return np.array(kept)
+    return np.reshape(kept, (-1, centres.shape[1]))
 
 
 def number_from_one(labels: np.ndarray) -> np.ndarray:

@@ -56,9 +56,10 @@ def tile_shape(shape: Sequence[int], geometry: Geometry, largest: int) -> tuple[
     Strides are multiples of `geometry.multiple`, so that pooling falls on the same pixels in every tile.
     """
     step = geometry.multiple
+    largest = max(largest // step, 1) * step
     strides = []
     for size in shape:
-        tiles = -(-size // max(largest, step))
+        tiles = -(-size // largest)
         strides.append(-(-size // (tiles * step)) * step)
     return tuple(strides)
 

@@ -47,13 +47,15 @@ def border_weights(
     ValueError
         If `objects` is not an integer array, or `sigma` or `spacing` is not positive.
     """
-    spacing = tuple(spacing) if spacing is not None else (1.0,) * objects.ndim
+    spacing = tuple(map(float, spacing)) if spacing is not None else (1.0,) * objects.ndim
     if not np.issubdtype(objects.dtype, np.integer):
         raise ValueError(f"objects have dtype {objects.dtype}; expected integer ids; convert them first")
     if sigma <= 0 or min(spacing) <= 0 or len(spacing) != objects.ndim:
         raise ValueError(f"sigma {sigma} and spacing {spacing}; expected positive, one spacing per axis")
     if w0 <= NEGLIGIBLE:
         return np.zeros(objects.shape, np.float32)
+    if len(set(spacing)) == 1:
+        sigma, spacing = sigma / spacing[0], (1.0,) * objects.ndim
     reach = sigma * np.sqrt(2 * np.log(w0 / NEGLIGIBLE))
     margin = [int(np.ceil(reach / step)) for step in spacing]
     weights = np.empty(objects.shape, np.float32)
@@ -88,6 +90,10 @@ def _two_distances(objects: np.ndarray, margin: Sequence[int], spacing: tuple[fl
         # Keep the two smallest seen: the loser of this comparison may still be the second nearest.
         np.minimum(second, np.maximum(nearest, distance), out=second)
         np.minimum(nearest, distance, out=nearest)
+    if spacing == (1.0, 1.0):
+        # OpenCV's square root rounds by where in memory a row begins; that of the whole number below it does not.
+        for distance in (nearest, second):
+            np.sqrt(np.rint(np.square(distance, out=distance), out=distance), out=distance)
     return nearest, second
 
 
@@ -121,11 +127,9 @@ def _colour_apart(objects: np.ndarray, reach: Sequence[int]) -> tuple[np.ndarray
 
 
 def _distance_to(mask: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    """Exact Euclidean distance of every pixel to the mask, in the units of `spacing`."""
-    if mask.ndim == 2 and spacing[0] == spacing[1]:
-        away = np.logical_not(mask).view(np.uint8)
-        distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        return distance if spacing[0] == 1 else distance * np.float32(spacing[0])
+    """Euclidean distance of every pixel to the mask, in the units of `spacing`."""
+    if spacing == (1.0, 1.0):
+        return cv2.distanceTransform(np.logical_not(mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return ndimage.distance_transform_edt(~mask, sampling=spacing).astype(np.float32)
 
 

@@ -103,7 +103,7 @@ def digest(rows):
 def settings(*sections, experiment=None):
     """Sections of the config as JSON for the command line, with an experiment's overrides."""
     source = {**config, **EXPERIMENTS[experiment]} if experiment else config
-    return json.dumps({section: source[section] for section in sections}, sort_keys=True)
+    return json.dumps({section: source[section] for section in sections})
 
 
 EXPERIMENT_SECTIONS = ("network", "train", "predict", "instances")

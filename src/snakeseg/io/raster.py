@@ -76,6 +76,8 @@ def read(path: str | Path, dims: int) -> Raster:
             path, f"a damaged file ({cause})", "a readable image", "copy it again from its source"
         ) from error
     array, spacing = _canonical(path, array, axes, spacing, dims)
+    if array.dtype.kind not in "biuf":
+        raise BadInput(path, f"pixels of type {array.dtype}", "grey values", "save channels apart, as numbers")
     if array.size == 0:
         raise BadInput(path, f"shape {array.shape}", "at least one pixel", "remove the row")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -91,6 +91,6 @@ def spacing_of(text: str, found: tuple[float, ...]) -> tuple[float, ...]:
         return found
     numbers = tuple(float(part) for part in text.replace(",", " ").split())
     numbers = numbers * len(found) if len(numbers) == 1 else numbers
-    if len(numbers) != len(found) or min(numbers) <= 0:
+    if len(numbers) != len(found) or not all(0 < number < float("inf") for number in numbers):
         raise ValueError(f"spacing '{text}'; expected one positive number or {len(found)}")
     return numbers

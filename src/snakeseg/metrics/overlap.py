@@ -22,11 +22,15 @@ def dice_and_iou(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, float
 def adapted_rand_error(truth: np.ndarray, predicted: np.ndarray) -> float:
     """One minus the F-score of pairs of pixels in the same object (Arganda-Carreras et al. 2015), 0 to 1.
 
-    Pixels outside the true objects do not count (foreground-restricted). NaN if there is no true object.
+    Pixels outside the true objects do not count (foreground-restricted); the predicted background within them counts
+    as one more object, as in scikit-image. NaN if there is no true object, 1 if nothing at all was found in them.
     """
     if not truth.any():
         return float("nan")
-    return float(_adapted_rand_error(truth, predicted, ignore_labels=(0,))[0])
+    if not predicted[truth != 0].any():
+        return 1.0
+    with np.errstate(invalid="ignore"):  # no two pixels share an object
+        return float(_adapted_rand_error(truth, predicted, ignore_labels=(0,))[0])
 
 
 def variation_of_information(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:

@@ -1,0 +1,150 @@
+"""Everything wrong with the input is found at once, each with its file, cause and remedy."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from snakeseg.checking import check, inspect
+from snakeseg.io.sheet import COLUMNS
+from snakeseg.settings import Labels, Network
+
+LABEL = np.zeros((8, 10), np.uint8)
+LABEL[2:4, 2:6], LABEL[6:, 8:] = 1, 4
+
+
+def make_rows(folder, count=6):
+    """Good training images with labels."""
+    rows = []
+    for i in range(count):
+        image, label = folder / f"i{i}.tif", folder / f"l{i}.tif"
+        tifffile.imwrite(image, np.arange(80, dtype=np.uint8).reshape(8, 10))
+        tifffile.imwrite(label, LABEL)
+        rows.append((f"s{i}", str(image), str(label), "train", f"g{i}", "b", ""))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+@pytest.fixture
+def rows(tmp_path):
+    return make_rows(tmp_path)
+
+
+def inspect_all(rows, labels=None):
+    facts, problems = inspect(rows, 2, labels or Labels())
+    return pd.DataFrame(facts), problems
+
+
+def test_facts(rows):
+    rows.loc[0, "spacing"] = "0.5"
+    facts, problems = inspect_all(rows)
+    assert problems == []
+    assert check(rows, facts, 2, [], [Network()]) == []
+    first = facts.iloc[0].to_dict()
+    assert first == {
+        "sample": "s0", "path": rows.at[0, "image"], "shape": "8x10", "channels": 1, "type": "uint8", "smallest": 0,
+        "largest": 79, "spacing": "0.5 0.5", "objects": 2, "foreground": 12 / 80,
+    }  # fmt: skip
+
+
+def test_facts_leave_out_what_is_ignored(rows):
+    facts, _ = inspect_all(rows, Labels(ignore=4))
+    assert (facts["objects"] == 1).all()
+    assert facts["foreground"].iloc[0] == 8 / 80
+
+
+def test_all_problems_at_once(rows, tmp_path):
+    """One line for each, which names the file; good files beside are described nevertheless."""
+    (tmp_path / "i0.tif").unlink()
+    (tmp_path / "l1.tif").write_bytes(b"damaged")
+    tifffile.imwrite(tmp_path / "l2.tif", LABEL[:5])
+    tifffile.imwrite(tmp_path / "i3.tif", np.full((8, 10), np.nan, np.float32))
+    tifffile.imwrite(tmp_path / "l4.tif", LABEL.astype(np.float32))
+    rows.loc[5, "label"] = ""
+    facts, problems = inspect_all(rows)
+    assert len(facts) == 6
+    expected = [
+        ("i0.tif", "no such file"),
+        ("l1.tif", "damaged"),
+        ("l2.tif", "shape (5, 10)"),
+        ("i3.tif", "80 pixels that are NaN"),
+        ("l4.tif", "labels of type float32"),
+        ("s5", "no label"),
+    ]
+    assert len(problems) == len(expected)
+    for problem, (name, cause) in zip(problems, expected, strict=True):
+        assert name in problem
+        assert cause in problem
+        assert "; expected " in problem
+        assert "\n" not in problem
+    assert facts["shape"].notna().tolist() == [False, True, True, False, True, True]
+
+
+def test_image_and_label_of_one_row_are_both_reported(rows, tmp_path):
+    (tmp_path / "i0.tif").unlink()
+    (tmp_path / "l0.tif").unlink()
+    assert len(inspect_all(rows)[1]) == 2
+
+
+def test_labels_of_unknown_classes(rows):
+    _, problems = inspect_all(rows, Labels("semantic", {"background": 0, "cell": 1}))
+    assert len(problems) == 6
+    assert "found label values [4]; expected the classes" in problems[0]
+    assert "l0.tif" in problems[0]
+
+
+@pytest.mark.parametrize("subset", ["test", "predict"])
+def test_only_training_needs_labels(rows, subset):
+    rows.loc[0, "label"], rows.loc[0, "subset"] = "", subset
+    facts, problems = inspect_all(rows)
+    assert problems == []
+    assert np.isnan(facts.at[0, "objects"])
+
+
+def test_bad_spacing(rows):
+    rows.loc[0, "spacing"] = "1 2 3"
+    _, problems = inspect_all(rows)
+    assert len(problems) == 1
+    assert "sample sheet, s0: found spacing '1 2 3'" in problems[0]
+
+
+def test_other_channels_than_the_first(rows, tmp_path):
+    tifffile.imwrite(tmp_path / "i2.tif", np.zeros((8, 10, 3), np.uint8), photometric="rgb")
+    facts, problems = inspect_all(rows)
+    assert problems == []
+    (problem,) = check(rows, facts, 2, [], [])
+    assert "i2.tif: found 3 channels; expected 1, as in" in problem
+    assert "i0.tif" in problem
+
+
+def test_channels_are_compared_with_the_first_that_could_be_read(rows, tmp_path):
+    (tmp_path / "i0.tif").write_bytes(b"damaged")
+    tifffile.imwrite(tmp_path / "i2.tif", np.zeros((8, 10, 3), np.uint8), photometric="rgb")
+    (problem,) = check(rows, inspect_all(rows)[0], 2, [], [])
+    assert "i2.tif" in problem
+    assert "i1.tif" in problem
+
+
+def test_no_image_could_be_read(rows, tmp_path):
+    for i in range(6):
+        (tmp_path / f"i{i}.tif").unlink()
+    facts, problems = inspect_all(rows)
+    assert len(problems) == 6
+    assert check(rows, facts, 2, [], []) == []
+
+
+@pytest.mark.parametrize(("folds", "patterns", "word"), [(7, [], "folds"), (1, ["none*"], "folds"), (1, ["s0"], None)])
+def test_folds_with_nobody(rows, folds, patterns, word):
+    facts, _ = inspect_all(rows)
+    problems = check(rows, facts, folds, patterns, [])
+    assert [p.split(":")[0] for p in problems] == ([word] if word else [])
+
+
+def test_nothing_to_train_on_is_no_problem_of_folds(rows):
+    assert check(rows.assign(subset="test"), inspect_all(rows)[0], 1, [], []) == []
+
+
+def test_unknown_network(rows):
+    facts, _ = inspect_all(rows)
+    problems = check(rows, facts, 2, [], [Network(), Network(name="unett")])
+    assert len(problems) == 1
+    assert "did you mean 'unet'" in problems[0]

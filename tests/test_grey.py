@@ -1,0 +1,74 @@
+"""Normalisation of grey values."""
+
+import numpy as np
+import pytest
+
+from snakeseg.grey import grey_statistics, normalise
+from snakeseg.settings import Prepare
+
+
+def ramp():
+    """0..100 in the first channel, ten times that plus 5 in the second."""
+    return np.stack([np.arange(101.0).reshape(1, 101), np.arange(101.0).reshape(1, 101) * 10 + 5])
+
+
+def test_percentiles_map_to_zero_and_one():
+    offset, scale = grey_statistics(ramp(), Prepare(low=10, high=90))
+    np.testing.assert_allclose(offset, [10, 105])
+    np.testing.assert_allclose(scale, [80, 800])
+    image = normalise(ramp(), Prepare(low=10, high=90), None)
+    assert image.dtype == np.float32
+    np.testing.assert_allclose(image[:, 0, [0, 10, 90, 100]], [[-0.125, 0, 1, 1.125]] * 2, atol=1e-6)
+
+
+def test_zscore():
+    image = normalise(ramp(), Prepare("zscore"), None)
+    np.testing.assert_allclose(image.mean(axis=(1, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(image.std(axis=(1, 2)), 1, rtol=1e-6)
+
+
+def test_none_leaves_values_alone():
+    np.testing.assert_array_equal(normalise(ramp(), Prepare("none"), None), ramp())
+
+
+@pytest.mark.parametrize("kind", ["percentile", "zscore", "none"])
+def test_a_constant_image_stays_finite(kind):
+    image = normalise(np.full((1, 4, 4), 7.0), Prepare(kind), None)
+    assert (image == (7 if kind == "none" else 0)).all()
+
+
+def test_a_nearly_constant_image_falls_back_on_its_range():
+    """Percentiles that coincide: the brightest pixel becomes 1."""
+    image = np.zeros((1, 100, 100))
+    image[0, 0, 0] = 50
+    assert normalise(image, Prepare(), None).max() == 1
+
+
+def test_integers_do_not_overflow():
+    image = np.array([[[0, 65535]]], np.uint16)
+    np.testing.assert_allclose(normalise(image, Prepare(low=0, high=100), None), [[[0, 1]]])
+
+
+def test_brightness_and_contrast_do_not_matter_per_image():
+    image = np.random.default_rng(0).normal(size=(2, 20, 20))
+    for kind in ("percentile", "zscore"):
+        expected = normalise(image, Prepare(kind), None)
+        np.testing.assert_allclose(normalise(image * 30 + 400, Prepare(kind), None), expected, atol=1e-4)
+
+
+def test_statistics_of_the_data_set():
+    """With scope dataset the image's own values do not count."""
+    statistics = {"offset": [10, 0], "scale": [2, 5]}
+    image = normalise(ramp(), Prepare(scope="dataset"), statistics)
+    np.testing.assert_allclose(image[0, 0, :3], [-5, -4.5, -4])
+    np.testing.assert_allclose(image[1, 0, :2], [1, 3])
+
+
+def test_three_dimensions():
+    image = np.random.default_rng(0).normal(size=(2, 4, 5, 6)) * np.array([1, 9]).reshape(2, 1, 1, 1)
+    np.testing.assert_allclose(normalise(image, Prepare("zscore"), None).std(axis=(1, 2, 3)), 1, rtol=1e-5)
+
+
+def test_unknown_kind():
+    with pytest.raises(ValueError, match=r"prepare.normalise 'minmax'; expected"):
+        grey_statistics(ramp(), Prepare("minmax"))

@@ -1,0 +1,407 @@
+"""Every format: what is written is what was read, in the same place; whatever is bad is refused with its cause."""
+
+import gzip
+import logging
+from types import SimpleNamespace
+
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from snakeseg.errors import BadInput
+from snakeseg.io.raster import FORMATS, Raster, read, read_label, require_same_shape, suffix_of, write_labels
+
+RNG = np.random.default_rng(0)
+PLANE = RNG.integers(0, 60_000, (13, 17)).astype(np.uint16)
+STACK = RNG.integers(0, 60_000, (5, 13, 17)).astype(np.uint16)
+AFFINE = np.array([[0, -2.0, 0, 10], [0.5, 0, 0, -7], [0, 0.3, 3, 4], [0, 0, 0, 1]])
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """tifffile logs what it finds wrong in damaged files."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def save(path, array, **options):
+    """An image file by its suffix."""
+    if path.name.endswith(".png"):
+        Image.fromarray(array).save(path)
+    elif ".nii" in path.name:
+        nibabel.save(nibabel.Nifti1Image(array, options.get("affine", np.eye(4))), path)
+    elif ".ome." in path.name:
+        tifffile.imwrite(path, array, ome=True, **{"metadata": {"axes": "ZYX"[-array.ndim :]}, **options})
+    else:
+        tifffile.imwrite(path, array, **options)
+    return path
+
+
+def write_and_read(source, labels, tmp_path):
+    """Labels written in the manner of a source, and read again."""
+    path = tmp_path / f"written{suffix_of(source.path)}"
+    write_labels(path, labels, source)
+    return read_label(path, labels.ndim)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_png(tmp_path, dtype):
+    raster = read(save(tmp_path / "a.png", PLANE.astype(dtype)), 2)
+    np.testing.assert_array_equal(raster.array, PLANE.astype(dtype)[None])
+    assert raster.array.dtype == dtype
+    assert raster.spacing == (1, 1)
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("RGB", 3), ("RGBA", 3), ("LA", 1), ("L", 1), ("1", 1), ("P", 1)])
+def test_png_modes(tmp_path, mode, channels):
+    """Channels come first; alpha is dropped; a palette gives its indices."""
+    colours = RNG.integers(0, 255, (6, 9, 3)).astype(np.uint8)
+    image = Image.fromarray(colours).convert(mode)
+    image.save(tmp_path / "a.png")
+    raster = read(tmp_path / "a.png", 2)
+    expected = np.asarray(image).reshape(6, 9, -1)[..., :channels]
+    np.testing.assert_array_equal(raster.array, np.moveaxis(expected, -1, 0))
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".tiff", ".ome.tif", ".ome.tiff", ".TIF"])
+@pytest.mark.parametrize(("ndim", "dtype"), [(2, "uint16"), (3, "uint16"), (2, "float32"), (3, "uint8"), (2, "int32")])
+def test_tiff(tmp_path, suffix, ndim, dtype):
+    array = (PLANE if ndim == 2 else STACK).astype(dtype) // 2
+    raster = read(save(tmp_path / f"a{suffix}", array, compression="zlib"), array.ndim)
+    np.testing.assert_array_equal(raster.array, array[None])
+    assert raster.array.dtype == array.dtype
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "dims", "expected"),
+    [
+        ("CYX", (2, 13, 17), 2, "CYX"),
+        ("ZCYX", (5, 3, 13, 17), 3, "CZYX"),
+        ("CZYX", (3, 5, 13, 17), 3, "CZYX"),
+        ("TCYX", (1, 2, 13, 17), 2, "CYX"),
+        ("ZYX", (1, 13, 17), 2, "YX"),
+        ("TZCYX", (1, 5, 1, 13, 17), 3, "ZYX"),
+        ("ZYX", (5, 1, 17), 3, "ZYX"),
+    ],
+)
+def test_axes_of_ome_tiff(tmp_path, axes, shape, dims, expected):
+    """Channels first, then (z, y, x); axes of length 1 come and go as asked."""
+    array = RNG.integers(0, 999, shape).astype(np.uint16)
+    raster = read(save(tmp_path / "a.ome.tif", array, metadata={"axes": axes}), dims)
+    wanted = np.einsum(f"{axes}->{expected}", array)
+    np.testing.assert_array_equal(raster.array, wanted if "C" in expected else wanted[None])
+
+
+def test_rgb_tiff(tmp_path):
+    array = RNG.integers(0, 255, (13, 17, 3)).astype(np.uint8)
+    raster = read(save(tmp_path / "a.tif", array, photometric="rgb"), 2)
+    np.testing.assert_array_equal(raster.array, np.moveaxis(array, -1, 0))
+
+
+def test_imagej_stack(tmp_path):
+    raster = read(save(tmp_path / "a.tif", STACK, imagej=True, metadata={"axes": "ZYX"}), 3)
+    np.testing.assert_array_equal(raster.array, STACK[None])
+
+
+def test_pages_without_names_are_depth(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page in STACK:
+            file.write(page, metadata=None, contiguous=False)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif", 3).array, STACK[None])
+
+
+def test_ome_spacing(tmp_path):
+    sizes = {"axes": "ZYX", "PhysicalSizeZ": 2.5, "PhysicalSizeY": 0.3, "PhysicalSizeX": 0.2}
+    assert read(save(tmp_path / "a.ome.tif", STACK, metadata=sizes), 3).spacing == (2.5, 0.3, 0.2)
+    plane = {**sizes, "axes": "ZYX"}
+    assert read(save(tmp_path / "b.ome.tif", PLANE[None], metadata=plane), 2).spacing == (0.3, 0.2)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".NII.GZ"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+def test_nifti(tmp_path, suffix, dtype):
+    """Axes stay (x, y, z), spacing is in their order."""
+    path = tmp_path / f"a{suffix}"
+    nibabel.save(nibabel.Nifti1Image(STACK.astype(dtype), AFFINE), tmp_path / f"b{suffix.lower()}")
+    (tmp_path / f"b{suffix.lower()}").rename(path)
+    raster = read(path, 3)
+    np.testing.assert_array_equal(raster.array, STACK.astype(dtype)[None])
+    np.testing.assert_allclose(raster.spacing, np.linalg.norm(AFFINE[:3, :3], axis=0), rtol=1e-6)
+
+
+def test_scaled_nifti(tmp_path):
+    image = nibabel.Nifti1Image(STACK.astype(np.float32) / 100, AFFINE)
+    image.set_data_dtype(np.int16)
+    nibabel.save(image, tmp_path / "a.nii")
+    np.testing.assert_allclose(read(tmp_path / "a.nii", 3).array[0], STACK / 100, atol=0.01)
+
+
+@pytest.mark.parametrize(("shape", "dims"), [((13, 17), 2), ((13, 17, 1), 2), ((5, 13, 17, 1), 3)])
+def test_nifti_drops_axes_of_length_one(tmp_path, shape, dims):
+    array = RNG.integers(0, 99, shape).astype(np.int16)
+    assert read(save(tmp_path / "a.nii.gz", array), dims).array.shape == (1, *shape[:dims])
+
+
+def test_nifti_channels(tmp_path):
+    array = RNG.integers(0, 99, (5, 6, 7, 1, 2)).astype(np.int16)
+    np.testing.assert_array_equal(
+        read(save(tmp_path / "a.nii.gz", array), 3).array, np.moveaxis(array[:, :, :, 0], -1, 0)
+    )
+
+
+LABELS = np.zeros((13, 17), np.uint32)
+LABELS[2:5, 3:9], LABELS[8:, 10:] = 1, 300
+
+
+def test_png_labels(tmp_path):
+    source = read(save(tmp_path / "a.png", PLANE), 2)
+    for labels in (np.minimum(LABELS, 255), LABELS, LABELS * 218):
+        np.testing.assert_array_equal(write_and_read(source, labels, tmp_path).array, labels)
+
+
+def test_png_cannot_hold_more_than_16_bits(tmp_path):
+    source = read(save(tmp_path / "a.png", PLANE), 2)
+    with pytest.raises(
+        BadInput, match=r"found 65536 objects; expected at most 65535 in a PNG; give the images as TIFF"
+    ):
+        write_and_read(source, np.array([[65536]], np.uint32), tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_tiff_labels_hold_32_bits(tmp_path, suffix, ndim):
+    source = read(save(tmp_path / f"a{suffix}", PLANE if ndim == 2 else STACK), ndim)
+    labels = np.broadcast_to(LABELS, source.array.shape[1:]).astype(np.uint32)
+    labels[labels == 300] = 2**32 - 1
+    found = write_and_read(source, labels, tmp_path)
+    np.testing.assert_array_equal(found.array, labels)
+    assert found.array.dtype == np.uint32
+
+
+@pytest.mark.parametrize("unit", ["INCH", "CENTIMETER", "NONE"])
+def test_tiff_resolution_survives(tmp_path, unit):
+    path = save(tmp_path / "a.tif", PLANE, resolution=(12_500.5, 8000), resolutionunit=unit)
+    write_labels(tmp_path / "b.tif", LABELS, read(path, 2))
+    with tifffile.TiffFile(path) as old, tifffile.TiffFile(tmp_path / "b.tif") as new:
+        for tag in ("XResolution", "YResolution", "ResolutionUnit"):
+            assert new.pages[0].tags[tag].value == old.pages[0].tags[tag].value
+        assert new.pages[0].tags["XResolution"].value != (1, 1)
+
+
+def test_ome_sizes_and_units_survive(tmp_path):
+    """Also when the image has channels that its labels do not."""
+    metadata = {"axes": "ZCYX", "PhysicalSizeZ": 2.5, "PhysicalSizeY": 0.3, "PhysicalSizeX": 0.25} | {
+        f"PhysicalSize{axis}Unit": unit for axis, unit in zip("ZYX", ("mm", "µm", "nm"), strict=True)
+    }
+    image = RNG.integers(0, 99, (5, 2, 13, 17)).astype(np.uint8)
+    source = read(save(tmp_path / "a.ome.tif", image, metadata=metadata), 3)
+    found = write_and_read(source, np.broadcast_to(LABELS, (5, 13, 17)), tmp_path)
+    assert found.spacing == source.spacing == (2.5, 0.3, 0.25)
+    with tifffile.TiffFile(found.path) as file:
+        pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
+        assert file.series[0].axes == "ZYX"
+    assert [pixels[f"PhysicalSize{axis}Unit"] for axis in "ZYX"] == ["mm", "µm", "nm"]
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize(("largest", "dtype"), [(200, np.uint8), (300, np.uint16), (70_000, np.uint32)])
+def test_nifti_affine_survives(tmp_path, suffix, largest, dtype):
+    """Affine, codes, units and spacing; ids are not scaled, in the smallest type that holds them."""
+    image = nibabel.Nifti1Image(STACK.astype(np.float32) / 100, AFFINE)
+    image.header.set_xyzt_units("mm", "sec")
+    image.set_sform(AFFINE, 4)
+    image.set_qform(AFFINE, 2)
+    image.set_data_dtype(np.int16)
+    nibabel.save(image, tmp_path / f"a{suffix}")
+    source = read(tmp_path / f"a{suffix}", 3)
+    labels = STACK.astype(np.uint32) % 2 * largest
+    found = write_and_read(source, labels, tmp_path)
+    np.testing.assert_array_equal(found.array, labels)
+    assert found.spacing == source.spacing
+    old, new = nibabel.load(source.path), nibabel.load(found.path)
+    np.testing.assert_array_equal(new.affine, old.affine)
+    assert new.get_data_dtype() == dtype
+    assert new.header.get_xyzt_units() == old.header.get_xyzt_units()
+    assert [int(new.header[code]) for code in ("sform_code", "qform_code")] == [4, 2]
+
+
+@pytest.mark.parametrize("shape", [(13, 17, 1), (13, 1, 17), (1, 13, 17)])
+def test_a_nifti_slice_stays_in_its_plane(tmp_path, shape):
+    """One slice of a volume, in any of three directions, is written with the shape that its affine is for."""
+    path = save(tmp_path / "a.nii.gz", PLANE.reshape(shape).astype(np.int16), affine=np.diag([2.0, 3, 4, 1]))
+    source = read(path, 2)
+    assert source.spacing == tuple(s for s, n in zip((2, 3, 4), shape, strict=True) if n > 1)
+    write_labels(tmp_path / "b.nii.gz", LABELS, source)
+    written = nibabel.load(tmp_path / "b.nii.gz")
+    assert written.shape == shape
+    np.testing.assert_array_equal(np.asarray(written.dataobj), LABELS.reshape(shape))
+
+
+def test_nifti_2_stays_nifti_2(tmp_path):
+    nibabel.save(nibabel.Nifti2Image(STACK.astype(np.int16), AFFINE), tmp_path / "a.nii")
+    found = write_and_read(read(tmp_path / "a.nii", 3), np.ones(STACK.shape, np.uint32), tmp_path)
+    assert isinstance(nibabel.load(found.path), nibabel.Nifti2Image)
+
+
+def test_nifti_labels_may_be_whole_floats(tmp_path):
+    found = read_label(save(tmp_path / "a.nii.gz", np.array([[[0, 1, 7]]], np.float32)), 3)
+    assert found.array.dtype.kind == "i"
+    assert found.array.tolist() == [[[0, 1, 7]]]
+    with pytest.raises(BadInput, match="labels of type float32"):
+        read_label(save(tmp_path / "b.nii.gz", np.array([[[0, 1.5]]], np.float32)), 3)
+
+
+def test_written_bytes_are_the_same_every_time(tmp_path):
+    for name, array in (("a.png", PLANE), ("a.tif", PLANE), ("a.nii", STACK.astype(np.int16))):
+        source = read(save(tmp_path / name, array), array.ndim)
+        labels = np.broadcast_to(LABELS, array.shape)
+        written = []
+        for _ in range(2):
+            write_labels(tmp_path / f"b{suffix_of(source.path)}", labels, source)
+            written.append((tmp_path / f"b{suffix_of(source.path)}").read_bytes())
+        assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_missing_file(tmp_path, suffix):
+    with pytest.raises(BadInput, match=rf"nowhere{suffix}: found no such file; expected an image; correct the path"):
+        read(tmp_path / f"nowhere{suffix}", 2)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a", "tif", "a.nii.zip"])
+def test_unknown_suffix(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(BadInput, match=r"found format '.*'; expected .ome.tiff, .*; convert the file"):
+        read(tmp_path / name, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("a.b.OME.TIF", ".OME.TIF"), ("x.nii.gz", ".nii.gz"), ("ome.tif", ".tif"), ("a.PNG", ".PNG")]
+)
+def test_suffixes(tmp_path, name, suffix):
+    assert suffix_of(tmp_path / name) == suffix
+
+
+DAMAGED = {
+    "plain.png": SimpleNamespace(array=PLANE, options={}),
+    "plain.tif": SimpleNamespace(array=PLANE, options={}),
+    "strips.tif": SimpleNamespace(array=PLANE, options={"rowsperstrip": 3, "compression": "zlib"}),
+    "tiles.tif": SimpleNamespace(array=PLANE, options={"tile": (16, 16), "compression": "lzw"}),
+    "stack.tif": SimpleNamespace(array=STACK, options={}),
+    "pages.tif": SimpleNamespace(array=STACK, options={"metadata": None, "compression": "zlib"}),
+    "imagej.tif": SimpleNamespace(array=STACK, options={"imagej": True, "metadata": {"axes": "ZYX"}}),
+    "stack.ome.tif": SimpleNamespace(array=STACK, options={"metadata": {"axes": "ZYX"}}),
+    "volume.nii": SimpleNamespace(array=STACK.astype(np.int32), options={}),
+    "volume.nii.gz": SimpleNamespace(array=STACK.astype(np.int32), options={}),
+}
+
+
+def read_or_refuse(path, dims):
+    """The pixels, or the reason for there being none."""
+    try:
+        return read(path, dims).array, None
+    except BadInput as error:
+        return None, error
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_truncated_file(tmp_path, name):
+    """Cut anywhere, a file is refused; never are fewer or other pixels read than were written."""
+    array = DAMAGED[name].array
+    path = save(tmp_path / name, array, **DAMAGED[name].options)
+    whole = path.read_bytes()
+    lengths = {*np.linspace(0, len(whole) - 1, 25).astype(int).tolist(), len(whole) // 2, 8, 100, 352}
+    refused = 0
+    for length in sorted(lengths):
+        path.write_bytes(whole[:length])
+        found, error = read_or_refuse(path, array.ndim)
+        if error is None:
+            np.testing.assert_array_equal(found, array[None])
+        else:
+            assert error.where == str(path)
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused >= 20
+
+
+def test_damage_inside_a_compressed_volume(tmp_path):
+    """A flipped byte is caught by gzip's checksum."""
+    path = save(tmp_path / "a.nii.gz", STACK.astype(np.int32))
+    packed = bytearray(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=0))
+    packed[len(packed) // 2] ^= 255
+    path.write_bytes(packed)
+    with pytest.raises(BadInput, match="damaged"):
+        read(path, 3)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_text_by_another_name(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_text("this is no image\n" * 50)
+    with pytest.raises(BadInput, match="found a damaged file"):
+        read(tmp_path / f"a{suffix}", 2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["a.tif", "a.nii.gz"])
+def test_pixels_that_are_no_number(tmp_path, name, value):
+    array = np.ones((5, 6, 7), np.float32)
+    array[1, 2, 3:5] = value
+    with pytest.raises(BadInput, match="found 2 pixels that are NaN or infinite; expected finite numbers"):
+        read(save(tmp_path / name, array), 3)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")]], ids=["complex", "rgb"])
+def test_pixels_of_a_type_that_is_no_grey_value(tmp_path, dtype):
+    path = save(tmp_path / "a.nii", np.zeros((4, 4, 4), dtype))
+    for reader in (read, read_label):
+        with pytest.raises(BadInput, match=r"a.nii: found .*; expected"):
+            reader(path, 3)
+
+
+@pytest.mark.parametrize(("name", "array"), [("a.tif", PLANE.astype(np.float32)), ("a.tif", PLANE.astype(np.float64))])
+def test_float_label(tmp_path, name, array):
+    with pytest.raises(BadInput, match=r"found labels of type float\d\d; expected integers"):
+        read_label(save(tmp_path / name, array), 2)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_rgb_label(tmp_path, name):
+    colours = RNG.integers(0, 255, (13, 17, 3)).astype(np.uint8)
+    with pytest.raises(BadInput, match="found 3 channels; expected a label image of one channel"):
+        read_label(save(tmp_path / name, colours), 2)
+
+
+def test_black_and_white_label(tmp_path):
+    Image.fromarray(PLANE > 30_000).save(tmp_path / "a.png")
+    found = read_label(tmp_path / "a.png", 2).array
+    np.testing.assert_array_equal(found, (PLANE > 30_000).astype(int))
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "options", "dims"),
+    [
+        ("a.png", PLANE, {}, 3),
+        ("a.tif", STACK, {}, 2),
+        ("a.tif", PLANE, {}, 3),
+        ("a.ome.tif", STACK, {"metadata": {"axes": "TYX"}}, 2),
+        ("a.ome.tif", STACK, {"metadata": {"axes": "TYX"}}, 3),
+        ("a.nii", np.zeros((4, 5, 6), np.uint8), {}, 2),
+        ("a.nii", np.zeros((4, 5, 6, 3), np.uint8), {}, 3),
+    ],
+)
+def test_other_dimensions(tmp_path, name, array, options, dims):
+    with pytest.raises(BadInput, match=rf"found shape .* with axes '.*'; expected {dims} spatial axes"):
+        read(save(tmp_path / name, array, **options), dims)
+
+
+def test_image_and_label_of_other_shapes(tmp_path):
+    image, label = (
+        Raster(np.zeros((2, 4, 5)), (1, 1), tmp_path / "i.tif"),
+        Raster(np.zeros((4, 5)), (1, 1), tmp_path / "l.tif"),
+    )
+    require_same_shape(image, label)
+    with pytest.raises(BadInput, match=r"l.tif: found shape \(5, 4\); expected \(4, 5\), the shape of .*i.tif"):
+        require_same_shape(image, Raster(np.zeros((5, 4)), (1, 1), tmp_path / "l.tif"))
