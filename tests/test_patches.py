@@ -203,13 +203,3 @@ def test_types_and_layout():
     patch = draw_patch([smooth_item()], plan_of(Train(patch=16)), 3)
     assert [array.dtype for array in patch] == [np.float32, np.int64, np.float32]
     assert all(array.flags.c_contiguous for array in patch)
-
-
-def test_images_are_drawn_by_their_share_of_pixels():
-    """Two images, one of 9 times the pixels: nine of ten patches come from it."""
-    small, large = (
-        Item(np.zeros((1, n, n), np.float32), np.full((n, n), n), np.ones((n, n), np.float32)) for n in (20, 60)
-    )
-    plan = plan_of(STILL)
-    drawn = [draw_patch([small, large], plan, index).target[0, 0] for index in range(400)]
-    assert 0.85 < np.mean(np.array(drawn) == 60) < 0.95

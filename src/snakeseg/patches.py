@@ -49,7 +49,7 @@ def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
         input = output + 2 * halo along every axis; mirrored where the image is too small.
     """
     rng = generator(plan.train.seed, index)
-    item = items[_draw_image(rng, items)]
+    item = items[rng.integers(len(items))]
     start = [_draw_start(rng, size, plan.output) for size in item.target.shape]
     patch = _cut(item, start, plan)
     if plan.train.elastic == "online":
@@ -68,12 +68,6 @@ def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int) -> Item:
     """The batch of a training step: patches ``step * batch`` onwards, stacked."""
     patches = [draw_patch(items, plan, step * plan.train.batch + i) for i in range(plan.train.batch)]
     return Item(*(np.stack(arrays) for arrays in zip(*patches, strict=True)))
-
-
-def _draw_image(rng: Generator, items: Sequence[Item]) -> int:
-    """An image by its share of all pixels, so that every pixel is about equally likely to be seen."""
-    ends = np.cumsum([item.target.size for item in items])
-    return int(np.searchsorted(ends, rng.integers(ends[-1]), side="right"))
 
 
 def _draw_start(rng: Generator, size: int, patch: int) -> int:
