@@ -38,10 +38,11 @@ def test_make_demo(repository, tmp_path):
     """A clean copy; the environment at hand stands in for the one that `make setup` would install."""
     subprocess.run(["git", "clone", "--quiet", repository, tmp_path / "clone"], check=True)
     clone = tmp_path / "clone"
+    here = Path(sys.prefix)
     (clone / ".venv").mkdir()
-    (clone / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    for name in ("pyproject.toml", "constraints.txt"):
-        (clone / name).touch()
+    (clone / ".venv" / "pyvenv.cfg").write_bytes((here / "pyvenv.cfg").read_bytes())
+    for name in ("bin", "lib"):
+        (clone / ".venv" / name).symlink_to(here / name)
     (clone / ".venv" / "ready").touch()
     done = subprocess.run(["make", "demo"], cwd=clone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
