@@ -1,8 +1,10 @@
 """The README's commands work: each is run here, or is the command that runs these tests."""
 
+import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,9 +46,12 @@ def test_make_demo(repository, tmp_path):
     for name in ("bin", "lib"):
         (clone / ".venv" / name).symlink_to(here / name)
     (clone / ".venv" / "ready").touch()
-    done = subprocess.run(["make", "demo"], cwd=clone, capture_output=True, text=True, check=False)
+    # The make that runs these tests would have this one announce its folders.
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    make_demo = partial(subprocess.run, ["make", "demo"], cwd=clone, env=plain, capture_output=True, text=True)
+    done = make_demo(check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == f"The report: {clone}/results/demo/report.html"
     assert (clone / "results" / "demo" / "report.html").is_file()
-    again = subprocess.run(["make", "demo"], cwd=clone, capture_output=True, text=True, check=False)
+    again = make_demo(check=False)
     assert "Nothing to be done" in again.stdout + again.stderr
