@@ -13,14 +13,15 @@ import torch
 from _verdict import table, verdict
 
 from snakeseg.devices import choose_device
-from snakeseg.networks.registry import entry
+from snakeseg.losses import weighted_cross_entropy
+from snakeseg.networks.registry import geometry_of, make_network
 from snakeseg.patches import Item, PatchPlan, draw_batch
-from snakeseg.settings import Augment, Network, Train
+from snakeseg.settings import Augment, Train, UNetSettings
 from snakeseg.simulate import simulate_cells
 from snakeseg.training import fit, make_optimiser, train_step
 
 GOAL, STEPS, ROUNDS = 0.95, 20, 3
-NETWORK = Network(width=16, depth=4, normalisation="batch", dropout=0.3)
+NETWORK = UNetSettings(width=16, depth=4, normalisation="batch", dropout=0.3)
 
 
 def items(count: int = 8, side: int = 512) -> list[Item]:
@@ -34,18 +35,18 @@ def items(count: int = 8, side: int = 512) -> list[Item]:
 
 
 def seconds_of_loop(data: list[Item], plan: PatchPlan, device: torch.device) -> float:
-    network = entry(NETWORK).build(2, 1, 2, NETWORK)
+    network = make_network(2, 1, 2, NETWORK)
     start = time.perf_counter()
-    fit(network, data, plan, device)
+    fit(network, data, plan, weighted_cross_entropy, device)
     return (time.perf_counter() - start) / plan.train.steps
 
 
 def seconds_of_constant(batch: Item, plan: PatchPlan, device: torch.device) -> float:
-    network = entry(NETWORK).build(2, 1, 2, NETWORK).to(device, memory_format=torch.channels_last).train()
+    network = make_network(2, 1, 2, NETWORK).to(device, memory_format=torch.channels_last).train()
     optimiser = make_optimiser(network, plan.train)
     start = time.perf_counter()
     for _ in range(plan.train.steps):
-        train_step(network, optimiser, batch, plan.train.precision, device)
+        train_step(network, optimiser, batch, weighted_cross_entropy, plan.train.precision, device)
     return (time.perf_counter() - start) / plan.train.steps
 
 
@@ -53,7 +54,7 @@ def main() -> None:
     device = choose_device(gpus=1, threads=os.cpu_count() or 1)
     data = items()
     train = Train(steps=STEPS, patch=260, optimiser="adamw", learning_rate=1e-3, elastic="online")
-    plan = PatchPlan(train, Augment(), entry(NETWORK).geometry(NETWORK))
+    plan = PatchPlan(train, Augment(), geometry_of(NETWORK))
     batch = draw_batch(data, plan, 0)
     seconds_of_constant(batch, replace(plan, train=replace(train, steps=3)), device)
     rounds = [(seconds_of_loop(data, plan, device), seconds_of_constant(batch, plan, device)) for _ in range(ROUNDS)]

@@ -1,13 +1,15 @@
 """Everything wrong with the input is found at once, each with its file, cause and remedy."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 
-from snakeseg.checking import check, inspect
+from snakeseg.checking import check, check_networks, inspect
 from snakeseg.io.sheet import COLUMNS
-from snakeseg.settings import Labels, Network
+from snakeseg.settings import Labels
 
 LABEL = np.zeros((8, 10), np.uint8)
 LABEL[2:4, 2:6], LABEL[6:, 8:] = 1, 4
@@ -38,7 +40,7 @@ def test_facts(rows):
     rows.loc[0, "spacing"] = "0.5"
     facts, problems = inspect_all(rows)
     assert problems == []
-    assert check(rows, facts, 2, [], [Network()]) == []
+    assert check(rows, facts, 2, []) == []
     first = facts.iloc[0].to_dict()
     assert first == {
         "sample": "s0", "path": rows.at[0, "image"], "shape": "8x10", "channels": 1, "type": "uint8", "smallest": 0,
@@ -111,7 +113,7 @@ def test_other_channels_than_the_first(rows, tmp_path):
     tifffile.imwrite(tmp_path / "i2.tif", np.zeros((8, 10, 3), np.uint8), photometric="rgb")
     facts, problems = inspect_all(rows)
     assert problems == []
-    (problem,) = check(rows, facts, 2, [], [])
+    (problem,) = check(rows, facts, 2, [])
     assert "i2.tif: found 3 channels; expected 1, as in" in problem
     assert "i0.tif" in problem
 
@@ -119,7 +121,7 @@ def test_other_channels_than_the_first(rows, tmp_path):
 def test_channels_are_compared_with_the_first_that_could_be_read(rows, tmp_path):
     (tmp_path / "i0.tif").write_bytes(b"damaged")
     tifffile.imwrite(tmp_path / "i2.tif", np.zeros((8, 10, 3), np.uint8), photometric="rgb")
-    (problem,) = check(rows, inspect_all(rows)[0], 2, [], [])
+    (problem,) = check(rows, inspect_all(rows)[0], 2, [])
     assert "i2.tif" in problem
     assert "i1.tif" in problem
 
@@ -129,22 +131,78 @@ def test_no_image_could_be_read(rows, tmp_path):
         (tmp_path / f"i{i}.tif").unlink()
     facts, problems = inspect_all(rows)
     assert len(problems) == 6
-    assert check(rows, facts, 2, [], []) == []
+    assert check(rows, facts, 2, []) == []
 
 
 @pytest.mark.parametrize(("folds", "patterns", "word"), [(7, [], "folds"), (1, ["none*"], "folds"), (1, ["s0"], None)])
 def test_folds_with_nobody(rows, folds, patterns, word):
     facts, _ = inspect_all(rows)
-    problems = check(rows, facts, folds, patterns, [])
+    problems = check(rows, facts, folds, patterns)
     assert [p.split(":")[0] for p in problems] == ([word] if word else [])
 
 
 def test_nothing_to_train_on_is_no_problem_of_folds(rows):
-    assert check(rows.assign(subset="test"), inspect_all(rows)[0], 1, [], []) == []
+    assert check(rows.assign(subset="test"), inspect_all(rows)[0], 1, []) == []
 
 
-def test_unknown_network(rows):
-    facts, _ = inspect_all(rows)
-    problems = check(rows, facts, 2, [], [Network(), Network(name="unett")])
-    assert len(problems) == 1
-    assert "did you mean 'unet'" in problems[0]
+def networks_checked(facts, networks, starts=None, labels=None, dims=2):
+    return check_networks(networks, starts or {}, facts, dims, labels or Labels())
+
+
+FACTS = pd.DataFrame({"shape": ["64x20", "64x64"], "channels": [1.0, 1.0], "path": ["a.tif", "b.tif"]})
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            {"name": "unett"},
+            r"experiment a, network.name: found 'unett'; expected one of unet, .*; did you mean 'unet'\?",
+        ),
+        (
+            {"depth": 5},
+            r"network: found an image of 64x20 pixels \(a.tif\); expected 32 or more .*; lower network.depth",
+        ),
+        ({"decoder": "magic"}, r"network: found network.decoder 'magic'; expected one of .*'unpool'"),
+        ({"skips": "none"}, r"network.skips 'none'; expected one of"),
+        ({"normalisation": "layer"}, r"network.normalisation 'layer'; expected one of"),
+        ({"name": "fcn8s", "deconvolutions": "odd"}, r"network.deconvolutions 'odd'; expected one of"),
+        ({"name": "fcn8s", "depth": 3}, r"found unknown key 'depth'; expected one of name"),
+        ({"name": "dynunet", "depth": 3, "normalisation": "none"}, r"network.normalisation 'none'; expected one of"),
+        ({"pretrained": "/nowhere/w.pth"}, r"/nowhere/w.pth: found no such file; expected weights as .safetensors"),
+    ],
+)
+def test_wrong_network_settings(values, expected):
+    good = {"name": "unet", "width": 2, "depth": 2}
+    (problem,) = networks_checked(FACTS, {"a": values, "good": good})
+    assert re.search(expected, problem), problem
+    assert "; expected " in problem
+
+
+def test_networks_for_other_dimensions():
+    (problem,) = networks_checked(FACTS, {"a": {"name": "fcn8s"}}, dims=3)
+    assert "found network.name 'fcn8s' with spatial_dims 3; expected spatial_dims 2" in problem
+
+
+def test_border_class_needs_objects():
+    labels = Labels("semantic", {"background": 0, "cell": 1})
+    (problem,) = networks_checked(FACTS, {"a": {"depth": 2, "border": 1}}, labels=labels)
+    assert "found border with semantic labels; expected instance or binary labels" in problem
+
+
+def test_all_bad_networks_are_reported():
+    values = {"a": {"depth": 6}, "b": {"decoder": "magic"}, "c": {"name": "zebra"}}
+    assert len(networks_checked(FACTS, values)) == 3
+
+
+def test_starting_from_another_experiment():
+    """Stages of FCN fit onto each other; another width does not, and another kind of network has nothing to give."""
+    stages = {"a": {"name": "fcn32s", "width": 2}, "b": {"name": "fcn16s", "width": 2}}
+    assert networks_checked(FACTS, stages, {"b": "a"}) == []
+    stages["b"] = {"name": "fcn16s", "width": 4}
+    (problem,) = networks_checked(FACTS, stages, {"b": "a"})
+    assert re.search(
+        r"experiment b, start_from a: found vgg.* of shape \(2, 1, 3, 3\).*; expected \(4, 1, 3, 3\)", problem
+    )
+    stages["b"] = {"name": "unet", "width": 2, "depth": 2}
+    assert "expected some of encoder" in networks_checked(FACTS, stages, {"b": "a"})[0]

@@ -10,11 +10,11 @@ from snakeseg.checkpoint import Description, load_description, load_model, load_
 from snakeseg.errors import BadInput
 from snakeseg.instances import Parameters
 from snakeseg.networks.unet import unet_geometry
-from snakeseg.settings import Labels, Network, Predict, Prepare
+from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 
 CPU = torch.device("cpu")
 DESCRIPTION = Description(
-    2, 3, Labels("semantic", {"z": 0, "a": 7, "m": 2}, 99), Network(width=2, depth=1, normalisation="batch"),
+    2, 3, Labels("semantic", {"z": 0, "a": 7, "m": 2}, 99), UNetSettings(width=2, depth=1, normalisation="batch"),
     Prepare(scope="dataset"), Predict(tile=32), {"offset": [0.1, 2, 3], "scale": [1, 1, 0.3]},
 )  # fmt: skip
 
@@ -121,7 +121,7 @@ def test_unknown_key_in_the_description(model):
 def test_unknown_network_in_the_description(model):
     path = model[0] / "model.json"
     path.write_text(path.read_text().replace('"unet"', '"os.system"'))
-    with pytest.raises(ValueError, match=r"network.name 'os.system'; expected one of"):
+    with pytest.raises(ValueError, match=r"network.name: found 'os.system'; expected one of"):
         load_model(model[0], CPU)
 
 

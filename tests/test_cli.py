@@ -21,7 +21,8 @@ def test_every_rule_has_its_subcommand(repository):
     text = "".join(path.read_text() for path in (repository / "workflow" / "rules").glob("*.smk"))
     used = set(re.findall(r"python -m snakeseg (\w+)", text))
     known = set(next(a for a in parser()._actions if a.dest == "command").choices)
-    assert used == known
+    # The one command that uses the network is no job's.
+    assert used == known - {"fetch-weights"}
 
 
 def test_errors_are_lines_not_tracebacks(tmp_path, capsys):

@@ -14,14 +14,14 @@ from snakeseg.errors import BadInput
 from snakeseg.inference import label_image, load_predictor, orientations, probabilities, softmax, tiled_logits
 from snakeseg.instances import Parameters
 from snakeseg.io.raster import read
-from snakeseg.networks.registry import NETWORKS, entry
-from snakeseg.settings import Labels, Network, Predict, Prepare
+from snakeseg.networks.registry import geometry_of, make_network
+from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 
 
 def random_network(dims, settings, channels=1, seed=0):
     """Random everything, in float64 and evaluation mode; biases keep most units alive."""
     torch.manual_seed(seed)
-    network = entry(settings).build(dims, channels, 3, settings).double().eval()
+    network = make_network(dims, channels, 3, settings).double().eval()
     with torch.no_grad():
         for name, value in [*network.named_parameters(), *network.named_buffers()]:
             if name.endswith(("bias", "running_mean")):
@@ -41,7 +41,6 @@ def whole(network, image, geometry):
     return out[(slice(None), *(slice(n) for n in shape))]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("normalisation", ["none", "batch"])
 @pytest.mark.parametrize(
     ("depth", "shape"),
@@ -56,10 +55,10 @@ def whole(network, image, geometry):
         (2, (3, 10, 7)),
     ],
 )
-def test_tiles_equal_the_whole(name, normalisation, depth, shape):
+def test_tiles_equal_the_whole(normalisation, depth, shape):
     """To 1e-9 in float64, in 2D and 3D, at three tile sizes, also for images smaller than the halo."""
-    settings = Network(name=name, width=3, depth=depth, normalisation=normalisation)
-    geometry = entry(settings).geometry(settings)
+    settings = UNetSettings(width=3, depth=depth, normalisation=normalisation)
+    geometry = geometry_of(settings)
     assert geometry.tile_exact
     network = random_network(len(shape), settings)
     image = np.random.default_rng(1).normal(size=(1, *shape))
@@ -74,8 +73,8 @@ def test_tiles_equal_the_whole(name, normalisation, depth, shape):
 
 
 def test_tiles_equal_the_whole_at_the_papers_depth():
-    settings = Network(width=1, depth=4)
-    geometry = entry(settings).geometry(settings)
+    settings = UNetSettings(width=1, depth=4)
+    geometry = geometry_of(settings)
     network = random_network(2, settings, channels=2)
     image = np.random.default_rng(1).normal(size=(2, 70, 45))
     for tile in (32, 64, 512):
@@ -84,8 +83,8 @@ def test_tiles_equal_the_whole_at_the_papers_depth():
 
 
 def test_tiles_equal_the_whole_in_float32():
-    settings = Network(width=4, depth=2)
-    geometry = entry(settings).geometry(settings)
+    settings = UNetSettings(width=4, depth=2)
+    geometry = geometry_of(settings)
     network = random_network(2, settings).float()
     image = np.random.default_rng(1).normal(size=(1, 60, 44)).astype(np.float32)
     found = tiled_logits(network, image, geometry, 16)
@@ -95,8 +94,8 @@ def test_tiles_equal_the_whole_in_float32():
 
 def test_strides_out_of_phase_with_pooling_would_show(monkeypatch):
     """The counter-example: at a stride that is no multiple of 2**depth, tiles differ from the whole."""
-    settings = Network(width=3, depth=2)
-    geometry = entry(settings).geometry(settings)
+    settings = UNetSettings(width=3, depth=2)
+    geometry = geometry_of(settings)
     network = random_network(2, settings)
     image = np.random.default_rng(1).normal(size=(1, 30, 30))
     expected = whole(network, image, geometry)
@@ -113,7 +112,7 @@ def test_tiles_are_no_larger_than_asked():
             sizes.append(max(x.shape[2:]))
             return x[..., 8:-8, 8:-8]
 
-    geometry = entry(Network(depth=1)).geometry(Network(depth=1))
+    geometry = geometry_of(UNetSettings(depth=1))
     image = np.random.default_rng(0).normal(size=(1, 100, 70))
     np.testing.assert_array_equal(tiled_logits(Spy(), image, geometry, 20), image)
     assert max(sizes) == geometry.input_size(20)
@@ -192,7 +191,7 @@ def test_objects_are_cut_by_the_parameters(kind):
     assert label_image(probability, Labels(kind), Parameters(smallest=2)).tolist() == [[0, 0, 1, 1, 0, 0]]
 
 
-SETTINGS = Network(width=2, depth=1)
+SETTINGS = UNetSettings(width=2, depth=1)
 
 
 def save_random(folder, seed, channels=1):
@@ -213,7 +212,7 @@ def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
     """Also with more than ten folds, of which fold-10 comes after fold-2; objects are cut as the first one says."""
     networks = [save_random(tmp_path / "e" / f"fold-{fold}", fold)[0] for fold in (0, 2, 10)]
     (tmp_path / "e" / "fold-0" / "instances.json").write_text(json.dumps({"chosen": {"threshold": 0.7}}))
-    geometry = entry(SETTINGS).geometry(SETTINGS)
+    geometry = geometry_of(SETTINGS)
     image = picture.array.astype(np.float32)
     expected = np.mean([softmax(tiled_logits(n, image, geometry, 64)) for n in networks], axis=0)
     predictor = load_predictor(tmp_path / "e", torch.device("cpu"))

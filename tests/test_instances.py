@@ -11,6 +11,11 @@ from snakeseg.instances import METHODS, Parameters, drop_small, segment
 quick = settings(deadline=None, max_examples=40)
 
 
+def cut(foreground, parameters):
+    """Of a network without a border class."""
+    return segment(foreground, foreground, parameters)
+
+
 def discs(*centres, radius=8.0, shape=(40, 60)):
     """1 inside any disc, 0 outside."""
     where = np.indices(shape)
@@ -28,11 +33,11 @@ def blobs(seed, shape=(32, 40)):
 
 
 def test_components_do_not_split_touching_discs():
-    assert segment(TWO, Parameters()).max() == 1
+    assert cut(TWO, Parameters()).max() == 1
 
 
 def test_distance_splits_touching_discs():
-    found = segment(TWO, Parameters("distance", depth=1.0))
+    found = cut(TWO, Parameters("distance", depth=1.0))
     assert found.max() == 2
     assert found[20, 16] == 1
     assert found[20, 38] == 2
@@ -43,31 +48,43 @@ def test_distance_splits_touching_discs():
 
 def test_depth_is_in_pixels_of_the_saddle():
     """The neck of the two discs lies about 4 pixels below their centres: a depth of 6 does not split it."""
-    assert segment(TWO, Parameters("distance", depth=6.0)).max() <= 1
+    assert cut(TWO, Parameters("distance", depth=6.0)).max() <= 1
 
 
 def test_core_splits_where_a_valley_lies_between():
     """Seeds are the components above the core threshold; the foreground is shared among them."""
     foreground = np.full((1, 9), 0.6)
     foreground[0, [1, 2, 6]] = 0.95
-    assert segment(foreground, Parameters("components", 0.5)).max() == 1
-    found = segment(foreground, Parameters("core", 0.5, 0.9))
+    assert cut(foreground, Parameters("components", 0.5)).max() == 1
+    found = cut(foreground, Parameters("core", 0.5, 0.9))
     assert found[0, 1] == found[0, 2] == 1
     assert found[0, 6] == 2
     assert (found > 0).all()
 
 
+def test_border_class_seeds_touching_cells():
+    """Two cells that share an edge: one piece of foreground, two of interior."""
+    foreground = np.array([[0.9, 0.9, 0.9, 0.9, 0.9, 0.1]])
+    interior = np.array([[0.8, 0.8, 0.1, 0.8, 0.8, 0.0]])
+    assert cut(foreground, Parameters("core", 0.5, 0.6)).tolist() == [[1, 1, 1, 1, 1, 0]]
+    found = segment(foreground, interior, Parameters("core", 0.5, 0.6))
+    assert found[0, [0, 1]].tolist() == [1, 1]
+    assert found[0, [3, 4]].tolist() == [2, 2]
+    assert found[0, 2] in (1, 2)
+    assert found[0, 5] == 0
+
+
 def test_core_drops_what_has_no_core():
     foreground = np.array([[0.95, 0.6, 0.0, 0.6, 0.6]])
-    assert segment(foreground, Parameters("core", 0.5, 0.9)).tolist() == [[1, 1, 0, 0, 0]]
+    assert cut(foreground, Parameters("core", 0.5, 0.9)).tolist() == [[1, 1, 0, 0, 0]]
 
 
 def test_components_share_faces_not_corners():
-    assert segment(np.eye(3), Parameters()).tolist() == [[1, 0, 0], [0, 2, 0], [0, 0, 3]]
+    assert cut(np.eye(3), Parameters()).tolist() == [[1, 0, 0], [0, 2, 0], [0, 0, 3]]
 
 
 def test_threshold_is_exceeded_not_reached():
-    assert segment(np.array([[0.5, 0.5001]]), Parameters(threshold=0.5)).tolist() == [[0, 1]]
+    assert cut(np.array([[0.5, 0.5001]]), Parameters(threshold=0.5)).tolist() == [[0, 1]]
 
 
 def test_small_objects_are_dropped_and_the_rest_numbered():
@@ -83,17 +100,17 @@ def test_small_objects_are_dropped_and_the_rest_numbered():
 def test_nothing_and_everything(method, shape):
     """An empty map has no objects, a full one has one."""
     parameters = Parameters(method, 0.5, 0.9)
-    nothing = segment(np.zeros(shape), parameters)
+    nothing = cut(np.zeros(shape), parameters)
     assert nothing.dtype == np.uint32
     assert not nothing.any()
-    np.testing.assert_array_equal(segment(np.ones(shape), parameters), np.ones(shape))
+    np.testing.assert_array_equal(cut(np.ones(shape), parameters), np.ones(shape))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_half_precision_gives_the_same_objects(method):
     foreground = blobs(3).astype(np.float16)
     parameters = Parameters(method, 0.5, 0.9 if method == "core" else 1.0)
-    np.testing.assert_array_equal(segment(foreground, parameters), segment(foreground.astype(np.float64), parameters))
+    np.testing.assert_array_equal(cut(foreground, parameters), cut(foreground.astype(np.float64), parameters))
 
 
 @quick
@@ -102,7 +119,7 @@ def test_half_precision_gives_the_same_objects(method):
 def test_objects_are_numbered_connected_foreground(seed, method, threshold, smallest):
     """Ids are 1..n in C order of first pixels; every object is one piece of foreground, and large enough."""
     foreground = blobs(seed)
-    found = segment(foreground, Parameters(method, threshold, 0.85 if method == "core" else 1.0, smallest))
+    found = cut(foreground, Parameters(method, threshold, 0.85 if method == "core" else 1.0, smallest))
     ids, first, sizes = np.unique(found, return_index=True, return_counts=True)
     assert found.dtype == np.uint32
     assert (foreground[found > 0] > threshold).all()
@@ -121,12 +138,12 @@ def test_three_dimensions():
         ((where - np.reshape([8, 8, 9], (3, 1, 1, 1))) ** 2).sum(axis=0) < 36,
         ((where - np.reshape([8, 8, 19], (3, 1, 1, 1))) ** 2).sum(axis=0) < 36,
     ).astype(float)
-    assert segment(foreground, Parameters()).max() == 1
-    found = segment(foreground, Parameters("distance"))
+    assert cut(foreground, Parameters()).max() == 1
+    found = cut(foreground, Parameters("distance"))
     assert found[8, 8, 9] == 1
     assert found[8, 8, 19] == 2
 
 
 def test_unknown_method():
     with pytest.raises(ValueError, match=r"instances method 'magic'; expected one of"):
-        segment(TWO, Parameters("magic"))
+        cut(TWO, Parameters("magic"))

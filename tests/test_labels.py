@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from snakeseg.errors import BadInput
-from snakeseg.labels import IGNORED, classes_and_objects, number_objects, separate_touching, training_labels
+from snakeseg.labels import (
+    IGNORED,
+    classes_and_objects,
+    mark_border,
+    number_objects,
+    separate_touching,
+    training_labels,
+)
 from snakeseg.settings import Labels
 
 quick = settings(deadline=None, max_examples=60)
@@ -114,3 +121,28 @@ def test_training_sees_the_border_as_background_and_keeps_what_is_ignored():
 def test_class_names():
     assert SEMANTIC.classes == ["sky", "cell", "wall"]
     assert Labels("binary", {"a": 1, "b": 2, "c": 3}).classes == ["background", "foreground"]
+
+
+def test_border_class_is_the_inner_edge():
+    """One pixel wide along the outline, also where objects touch; the image's own border is none."""
+    objects = np.zeros((7, 9), np.int32)
+    objects[1:6, 0:4], objects[1:6, 4:9] = 1, 2
+    marked = mark_border((objects > 0).astype(np.uint8), objects, 1)
+    assert marked.tolist() == [
+        [0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [2, 2, 2, 2, 2, 2, 2, 2, 2],
+        [1, 1, 1, 2, 2, 1, 1, 1, 1],
+        [1, 1, 1, 2, 2, 1, 1, 1, 1],
+        [1, 1, 1, 2, 2, 1, 1, 1, 1],
+        [2, 2, 2, 2, 2, 2, 2, 2, 2],
+        [0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+    wider = mark_border((objects > 0).astype(np.uint8), objects, 2)
+    assert wider[3].tolist() == [1, 1, 2, 2, 2, 2, 1, 1, 1]
+
+
+def test_objects_that_are_all_edge_stay_interior():
+    objects = np.zeros((5, 9), np.int32)
+    objects[2, 1:3], objects[1:4, 5:8] = 1, 2
+    marked = mark_border((objects > 0).astype(np.uint8), objects, 1)
+    assert marked[2].tolist() == [0, 1, 1, 0, 0, 2, 1, 2, 0]

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from snakeseg.metrics.matching import THRESHOLDS, detection_scores, match, overlaps, without_small
-from snakeseg.metrics.overlap import adapted_rand_error, dice_and_iou, pixel_error, variation_of_information
+from snakeseg.metrics.overlap import (
+    FCN_SCORES,
+    adapted_rand_error,
+    confusion_matrix,
+    dice_and_iou,
+    fcn_scores,
+    pixel_error,
+    variation_of_information,
+)
 
 quick = settings(deadline=None, max_examples=60)
 small_labels = arrays(np.int32, (4, 5), elements=st.integers(0, 4))
@@ -215,3 +223,36 @@ def test_no_true_object_no_score():
     empty, some = np.zeros((2, 2), int), np.eye(2, dtype=int)
     assert np.isnan(adapted_rand_error(empty, some))
     assert np.isnan(variation_of_information(empty, some)).all()
+
+
+def test_fcn_metrics_known_answers():
+    """Two classes of 6 and 2 pixels: 5 and 1 right."""
+    confusion = np.array([[5, 1], [1, 1]])
+    assert fcn_scores(confusion) == pytest.approx({
+        "pixel_accuracy": 6 / 8,
+        "mean_accuracy": (5 / 6 + 1 / 2) / 2,
+        "mean_iu": (5 / 7 + 1 / 3) / 2,
+        "frequency_weighted_iu": (6 * 5 / 7 + 2 * 1 / 3) / 8,
+    })  # fmt: skip
+
+
+def test_fcn_metrics_leave_out_classes_that_do_not_occur():
+    assert fcn_scores(np.diag([3, 0, 2])) == dict.fromkeys(FCN_SCORES, 1.0)
+    invented = fcn_scores(np.array([[2, 0, 2], [0, 0, 0], [0, 0, 0]]))
+    assert (invented["mean_accuracy"], invented["mean_iu"]) == (0.5, 0.25)
+    assert all(np.isnan(value) for value in fcn_scores(np.zeros((2, 2), int)).values())
+
+
+@quick
+@given(seed=st.integers(0, 1000), classes=st.integers(2, 4))
+def test_fcn_metrics_equal_their_definitions_on_masks(seed, classes):
+    rng = np.random.default_rng(seed)
+    truth, predicted = rng.integers(classes, size=(2, 60))
+    confusion = confusion_matrix(truth, predicted, classes)
+    for i, j in np.ndindex(classes, classes):
+        assert confusion[i, j] == np.sum((truth == i) & (predicted == j))
+    found = fcn_scores(confusion)
+    union = [np.sum((truth == i) | (predicted == i)) for i in range(classes)]
+    iu = [np.sum((truth == i) & (predicted == i)) / u for i, u in enumerate(union) if u]
+    assert found["mean_iu"] == pytest.approx(np.mean(iu))
+    assert found["pixel_accuracy"] == pytest.approx(np.mean(truth == predicted))

@@ -1,224 +1,160 @@
-"""The U-Net against the paper's numbers."""
-
-import math
+"""What every registered network must keep to: halo, sizes, exact tiles. A new network needs a line in `NARROW`."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from snakeseg.networks.blocks import crop_to
-from snakeseg.networks.registry import NETWORKS, entry
-from snakeseg.networks.unet import UNet, unet_geometry
-from snakeseg.settings import Network
+from snakeseg.inference import tiled_logits
+from snakeseg.networks.measures import network_checkerboard, operations, parameters, receptive_field
+from snakeseg.networks.registry import NETWORKS, geometry_of, make_network
+from snakeseg.settings import (
+    NETWORK_SETTINGS,
+    ContextSettings,
+    DynUNetSettings,
+    FCNSettings,
+    SegResNetSettings,
+    UNetSettings,
+)
 
-CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
-
-
-@pytest.fixture(scope="module")
-def paper():
-    """The network of figure 1."""
-    return UNet(2, 1, 2, Network())
-
-
-@pytest.fixture(scope="module")
-def sizes():
-    """Spatial sizes after every convolution, up-convolution and pooling of a narrow network, for input 572."""
-    network = UNet(2, 1, 2, Network(width=1)).eval()
-    seen = {"encoder": [], "up": [], "decoder": [], "head": [], "pool": []}
-
-    def note(kind):
-        return lambda module, inputs, output: seen[kind].append(output.shape[-1])
-
-    for kind, modules in (("encoder", network.contracting), ("decoder", network.expanding)):
-        for module in modules.modules():
-            if isinstance(module, nn.Conv2d):
-                module.register_forward_hook(note(kind))
-    for module in network.up:
-        module.register_forward_hook(note("up"))
-    network.head.register_forward_hook(note("head"))
-    network.pool.register_forward_hook(note("pool"))
-    with torch.inference_mode():
-        network(torch.zeros(1, 1, 572, 572))
-    return seen
+# Narrow ones of every network, by the dimensions they work in.
+NARROW = [
+    *[(2, UNetSettings(width=4, depth=2, decoder=d, padded=p)) for d in ("transposed", "nearest", "bilinear", "unpool")
+      for p in (False, True)],
+    (2, UNetSettings(width=2, depth=4)),
+    (2, UNetSettings(width=2, depth=4, padded=True)),
+    (2, UNetSettings(width=2, depth=4, padded=True, decoder="bilinear")),
+    (2, UNetSettings(width=4, depth=2, skips="sum", normalisation="batch")),
+    (3, UNetSettings(width=2, depth=1)),
+    (3, UNetSettings(width=2, depth=1, padded=True, decoder="nearest")),
+    *[(2, FCNSettings(name=name, width=1)) for name in ("fcn32s", "fcn16s", "fcn8s")],
+    (2, ContextSettings(width=4)),
+    (3, ContextSettings(width=2, dilations=[1, 2, 1])),
+    (2, DynUNetSettings(width=4, depth=3)),
+    (3, DynUNetSettings(width=2, depth=2)),
+    (2, SegResNetSettings(width=4, depth=2)),
+    (3, SegResNetSettings(width=2, depth=1)),
+]  # fmt: skip
 
 
-def test_parameters_and_layers(paper):
-    assert sum(p.numel() for p in paper.parameters()) == 31_030_658
-    assert sum(isinstance(m, CONVOLUTIONS) for m in paper.modules()) == 23
+def name_of(value):
+    return f"{value.name}-{getattr(value, 'decoder', '')}" if hasattr(value, "name") else str(value)
 
 
-def test_channels(paper):
-    widths = [(b[0].in_channels, b[0].out_channels, b[2].out_channels) for b in paper.contracting]
-    assert widths == [(1, 64, 64), (64, 128, 128), (128, 256, 256), (256, 512, 512), (512, 1024, 1024)]
-    assert [(u.in_channels, u.out_channels) for u in paper.up] == [(1024, 512), (512, 256), (256, 128), (128, 64)]
-    widths = [(b[0].in_channels, b[0].out_channels, b[2].out_channels) for b in paper.expanding]
-    assert widths == [(1024, 512, 512), (512, 256, 256), (256, 128, 128), (128, 64, 64)]
-    assert (paper.head.in_channels, paper.head.out_channels, paper.head.kernel_size) == (64, 2, (1, 1))
-
-
-def test_intermediate_sizes(sizes):
-    assert sizes["encoder"] == [570, 568, 282, 280, 138, 136, 66, 64, 30, 28]
-    assert sizes["pool"] == [284, 140, 68, 32]
-    assert sizes["up"] == [56, 104, 200, 392]
-    assert sizes["decoder"] == [54, 52, 102, 100, 198, 196, 390, 388]
-    assert sizes["head"] == [388]
-
-
-def test_skip_crops(sizes):
-    skips = sizes["encoder"][1::2][:4][::-1]
-    assert [(skip - up) // 2 for skip, up in zip(skips, sizes["up"], strict=True)] == [4, 16, 40, 88]
-    assert all((skip - up) % 2 == 0 for skip, up in zip(skips, sizes["up"], strict=True))
-
-
-def test_crop_is_central():
-    x = torch.arange(10.0).reshape(1, 1, 10).expand(1, 1, 10)
-    assert crop_to(x, torch.zeros(1, 1, 4)).flatten().tolist() == [3, 4, 5, 6]
-    grid = torch.arange(24.0).reshape(1, 1, 4, 6)
-    assert crop_to(grid, torch.zeros(1, 5, 2, 4)).flatten().tolist() == [7, 8, 9, 10, 13, 14, 15, 16]
-
-
-def even_pools(size, depth):
-    """The output size, or None if some pooling sees an odd size or nothing is left."""
-    for _ in range(depth):
-        size -= 4
-        if size <= 0 or size % 2:
-            return None
-        size //= 2
-    size -= 4
-    for _ in range(depth):
-        size = 2 * size - 4
-    return size if size > 0 else None
-
-
-@pytest.mark.parametrize("depth", range(1, 7))
-def test_geometry_names_the_valid_inputs(depth):
-    """At depth 4: 16 k + 12 with k >= 11, output = input - 184."""
-    geometry = unet_geometry(Network(depth=depth))
-    for size in range(1, 1200):
-        valid = size % geometry.multiple == geometry.remainder and size > 2 * geometry.halo
-        assert even_pools(size, depth) == (size - 2 * geometry.halo if valid else None)
-    if depth == 4:
-        assert (geometry.halo, geometry.multiple, geometry.remainder) == (92, 16, 12)
-        assert min(n for n in range(1200) if even_pools(n, 4)) == 16 * 11 + 12
-
-
-@pytest.mark.parametrize(("dims", "depth"), [(1, 1), (1, 5), (2, 2), (2, 4), (3, 1), (3, 2)])
-@pytest.mark.parametrize("size", [1, 7])
-def test_output_sizes(dims, depth, size):
-    """Images of the promised input size give outputs of the promised size along every axis."""
-    settings = Network(width=1, depth=depth)
-    geometry = unet_geometry(settings)
-    shape = [geometry.input_size(size + axis * 5) for axis in range(dims)]
-    with torch.inference_mode():
-        out = UNet(dims, 3, 4, settings).eval()(torch.zeros(2, 3, *shape))
-    assert out.shape == (2, 4, *(geometry.output_size(size + axis * 5) for axis in range(dims)))
-
-
-def dependencies(settings):
-    """Which inputs (rows) each output (column) depends on, in 1D, by the response to every single impulse.
-
-    With positive weights and a constant image nothing cancels and no maximum hides an increase: the response is the
-    whole dependency, exactly.
-    """
-    geometry = unet_geometry(settings)
-    network = UNet(1, 1, 1, settings).eval().double()
-    with torch.no_grad():
-        for value in network.parameters():
-            value.fill_(1 / value[0].numel() if value.ndim > 1 else 0)
-        size = geometry.input_size(3 * geometry.multiple)
-        base = torch.ones(1, 1, size, dtype=torch.float64)
-        impulses = torch.eye(size, dtype=torch.float64)[:, None]
-        return (network(base + impulses) - network(base))[:, 0].numpy() > 0
-
-
-@pytest.mark.parametrize("depth", [1, 2, 3, 4])
-def test_receptive_field_fits_the_halo(depth):
-    """What a tile writes depends on nothing beyond the input that the geometry asks for, and on all of that.
-
-    A pixel alone may look up to 2**depth - 1 further than the halo to one side, by its place in the pooling window:
-    that is why tiles start on multiples of 2**depth.
-    """
-    settings = Network(width=1, depth=depth)
-    geometry = unet_geometry(settings)
-    depends = dependencies(settings)
-    for start in range(0, 2 * geometry.multiple, geometry.multiple):
-        stop = start + geometry.output_size(1)  # the smallest output there is
-        sources = np.flatnonzero(depends[:, start:stop].any(axis=1))
-        assert (sources[0], sources[-1] + 1) == (start, stop + 2 * geometry.halo)
-    inputs, outputs = np.nonzero(depends)
-    assert np.abs(inputs - (outputs + geometry.halo)).max() == geometry.halo + geometry.multiple - 1
-
-
-@pytest.mark.parametrize("normalisation", ["none", "batch"])
-def test_gradient_stays_within_the_tile(normalisation):
-    """As above, in 2D with random weights: the gradient of a tile of a larger image reaches no input beyond it."""
+def random_network(dims, settings, channels=1, classes=2):
+    """In float64 and evaluation mode; no layer is left at zero, and biases keep most units alive."""
     torch.manual_seed(0)
-    settings = Network(width=4, depth=2, normalisation=normalisation)
-    geometry = unet_geometry(settings)
-    network = UNet(2, 1, 2, settings).eval().double()
-    image = torch.randn(1, 1, *[geometry.input_size(16)] * 2, dtype=torch.float64, requires_grad=True)
-    network(image)[0, :, 4:8, 8:12].sum().backward()
-    rows, columns = np.nonzero(image.grad[0, 0].numpy())
-    for where, start in ((rows, 4), (columns, 8)):
-        assert start <= where.min()
-        assert where.max() < start + geometry.input_size(4)
-        assert np.ptp(where) > geometry.halo
-
-
-def test_he_initialisation(paper):
-    """N(0, sqrt(2 / N)), N the incoming nodes of one neuron; in up-convolutions each output sees one input pixel."""
-    layers = [m for m in paper.modules() if isinstance(m, CONVOLUTIONS)]
-    for layer in layers:
-        incoming = layer.in_channels * (9 if layer.kernel_size == (3, 3) else 1)
-        few = 4 / math.sqrt(layer.weight.numel())
-        assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / incoming), rel=max(few, 0.01))
-        assert abs(layer.weight.mean().item()) < few * math.sqrt(2 / incoming)
-        assert not layer.bias.any()
-    assert layers[1].weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 64)), rel=0.02)
-
-
-def test_unit_variance_flows_through():
-    """What He's initialisation is for: logits of a deep network on white noise are of order one."""
-    torch.manual_seed(0)
-    settings = Network(width=16, depth=3)
-    with torch.inference_mode():
-        out = UNet(2, 1, 8, settings).eval()(torch.randn(1, 1, *[unet_geometry(settings).input_size(32)] * 2))
-    assert 0.1 < out.std().item() < 10
-
-
-def test_dropout_ends_the_contracting_path():
-    """It acts on the last two levels, in training only."""
-    network = UNet(2, 1, 2, Network(width=2, depth=3, dropout=0.5))
-    widths = []
-    network.dropout.register_forward_hook(lambda module, inputs, output: widths.append(output.shape[1]))
-    image = torch.randn(1, 1, 92, 92)
+    network = make_network(dims, channels, classes, settings).double().eval()
     with torch.no_grad():
-        assert not torch.equal(network.train()(image), network(image))
-        assert torch.equal(network.eval()(image), network(image))
-    assert widths == [8, 16] * 4
+        for name, value in [*network.named_parameters(), *network.named_buffers()]:
+            if name.endswith(("bias", "running_mean")):
+                value.uniform_(-0.2, 0.5)
+            elif name.endswith("running_var") or (value.ndim == 1 and value.is_floating_point()):
+                value.uniform_(0.5, 1.5)
+            elif value.is_floating_point() and not value.any():
+                nn.init.normal_(value)
+    return network
 
 
-def test_batch_normalisation_follows_every_3_wide_convolution():
-    network = UNet(2, 1, 2, Network(width=2, depth=2, normalisation="batch"))
-    assert sum(isinstance(m, nn.BatchNorm2d) for m in network.modules()) == 10
-    for block in [*network.contracting, *network.expanding]:
-        assert [type(m) for m in block] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] * 2
+def test_every_network_is_here_with_settings_of_its_own():
+    assert list(NETWORKS) == list(NETWORK_SETTINGS)
+    assert {settings.name for _, settings in NARROW} == set(NETWORKS)
+    for name, kind in NETWORK_SETTINGS.items():
+        assert isinstance(geometry_of(kind(name=name)).halo, int)
 
 
-def test_registry_knows_its_networks():
-    for name, made in NETWORKS.items():
-        settings = Network(name=name, width=2, depth=1)
-        assert entry(settings) is made
-        assert made.geometry(settings).tile_exact
+@pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
+def test_receptive_field_fits_the_halo(dims, settings):
+    """Nothing beyond the declared halo matters, and the halo is not much larger than what does."""
+    geometry = geometry_of(settings)
+    lower, higher = receptive_field(random_network(dims, settings), dims, 1, geometry)
+    assert max(lower, higher) <= geometry.halo
+    assert max(lower, higher) > 0.7 * geometry.halo
 
 
-@pytest.mark.parametrize(("name", "remedy"), [("unett", "did you mean 'unet'"), ("zebra", "remove it")])
-def test_unknown_network(name, remedy):
-    with pytest.raises(ValueError, match=f"network.name '{name}'; expected one of .*{remedy}"):
-        entry(Network(name=name))
+def test_a_halo_declared_too_small_would_show():
+    settings = UNetSettings(width=4, depth=2, padded=True)
+    geometry = geometry_of(settings)
+    small = type(geometry)(halo=16, multiple=4, padded=True)
+    assert max(receptive_field(random_network(2, settings), 2, 1, small)) > 16
 
 
-def test_unknown_normalisation():
-    with pytest.raises(ValueError, match=r"network.normalisation 'group'; expected"):
-        UNet(2, 1, 2, Network(width=1, normalisation="group"))
+@pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
+def test_sizes(dims, settings):
+    """Inputs of the promised size give outputs of the promised size, also in training."""
+    network = random_network(dims, settings, channels=3, classes=4)
+    for geometry in (geometry_of(settings), geometry_of(settings).training):
+        size = [geometry.input_size(1 + 5 * axis) for axis in range(dims)]
+        expected = size if geometry.padded else [n - 2 * geometry.halo for n in size]
+        with torch.inference_mode():
+            out = network(torch.zeros(2, 3, *size, dtype=torch.float64))
+        assert out.shape == (2, 4, *expected)
+        if geometry.halo == 0 or not geometry.padded:
+            assert list(expected) == [geometry.output_size(1 + 5 * axis) for axis in range(dims)]
+
+
+@pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
+def test_tiles_equal_the_whole(dims, settings):
+    """To 1e-9 in float64 at three tile sizes, padded or not; the whole is one tile."""
+    geometry = geometry_of(settings)
+    assert geometry.tile_exact
+    network = random_network(dims, settings)
+    step = geometry.multiple
+    shape = (2 * step + 5, 3 * step) if dims == 2 else (2 * step + 1, step, step + 3)
+    image = np.random.default_rng(0).normal(size=(1, *shape))
+    expected = tiled_logits(network, image, geometry, 10 * step)
+    assert expected.std() > 1e-6
+    for tile in (step, 2 * step, 3 * step):
+        found = tiled_logits(network, image, geometry, tile)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * max(1, np.abs(expected).max()))
+
+
+def test_padding_shows_at_the_border_only():
+    """What a padded network answers beyond its halo is one pass over the mirrored whole, cropped."""
+    settings = UNetSettings(width=4, depth=2, padded=True)
+    geometry = geometry_of(settings)
+    network = random_network(2, settings)
+    image = np.random.default_rng(0).normal(size=(1, 28, 32))
+    framed = np.pad(image, [(0, 0), (geometry.halo, geometry.halo), (geometry.halo, geometry.halo)], mode="reflect")
+    with torch.inference_mode():
+        whole = network(torch.from_numpy(framed)[None])[0].numpy()
+    inner = (slice(None), slice(geometry.halo, -geometry.halo), slice(geometry.halo, -geometry.halo))
+    np.testing.assert_allclose(tiled_logits(network, image, geometry, 8), whole[inner], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("decoder", ["nearest", "bilinear"])
+def test_interpolating_unets_have_no_checkerboard(decoder):
+    settings = UNetSettings(width=4, depth=2, decoder=decoder)
+    assert network_checkerboard(random_network(2, settings), 2, 1, geometry_of(settings)) < 1e-12
+    transposed = UNetSettings(width=4, depth=2)
+    assert network_checkerboard(random_network(2, transposed), 2, 1, geometry_of(transposed)) > 1e-3
+
+
+def test_operations_are_counted_without_computing():
+    """A single 3 x 3 convolution: 2 x 9 x inputs x outputs a pixel."""
+    assert operations(lambda: nn.Conv2d(3, 5, 3, padding=1), 2, 3, 10) == 2 * 9 * 3 * 5 * 100
+    # The U-Net of the paper, layer by layer: inputs, outputs, side of the output.
+    three = [
+        (1, 64, 570), (64, 64, 568), (64, 128, 282), (128, 128, 280), (128, 256, 138), (256, 256, 136),
+             (256, 512, 66), (512, 512, 64), (512, 1024, 30), (1024, 1024, 28), (1024, 512, 54), (512, 512, 52),
+             (512, 256, 102), (256, 256, 100), (256, 128, 198), (128, 128, 196), (128, 64, 390), (64, 64, 388),
+    ]  # fmt: skip
+    up = [(1024, 512, 56), (512, 256, 104), (256, 128, 200), (128, 64, 392)]
+    expected = sum(2 * 9 * i * o * n**2 for i, o, n in three) + sum(2 * i * o * n**2 for i, o, n in up)
+    expected += 2 * 64 * 2 * 388**2
+    assert operations(lambda: make_network(2, 1, 2, UNetSettings()), 2, 1, 572) == expected
+
+
+def test_parameters_of_the_paper():
+    with torch.device("meta"):
+        assert parameters(make_network(2, 1, 2, UNetSettings())) == 31_030_658
+
+
+@pytest.mark.parametrize("name", ["dynunet", "segresnet"])
+def test_baselines_need_a_normalisation(name):
+    settings = NETWORK_SETTINGS[name](normalisation="none")
+    with pytest.raises(
+        ValueError, match=r"network.normalisation 'none'; expected one of \['batch', 'instance', 'group'\]"
+    ):
+        make_network(2, 1, 2, settings)
+    assert not geometry_of(NETWORK_SETTINGS[name](normalisation="instance")).tile_exact

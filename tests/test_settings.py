@@ -11,9 +11,25 @@ import yaml
 from snakeseg import labels, tuning
 from snakeseg.errors import BadInput
 from snakeseg.grey import grey_statistics
+from snakeseg.losses import LOSSES
 from snakeseg.networks.blocks import NORMALISATIONS
-from snakeseg.networks.registry import NETWORKS
-from snakeseg.settings import PLAIN, SECTIONS, Labels, Network, Train, build, did_you_mean, read_sections
+from snakeseg.networks.fcn import DECONVOLUTIONS
+from snakeseg.networks.registry import NETWORKS, make_network
+from snakeseg.networks.unet import SKIPS
+from snakeseg.networks.upsampling import DECODERS
+from snakeseg.settings import (
+    NETWORK_SETTINGS,
+    PLAIN,
+    SECTIONS,
+    FCNSettings,
+    Labels,
+    Train,
+    UNetSettings,
+    build,
+    did_you_mean,
+    network_settings,
+    read_sections,
+)
 from snakeseg.training import learning_rate_factor, make_optimiser
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text())
@@ -22,31 +38,53 @@ RUN = {"name", "sheet", "data", "threads", "experiments"}
 
 
 def section_of(name):
-    """The schema of a section, also where it may be null."""
+    """The schema of a section, also where it may be null; of the U-Net for the network."""
+    if name in NETWORKS:
+        return schema_of_network(name)
+    if name == "network":
+        return schema_of_network("unet")
     schema = SCHEMA["properties"][name]
     return next((s for s in schema.get("anyOf", []) if s["type"] == "object"), schema)
+
+
+def schema_of_network(name):
+    """The keys of the network of this name; `name` itself stands outside."""
+    network = SCHEMA["properties"]["network"]
+    for branch in network["allOf"]:
+        condition = branch["if"]["properties"]["name"]
+        if name == condition.get("const") or name in condition.get("enum", []):
+            properties = {**branch["then"]["properties"], "name": {**network["properties"]["name"], "default": name}}
+            return {**branch["then"], "properties": properties}
+    raise KeyError(name)
+
+
+def settings_of(name):
+    return NETWORK_SETTINGS.get(name) or (UNetSettings if name == "network" else SECTIONS[name])
 
 
 def default_of(field):
     return field.default_factory() if field.default is MISSING else field.default
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("name", [*SECTIONS, *NETWORKS])
 def test_schema_and_settings_have_the_same_keys_and_defaults(name):
     properties = section_of(name)["properties"]
     in_schema = {key: schema["default"] for key, schema in properties.items()}
-    in_package = {field.name: default_of(field) for field in fields(SECTIONS[name])}
+    in_package = {field.name: default_of(field) for field in fields(settings_of(name))}
+    if name in NETWORKS:
+        in_package["name"] = name
     assert in_schema == in_package
     assert {k: type(v) for k, v in in_schema.items()} == {k: type(v) for k, v in in_package.items()}
 
 
 def test_every_section_and_key_is_known_to_both():
-    assert set(SCHEMA["properties"]) - RUN == set(SECTIONS) | (set(PLAIN) - {"networks"})
-    for key in set(PLAIN) - {"networks"}:
+    inner = {"networks", "starts"}  # made from the experiments
+    assert set(SCHEMA["properties"]) - RUN == set(SECTIONS) | (set(PLAIN) - inner)
+    for key in set(PLAIN) - inner:
         assert SCHEMA["properties"][key]["default"] == PLAIN[key]
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("name", [*SECTIONS, *NETWORKS])
 def test_schema_forbids_unknown_keys(name):
     assert section_of(name)["additionalProperties"] is False
     assert all("description" in schema for schema in section_of(name)["properties"].values())
@@ -60,21 +98,25 @@ def test_schema_offers_what_the_package_knows():
 
     assert words("labels", "kind") == list(labels.KINDS)
     assert words("network", "name") == list(NETWORKS)
-    assert words("network", "normalisation") == list(NORMALISATIONS)
+    assert words("unet", "normalisation") == list(NORMALISATIONS)
+    assert words("unet", "decoder") == list(DECODERS)
+    assert words("unet", "skips") == list(SKIPS)
+    assert words("fcn8s", "deconvolutions") == list(DECONVOLUTIONS)
+    assert words("loss", "name") == list(LOSSES)
     assert words("instances", "select_by") == list(tuning.SCORES)
     for schedule in words("train", "schedule"):
         assert learning_rate_factor(Train(schedule=schedule), 0) > 0
     for kind in words("prepare", "normalise"):
         settings = build(SECTIONS["prepare"], {"normalise": kind})
         assert len(grey_statistics(np.ones((1, 2, 2)), settings)) == 2
-    network = NETWORKS["unet"].build(2, 1, 2, Network(width=1, depth=1))
+    network = make_network(2, 1, 2, UNetSettings(width=1, depth=1))
     for optimiser in words("train", "optimiser"):
         assert make_optimiser(network, Train(optimiser=optimiser))
 
 
 def test_experiments_override_sections_that_exist():
     overrides = SCHEMA["properties"]["experiments"]["additionalProperties"]["properties"]
-    assert set(overrides) <= set(SECTIONS)
+    assert set(overrides) - {"start_from"} <= set(SECTIONS)
 
 
 def test_settings_cannot_change():
@@ -88,7 +130,14 @@ def test_mutable_defaults_are_not_shared():
 
 
 def test_build():
-    assert build(Network, {"width": 8}) == Network(width=8)
+    assert build(UNetSettings, {"width": 8}) == UNetSettings(width=8)
+
+
+def test_network_settings_by_name():
+    assert network_settings({}) == UNetSettings()
+    assert network_settings({"name": "fcn16s", "width": 8}) == FCNSettings(name="fcn16s", width=8)
+    with pytest.raises(BadInput, match=r"network.name: found 'unett'; expected one of .*; did you mean 'unet'"):
+        network_settings({"name": "unett"})
 
 
 @pytest.mark.parametrize(
@@ -96,8 +145,10 @@ def test_build():
 )  # fmt: skip
 def test_unknown_key(values, remedy):
     key = next(iter(values))
-    with pytest.raises(BadInput, match=rf"network: found unknown key '{key}'; expected one of name, width.*; {remedy}"):
-        build(Network, values, "network")
+    with pytest.raises(
+        BadInput, match=rf"network: found unknown key '{key}'; expected one of name, border.*; {remedy}"
+    ):
+        network_settings(values)
 
 
 def test_did_you_mean():
@@ -108,7 +159,7 @@ def test_did_you_mean():
 
 def test_sections_from_json():
     read = read_sections(json.dumps({"network": {"width": 4}, "folds": 3, "validation": ["a*"]}))
-    assert read["network"] == Network(width=4)
+    assert read["network"] == UNetSettings(width=4)
     assert read["train"] == Train()
     assert (read["folds"], read["validation"]) == (3, ["a*"])
     with pytest.raises(BadInput, match=r"train: found unknown key 'stepz'.*did you mean 'steps'"):

@@ -13,13 +13,14 @@ import torch
 from snakeseg import training
 from snakeseg.io.store import write_store
 from snakeseg.labels import IGNORED
+from snakeseg.losses import weighted_cross_entropy
 from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.patches import Item, PatchPlan, draw_batch
 from snakeseg.prepare import weight_maps
-from snakeseg.settings import Augment, Network, Train, Weigh
+from snakeseg.settings import Augment, Train, UNetSettings, Weigh
 
 CPU = torch.device("cpu")
-NETWORK = Network(width=4, depth=1, normalisation="batch", dropout=0.3)
+NETWORK = UNetSettings(width=4, depth=1, normalisation="batch", dropout=0.3)
 SETTINGS = Train(steps=6, batch=2, patch=12, precision="float32", optimiser="adamw", learning_rate=0.01)
 
 
@@ -46,7 +47,11 @@ def train(settings=SETTINGS, items=None, network=NETWORK, drawn_before=0):
     made = UNet(2, 1, 2, network)
     torch.rand(drawn_before)
     history = training.fit(
-        made, items or make_items(), PatchPlan(settings, Augment(std=1), unet_geometry(network)), CPU
+        made,
+        items or make_items(),
+        PatchPlan(settings, Augment(std=1), unet_geometry(network)),
+        weighted_cross_entropy,
+        CPU,
     )
     return made, history
 
@@ -96,7 +101,7 @@ def test_prefetched_batches_are_those_of_the_steps():
 
 def test_it_learns():
     """A task that one threshold solves is learnt in 150 steps."""
-    _, history = train(replace(SETTINGS, steps=150), network=Network(width=4, depth=1, dropout=0))
+    _, history = train(replace(SETTINGS, steps=150), network=UNetSettings(width=4, depth=1, dropout=0))
     losses = [row["loss"] for row in history]
     assert np.mean(losses[-10:]) < 0.3 * losses[0]
 
@@ -106,19 +111,19 @@ def test_divergence_is_loud(value):
     items = make_items()
     items = [Item(item.image * np.float32(value), item.target, item.weight) for item in items]
     with pytest.raises(FloatingPointError, match=r"training step 0: .*learning_rate"):
-        train(items=items, network=Network(width=2, depth=1))
+        train(items=items, network=UNetSettings(width=2, depth=1))
 
 
 def test_the_first_loss_is_the_initial_networks(monkeypatch):
     """The loss of step 0 is that of the network before any step, on batch 0."""
     settings = replace(SETTINGS, steps=1)
-    network = Network(width=4, depth=1, dropout=0)
+    network = UNetSettings(width=4, depth=1, dropout=0)
     _, history = train(settings, network=network)
     torch.manual_seed(training.derive_seed(settings.seed, -1))
     fresh = UNet(2, 1, 2, network)
     batch = draw_batch(make_items(), PatchPlan(settings, Augment(std=1), unet_geometry(network)), 0)
     image, target, weight = map(torch.from_numpy, batch)
-    expected = training.weighted_cross_entropy(fresh(image), target, weight)
+    expected = weighted_cross_entropy(fresh(image), target, weight)
     assert history[0]["loss"] == pytest.approx(expected.item(), rel=1e-5)
 
 
@@ -132,10 +137,12 @@ def test_network_ends_in_evaluation_mode_with_history():
 def test_frozen_parameters_stay():
     network = UNet(2, 1, 2, NETWORK)
     network.head.weight.requires_grad_(False)
-    head, first = network.head.weight.clone(), network.contracting[0][0].weight.clone()
-    training.fit(network, make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK)), CPU)
+    head, first = network.head.weight.clone(), network.encoder.levels[0][0].weight.clone()
+    training.fit(
+        network, make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK)), weighted_cross_entropy, CPU
+    )
     assert torch.equal(network.head.weight, head)
-    assert not torch.equal(network.contracting[0][0].weight, first)
+    assert not torch.equal(network.encoder.levels[0][0].weight, first)
 
 
 def test_ignored_pixels_change_nothing():
@@ -146,6 +153,14 @@ def test_ignored_pixels_change_nothing():
     flipped = [Item(i.image, np.where(i.weight == 0, 1 - i.target, i.target), i.weight) for i in items]
     assert bits(train(items=items)[0]) == bits(train(items=flipped)[0])
     assert bits(train(items=items)[0]) != bits(train()[0])
+
+
+def test_class_balance_counts_what_is_counted():
+    target = np.array([[0, 0, 0, 1], [1, 1, 1, 1]], np.uint8)
+    weight = np.array([[1, 1, 1, 2], [0, 0, 0, 0]], np.float32)
+    item = Item(np.zeros((1, 2, 4), np.float32), target, weight)
+    np.testing.assert_allclose(training.class_balance([item], 2), [4 / 2 / 3, 4 / 2 / 1])
+    np.testing.assert_allclose(training.class_balance([item, item], 3)[2], 0)
 
 
 def test_schedules():
@@ -237,6 +252,6 @@ def test_ignored_label_has_no_weight(stores):
         np.testing.assert_array_equal(item.weight == 0, ignored)
         logits = torch.randn(1, 2, *item.target.shape, requires_grad=True)
         target, weight = torch.from_numpy(item.target[None].astype(np.int64)), torch.from_numpy(item.weight[None])
-        training.weighted_cross_entropy(logits, target, weight).backward()
+        weighted_cross_entropy(logits, target, weight).backward()
         assert not logits.grad[0, :, ignored].any()
         assert logits.grad[0, :, ~ignored].any()

@@ -1,16 +1,19 @@
 """Everything that can be wrong with the input, found before anything is computed."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
+import torch
 
 from snakeseg.errors import BadInput
 from snakeseg.io.raster import read, read_label, require_same_shape
 from snakeseg.io.sheet import assign_folds, spacing_of
 from snakeseg.labels import IGNORED, training_labels
-from snakeseg.networks.registry import entry
+from snakeseg.networks.registry import geometry_of, make_network
+from snakeseg.pretrained import matching, read_state
 from snakeseg.progress import progress
-from snakeseg.settings import Labels, Network
+from snakeseg.settings import Labels, Network, network_settings
 
 
 def inspect(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], list[str]]:
@@ -33,8 +36,8 @@ def inspect(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], 
     return facts, problems
 
 
-def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list[str], networks: list[Network]) -> list:
-    """Problems that no image has alone: other channels than the first, folds with nobody in them, bad networks."""
+def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list[str]) -> list[str]:
+    """Problems that no image has alone: other channels than the first, folds with nobody in them."""
     problems: list[str] = []
     channels = facts.get("channels", pd.Series(dtype=float)).dropna()
     for index in channels.index[channels != (channels.iloc[0] if len(channels) else 0)]:
@@ -46,9 +49,69 @@ def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list
         problems.append(str(error))
     if (sheet["subset"] == "train").any():
         _collect(problems, lambda: assign_folds(sheet, folds, validation))
-    for network in networks:
-        _collect(problems, lambda network=network: entry(network).geometry(network))
     return problems
+
+
+def check_networks(
+    networks: dict[str, dict], starts: dict[str, str], facts: pd.DataFrame, dims: int, labels: Labels
+) -> list[str]:
+    """Problems of the experiments' networks: settings, depth for the images, weights to start from.
+
+    Parameters
+    ----------
+    networks : dict
+        Settings of each experiment's network.
+    starts : dict
+        The experiment whose weights an experiment starts from.
+    facts : DataFrame
+        From `inspect`.
+    dims : int
+    labels : Labels
+    """
+    problems: list[str] = []
+    made: dict[str, tuple[Network, torch.nn.Module]] = {}
+    for name, values in networks.items():
+        network = _collect(problems, lambda n=name, v=values: _make(n, v, facts, dims, labels))
+        if network is not None:
+            made[name] = network
+    for name, (settings, network) in made.items():
+        where = f"experiment {name}, network"
+        _collect(problems, lambda s=settings, w=where: _require_depth(s, facts, w))
+        if name in starts and starts[name] in made:
+            given = made[starts[name]][1].state_dict()
+            where = f"experiment {name}, start_from {starts[name]}"
+            _collect(problems, lambda n=network, g=given, w=where: matching(n.state_dict(), g, w))
+        elif settings.pretrained:
+            path = Path(settings.pretrained)
+            _collect(problems, lambda n=network, p=path: matching(n.state_dict(), read_state(p), p))
+    return problems
+
+
+def _make(name: str, values: dict, facts: pd.DataFrame, dims: int, labels: Labels) -> tuple[Network, torch.nn.Module]:
+    """The network without its numbers, so that even the largest costs nothing."""
+    where = f"experiment {name}, network"
+    settings = network_settings(values, where)
+    channels = facts.get("channels", pd.Series(dtype=float)).dropna()
+    if settings.border and labels.kind == "semantic":
+        raise BadInput(where, "border with semantic labels", "instance or binary labels", "set network.border to 0")
+    classes = len(labels.classes) + (settings.border > 0)
+    try:
+        with torch.device("meta"):
+            return settings, make_network(dims, int(channels.iloc[0]) if len(channels) else 1, classes, settings)
+    except ValueError as error:
+        found, _, expected = str(error).partition("; expected ")
+        raise BadInput(where, found, expected, "correct the config") from error
+
+
+def _require_depth(settings: Network, facts: pd.DataFrame, where: str) -> None:
+    """Every image must leave a pixel at the deepest level."""
+    smallest = geometry_of(settings).smallest
+    for image in facts.dropna(subset="shape").itertuples() if "shape" in facts else ():
+        if min(map(int, image.shape.split("x"))) < smallest:
+            raise BadInput(
+                where, f"an image of {image.shape} pixels ({image.path})",
+                f"{smallest} or more along every axis at this depth", "lower network.depth",
+            )  # fmt: skip
 
 
 def _collect(problems: list[str], work: Callable):

@@ -12,8 +12,8 @@ from snakeseg import __version__
 from snakeseg.errors import BadInput
 from snakeseg.instances import Parameters
 from snakeseg.io.files import atomic_file, write_text
-from snakeseg.networks.registry import entry
-from snakeseg.settings import Labels, Network, Predict, Prepare, build
+from snakeseg.networks.registry import geometry_of, make_network
+from snakeseg.settings import Labels, Network, Predict, Prepare, build, network_settings
 from snakeseg.tiling import Geometry
 
 WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
@@ -34,11 +34,16 @@ class Description:
     @property
     def geometry(self) -> Geometry:
         """Halo and stride multiple of the network."""
-        return entry(self.network).geometry(self.network)
+        return geometry_of(self.network)
+
+    @property
+    def classes(self) -> int:
+        """Channels of the logits."""
+        return len(self.labels.classes) + (self.network.border > 0)
 
     def make_network(self) -> torch.nn.Module:
         """The network, freshly initialised."""
-        return entry(self.network).build(self.dims, self.channels, len(self.labels.classes), self.network)
+        return make_network(self.dims, self.channels, self.classes, self.network)
 
 
 def save_model(folder: Path, network: torch.nn.Module, description: Description, provenance: dict) -> None:
@@ -63,8 +68,9 @@ def load_description(folder: Path) -> Description:
         raise BadInput(path, "no such file", "a model folder with model.json", "give the folder of a trained model")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        parts = {"labels": Labels, "network": Network, "prepare": Prepare, "predict": Predict}
+        parts = {"labels": Labels, "prepare": Prepare, "predict": Predict}
         made = {key: build(cls, values[key], f"{path}, {key}") for key, cls in parts.items()}
+        made["network"] = network_settings(values["network"], f"{path}, network")
         return Description(values["dims"], values["channels"], statistics=values["statistics"], **made)
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadInput(path, f"{type(error).__name__} {error}", "a model's description", "train it again") from error

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command(
         "train", "train one model", *sheet, "--fold", "--prepared", "--augmented", "--weights", "--settings",
-        "--threads", "--gpus", "--output",
+        "--start", "--threads", "--gpus", "--output",
     )  # fmt: skip
     predict = command(
         "predict", "predict images with a model, or with the mean of an experiment's models",
@@ -58,6 +58,12 @@ def parser() -> argparse.ArgumentParser:
         "evaluate", "score predictions against labels", *sheet, "--batch", "--fold", "--experiment", "--predictions",
         "--settings", "--output",
     )  # fmt: skip
+    command(
+        "measure", "measure a trained network: size, cost, checkerboard", "--model", "--threads", "--gpus", "--output"
+    )
+    fetch = command("fetch-weights", "download published weights to start from, and check them", "--output")
+    fetch.add_argument("name", choices=["vgg16"], help="which")
+    fetch.add_argument("--url", help="where from, if not from their publisher; the checksum stays the same")
     command("summarise", "gather the score tables", "--tables", "--output")
     command("report", "write the report and its figures", *sheet, "--run", "--settings", "--output")
     return top
@@ -75,6 +81,7 @@ OPTIONS = {
     "--prepared": {"type": Path, "nargs": "+", "default": [], "help": "stores from `prepare`"},
     "--augmented": {"type": Path, "nargs": "+", "default": [], "help": "stores from `augment`"},
     "--weights": {"type": Path, "nargs": "+", "default": [], "help": "stores from `weigh`"},
+    "--start": {"type": Path, "help": "weights to start from, by layer name"},
     "--threads": {"type": int, "default": 1, "help": "compute threads; the same number gives the same bits"},
     "--gpus": {"type": int, "default": 1, "help": "0 forbids the use of an accelerator"},
     "--probabilities": {"type": Path, "help": "store of class probabilities"},
@@ -94,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     from snakeseg import commands
 
     try:
-        getattr(commands, given.command)(given)
+        getattr(commands, given.command.replace("-", "_"))(given)
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # whatever goes wrong, the user gets a message, not a traceback

@@ -11,7 +11,7 @@ from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.files import atomic_file, atomic_folder, write_text
 from snakeseg.io.sheet import assign_folds, read_sheet
 from snakeseg.progress import progress
-from snakeseg.settings import Network, build, read_sections
+from snakeseg.settings import read_sections
 
 
 def simulate(given: Namespace) -> None:
@@ -45,14 +45,15 @@ def inspect(given: Namespace) -> None:
 def check(given: Namespace) -> None:
     """A table of what was found in all files, or all problems at once."""
     from snakeseg.checking import check as check_together
+    from snakeseg.checking import check_networks
 
     s = read_sections(given.settings)
     found = [_read_json(path) for path in given.inspected]
     facts = pd.DataFrame([fact for part in found for fact in part["facts"]])
     problems = [problem for part in found for problem in part["problems"]]
-    networks = [build(Network, values, "network") for values in s["networks"]]
     sheet = read_sheet(given.sheet, given.data)
-    problems += check_together(sheet, facts, s["folds"], s["validation"], networks)
+    problems += check_together(sheet, facts, s["folds"], s["validation"])
+    problems += check_networks(s["networks"], s["starts"], facts, s["spatial_dims"], s["labels"])
     if problems:
         raise BadInputs(problems)
     _write_table(given.output, facts)
@@ -103,14 +104,16 @@ def train(given: Namespace) -> None:
 
     from snakeseg.checkpoint import Description, save_model
     from snakeseg.devices import choose_device
+    from snakeseg.losses import make_loss
     from snakeseg.patches import PatchPlan
-    from snakeseg.training import derive_seed, fit, load_items, training_provenance, write_history
+    from snakeseg.pretrained import read_state, start_from
+    from snakeseg.training import class_balance, derive_seed, fit, load_items, training_provenance, write_history
 
     s = read_sections(given.settings)
     rows = _rows(given, subset=["train"])
     fold = assign_folds(rows, s["folds"], s["validation"])
     names = set(rows["sample"][fold != given.fold])
-    items, attributes = load_items(names, given.prepared + given.augmented, given.weights)
+    items, attributes = load_items(names, given.prepared + given.augmented, given.weights, s["network"].border)
     device = choose_device(given.gpus, given.threads)
     first = attributes[0]
     description = Description(
@@ -119,12 +122,35 @@ def train(given: Namespace) -> None:
     )  # fmt: skip
     torch.manual_seed(derive_seed(s["train"].seed, -1))
     network = description.make_network()
-    history = fit(network, items, PatchPlan(s["train"], s["augment"], description.geometry), device)
+    start = given.start or s["network"].pretrained
+    if start:
+        taken = start_from(network, read_state(Path(start)), start)
+        print(f"{taken} of {len(network.state_dict())} tensors from {start}", file=sys.stderr)
+    plan = PatchPlan(s["train"], s["augment"], description.geometry.training)
+    criterion = make_loss(s["loss"], class_balance(items, description.classes))
+    history = fit(network, items, plan, criterion, device)
     given.output.mkdir(parents=True, exist_ok=True)
     provenance = training_provenance(s["train"], device, given.threads, given.fold, attributes)
     save_model(given.output, network, description, provenance)
     with atomic_file(given.output / "history.tsv") as beside:
         write_history(beside, history)
+
+
+def measure(given: Namespace) -> None:
+    """What a model's network is and costs, as JSON."""
+    from snakeseg.devices import choose_device
+    from snakeseg.inference import measure_model
+
+    device = choose_device(given.gpus, given.threads)
+    write_text(given.output, json.dumps(measure_model(given.model, device, given.threads), indent=1) + "\n")
+
+
+def fetch_weights(given: Namespace) -> None:
+    """A file of published weights, checked; the only command that uses the network."""
+    from snakeseg.pretrained import fetch
+
+    fetch(given.name, given.output, given.url)
+    print(given.output, file=sys.stderr)
 
 
 def predict(given: Namespace) -> None:
@@ -186,6 +212,7 @@ def tune(given: Namespace) -> None:
     from dataclasses import asdict
 
     from snakeseg.checkpoint import PARAMETERS
+    from snakeseg.inference import foreground_and_interior
     from snakeseg.io.raster import read_label
     from snakeseg.io.store import read_store
     from snakeseg.labels import classes_and_objects
@@ -197,7 +224,7 @@ def tune(given: Namespace) -> None:
     if s["labels"].kind != "semantic":
         pairs = [
             (
-                group["probabilities"][1],
+                foreground_and_interior(group["probabilities"][:]),
                 classes_and_objects(read_label(labels[name], s["spatial_dims"]).array, s["labels"])[1],
             )
             for store in given.stores

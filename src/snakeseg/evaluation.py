@@ -9,10 +9,19 @@ from snakeseg.errors import BadInput
 from snakeseg.io.raster import read_label, suffix_of
 from snakeseg.labels import IGNORED, classes_and_objects
 from snakeseg.metrics.matching import THRESHOLDS, Overlaps, detection_scores, match, overlaps
-from snakeseg.metrics.overlap import adapted_rand_error, dice_and_iou, pixel_error, variation_of_information
+from snakeseg.metrics.overlap import (
+    adapted_rand_error,
+    confusion_matrix,
+    dice_and_iou,
+    fcn_scores,
+    pixel_error,
+    variation_of_information,
+)
 from snakeseg.settings import Labels
 
 DETECTION = ("precision", "recall", "f1", "ap")
+# Columns that count pixels of class i called class j.
+CONFUSION = "confusion_"
 COUNTS = ("pixels", "wrong_pixels", "true_objects", "predicted_objects")
 
 
@@ -73,6 +82,7 @@ def score(truth: np.ndarray, predicted: np.ndarray, labels: Labels) -> tuple[dic
     t, p = true_classes[counted], classes[counted]
     found = overlaps(true_objects, predicted_objects)
     splits, merges = variation_of_information(true_objects, predicted_objects)
+    confusion = confusion_matrix(t, p, len(labels.classes))
     scores = {
         "pixels": int(t.size),
         "wrong_pixels": int(np.count_nonzero(t != p)),
@@ -80,7 +90,9 @@ def score(truth: np.ndarray, predicted: np.ndarray, labels: Labels) -> tuple[dic
         "predicted_objects": len(found.predicted_ids),
         "missed": int(len(found.true_ids) > 0 and len(found.predicted_ids) == 0),
         "empty": int(len(found.true_ids) == 0),
+        **{f"{CONFUSION}{i}_{j}": int(count) for (i, j), count in np.ndenumerate(confusion)},
         "pixel_error": pixel_error(t, p) if t.size else float("nan"),
+        **fcn_scores(confusion),
         **_class_scores(t, p, labels),
         "adapted_rand_error": adapted_rand_error(true_objects, predicted_objects),
         "voi_split": splits,
@@ -171,6 +183,9 @@ def metric_columns(images: pd.DataFrame) -> list[str]:
 def _pooled(scored: pd.DataFrame) -> dict[str, float]:
     total = {name: scored[name].astype(float).sum() for name in COUNTS}
     pooled = {"pixel_error": total["wrong_pixels"] / total["pixels"] if total["pixels"] else np.nan}
+    counts = [scored[name].astype(float).sum() for name in scored if name.startswith(CONFUSION)]
+    classes = round(len(counts) ** 0.5)
+    pooled |= fcn_scores(np.reshape(counts, (classes, classes)))
     for threshold in THRESHOLDS:
         hits = scored[f"tp_{threshold:.2f}"].astype(float).sum()
         detection = detection_scores(hits, total["true_objects"], total["predicted_objects"])

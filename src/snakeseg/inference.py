@@ -1,6 +1,8 @@
 """Overlap-tile inference: class probabilities of an image of any size, without seams."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +16,12 @@ from snakeseg.errors import BadInput
 from snakeseg.grey import normalise
 from snakeseg.instances import Parameters, segment
 from snakeseg.io.raster import Raster
-from snakeseg.settings import Labels
+from snakeseg.networks.measures import network_checkerboard, operations, parameters
+from snakeseg.settings import Labels, Network
 from snakeseg.tiling import Geometry, lay_tiles, read_mirrored, tile_shape
 
+# Side of the image that is timed, by number of axes.
+TIMED_SIDE = {2: 512, 3: 64}
 Logits = Callable[[np.ndarray], np.ndarray]
 
 
@@ -67,7 +72,12 @@ def label_image(probability: np.ndarray, labels: Labels, parameters: Parameters)
     """
     if labels.kind == "semantic":
         return np.array(list(labels.values.values()))[probability.argmax(axis=0)]
-    return segment(probability[1], parameters)
+    return segment(*foreground_and_interior(probability), parameters)
+
+
+def foreground_and_interior(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of being in an object, and off its edge, from that of background, interior (and edge)."""
+    return probability[1:].sum(axis=0, dtype=np.float32), probability[1].astype(np.float32)
 
 
 def tiled_logits(
@@ -104,9 +114,48 @@ def tiled_logits(
             out = (out.float() if out.dtype != torch.float64 else out).cpu().numpy()
             if logits is None:
                 logits = np.empty((out.shape[0], *shape), out.dtype)
-            inner = tuple(slice(0, stop - start) for start, stop in zip(piece.start, piece.stop, strict=True))
+            # A padded network also answers for the halo.
+            offsets = [geometry.halo - (seen - given) // 2 for seen, given in zip(size, out.shape[1:], strict=True)]
+            inner = tuple(slice(o, o + b - a) for o, a, b in zip(offsets, piece.start, piece.stop, strict=True))
             logits[(slice(None), *piece.region)] = out[(slice(None), *inner)]
     return logits
+
+
+def measure_model(folder: Path, device: torch.device, threads: int) -> dict:
+    """What the network in a model folder is and costs.
+
+    Returns
+    -------
+    dict
+        network, in words; parameters; halo; tile_exact; checkerboard; gigaflops_per_megapixel of output, halo
+        included; seconds_per_megapixel on `device`, in the precision that the model predicts in; device.
+    """
+    network, description = load_model(folder, device)
+    geometry, dims, channels = description.geometry, description.dims, description.channels
+    stride = tile_shape([description.predict.tile] * dims, geometry, description.predict.tile)[0]
+    flops = operations(description.make_network, dims, channels, geometry.input_size(stride))
+    image = np.zeros((channels, *[TIMED_SIDE[dims]] * dims), np.float32)
+    start = time.perf_counter()
+    with autocast(description.predict.precision, device):
+        tiled_logits(network, image, geometry, description.predict.tile, device)
+    seconds = time.perf_counter() - start
+    return {
+        "network": _in_words(description.network),
+        "parameters": parameters(network),
+        "halo": geometry.halo,
+        "tile_exact": geometry.tile_exact,
+        "checkerboard": network_checkerboard(network, dims, channels, geometry),
+        "gigaflops_per_megapixel": flops / stride**dims / 1e3,
+        "seconds_per_megapixel": seconds / image[0].size * 1e6,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type}, {threads} threads",
+    }
+
+
+def _in_words(settings: Network) -> str:
+    """The network's name and what differs from its defaults."""
+    plain = type(settings)(name=settings.name)
+    changed = [f"{key} {value}" for key, value in asdict(settings).items() if value != getattr(plain, key)]
+    return ", ".join([settings.name, *changed])
 
 
 def orientations(dims: int, average: bool) -> Iterator[tuple[bool, tuple[int, ...]]]:

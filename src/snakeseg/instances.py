@@ -19,8 +19,8 @@ class Parameters:
     ----------
     method : {"components", "distance", "core"}
         components: face-connected components of the foreground. distance: watershed of the distance transform, one
-        object per maximum deeper than `depth` pixels. core: watershed seeded by the components of the pixels above
-        `depth`, a higher threshold.
+        object per maximum deeper than `depth` pixels. core: watershed seeded by the components of the interior above
+        `depth`, a threshold of its own.
     threshold : float
         Foreground is where the probability exceeds it.
     depth : float
@@ -35,13 +35,15 @@ class Parameters:
     smallest: int = 0
 
 
-def segment(foreground: np.ndarray, parameters: Parameters) -> np.ndarray:
+def segment(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters) -> np.ndarray:
     """Objects of a probability map.
 
     Parameters
     ----------
     foreground : float array, shape (*spatial)
-        Probability of being inside an object.
+        Probability of being in an object.
+    interior : float array, shape (*spatial)
+        Probability of being off its edge, from a network with a border class; else the same.
     parameters : Parameters
 
     Returns
@@ -49,11 +51,11 @@ def segment(foreground: np.ndarray, parameters: Parameters) -> np.ndarray:
     uint32 array, shape (*spatial)
         0 is background; ids 1..n in C order of the objects' first pixels.
     """
-    foreground = foreground.astype(np.float32, copy=False)
-    return drop_small(split(foreground, parameters), parameters.smallest)
+    foreground, interior = (array.astype(np.float32, copy=False) for array in (foreground, interior))
+    return drop_small(split(foreground, interior, parameters), parameters.smallest)
 
 
-def split(foreground: np.ndarray, parameters: Parameters) -> np.ndarray:
+def split(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters) -> np.ndarray:
     """As `segment`, before small objects are dropped."""
     mask = foreground > parameters.threshold
     if parameters.method == "components":
@@ -62,8 +64,8 @@ def split(foreground: np.ndarray, parameters: Parameters) -> np.ndarray:
         landscape = ndimage.distance_transform_edt(mask)
         seeds = connected_components(_deep_maxima(landscape, parameters.depth) & mask)
     elif parameters.method == "core":
-        landscape = foreground
-        seeds = connected_components(foreground > max(parameters.depth, parameters.threshold), connectivity=1)
+        landscape = interior
+        seeds = connected_components(mask & (interior > parameters.depth), connectivity=1)
     else:
         raise ValueError(f"instances method {parameters.method!r}; expected one of {METHODS}")
     return watershed(-landscape, seeds, mask=mask)

@@ -10,6 +10,7 @@ from snakeseg.errors import BadInput
 from snakeseg.settings import Labels
 
 IGNORED = 255
+BORDER = 2
 KINDS = ("semantic", "instance", "binary")
 
 
@@ -84,6 +85,29 @@ def separate_touching(objects: np.ndarray) -> np.ndarray:
     separated = np.where(neighbours < objects, 0, objects)
     vanished = np.setdiff1d(np.unique(objects), np.unique(separated))
     return np.where(np.isin(objects, vanished), objects, separated).astype(np.int32)
+
+
+def mark_border(classes: np.ndarray, objects: np.ndarray, width: int) -> np.ndarray:
+    """The classes of objects and background, with a further one for the objects' inner edges.
+
+    Parameters
+    ----------
+    classes : uint8 array, shape (*spatial)
+        0 and 1.
+    objects : int32 array, shape (*spatial)
+        Separated objects.
+    width : int
+        Pixels within this many steps of another object or the background are edge. An object that is nothing but
+        edge stays interior, so that every object keeps a seed.
+    """
+    reach = ndimage.iterate_structure(ndimage.generate_binary_structure(objects.ndim, 1), width)
+    lowest, highest = (
+        f(objects, footprint=reach, mode="nearest") for f in (ndimage.minimum_filter, ndimage.maximum_filter)
+    )
+    edge = (objects > 0) & (lowest != highest)
+    with_interior = np.unique(objects[~edge])
+    edge &= np.isin(objects, with_interior)
+    return np.where(edge, BORDER, classes).astype(np.uint8)
 
 
 def _class_indices(label: np.ndarray, settings: Labels) -> np.ndarray:

@@ -53,13 +53,77 @@ class Weigh:
     classes: str = "balanced"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Network:
+    """What every network has; each adds settings of its own."""
+
+    name: str
+    border: int = 0
+    pretrained: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetSettings(Network):
     name: str = "unet"
     width: int = 64
     depth: int = 4
+    padded: bool = False
+    decoder: str = "transposed"
+    skips: str = "concat"
     normalisation: str = "none"
     dropout: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class FCNSettings(Network):
+    name: str = "fcn8s"
+    width: int = 64
+    deconvolutions: str = "paper"
+    at_once: bool = False
+    normalisation: str = "none"
+    dropout: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextSettings(Network):
+    name: str = "context"
+    width: int = 32
+    dilations: list[int] = field(default_factory=lambda: [1, 1, 2, 4, 8, 16, 1])
+    normalisation: str = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynUNetSettings(Network):
+    name: str = "dynunet"
+    width: int = 32
+    depth: int = 4
+    normalisation: str = "batch"
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegResNetSettings(Network):
+    name: str = "segresnet"
+    width: int = 16
+    depth: int = 3
+    normalisation: str = "batch"
+    dropout: float = 0.0
+
+
+NETWORK_SETTINGS: dict[str, type[Network]] = {
+    "unet": UNetSettings,
+    "fcn32s": FCNSettings,
+    "fcn16s": FCNSettings,
+    "fcn8s": FCNSettings,
+    "context": ContextSettings,
+    "dynunet": DynUNetSettings,
+    "segresnet": SegResNetSettings,
+}
+
+
+@dataclass(frozen=True)
+class Loss:
+    name: str = "border"
 
 
 @dataclass(frozen=True)
@@ -116,6 +180,15 @@ def build(cls: type, values: dict[str, Any], where: str = "settings"):
     return cls(**values)
 
 
+def network_settings(values: dict[str, Any], where: str = "network") -> Network:
+    """The settings of the network of this name; errors as in `build`, and for an unknown name."""
+    name = values.get("name", "unet")
+    if name not in NETWORK_SETTINGS:
+        known = list(NETWORK_SETTINGS)
+        raise BadInput(f"{where}.name", f"'{name}'", f"one of {', '.join(known)}", did_you_mean(name, known))
+    return build(NETWORK_SETTINGS[name], values, where)
+
+
 def did_you_mean(word: str, known) -> str:
     """A remedy for a misspelt word."""
     close = get_close_matches(str(word), [str(k) for k in known], n=1)
@@ -129,13 +202,14 @@ SECTIONS: dict[str, type] = {
     "augment": Augment,
     "weigh": Weigh,
     "network": Network,
+    "loss": Loss,
     "train": Train,
     "predict": Predict,
     "instances": Instances,
 }
 
 
-PLAIN: dict[str, Any] = {"spatial_dims": 2, "folds": 1, "validation": [], "networks": []}
+PLAIN: dict[str, Any] = {"spatial_dims": 2, "folds": 1, "validation": [], "networks": {}, "starts": {}}
 
 
 def read_sections(text: str) -> dict[str, Any]:
@@ -150,5 +224,8 @@ def read_sections(text: str) -> dict[str, Any]:
     for key in values:
         if key not in SECTIONS and key not in PLAIN:
             raise BadInput("settings", f"unknown section '{key}'", ", ".join([*SECTIONS, *PLAIN]), "remove it")
-    sections = {key: build(cls, values.get(key, {}), key) for key, cls in SECTIONS.items()}
+    sections = {
+        key: network_settings(values.get(key, {})) if cls is Network else build(cls, values.get(key, {}), key)
+        for key, cls in SECTIONS.items()
+    }
     return {**sections, **PLAIN, **{key: value for key, value in values.items() if key in PLAIN}}

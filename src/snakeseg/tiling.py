@@ -1,7 +1,7 @@
 """Overlap-tile strategy (Ronneberger et al. 2015, figure 2): where tiles lie, and what each must see."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -14,19 +14,31 @@ class Geometry:
     Parameters
     ----------
     halo : int
-        Pixels of context that an output pixel's tile needs on each side; output = input - 2 * halo.
+        Pixels of context that an output pixel's tile needs on each side.
     multiple : int
         The network is shift-equivariant only modulo this (2**depth).
     remainder : int
         Valid inputs n have ``n % multiple == remainder``.
+    padded : bool
+        Whether its output is as large as its input (of which the outermost `halo` pixels saw padding), or
+        ``2 * halo`` smaller.
     tile_exact : bool
         Whether outputs depend on nothing but their halo, so that tiles equal one pass over the whole.
+    smallest : int
+        Smallest side of an image that leaves a pixel at the deepest level.
     """
 
     halo: int
     multiple: int
     remainder: int = 0
+    padded: bool = False
     tile_exact: bool = True
+    smallest: int = 1
+
+    @property
+    def training(self) -> "Geometry":
+        """The same for training: a padded network sees no more than the patch."""
+        return replace(self, halo=0) if self.padded else self
 
     def output_size(self, size: int) -> int:
         """The smallest valid output that holds `size` pixels."""

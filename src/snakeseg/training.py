@@ -16,17 +16,20 @@ from torch import nn
 
 from snakeseg.devices import autocast
 from snakeseg.io.store import read_store
-from snakeseg.labels import IGNORED
-from snakeseg.losses import weighted_cross_entropy
+from snakeseg.labels import IGNORED, mark_border
+from snakeseg.losses import Criterion
 from snakeseg.patches import Item, PatchPlan, draw_batch
 from snakeseg.progress import progress
 from snakeseg.settings import Train
+from snakeseg.weights import class_weights
 
 AHEAD = 4
 HISTORY = ("step", "loss", "learning_rate", "wait_seconds", "compute_seconds")
 
 
-def fit(network: nn.Module, items: Sequence[Item], plan: PatchPlan, device: torch.device) -> list[dict]:
+def fit(
+    network: nn.Module, items: Sequence[Item], plan: PatchPlan, criterion: Criterion, device: torch.device
+) -> list[dict]:
     """Train a network in place.
 
     Parameters
@@ -37,6 +40,8 @@ def fit(network: nn.Module, items: Sequence[Item], plan: PatchPlan, device: torc
         Training images with targets and weights.
     plan : PatchPlan
         Settings of training, deformation and the network's geometry.
+    criterion : function
+        The loss, from `make_loss`.
     device : torch.device
 
     Returns
@@ -62,7 +67,7 @@ def fit(network: nn.Module, items: Sequence[Item], plan: PatchPlan, device: torc
         start = time.perf_counter()
         torch.manual_seed(derive_seed(settings.seed, step))
         rate = optimiser.param_groups[0]["lr"]
-        loss = train_step(network, optimiser, batch, settings.precision, device)
+        loss = train_step(network, optimiser, batch, criterion, settings.precision, device)
         schedule.step()
         if not np.isfinite(loss):
             raise FloatingPointError(
@@ -75,14 +80,14 @@ def fit(network: nn.Module, items: Sequence[Item], plan: PatchPlan, device: torc
     return history
 
 
-def train_step(network, optimiser, batch: Item, precision: str, device: torch.device) -> float:
+def train_step(network, optimiser, batch: Item, criterion: Criterion, precision: str, device: torch.device) -> float:
     """One step of gradient descent; returns the loss."""
     image, target, weight = (torch.from_numpy(array).to(device, non_blocking=True) for array in batch)
     if image.ndim == 4:
         image = image.contiguous(memory_format=torch.channels_last)
     with autocast(precision, device):
         logits = network(image)
-    loss = weighted_cross_entropy(logits, target, weight)
+    loss = criterion(logits, target, weight)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     optimiser.step()
@@ -128,6 +133,12 @@ def learning_rate_factor(settings: Train, step: int) -> float:
     return float(warm * decay[settings.schedule])
 
 
+def class_balance(items: Sequence[Item], classes: int) -> np.ndarray:
+    """Weights that balance the classes of all counted pixels."""
+    counts = [np.bincount(item.target[item.weight > 0], minlength=classes) for item in items]
+    return class_weights(np.sum(counts, axis=0))
+
+
 def derive_seed(seed: int, step: int) -> int:
     """A seed for what torch draws in a step (dropout), a function of the two numbers alone."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:7], "big")
@@ -145,8 +156,12 @@ def _recent(history: list[dict]) -> float:
     return float(np.mean([row["loss"] for row in history[-50:]])) if history else float("nan")
 
 
-def load_items(names: set[str], stores: Sequence[Path], weights: Sequence[Path]) -> tuple[list[Item], list[dict]]:
+def load_items(
+    names: set[str], stores: Sequence[Path], weights: Sequence[Path], border: int = 0
+) -> tuple[list[Item], list[dict]]:
     """Training images of these names and all their copies, with their weight maps, in a fixed order.
+
+    `border` is the width of the class along the inner edge of objects.
 
     Returns
     -------
@@ -161,6 +176,8 @@ def load_items(names: set[str], stores: Sequence[Path], weights: Sequence[Path])
             if noted.get("copy_of", name) in names:
                 classes = group["classes"][:]
                 target = np.where(classes == IGNORED, 0, classes)
+                if border:
+                    target = mark_border(target, group["objects"][:], border)
                 items.append(Item(group["image"][:], target, maps[name]))
                 attributes.append(noted)
     return items, attributes

@@ -12,6 +12,7 @@ from snakeseg.progress import progress
 from snakeseg.settings import Instances
 
 Pair = tuple[np.ndarray, np.ndarray]
+Maps = tuple[tuple[np.ndarray, np.ndarray], np.ndarray]
 
 
 def candidates(settings: Instances) -> Iterator[Parameters]:
@@ -20,16 +21,16 @@ def candidates(settings: Instances) -> Iterator[Parameters]:
         yield Parameters("components", threshold)
         for depth in settings.depths:
             yield Parameters("distance", threshold, depth)
-        yield from (Parameters("core", threshold, core) for core in settings.cores if core > threshold)
+        yield from (Parameters("core", threshold, core) for core in settings.cores)
 
 
-def choose(pairs: Sequence[Pair], settings: Instances) -> tuple[Parameters, list[dict]]:
+def choose(pairs: Sequence[Maps], settings: Instances) -> tuple[Parameters, list[dict]]:
     """The parameters with the best score, by exhaustive search.
 
     Parameters
     ----------
-    pairs : sequence of (foreground, truth)
-        Foreground probabilities and true objects of the validation images, arrays of shape (*spatial).
+    pairs : sequence of ((foreground, interior), truth)
+        Probabilities and true objects of the validation images, arrays of shape (*spatial).
     settings : Instances
         What to try, and by which score to judge.
 
@@ -46,7 +47,7 @@ def choose(pairs: Sequence[Pair], settings: Instances) -> tuple[Parameters, list
     trials = []
     tried = list(candidates(settings))
     for parameters in progress(tried, len(tried), "choosing object parameters"):
-        found = [(truth, split(foreground.astype(np.float32), parameters)) for foreground, truth in pairs]
+        found = [(truth, split(*maps, parameters)) for maps, truth in pairs]
         values = score(found, settings.smallest)
         for smallest, value in zip(settings.smallest, values, strict=True):
             trials.append({**asdict(replace(parameters, smallest=smallest)), "score": value})

@@ -11,8 +11,8 @@ from snakeseg.inference import tiled_logits
 from snakeseg.io.raster import read, read_label
 from snakeseg.io.sheet import assign_folds, read_sheet
 from snakeseg.labels import classes_and_objects, training_labels
-from snakeseg.networks.registry import entry
-from snakeseg.settings import Labels, Network, Prepare
+from snakeseg.networks.registry import geometry_of, make_network
+from snakeseg.settings import Labels, Prepare, UNetSettings
 from snakeseg.tiling import read_mirrored
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
@@ -21,10 +21,10 @@ pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 def test_tiles_equal_one_pass_on_a_section(realdata):
     image = normalise(read(realdata / "isbi2012/train/images/000.png", 2).array[:, :200, :300], Prepare(), None)
     image = image.astype(np.float64)
-    settings = Network(width=4, depth=4, normalisation="batch", dropout=0.0)
+    settings = UNetSettings(width=4, depth=4, normalisation="batch", dropout=0.0)
     torch.manual_seed(0)
-    network = entry(settings).build(2, 1, 2, settings).double().eval()
-    geometry = entry(settings).geometry(settings)
+    network = make_network(2, 1, 2, settings).double().eval()
+    geometry = geometry_of(settings)
     size = [geometry.input_size(n) for n in image.shape[1:]]
     whole = torch.from_numpy(read_mirrored(image, [-geometry.halo] * 2, size).copy())[None]
     with torch.inference_mode():

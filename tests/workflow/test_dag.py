@@ -26,10 +26,12 @@ def test_both_snakefiles_run_the_same_jobs(snakemake, repository):
     assert root["train"] == 1
 
 
-@pytest.mark.parametrize("name", ["isbi2012", "dsb2018"])
-def test_examples(name, snakemake, repository):
+@pytest.mark.parametrize(
+    ("name", "models"), [("isbi2012", 1), ("dsb2018", 1), ("isbi2012-networks", 12), ("isbi2012-networks-gpu", 12)]
+)
+def test_examples(name, models, snakemake, repository):
     planned = jobs(snakemake(repository, "--dry-run", "--forceall", "--configfile", f"config/examples/{name}.yaml"))
-    assert planned["train"] == 1
+    assert planned["train"] == planned["measure"] == models
     assert "simulate" not in planned
 
 

@@ -41,9 +41,27 @@ def experiments_of(config):
     """Every experiment's own sections: the config's, with the experiment's overrides laid over them."""
     experiments = config["experiments"] or {"default": {}}
     return {
-        name: {section: {**config[section], **(override or {}).get(section, {})} for section in EXPERIMENT_SECTIONS}
+        name: {section: overlay(config[section], (override or {}).get(section, {})) for section in EXPERIMENT_SECTIONS}
         for name, override in experiments.items()
     }
+
+
+def overlay(base, override):
+    """An experiment's section; one that names another network has none of the first one's settings."""
+    return override if override.get("name", base.get("name")) != base.get("name") else {**base, **override}
+
+
+def start_problems(starts, known):
+    """One line for every experiment that starts from one there is not, or from itself."""
+    for name, start in starts.items():
+        seen = [name]
+        while start in starts and start not in seen:
+            seen.append(start)
+            start = starts[start]
+        if start in seen:
+            yield f"config.experiments.{name}.start_from: found a circle of {', '.join(seen)}; expected an end to it; correct it"
+        elif start not in known:
+            yield f"config.experiments.{name}.start_from: found '{start}'; expected one of {', '.join(known)}; {did_you_mean(start, known)}"
 
 
 def read_sheet(path, data):
@@ -106,7 +124,7 @@ def settings(*sections, experiment=None):
     return json.dumps({section: source[section] for section in sections})
 
 
-EXPERIMENT_SECTIONS = ("network", "train", "predict", "instances")
+EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
 SCHEMA = read_schema("config")
 problems = list(config_problems(config, SCHEMA, "config"))
 if not problems:
@@ -115,6 +133,9 @@ if not problems:
     for name, sections in EXPERIMENTS.items():
         for section, values in sections.items():
             problems += config_problems(values, SCHEMA["properties"][section], f"config.experiments.{name}.{section}")
+    STARTS = {name: e["start_from"] for name, e in config["experiments"].items() if (e or {}).get("start_from")}
+    problems += start_problems(STARTS, EXPERIMENTS)
+    PRETRAINED = {n: s["network"]["pretrained"] for n, s in EXPERIMENTS.items() if s["network"].get("pretrained")}
 if problems:
     raise WorkflowError("\n".join(problems))
 

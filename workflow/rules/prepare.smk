@@ -48,11 +48,15 @@ rule check:
     threads: ALL_CORES
     params:
         data=DATA,
+        pretrained=[file_mark(path) for path in PRETRAINED.values()],
         settings=json.dumps(
             {
                 "folds": config["folds"],
                 "validation": config["validation"],
-                "networks": [sections["network"] for sections in EXPERIMENTS.values()],
+                "spatial_dims": config["spatial_dims"],
+                "labels": config["labels"],
+                "networks": {name: sections["network"] for name, sections in EXPERIMENTS.items()},
+                "starts": STARTS,
             }
         ),
     shell:

@@ -5,6 +5,7 @@ rule report:
         tables=rules.summarise.output,
         models=expand(rules.train.output, experiment=EXPERIMENTS, fold=FOLDS),
         parameters=expand(rules.tune.output, experiment=EXPERIMENTS),
+        measures=expand(rules.measure.output, experiment=EXPERIMENTS),
         validation=VALIDATIONS,
         predictions=PREDICTIONS,
         example=[

@@ -4,6 +4,8 @@ rule train:
         prepared=expand(rules.prepare.output, batch=TRAIN_BATCHES),
         augmented=expand(rules.augment.output, batch=TRAIN_BATCHES),
         weights=expand(rules.weigh.output, batch=TRAIN_BATCHES),
+        start=lambda w: [f"{RUN}/models/{STARTS[w.experiment]}/fold-{w.fold}/model.safetensors"]
+        * (w.experiment in STARTS),
     output:
         weights=f"{RUN}/models/{{experiment}}/fold-{{fold}}/model.safetensors",
         description=f"{RUN}/models/{{experiment}}/fold-{{fold}}/model.json",
@@ -29,16 +31,39 @@ rule train:
             "prepare",
             "augment",
             "network",
+            "loss",
             "train",
             "predict",
             experiment=w.experiment,
         ),
         digest=training_digest,
+        pretrained=lambda w: file_mark(PRETRAINED.get(w.experiment)),
+        start=lambda w, input: f"--start {input.start}" if input.start else "",
     shell:
         "python -m snakeseg train --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
         " --prepared {input.prepared} --augmented {input.augmented} --weights {input.weights}"
-        " --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.gpu}"
+        " {params.start} --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.gpu}"
         " --output {params.folder} 2>&1 | tee {log}"
+
+
+rule measure:
+    input:
+        f"{RUN}/models/{{experiment}}/fold-0/model.safetensors",
+    output:
+        f"{RUN}/models/{{experiment}}/measures.json",
+    log:
+        f"{LOGS}/measure/{{experiment}}.log",
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        gpu=1,
+        compute_threads=THREADS,
+    params:
+        folder=subpath(input[0], parent=True),
+    shell:
+        "python -m snakeseg measure --model {params.folder} --threads {resources.compute_threads}"
+        " --gpus {resources.gpu} --output {output} 2> {log}"
 
 
 rule tune:

@@ -5,33 +5,38 @@ from typing import NamedTuple
 
 from torch import nn
 
+from snakeseg.networks.adapters import dynunet, dynunet_geometry, segresnet, segresnet_geometry
+from snakeseg.networks.context import ContextNetwork, context_geometry
+from snakeseg.networks.fcn import FCN, fcn_geometry
 from snakeseg.networks.unet import UNet, unet_geometry
-from snakeseg.settings import Network, did_you_mean
+from snakeseg.settings import Network
 from snakeseg.tiling import Geometry
 
 
 class Entry(NamedTuple):
     """`build(dims, channels, classes, settings)` makes the network, `geometry(settings)` tells its halo."""
 
-    build: Callable[[int, int, int, Network], nn.Module]
-    geometry: Callable[[Network], Geometry]
+    build: Callable[..., nn.Module]
+    geometry: Callable[..., Geometry]
 
 
+# The settings of each are named in `snakeseg.settings.NETWORK_SETTINGS`.
 NETWORKS = {
     "unet": Entry(UNet, unet_geometry),
+    "fcn32s": Entry(FCN, fcn_geometry),
+    "fcn16s": Entry(FCN, fcn_geometry),
+    "fcn8s": Entry(FCN, fcn_geometry),
+    "context": Entry(ContextNetwork, context_geometry),
+    "dynunet": Entry(dynunet, dynunet_geometry),
+    "segresnet": Entry(segresnet, segresnet_geometry),
 }
 
 
-def entry(settings: Network) -> Entry:
-    """The registered network of this name.
+def make_network(dims: int, channels: int, classes: int, settings: Network) -> nn.Module:
+    """The network, freshly initialised; errors as in its own description."""
+    return NETWORKS[settings.name].build(dims, channels, classes, settings)
 
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    if settings.name not in NETWORKS:
-        raise ValueError(
-            f"network.name {settings.name!r}; expected one of {list(NETWORKS)}; {did_you_mean(settings.name, NETWORKS)}"
-        )
-    return NETWORKS[settings.name]
+
+def geometry_of(settings: Network) -> Geometry:
+    """What the network asks of its input."""
+    return NETWORKS[settings.name].geometry(settings)

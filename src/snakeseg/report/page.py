@@ -19,13 +19,14 @@ from snakeseg.io.files import atomic_folder, checksum, write_text
 from snakeseg.io.raster import read, read_label, suffix_of
 from snakeseg.io.store import read_store
 from snakeseg.labels import classes_and_objects
+from snakeseg.report.comparison import MEASURES, SCORES, comparison_image, comparison_rows, rows_of
 from snakeseg.report.figures import grid_of_pictures, learning_curves, scores_over_thresholds
 from snakeseg.report.pictures import grey, outlines, plane, thumbnail
 from snakeseg.settings import Labels, build
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "zarr", "tifffile", "nibabel")
-SHOWN = ("pixel_error", "dice", "iou", "adapted_rand_error", "voi_split", "voi_merge", "precision_0.50", "recall_0.50",
-         "f1_0.50", "ap_0.50", "ap_0.70", "ap_0.90")  # fmt: skip
+SHOWN = ("pixel_error", "mean_iu", "dice", "iou", "adapted_rand_error", "voi_split", "voi_merge", "precision_0.50",
+         "recall_0.50", "f1_0.50", "ap_0.50", "ap_0.70", "ap_0.90")  # fmt: skip
 SUBSETS = ("validation", "test", "predict")
 LOWER_IS_BETTER = ("pixel_error", "adapted_rand_error", "voi_split", "voi_merge")
 EXAMPLES = 3
@@ -69,6 +70,11 @@ def draw_figures(folder: Path, run: Path, sheet, config: dict, tables, models: l
         pictures = list(_ranked_rows(run, rows, part, ranking(config), dims, labels))
         if pictures:
             grid_of_pictures(folder / f"overlays-{experiment}-{subset}.png", pictures)
+    sample = comparison_image(tables["images"], ranking(config))
+    if len(config["experiments"]) > 1 and sample:
+        chosen = tables["images"][tables["images"]["sample"] == sample]
+        pictures = [_overlay(run, rows, row, row["experiment"], dims, labels) for _, row in chosen.iterrows()]
+        grid_of_pictures(folder / "comparison.png", rows_of(pictures))
 
 
 def _augmentation_rows(run: Path, dims: int) -> Iterator[list[tuple[str, np.ndarray]]]:
@@ -162,6 +168,7 @@ def render_page(
         resources.files("snakeseg.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     )
     images, summary = tables["images"], tables["summary"]
+    starts = {name: e["start_from"] for name, e in config["experiments"].items() if (e or {}).get("start_from")}
     scored = images[images["status"] == "scored"].groupby(["experiment", "subset"]).size().to_dict()
     wide = summary.pivot_table(index=["experiment", "subset"], columns="metric", values="mean", dropna=False)
     pooled = summary.pivot_table(index=["experiment", "subset"], columns="metric", values="pooled", dropna=False)
@@ -175,6 +182,9 @@ def render_page(
         images=images.to_dict("records"),
         facts=_table(run / "check.tsv").to_dict("records"),
         parameters={m: json.loads((m / "instances.json").read_text()) for m in models if m.name == "fold-0"},
+        comparison=comparison_rows(run, summary, starts),
+        compared=[name for name in SCORES if name in wide],
+        measures=MEASURES,
         figures=figures,
         settings=json.dumps(config, indent=1, sort_keys=True),
         provenance=facts,

@@ -6,6 +6,8 @@ from skimage.transform import resize
 
 TRUTH, PREDICTION, BOTH = (0, 190, 255), (255, 140, 0), (255, 255, 255)
 LARGEST = 360
+# A caption and an RGB or grey array.
+Picture = tuple[str, np.ndarray]
 
 
 def plane(array: np.ndarray, dims: int) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""Weights to start from: a local file's, by layer name; nothing is downloaded, nothing is executed."""
+
+import pickle
+import shutil
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from snakeseg.errors import BadInput
+from snakeseg.io.files import atomic_file, checksum
+from snakeseg.networks.fcn import convolutionalise
+
+# Published weights: address, and how the SHA-256 of the file begins (torchvision puts it into the name).
+PUBLISHED = {"vgg16": ("https://download.pytorch.org/models/vgg16-397923af.pth", "397923af")}
+FIRST = "vgg.blocks.0.conv1_1.weight"
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors by name; those of a VGG16 classifier (torchvision's names) are convolutionalised.
+
+    Parameters
+    ----------
+    path : path
+        ``.safetensors``, or ``.pth`` / ``.pt`` holding nothing but a dictionary of tensors.
+
+    Raises
+    ------
+    BadInput
+        If the file is missing, truncated, of another kind, or would run code on loading.
+    """
+    expected = "weights as .safetensors, or .pth with nothing but tensors by name"
+    if not path.is_file():
+        raise BadInput(path, "no such file", expected, "correct the path, or get the file: snakeseg fetch-weights")
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
+        cause = " ".join(str(error).split()).split(" (1)")[0][:200]
+        raise BadInput(path, f"{type(error).__name__}: {cause}", expected, "save the tensors alone") from error
+    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+        raise BadInput(path, f"a {type(state).__name__} of other things", expected, "save the tensors alone")
+    if not any(str(name).startswith("features.") for name in state):
+        return state
+    try:
+        return convolutionalise(state)
+    except (KeyError, RuntimeError) as error:
+        raise BadInput(path, f"names like VGG16's, but {error}", "all of VGG16's", "take VGG16's weights") from error
+
+
+def matching(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor], where: str | Path) -> dict:
+    """The given tensors that have one of the network's own names.
+
+    The first convolution of a grey image's network takes the sum over the three colours: the same answer as for the
+    grey image in all three.
+
+    Raises
+    ------
+    BadInput
+        If none has, or one has another shape.
+    """
+    shared = {name: tensor for name, tensor in given.items() if name in own}
+    if FIRST in shared and own[FIRST].shape[1] == 1:
+        shared[FIRST] = shared[FIRST].sum(dim=1, keepdim=True)
+    if not shared:
+        names = f"tensors {', '.join(list(given)[:3])}, ..."
+        raise BadInput(where, names, f"some of {', '.join(list(own)[:3])}, ...", "take weights of this network")
+    other = [name for name, tensor in shared.items() if tensor.shape != own[name].shape]
+    if other:
+        name = other[0]
+        raise BadInput(
+            where, f"{name} of shape {tuple(shared[name].shape)} ({len(other)} tensors differ)",
+            f"{tuple(own[name].shape)}", "take weights of a network of these settings",
+        )  # fmt: skip
+    return shared
+
+
+def start_from(network: nn.Module, state: dict[str, torch.Tensor], where: str | Path) -> int:
+    """Copy the tensors that the network has by name, leave the others as they are; returns how many were copied."""
+    shared = matching(network.state_dict(), state, where)
+    network.load_state_dict(shared, strict=False)
+    return len(shared)
+
+
+def fetch(name: str, output: Path, url: str | None = None) -> None:
+    """Download published weights and keep them only if their checksum is right.
+
+    Raises
+    ------
+    BadInput
+        If there is no way to the address, or something else lies there.
+    """
+    address, digest = PUBLISHED[name]
+    address = url or address
+    with atomic_file(output) as beside:
+        try:
+            with urllib.request.urlopen(address, timeout=60) as source, open(beside, "wb") as file:
+                shutil.copyfileobj(source, file)
+        except (urllib.error.URLError, OSError, ValueError) as error:
+            raise BadInput(address, str(error), "a file", "try from a machine with a network, or give --url") from error
+        found = checksum(beside)
+        if not found.startswith(digest):
+            raise BadInput(address, f"SHA-256 {found[:16]}...", f"{digest}...", "download it again, or elsewhere")

@@ -1,0 +1,229 @@
+"""The U-Net against the paper's numbers."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from snakeseg.networks.blocks import crop_to
+from snakeseg.networks.unet import UNet, unet_geometry
+from snakeseg.settings import UNetSettings
+
+CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+
+
+@pytest.fixture(scope="module")
+def paper():
+    """The network of figure 1."""
+    return UNet(2, 1, 2, UNetSettings())
+
+
+@pytest.fixture(scope="module")
+def sizes():
+    """Spatial sizes after every convolution, up-convolution and pooling of a narrow network, for input 572."""
+    network = UNet(2, 1, 2, UNetSettings(width=1)).eval()
+    seen = {"encoder": [], "up": [], "decoder": [], "head": [], "pool": []}
+
+    def note(kind):
+        return lambda module, inputs, output: seen[kind].append(output.shape[-1])
+
+    for kind, modules in (("encoder", network.encoder.levels), ("decoder", network.decoder.levels)):
+        for module in modules.modules():
+            if isinstance(module, nn.Conv2d):
+                module.register_forward_hook(note(kind))
+    for module in network.decoder.up:
+        module.register_forward_hook(note("up"))
+    network.head.register_forward_hook(note("head"))
+    network.encoder.pool.register_forward_hook(note("pool"))
+    with torch.inference_mode():
+        network(torch.zeros(1, 1, 572, 572))
+    return seen
+
+
+def test_parameters_and_layers(paper):
+    assert sum(p.numel() for p in paper.parameters()) == 31_030_658
+    assert sum(isinstance(m, CONVOLUTIONS) for m in paper.modules()) == 23
+
+
+def test_channels(paper):
+    widths = [(b[0].in_channels, b[0].out_channels, b[2].out_channels) for b in paper.encoder.levels]
+    assert widths == [(1, 64, 64), (64, 128, 128), (128, 256, 256), (256, 512, 512), (512, 1024, 1024)]
+    assert [(u.in_channels, u.out_channels) for u in paper.decoder.up] == [
+        (1024, 512),
+        (512, 256),
+        (256, 128),
+        (128, 64),
+    ]
+    widths = [(b[0].in_channels, b[0].out_channels, b[2].out_channels) for b in paper.decoder.levels]
+    assert widths == [(1024, 512, 512), (512, 256, 256), (256, 128, 128), (128, 64, 64)]
+    assert (paper.head.in_channels, paper.head.out_channels, paper.head.kernel_size) == (64, 2, (1, 1))
+
+
+def test_intermediate_sizes(sizes):
+    assert sizes["encoder"] == [570, 568, 282, 280, 138, 136, 66, 64, 30, 28]
+    assert sizes["pool"] == [284, 140, 68, 32]
+    assert sizes["up"] == [56, 104, 200, 392]
+    assert sizes["decoder"] == [54, 52, 102, 100, 198, 196, 390, 388]
+    assert sizes["head"] == [388]
+
+
+def test_skip_crops(sizes):
+    skips = sizes["encoder"][1::2][:4][::-1]
+    assert [(skip - up) // 2 for skip, up in zip(skips, sizes["up"], strict=True)] == [4, 16, 40, 88]
+    assert all((skip - up) % 2 == 0 for skip, up in zip(skips, sizes["up"], strict=True))
+
+
+def test_crop_is_central():
+    x = torch.arange(10.0).reshape(1, 1, 10).expand(1, 1, 10)
+    assert crop_to(x, [4]).flatten().tolist() == [3, 4, 5, 6]
+    grid = torch.arange(24.0).reshape(1, 1, 4, 6)
+    assert crop_to(grid, [2, 4]).flatten().tolist() == [7, 8, 9, 10, 13, 14, 15, 16]
+
+
+def even_pools(size, depth):
+    """The output size, or None if some pooling sees an odd size or nothing is left."""
+    for _ in range(depth):
+        size -= 4
+        if size <= 0 or size % 2:
+            return None
+        size //= 2
+    size -= 4
+    for _ in range(depth):
+        size = 2 * size - 4
+    return size if size > 0 else None
+
+
+@pytest.mark.parametrize("depth", range(1, 7))
+def test_geometry_names_the_valid_inputs(depth):
+    """At depth 4: 16 k + 12 with k >= 11, output = input - 184."""
+    geometry = unet_geometry(UNetSettings(depth=depth))
+    for size in range(1, 1200):
+        valid = size % geometry.multiple == geometry.remainder and size > 2 * geometry.halo
+        assert even_pools(size, depth) == (size - 2 * geometry.halo if valid else None)
+    if depth == 4:
+        assert (geometry.halo, geometry.multiple, geometry.remainder) == (92, 16, 12)
+        assert min(n for n in range(1200) if even_pools(n, 4)) == 16 * 11 + 12
+
+
+@pytest.mark.parametrize(("dims", "depth"), [(1, 1), (1, 5), (2, 2), (2, 4), (3, 1), (3, 2)])
+@pytest.mark.parametrize("size", [1, 7])
+def test_output_sizes(dims, depth, size):
+    """Images of the promised input size give outputs of the promised size along every axis."""
+    settings = UNetSettings(width=1, depth=depth)
+    geometry = unet_geometry(settings)
+    shape = [geometry.input_size(size + axis * 5) for axis in range(dims)]
+    with torch.inference_mode():
+        out = UNet(dims, 3, 4, settings).eval()(torch.zeros(2, 3, *shape))
+    assert out.shape == (2, 4, *(geometry.output_size(size + axis * 5) for axis in range(dims)))
+
+
+def dependencies(settings):
+    """Which inputs (rows) each output (column) depends on, in 1D, by the response to every single impulse.
+
+    With positive weights and a constant image nothing cancels and no maximum hides an increase: the response is the
+    whole dependency, exactly.
+    """
+    geometry = unet_geometry(settings)
+    network = UNet(1, 1, 1, settings).eval().double()
+    with torch.no_grad():
+        for value in network.parameters():
+            value.fill_(1 / value[0].numel() if value.ndim > 1 else 0)
+        size = geometry.input_size(3 * geometry.multiple)
+        base = torch.ones(1, 1, size, dtype=torch.float64)
+        impulses = torch.eye(size, dtype=torch.float64)[:, None]
+        return (network(base + impulses) - network(base))[:, 0].numpy() > 0
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_receptive_field_fits_the_halo(depth):
+    """What a tile writes depends on nothing beyond the input that the geometry asks for, and on all of that.
+
+    A pixel alone may look up to 2**depth - 1 further than the halo to one side, by its place in the pooling window:
+    that is why tiles start on multiples of 2**depth.
+    """
+    settings = UNetSettings(width=1, depth=depth)
+    geometry = unet_geometry(settings)
+    depends = dependencies(settings)
+    for start in range(0, 2 * geometry.multiple, geometry.multiple):
+        stop = start + geometry.output_size(1)  # the smallest output there is
+        sources = np.flatnonzero(depends[:, start:stop].any(axis=1))
+        assert (sources[0], sources[-1] + 1) == (start, stop + 2 * geometry.halo)
+    inputs, outputs = np.nonzero(depends)
+    assert np.abs(inputs - (outputs + geometry.halo)).max() == geometry.halo + geometry.multiple - 1
+
+
+@pytest.mark.parametrize("normalisation", ["none", "batch"])
+def test_gradient_stays_within_the_tile(normalisation):
+    """As above, in 2D with random weights: the gradient of a tile of a larger image reaches no input beyond it."""
+    torch.manual_seed(0)
+    settings = UNetSettings(width=4, depth=2, normalisation=normalisation)
+    geometry = unet_geometry(settings)
+    network = UNet(2, 1, 2, settings).eval().double()
+    image = torch.randn(1, 1, *[geometry.input_size(16)] * 2, dtype=torch.float64, requires_grad=True)
+    network(image)[0, :, 4:8, 8:12].sum().backward()
+    rows, columns = np.nonzero(image.grad[0, 0].numpy())
+    for where, start in ((rows, 4), (columns, 8)):
+        assert start <= where.min()
+        assert where.max() < start + geometry.input_size(4)
+        assert np.ptp(where) > geometry.halo
+
+
+def test_he_initialisation(paper):
+    """N(0, sqrt(2 / N)), N the incoming nodes of one neuron; in up-convolutions each output sees one input pixel."""
+    layers = [m for m in paper.modules() if isinstance(m, CONVOLUTIONS)]
+    for layer in layers:
+        incoming = layer.in_channels * (9 if layer.kernel_size == (3, 3) else 1)
+        few = 4 / math.sqrt(layer.weight.numel())
+        assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / incoming), rel=max(few, 0.01))
+        assert abs(layer.weight.mean().item()) < few * math.sqrt(2 / incoming)
+        assert not layer.bias.any()
+    assert layers[1].weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 64)), rel=0.02)
+
+
+def test_unit_variance_flows_through():
+    """What He's initialisation is for: logits of a deep network on white noise are of order one."""
+    torch.manual_seed(0)
+    settings = UNetSettings(width=16, depth=3)
+    with torch.inference_mode():
+        out = UNet(2, 1, 8, settings).eval()(torch.randn(1, 1, *[unet_geometry(settings).input_size(32)] * 2))
+    assert 0.1 < out.std().item() < 10
+
+
+def test_dropout_ends_the_contracting_path():
+    """It acts on the last two levels, in training only."""
+    network = UNet(2, 1, 2, UNetSettings(width=2, depth=3, dropout=0.5))
+    widths = []
+    network.encoder.dropout.register_forward_hook(lambda module, inputs, output: widths.append(output.shape[1]))
+    image = torch.randn(1, 1, 92, 92)
+    with torch.no_grad():
+        assert not torch.equal(network.train()(image), network(image))
+        assert torch.equal(network.eval()(image), network(image))
+    assert widths == [8, 16] * 4
+
+
+def test_batch_normalisation_follows_every_3_wide_convolution():
+    network = UNet(2, 1, 2, UNetSettings(width=2, depth=2, normalisation="batch"))
+    assert sum(isinstance(m, nn.BatchNorm2d) for m in network.modules()) == 10
+    for block in [*network.encoder.levels, *network.decoder.levels]:
+        assert [type(m) for m in block] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] * 2
+
+
+def test_instance_normalisation_gives_up_exact_tiles():
+    assert unet_geometry(UNetSettings(normalisation="batch")).tile_exact
+    for name in ("instance", "group"):
+        assert not unet_geometry(UNetSettings(normalisation=name)).tile_exact
+
+
+def test_skips_that_sum_need_no_more_channels():
+    """Half the inputs of every level's first convolution on the way up."""
+    concat, total = (UNet(2, 1, 2, UNetSettings(width=4, depth=2, skips=s)) for s in ("concat", "sum"))
+    assert [b[0].in_channels for b in concat.decoder.levels] == [16, 8]
+    assert [b[0].in_channels for b in total.decoder.levels] == [8, 4]
+    image = torch.rand(1, 1, 44, 44)
+    with torch.no_grad():
+        total.decoder.up[-1].weight.zero_()
+        skip = crop_to(total.encoder(image)[1][0][0], [8, 8])
+        expected = total.head(total.decoder.levels[-1](skip))
+        torch.testing.assert_close(total.eval()(image), expected)
