@@ -4,8 +4,9 @@ rule train:
         prepared=expand(rules.prepare.output, batch=TRAIN_BATCHES),
         augmented=expand(rules.augment.output, batch=TRAIN_BATCHES),
         weights=expand(rules.weigh.output, batch=TRAIN_BATCHES),
-        start=lambda w: [f"{RUN}/models/{STARTS[w.experiment]}/fold-{w.fold}/model.safetensors"]
-        * (w.experiment in STARTS),
+        start=lambda w: expand(
+            f"{RUN}/models/{{start}}/fold-{w.fold}/model.safetensors", start=STARTS.get(w.experiment, [])
+        ),
     output:
         weights=f"{RUN}/models/{{experiment}}/fold-{{fold}}/model.safetensors",
         description=f"{RUN}/models/{{experiment}}/fold-{{fold}}/model.json",
