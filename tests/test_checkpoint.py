@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from narrow import NARROW, name_of
 
 from snakeseg.checkpoint import Description, load_description, load_model, load_parameters, model_folders, save_model
 from snakeseg.errors import BadInput
@@ -39,6 +40,17 @@ def test_round_trip(model):
         assert torch.equal(loaded(image), network.to(memory_format=torch.channels_last)(image))
     for name, tensor in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
+def test_round_trip_of_every_network(dims, settings, tmp_path):
+    description = replace(DESCRIPTION, dims=dims, network=settings)
+    network = description.make_network().eval()
+    save_model(tmp_path, network, description, {})
+    loaded, _ = load_model(tmp_path, CPU)
+    image = torch.randn(1, 3, *[description.geometry.input_size(1)] * dims)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(image), network(image), rtol=0, atol=1e-3)
 
 
 def test_order_of_classes_survives(model):

@@ -48,11 +48,18 @@ class Description:
 
 def save_model(folder: Path, network: torch.nn.Module, description: Description, provenance: dict) -> None:
     """Write weights and description, each atomically."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in own_tensors(network).items()}
     with atomic_file(folder / WEIGHTS) as beside:
         save_file(state, beside)
     text = {"snakeseg": __version__, **asdict(description), "provenance": provenance}
     write_text(folder / DESCRIPTION, json.dumps(text, indent=1) + "\n")
+
+
+def own_tensors(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers, each under its first name only: MONAI's networks know some layers by two."""
+    state = network.state_dict()
+    names = [name for name, _ in [*network.named_parameters(), *network.named_buffers()]]
+    return {name: state[name] for name in names if name in state}
 
 
 def load_description(folder: Path) -> Description:
@@ -82,7 +89,11 @@ def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Des
     network = description.make_network()
     path = folder / WEIGHTS
     try:
-        network.load_state_dict(load_file(path))
+        state = load_file(path)
+        if set(state) != set(own_tensors(network)):
+            names = sorted(set(state) ^ set(own_tensors(network)))
+            raise RuntimeError(f"tensors {', '.join(names[:3])} on one side only")
+        network.load_state_dict(state, strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:
         cause = " ".join(str(error).split())[:200]
         raise BadInput(path, cause, "the weights that model.json describes", "train it again") from error

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from narrow import NARROW, name_of, random_network
 
 from snakeseg.grey import normalise
 from snakeseg.inference import tiled_logits
@@ -31,6 +32,47 @@ def test_tiles_equal_one_pass_on_a_section(realdata):
         expected = network(whole)[0, :, : image.shape[1], : image.shape[2]].numpy()
     for tile in (64, 112, 512):
         np.testing.assert_allclose(tiled_logits(network, image, geometry, tile), expected, rtol=0, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def section(realdata):
+    """A part of a section, in float64, and its classes."""
+    image = normalise(read(realdata / "isbi2012/train/images/000.png", 2).array[:, :150, :120], Prepare(), None)
+    label = read_label(realdata / "isbi2012/train/labels/000.png", 2).array[:150, :120]
+    return image.astype(np.float64), (label > 0).astype(np.int64)
+
+
+def train_a_little(network, image, target):
+    """Four steps on the section itself, so that weights and running statistics are no longer the initial ones."""
+    optimiser = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], 1e-3)
+    for _ in range(4):
+        logits = network.train()(torch.from_numpy(image)[None])
+        like = [(a - b) // 2 for a, b in zip(target.shape, logits.shape[2:], strict=True)]
+        seen = target[like[0] : target.shape[0] - like[0], like[1] : target.shape[1] - like[1]]
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(logits, torch.from_numpy(seen)[None]).backward()
+        optimiser.step()
+    return network.eval()
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("settings", [s for dims, s in NARROW if dims == 2], ids=name_of)
+def test_tiles_equal_one_pass_for_every_network(section, settings, trained):
+    """Contract 1 on a real section: logits to 1e-9 of their size in float64, and the same labels."""
+    image, target = section
+    geometry = geometry_of(settings)
+    network = random_network(2, settings)
+    if trained:
+        size = [geometry.training.input_size(n) for n in (24, 24)]
+        patch = read_mirrored(image, (0, 0), size).copy()
+        network = train_a_little(network, patch, read_mirrored(target[None], (0, 0), size)[0])
+    expected = tiled_logits(network, image, geometry, 10_000)
+    assert np.isfinite(expected).all()
+    assert expected.std() > 1e-9
+    for tile in (max(16, geometry.multiple), 48, 96):
+        found = tiled_logits(network, image, geometry, tile)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * max(1, np.abs(expected).max()))
+        np.testing.assert_array_equal(found.argmax(axis=0), expected.argmax(axis=0))
 
 
 def test_example_sheets_name_the_files(realdata, repository):
