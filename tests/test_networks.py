@@ -1,5 +1,7 @@
 """What every registered network must keep to: halo, sizes, exact tiles. A new network needs a line in `NARROW`."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,10 @@ from narrow import NARROW, name_of, random_network
 from torch import nn
 
 from snakeseg.inference import tiled_logits
+from snakeseg.networks.context import ContextNetwork
 from snakeseg.networks.measures import network_checkerboard, operations, parameters, receptive_field
 from snakeseg.networks.registry import NETWORKS, geometry_of, make_network
-from snakeseg.settings import NETWORK_SETTINGS, UNetSettings
+from snakeseg.settings import NETWORK_SETTINGS, ContextSettings, UNetSettings
 
 
 def test_every_network_is_here_with_settings_of_its_own():
@@ -114,3 +117,24 @@ def test_baselines_need_a_normalisation(name):
     ):
         make_network(2, 1, 2, settings)
     assert not geometry_of(NETWORK_SETTINGS[name](normalisation="instance")).tile_exact
+
+
+def test_context_network_dilates():
+    """One weight per tap: the answer is the sum over taps that lie as far apart as the dilation."""
+    network = ContextNetwork(1, 1, 1, ContextSettings(width=1, dilations=[3]))
+    with torch.no_grad():
+        for value in network.parameters():
+            value.fill_(value.ndim > 1)
+        assert network(torch.arange(10.0)[None, None]).tolist() == [[[9, 12, 15, 18]]]
+
+
+def test_the_page_on_adding_a_network_shows_what_is_there(repository):
+    """Its code blocks stand in the sources as they are; the network fits into 60 lines and its test into 10."""
+    page = (repository / "docs/how-to/add-a-network.md").read_text()
+    files = ["src/snakeseg/networks/context.py", "src/snakeseg/settings.py", "src/snakeseg/networks/registry.py",
+             "tests/narrow.py", "tests/test_networks.py"]  # fmt: skip
+    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(blocks) == len(files)
+    for block, file in zip(blocks, files, strict=True):
+        assert block in (repository / file).read_text(), file
+    assert [blocks[0].count("\n") < 60, blocks[4].count("\n") < 10] == [True, True]
