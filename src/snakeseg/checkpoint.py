@@ -55,6 +55,15 @@ def save_model(folder: Path, network: torch.nn.Module, description: Description,
     write_text(folder / DESCRIPTION, json.dumps(text, indent=1) + "\n")
 
 
+def is_finished(folder: Path, digest: str) -> bool:
+    """Whether a model folder holds the weights of the training of this digest."""
+    try:
+        noted = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["provenance"]["digest"]
+    except (OSError, KeyError, TypeError, ValueError):
+        return False
+    return noted == digest and (folder / WEIGHTS).is_file() and (folder / "history.tsv").is_file()
+
+
 def own_tensors(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and buffers, each under its first name only: MONAI's networks know some layers by two."""
     state = network.state_dict()

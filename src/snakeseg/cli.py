@@ -99,11 +99,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; 0 if it went well, 1 on bad input or failure, 2 on a wrong command line."""
     given = parser().parse_args(arguments)
     from snakeseg import commands
+    from snakeseg.errors import Interrupted
 
     try:
         getattr(commands, given.command.replace("-", "_"))(given)
     except KeyboardInterrupt:
         return 130
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return 75  # "try again later" (sysexits.h), for the scheduler
     except Exception as error:  # whatever goes wrong, the user gets a message, not a traceback
         if given.debug:
             raise

@@ -13,6 +13,9 @@ from snakeseg.io.sheet import assign_folds, read_sheet
 from snakeseg.progress import progress
 from snakeseg.settings import read_sections
 
+# Whole images that `train.select` best looks at.
+VALIDATION_IMAGES = 8
+
 
 def simulate(given: Namespace) -> None:
     """Images and labels as TIFF files in two folders."""
@@ -99,41 +102,63 @@ def weigh(given: Namespace) -> None:
 
 
 def train(given: Namespace) -> None:
-    """A model folder: weights, description, history."""
+    """A model folder: weights, description, history. What a killed training left in `state` is gone on from."""
     import torch
 
-    from snakeseg.checkpoint import Description, save_model
+    from snakeseg.checkpoint import Description, is_finished, save_model
     from snakeseg.devices import choose_device
     from snakeseg.losses import make_loss
     from snakeseg.patches import PatchPlan
     from snakeseg.pretrained import read_state, start_from
-    from snakeseg.training import class_balance, derive_seed, fit, load_items, training_provenance, write_history
+    from snakeseg.state import lock, remove_states, tell
+    from snakeseg.training import Keep, derive_seed, fit, write_history
+    from snakeseg.trainset import class_balance, load_items, training_digest, training_provenance
 
     s = read_sections(given.settings)
-    rows = _rows(given, subset=["train"])
-    fold = assign_folds(rows, s["folds"], s["validation"])
-    names = set(rows["sample"][fold != given.fold])
-    items, attributes = load_items(names, given.prepared + given.augmented, given.weights, s["network"].border)
     device = choose_device(given.gpus, given.threads)
+    rows = _rows(given, subset=["train"])
+    held = assign_folds(rows, s["folds"], s["validation"]) == given.fold
+    items, attributes = load_items(
+        set(rows["sample"][~held]), given.prepared + given.augmented, given.weights, s["network"].border
+    )
     first = attributes[0]
     description = Description(
         s["spatial_dims"], len(items[0].image), s["labels"], s["network"], s["prepare"], s["predict"],
         first["statistics"],
     )  # fmt: skip
-    torch.manual_seed(derive_seed(s["train"].seed, -1))
-    network = description.make_network()
-    start = given.start or s["network"].pretrained
-    if start:
-        taken = start_from(network, read_state(Path(start)), start)
-        print(f"{taken} of {len(network.state_dict())} tensors from {start}", file=sys.stderr)
-    plan = PatchPlan(s["train"], s["augment"], description.geometry.training)
-    criterion = make_loss(s["loss"], class_balance(items, description.classes))
-    history = fit(network, items, plan, criterion, device)
-    given.output.mkdir(parents=True, exist_ok=True)
+    start = given.start or (s["network"].pretrained and Path(s["network"].pretrained))
     provenance = training_provenance(s["train"], device, given.threads, given.fold, attributes)
-    save_model(given.output, network, description, provenance)
-    with atomic_file(given.output / "history.tsv") as beside:
-        write_history(beside, history)
+    digest = training_digest(given.settings, provenance, start)
+    with lock(given.output, tell):
+        if is_finished(given.output, digest):
+            tell(f"{given.output} holds the weights of this very training already")
+            return
+        torch.manual_seed(derive_seed(s["train"].seed, -1))
+        network = description.make_network()
+        if start:
+            tell(f"{start_from(network, read_state(start), start)} of {len(network.state_dict())} tensors from {start}")
+        plan = PatchPlan(s["train"], s["augment"], description.geometry.training)
+        criterion = make_loss(s["loss"], class_balance(items, description.classes))
+        keep = Keep(given.output / "state", digest, s["train"].state_seconds)
+        validate = _validation(given, s, set(rows["sample"][held]), description, device)
+        names = [attribute.get("name", "") for attribute in attributes]
+        history = fit(network, items, plan, criterion, device, names, keep, validate)
+        with atomic_file(given.output / "history.tsv") as beside:
+            write_history(beside, history)
+        save_model(given.output, network, description, {**provenance, "digest": digest})
+        remove_states(keep.folder)
+
+
+def _validation(given: Namespace, s: dict, names: set[str], description, device):
+    """The loss on whole held-out images, the first few by name; None unless it chooses the weights."""
+    from snakeseg.inference import validation_loss
+    from snakeseg.trainset import load_items
+
+    if s["train"].select != "best":
+        return None
+    few = set(sorted(names)[:VALIDATION_IMAGES])
+    items, _ = load_items(few, given.prepared, given.weights, s["network"].border)
+    return lambda network: validation_loss(network, items, description.geometry, s["predict"].tile, device)
 
 
 def measure(given: Namespace) -> None:

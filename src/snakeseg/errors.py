@@ -23,3 +23,7 @@ class BadInputs(ValueError):
     def __init__(self, problems):
         self.problems = list(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Interrupted(Exception):
+    """A signal asked for a stop; what was done so far is written, and the same command goes on from there."""

@@ -16,6 +16,7 @@ from snakeseg.errors import BadInput
 from snakeseg.grey import normalise
 from snakeseg.instances import Parameters, segment
 from snakeseg.io.raster import Raster
+from snakeseg.losses import weighted_cross_entropy
 from snakeseg.networks.measures import network_checkerboard, operations, parameters
 from snakeseg.settings import Labels, Network
 from snakeseg.tiling import Geometry, lay_tiles, read_mirrored, tile_shape
@@ -119,6 +120,18 @@ def tiled_logits(
             inner = tuple(slice(o, o + b - a) for o, a, b in zip(offsets, piece.start, piece.stop, strict=True))
             logits[(slice(None), *piece.region)] = out[(slice(None), *inner)]
     return logits
+
+
+def validation_loss(network: nn.Module, items, geometry: Geometry, tile: int, device: torch.device) -> float:
+    """Mean weighted cross entropy over whole images, tile by tile; leaves the network in evaluation mode."""
+    network.eval()
+    losses = []
+    for image, target, weight in items:
+        logits = torch.from_numpy(tiled_logits(network, image, geometry, tile, device))[None]
+        losses.append(
+            weighted_cross_entropy(logits, torch.from_numpy(target).long()[None], torch.from_numpy(weight)[None])
+        )
+    return float(torch.stack(losses).mean())
 
 
 def measure_model(folder: Path, device: torch.device, threads: int) -> dict:

@@ -70,6 +70,12 @@ def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int) -> Item:
     return Item(*(np.stack(arrays) for arrays in zip(*patches, strict=True)))
 
 
+def draw_items(count: int, plan: PatchPlan, step: int) -> list[int]:
+    """Which of `count` images the patches of a step are cut from."""
+    first = step * plan.train.batch
+    return [int(generator(plan.train.seed, index).integers(count)) for index in range(first, first + plan.train.batch)]
+
+
 def _draw_start(rng: Generator, size: int, patch: int) -> int:
     """Uniform within the image; centred if the image is smaller than the patch."""
     return int(rng.integers(size - patch + 1)) if size >= patch else -((patch - size) // 2)

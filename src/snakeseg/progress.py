@@ -11,22 +11,46 @@ T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 15
 
 
-def progress(work: Iterable[T], total: int, what: str, note: Callable[[], str] = lambda: "") -> Iterator[T]:
-    """Pass `work` through, telling how far it is on standard error; `note` adds a word on the state of things."""
+def progress(
+    work: Iterable[T],
+    total: int | None,
+    what: str,
+    note: Callable[[], str] = lambda: "",
+    begun: int = 0,
+    share: Callable[[], float] | None = None,
+) -> Iterator[T]:
+    """Pass `work` through, telling on standard error how far it is and how much time is left.
+
+    Parameters
+    ----------
+    work : iterable
+    total : int, optional
+        Its length; None if `share` alone tells how far it is.
+    what : str
+        Stands before the numbers.
+    note : function
+        A word on the state of things.
+    begun : int
+        Pieces of the total that were done in an earlier run.
+    share : function
+        Share of the whole that is done.
+    """
     if sys.stderr.isatty():
-        bar = tqdm(work, total=total, desc=what)
+        bar = tqdm(work, total=total, desc=what, initial=begun)
         for item in bar:
             yield item
             bar.set_postfix_str(note(), refresh=False)
         return
     start = last = time.monotonic()
-    for done, item in enumerate(work, start=1):
+    before = share() if share else 0.0
+    for done, item in enumerate(work, start=begun + 1):
         yield item
-        now = time.monotonic()
-        if done == total or now - last >= SECONDS_BETWEEN_LINES:
+        now, part = time.monotonic(), share() if share else done / total
+        if part >= 1 or now - last >= SECONDS_BETWEEN_LINES:
             last = now
-            left = (now - start) / done * (total - done)
-            print(f"{what}: {done}/{total}, {_clock(left)} left {note()}".rstrip(), file=sys.stderr, flush=True)
+            left = (now - start) / (part - before) * max(1 - part, 0)
+            number = f"{done}/{total}" if total else str(done)
+            print(f"{what}: {number}, {_clock(left)} left {note()}".rstrip(), file=sys.stderr, flush=True)
 
 
 def _clock(seconds: float) -> str:

@@ -129,6 +129,7 @@ class Loss:
 @dataclass(frozen=True)
 class Train:
     steps: int = 2000
+    minutes: float | None = None
     batch: int = 1
     patch: int = 388
     optimiser: str = "sgd"
@@ -136,6 +137,10 @@ class Train:
     momentum: float = 0.99
     weight_decay: float = 0.0
     schedule: str = "poly"
+    clip: float = 0.0
+    accumulate: int = 1
+    select: str = "last"
+    state_seconds: float = 60.0
     precision: str = "auto"
     elastic: str = "copies"
     flips: bool = True

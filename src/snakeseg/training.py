@@ -1,34 +1,66 @@
-"""Training: a short loop over stateless patches, within a budget of steps."""
+"""Training: a short loop over stateless patches, within a budget, that may be cut off and go on to the bit."""
 
 import csv
 import hashlib
-import json
+import resource
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from snakeseg.devices import autocast
-from snakeseg.io.store import read_store
-from snakeseg.labels import IGNORED, mark_border
+from snakeseg.errors import Interrupted
 from snakeseg.losses import Criterion
-from snakeseg.patches import Item, PatchPlan, draw_batch
+from snakeseg.patches import Item, PatchPlan, draw_batch, draw_items
 from snakeseg.progress import progress
 from snakeseg.settings import Train
-from snakeseg.weights import class_weights
+from snakeseg.state import State, read_state, stop_requests, tell, write_state
 
 AHEAD = 4
-HISTORY = ("step", "loss", "learning_rate", "wait_seconds", "compute_seconds")
+# How often in a training the validation loss is looked at, where it chooses.
+CHECKS = 20
+# The running average of weights is one over about so many steps.
+AVERAGE_DECAY = 0.999
+HISTORY = ("step", "loss", "learning_rate", "wait_seconds", "compute_seconds", "memory_mb")
+
+
+class Keep(NamedTuple):
+    """Where states are written, how they are known again, and after how many seconds the next one is due."""
+
+    folder: Path
+    digest: str
+    seconds: float
+
+
+@dataclass
+class Course:
+    """How far a training is: what the next step depends on besides weights and optimiser."""
+
+    step: int = 0
+    history: list[tuple[float, ...]] = field(default_factory=list)
+    kept: dict[str, torch.Tensor] = field(default_factory=dict)
+    best: float = float("inf")
+    seconds: float = 0.0
 
 
 def fit(
-    network: nn.Module, items: Sequence[Item], plan: PatchPlan, criterion: Criterion, device: torch.device
+    network: nn.Module,
+    items: Sequence[Item],
+    plan: PatchPlan,
+    criterion: Criterion,
+    device: torch.device,
+    names: Sequence[str] = (),
+    keep: Keep | None = None,
+    validate: Callable[[nn.Module], float] | None = None,
 ) -> list[dict]:
     """Train a network in place.
 
@@ -43,6 +75,12 @@ def fit(
     criterion : function
         The loss, from `make_loss`.
     device : torch.device
+    names : sequence of str
+        Of the items, for messages.
+    keep : Keep, optional
+        Where to write states, and to go on from one that is there.
+    validate : function, optional
+        Loss on held-out images, for `train.select` best.
 
     Returns
     -------
@@ -52,58 +90,177 @@ def fit(
     Raises
     ------
     FloatingPointError
-        If the loss is no longer a number.
+        If the loss or the gradient is no longer a number; the last good state is kept.
+    Interrupted
+        If a signal asked for it.
     """
     settings = plan.train
     network.to(device, memory_format=torch.channels_last if items[0].target.ndim == 2 else torch.contiguous_format)
     network.train()
     optimiser = make_optimiser(network, settings)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(settings, step))
-    history: list[dict] = []
-    batches = timed(prefetch(items, plan))
-    for step, (batch, wait) in progress(
-        enumerate(batches), settings.steps, "training", lambda: f"loss {_recent(history):.4f}"
-    ):
-        start = time.perf_counter()
-        torch.manual_seed(derive_seed(settings.seed, step))
-        rate = optimiser.param_groups[0]["lr"]
-        loss = train_step(network, optimiser, batch, criterion, settings.precision, device)
-        schedule.step()
-        if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"training step {step}: the loss is {loss}; expected a number; lower train.learning_rate "
-                f"(now {settings.learning_rate}) or set train.precision to float32"
-            )
-        row = (step, loss, rate, wait, time.perf_counter() - start)
-        history.append(dict(zip(HISTORY, row, strict=True)))
+    course = resume(network, optimiser, keep) or Course()
+    batches = timed(prefetch(items, plan, course.step))
+    due = time.monotonic() + (keep.seconds if keep else 0)
+    with stop_requests() if keep else nullcontext(lambda: None) as stop_requested:
+        for _ in progress(
+            steps_left(course, settings, keep), settings.steps if settings.minutes is None else None, "training",
+            lambda: f"loss {_recent(course):.4f}", course.step, lambda: spent(course, settings),
+        ):  # fmt: skip
+            take_step(network, optimiser, course, next(batches), criterion, plan, device, names)
+            choose_weights(network, course, settings, validate)
+            stop = stop_requested()
+            if keep and (stop or time.monotonic() >= due):
+                write_state(keep.folder, keep.digest, state_of(network, optimiser, course))
+                due = time.monotonic() + keep.seconds
+            if stop:
+                raise Interrupted(f"training stopped by {stop} after step {course.step}; run again to go on from there")
+    batches.close()
+    if course.kept:
+        network.load_state_dict(course.kept, strict=False)
     network.eval()
-    return history
+    return [dict(zip(HISTORY, (int(row[0]), *row[1:]), strict=True)) for row in course.history]
 
 
-def train_step(network, optimiser, batch: Item, criterion: Criterion, precision: str, device: torch.device) -> float:
-    """One step of gradient descent; returns the loss."""
-    image, target, weight = (torch.from_numpy(array).to(device, non_blocking=True) for array in batch)
-    if image.ndim == 4:
-        image = image.contiguous(memory_format=torch.channels_last)
-    with autocast(precision, device):
-        logits = network(image)
-    loss = criterion(logits, target, weight)
+def steps_left(course: Course, settings: Train, keep: Keep | None) -> Iterator[int]:
+    """Step numbers until the budget is spent, or a file `stop` lies in the model's folder."""
+    while spent(course, settings) < 1:
+        if keep and (keep.folder.parent / "stop").exists():
+            tell(f"training ends at step {course.step}: {keep.folder.parent / 'stop'} asks for it")
+            return
+        yield course.step
+
+
+def spent(course: Course, settings: Train) -> float:
+    """Share of the budget that is spent: of steps, or of minutes of training proper."""
+    return course.step / settings.steps if settings.minutes is None else course.seconds / (60 * settings.minutes)
+
+
+def take_step(network, optimiser, course: Course, drawn, criterion: Criterion, plan: PatchPlan, device, names) -> None:
+    """One step; patches, random numbers and learning rate follow from its number (or the time, if that is limited)."""
+    settings, (batch, wait) = plan.train, drawn
+    start = time.perf_counter()
+    torch.manual_seed(derive_seed(settings.seed, course.step))
+    rate = settings.learning_rate * learning_rate_factor(settings, spent(course, settings))
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    try:
+        loss = train_step(network, optimiser, batch, criterion, settings, device)
+    except FloatingPointError as error:
+        chosen = [names[i] for i in draw_items(len(names), plan, course.step)] if names else []
+        raise FloatingPointError(
+            f"training step {course.step}, images {', '.join(chosen) or 'unnamed'}: {error}; expected a number; "
+            f"lower train.learning_rate (now {settings.learning_rate}), set train.clip, or set train.precision float32"
+        ) from error  # fmt: skip
+    compute = time.perf_counter() - start
+    course.history.append((course.step, loss, rate, wait, compute, memory_mb(device)))
+    course.seconds += wait + compute
+    course.step += 1
+
+
+def train_step(network, optimiser, batch: Item, criterion: Criterion, settings: Train, device: torch.device) -> float:
+    """Gradient descent on a batch, in `settings.accumulate` parts; returns the loss.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss or the norm of the gradient is not a number; weights and optimiser are as before.
+    """
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    total, parts = 0.0, min(settings.accumulate, len(batch.image))
+    for part in zip(*(np.array_split(array, parts) for array in batch), strict=True):
+        image, target, weight = (torch.from_numpy(array).to(device, non_blocking=True) for array in part)
+        if image.ndim == 4:
+            image = image.contiguous(memory_format=torch.channels_last)
+        with autocast(settings.precision, device):
+            logits = network(image)
+        loss = criterion(logits, target, weight) * (len(image) / len(batch.image))
+        loss.backward()
+        total += loss.item()
+    if not np.isfinite(total):
+        raise FloatingPointError(f"the loss is {total}")
+    if settings.clip:
+        norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip).item()
+        if not np.isfinite(norm):
+            raise FloatingPointError(f"the norm of the gradient is {norm}")
     optimiser.step()
-    return loss.item()
+    return total
 
 
-def prefetch(items: Sequence[Item], plan: PatchPlan) -> Iterator[Item]:
-    """Batches in order, drawn ahead of time in the background."""
+def choose_weights(network: nn.Module, course: Course, settings: Train, validate) -> None:
+    """Keep the running average of the weights, or those with the lowest validation loss, where `select` asks for it."""
+    if settings.select == "average":
+        decay = min(AVERAGE_DECAY, course.step / (course.step + 9))
+        blend(course.kept, network.state_dict(), decay)
+    elif settings.select == "best" and validate:
+        before = spent(Course(course.step - 1, seconds=course.seconds - sum(course.history[-1][3:5])), settings)
+        if int(before * CHECKS) < int(spent(course, settings) * CHECKS):
+            loss = validate(network)
+            network.train()
+            tell(f"validation loss {loss:.4f} after step {course.step}")
+            if loss < course.best:
+                course.best = loss
+                blend(course.kept, network.state_dict(), 0.0)
+
+
+@torch.no_grad()
+def blend(kept: dict[str, torch.Tensor], state: dict[str, torch.Tensor], decay: float) -> None:
+    """In place ``decay * kept + (1 - decay) * state``; whole numbers, and what is not there yet, are copied."""
+    for name, tensor in state.items():
+        if name not in kept or not tensor.is_floating_point():
+            kept[name] = tensor.clone()
+        else:
+            kept[name].lerp_(tensor, 1 - decay)
+
+
+def state_of(network: nn.Module, optimiser: torch.optim.Optimizer, course: Course) -> State:
+    """All that the next step depends on, as tensors by name."""
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    for index, values in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items() if value is not None}
+    tensors |= {f"kept.{name}": tensor for name, tensor in course.kept.items()}
+    tensors["course"] = torch.tensor([course.best, course.seconds], dtype=torch.float64)
+    tensors["history"] = torch.tensor(course.history, dtype=torch.float64)
+    return State(course.step, {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
+
+
+def resume(network: nn.Module, optimiser: torch.optim.Optimizer, keep: Keep | None) -> Course | None:
+    """Put network and optimiser where a state left them; None if there is no state to go on from."""
+    state = read_state(keep.folder, keep.digest, tell) if keep else None
+    if state is None:
+        return None
+    parts: dict[str, dict] = {"network": {}, "optimiser": {}, "kept": {}}
+    for name, tensor in state.tensors.items():
+        part, _, rest = name.partition(".")
+        if rest:
+            parts[part][rest] = tensor
+    network.load_state_dict(parts["network"])
+    values: dict[int, dict] = {}
+    for name, tensor in parts["optimiser"].items():
+        index, _, key = name.partition(".")
+        values.setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": values})
+    device = next(network.parameters()).device
+    best, seconds = state.tensors["course"].tolist()
+    history = [tuple(row) for row in state.tensors["history"].tolist()]
+    tell(f"training goes on from step {state.step}")
+    return Course(state.step, history, {n: t.to(device) for n, t in parts["kept"].items()}, best, seconds)
+
+
+def memory_mb(device: torch.device) -> float:
+    """Peak memory so far: of the accelerator, or resident on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def prefetch(items: Sequence[Item], plan: PatchPlan, start: int = 0) -> Iterator[Item]:
+    """Batches in order from a step on, without end, drawn ahead of time in the background."""
     with ThreadPoolExecutor(1) as pool:
         waiting: deque = deque()
-        for step in range(plan.train.steps):
+        for step in count(start):
             waiting.append(pool.submit(draw_batch, items, plan, step))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def timed(batches: Iterator[Item]) -> Iterator[tuple[Item, float]]:
@@ -125,18 +282,13 @@ def make_optimiser(network: nn.Module, settings: Train) -> torch.optim.Optimizer
     raise ValueError(f"train.optimiser {settings.optimiser!r}; expected sgd or adamw")
 
 
-def learning_rate_factor(settings: Train, step: int) -> float:
-    """The schedule, fitted to the budget: a warm-up over the first 5 %, then poly (power 0.9), cosine or constant."""
-    warm = min(1.0, (step + 1) / max(1, settings.steps // 20))
-    rest = 1 - min(step, settings.steps) / settings.steps
+def learning_rate_factor(settings: Train, done: float) -> float:
+    """The schedule at a share `done` of the budget: 5 % of warm-up, then poly (power 0.9), cosine or constant."""
+    step = 1 / settings.steps if settings.minutes is None else 0.001
+    warm = min(1.0, (done + step) / max(step, 0.05))
+    rest = 1 - min(done, 1.0)
     decay = {"poly": rest**0.9, "cosine": (1 - np.cos(np.pi * rest)) / 2, "constant": 1.0}
     return float(warm * decay[settings.schedule])
-
-
-def class_balance(items: Sequence[Item], classes: int) -> np.ndarray:
-    """Weights that balance the classes of all counted pixels."""
-    counts = [np.bincount(item.target[item.weight > 0], minlength=classes) for item in items]
-    return class_weights(np.sum(counts, axis=0))
 
 
 def derive_seed(seed: int, step: int) -> int:
@@ -152,46 +304,5 @@ def write_history(path, history: list[dict]) -> None:
         writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in history)
 
 
-def _recent(history: list[dict]) -> float:
-    return float(np.mean([row["loss"] for row in history[-50:]])) if history else float("nan")
-
-
-def load_items(
-    names: set[str], stores: Sequence[Path], weights: Sequence[Path], border: int = 0
-) -> tuple[list[Item], list[dict]]:
-    """Training images of these names and all their copies, with their weight maps, in a fixed order.
-
-    `border` is the width of the class along the inner edge of objects.
-
-    Returns
-    -------
-    items : list of Item
-    attributes : list of dict
-        What was noted about each in preparing.
-    """
-    maps = {name: group["weights"][:] for store in weights for name, _, group in read_store(store)}
-    items, attributes = [], []
-    for store in stores:
-        for name, noted, group in read_store(store):
-            if noted.get("copy_of", name) in names:
-                classes = group["classes"][:]
-                target = np.where(classes == IGNORED, 0, classes)
-                if border:
-                    target = mark_border(target, group["objects"][:], border)
-                items.append(Item(group["image"][:], target, maps[name]))
-                attributes.append(noted)
-    return items, attributes
-
-
-def training_provenance(settings: Train, device: torch.device, threads: int, fold: int, attributes: list[dict]) -> dict:
-    """What the weights depend on besides the network's settings."""
-    sources = sorted({(a[kind]["path"], a[kind]["sha256"]) for a in attributes for kind in ("image", "label")})
-    return {
-        "train": asdict(settings),
-        "fold": fold,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else device.type,
-        "threads": threads,
-        "torch": torch.__version__,
-        "sources": hashlib.sha256(json.dumps(sources).encode()).hexdigest(),
-        "bit_exact": device.type == "cpu",
-    }
+def _recent(course: Course) -> float:
+    return float(np.mean([row[1] for row in course.history[-50:]])) if course.history else float("nan")

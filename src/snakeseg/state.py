@@ -1,0 +1,133 @@
+"""The state of a training that may be cut off at any moment: written whole, read back or refused with a reason."""
+
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from snakeseg.errors import BadInput
+from snakeseg.io.files import atomic_file
+
+# The newest state, and the one before in case that is damaged.
+KEPT = 2
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+Tensors = dict[str, torch.Tensor]
+
+
+class State(NamedTuple):
+    """Steps done so far, and all tensors that the next one depends on."""
+
+    step: int
+    tensors: Tensors
+
+
+def write_state(folder: Path, digest: str, state: State) -> None:
+    """Write a state beside the older ones and drop those no longer needed.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there.
+    digest : str
+        Stands for settings, data and machine; only a training with the same one may go on from here.
+    state : State
+
+    Raises
+    ------
+    BadInput
+        If it cannot be written (a full disk); the older states are left as they are.
+    """
+    path = folder / f"{state.step:09d}.safetensors"
+    try:
+        with atomic_file(path) as beside:
+            save_file(state.tensors, beside, {"digest": digest, "step": str(state.step)})
+    except (OSError, SafetensorError) as error:
+        older = [int(p.stem) for p in _states(folder)]
+        size = sum(tensor.nbytes for tensor in state.tensors.values()) / 2**20
+        raise BadInput(
+            folder, f"{' '.join(str(error).split())}", f"{size:.0f} MB to write the state of the training to",
+            f"free some space and run again: it goes on from step {max(older, default=0)}",
+        ) from error  # fmt: skip
+    for old in _states(folder)[:-KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def read_state(folder: Path, digest: str, say: Callable[[str], None]) -> State | None:
+    """The newest state that fits; None if there is none. Every one that is passed over is told with the reason."""
+    for path in reversed(_states(folder)):
+        try:
+            with safe_open(path, "pt") as file:
+                noted = file.metadata() or {}
+                if noted.get("digest") != digest:
+                    say(f"{path} is not used: it is of other settings, data or threads")
+                    continue
+                return State(int(noted["step"]), {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            say(f"{path} is not used: {' '.join(str(error).split())}")
+    return None
+
+
+def remove_states(folder: Path) -> None:
+    """Drop the folder of states; nothing else may lie in it."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+@contextmanager
+def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other process trains in a folder, and keep it for this one.
+
+    A process that outlived the workflow that started it goes on writing; its successor waits for it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another process trains in {folder}; waiting for it to end")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], str | None]]:
+    """Note SIGTERM, SIGINT and SIGUSR1 in place of dying of them; yields a function that tells the first one's name.
+
+    The second signal of a kind does what it always does.
+    """
+    seen: list[str] = []
+    before = {}
+
+    def note(number, frame):
+        seen.append(signal.Signals(number).name)
+        signal.signal(number, before[number])
+
+    for number in SIGNALS:
+        before[number] = signal.signal(number, note)
+    try:
+        yield lambda: seen[0] if seen else None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def tell(text: str) -> None:
+    """A line in the log."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _states(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.safetensors"))

@@ -1,0 +1,70 @@
+"""The images of a training: read from the stores of the workflow, and what the weights depend on besides them."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from snakeseg.io.files import checksum
+from snakeseg.io.store import read_store
+from snakeseg.labels import IGNORED, mark_border
+from snakeseg.patches import Item
+from snakeseg.settings import Train
+from snakeseg.weights import class_weights
+
+
+def load_items(
+    names: set[str], stores: Sequence[Path], weights: Sequence[Path], border: int = 0
+) -> tuple[list[Item], list[dict]]:
+    """Training images of these names and all their copies, with their weight maps, in a fixed order.
+
+    `border` is the width of the class along the inner edge of objects.
+
+    Returns
+    -------
+    items : list of Item
+    attributes : list of dict
+        What was noted about each in preparing.
+    """
+    maps = {name: group["weights"][:] for store in weights for name, _, group in read_store(store)}
+    items, attributes = [], []
+    for store in stores:
+        for name, noted, group in read_store(store):
+            if noted.get("copy_of", name) in names:
+                classes = group["classes"][:]
+                target = np.where(classes == IGNORED, 0, classes)
+                if border:
+                    target = mark_border(target, group["objects"][:], border)
+                items.append(Item(group["image"][:], target, maps[name]))
+                attributes.append({**noted, "name": name})
+    return items, attributes
+
+
+def training_provenance(settings: Train, device: torch.device, threads: int, fold: int, attributes: list[dict]) -> dict:
+    """What the weights depend on besides the network's settings."""
+    sources = sorted({(a[kind]["path"], a[kind]["sha256"]) for a in attributes for kind in ("image", "label")})
+    return {
+        "train": asdict(settings),
+        "fold": fold,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else device.type,
+        "threads": threads,
+        "torch": torch.__version__,
+        "sources": hashlib.sha256(json.dumps(sources).encode()).hexdigest(),
+        "bit_exact": device.type == "cpu",
+    }
+
+
+def class_balance(items: Sequence[Item], classes: int) -> np.ndarray:
+    """Weights that balance the classes of all counted pixels."""
+    counts = [np.bincount(item.target[item.weight > 0], minlength=classes) for item in items]
+    return class_weights(np.sum(counts, axis=0))
+
+
+def training_digest(settings: str, provenance: dict, start: Path | None) -> str:
+    """Stands for all that the weights depend on: a state of another digest is not gone on from."""
+    facts = [json.loads(settings), provenance, checksum(start) if start and start.is_file() else ""]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,31 @@
+"""The command line in a process of its own, which a test may kill; forked from a server with all imports done."""
+
+import multiprocessing
+import os
+import sys
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["snakeseg.commands", "snakeseg.training", "snakeseg.trainset", "snakeseg.inference"])
+
+
+def start(arguments: list[str]):
+    """The process of a subcommand."""
+    process = CONTEXT.Process(target=run, args=(arguments,))
+    process.start()
+    return process
+
+
+def end(process, seconds: float = 120) -> int:
+    """Its exit status, negative for a signal; it must come to an end by itself."""
+    process.join(seconds)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutError(f"still running after {seconds} s")
+    return process.exitcode
+
+
+def run(arguments: list[str]) -> None:
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    from snakeseg.cli import main
+
+    sys.exit(main(arguments))

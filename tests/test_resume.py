@@ -1,0 +1,152 @@
+"""A training that is killed, as often as you like, ends in the same bits as one left alone."""
+
+import csv
+import hashlib
+import json
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+from cli_process import end, start
+
+from snakeseg.io.store import write_store
+
+pytestmark = pytest.mark.slow
+STEPS = 200
+SETTINGS = {
+    "network": {"width": 3, "depth": 1, "normalisation": "batch", "dropout": 0.3},
+    "train": {"steps": STEPS, "batch": 2, "patch": 24, "optimiser": "adamw", "learning_rate": 0.01},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Stores as the workflow leaves them, of six images, and their sheet."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    prepared, weights, rows = [], [], []
+    for index in range(6):
+        name = f"s{index}"
+        objects = np.kron(rng.integers(0, 2, (5, 5)), np.ones((8, 8))).astype(np.int32)
+        image = (objects + rng.normal(0, 0.3, objects.shape)).astype(np.float32)
+        noted = {"image": {"path": name, "sha256": ""}, "label": {"path": name, "sha256": ""}, "statistics": None}
+        arrays = {"image": image[None], "classes": objects.astype(np.uint8), "objects": objects}
+        prepared.append((name, noted, arrays))
+        weights.append((name, {}, {"weights": np.ones(objects.shape, np.float32)}))
+        rows.append(f"{name}\t{name}.tif\t{name}.tif\n")
+    write_store(folder / "prepared.zarr.zip", prepared)
+    write_store(folder / "weights.zarr.zip", weights)
+    (folder / "samples.tsv").write_text("sample\timage\tlabel\n" + "".join(rows))
+    return folder
+
+
+def command(data, output, changes=None, seconds=0.0):
+    train = {**SETTINGS["train"], "state_seconds": seconds, **(changes or {})}
+    return [
+        "train", "--sheet", str(data / "samples.tsv"), "--data", str(data), "--fold", "0",
+        "--prepared", str(data / "prepared.zarr.zip"), "--weights", str(data / "weights.zarr.zip"),
+        "--settings", json.dumps({**SETTINGS, "train": train}), "--gpus", "0", "--threads", "1",
+        "--output", str(output),
+    ]  # fmt: skip
+
+
+def result(output):
+    """What must not differ: the weights, and the history but for times and memory."""
+    with open(output / "history.tsv", newline="") as file:
+        history = [(row["step"], row["loss"], row["learning_rate"]) for row in csv.DictReader(file, delimiter="\t")]
+    return hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest(), history
+
+
+def alone(data, output, changes=None):
+    assert end(start(command(data, output, changes, seconds=1e6))) == 0
+    return result(output)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"optimiser": "sgd", "select": "average"}, {"select": "best", "clip": 1.0}], ids=str
+)
+def test_killed_twenty_times(data, tmp_path, changes):
+    """SIGKILL at random moments, while a state is written after every step."""
+    expected = alone(data, tmp_path / "alone", changes)
+    assert len(expected[1]) == STEPS
+    arguments, kills = command(data, tmp_path / "killed", changes), 0
+    rng = random.Random(0)
+    while True:
+        child = start(arguments)
+        if kills < 20:
+            time.sleep(rng.uniform(0.02, 0.3))
+            os.kill(child.pid, signal.SIGKILL)
+        code = end(child)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        kills += 1
+    assert kills == 20
+    assert result(tmp_path / "killed") == expected
+    assert sorted(p.name for p in (tmp_path / "killed").iterdir() if p.name[0] != ".") == [
+        "history.tsv", "model.json", "model.safetensors",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_asked_to_stop(data, tmp_path, number):
+    """A state is written at once, and the process ends with a code of its own."""
+    expected = alone(data, tmp_path / "alone")
+    output, stops, rng = tmp_path / "stopped", 0, random.Random(1)
+    while True:
+        child = start(command(data, output, seconds=1e6))
+        if stops < 5:
+            time.sleep(rng.uniform(0.2, 0.6))
+            os.kill(child.pid, number)
+        code = end(child)
+        if code == 0:
+            break
+        assert code in (75, -number, 130)  # before training proper, the signal does what it always does
+        stops += 1
+    assert stops > 0
+    assert result(output) == expected
+
+
+def test_finished_training_is_not_repeated(data, tmp_path):
+    expected = alone(data, tmp_path / "one")
+    before = (tmp_path / "one" / "model.safetensors").stat().st_mtime_ns
+    assert end(start(command(data, tmp_path / "one", seconds=1e6))) == 0
+    assert (tmp_path / "one" / "model.safetensors").stat().st_mtime_ns == before
+    assert end(start(command(data, tmp_path / "one", {"seed": 1}, seconds=1e6))) == 0
+    assert result(tmp_path / "one") != expected
+
+
+def test_state_of_other_settings_is_not_gone_on_from(data, tmp_path):
+    expected = alone(data, tmp_path / "alone", {"seed": 2})
+    child = start(command(data, tmp_path / "other"))
+    while not list((tmp_path / "other").glob("state/[0-9]*")):
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    end(child)
+    assert end(start(command(data, tmp_path / "other", {"seed": 2}))) == 0
+    assert result(tmp_path / "other") == expected
+
+
+def test_stop_file_ends_the_training_well(data, tmp_path):
+    output = tmp_path / "early"
+    child = start(command(data, output, {"steps": 100_000}))
+    while not list(output.glob("state/[0-9]*")):
+        time.sleep(0.01)
+    (output / "stop").touch()
+    assert end(child) == 0
+    assert 0 < len(result(output)[1]) < 100_000
+
+
+def test_budget_of_minutes(data, tmp_path):
+    """Two seconds of training, with the learning rate at its lowest in the end."""
+    output = tmp_path / "timed"
+    assert end(start(command(data, output, {"minutes": 2 / 60, "schedule": "poly"}, seconds=1e6))) == 0
+    with open(output / "history.tsv", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    seconds = sum(float(row["wait_seconds"]) + float(row["compute_seconds"]) for row in rows)
+    assert seconds >= 2
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert rates[-1] < 0.2 * max(rates)

@@ -1,0 +1,107 @@
+"""States of a training: whole or not at all, refused with a reason, one writer at a time."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from snakeseg import state as state_module
+from snakeseg.errors import BadInput
+from snakeseg.state import State, lock, read_state, remove_states, stop_requests, write_state
+
+
+def make(step):
+    return State(step, {"a": torch.full((3,), float(step)), "n": torch.tensor(step)})
+
+
+def test_newest_state_comes_back_and_two_are_kept(tmp_path):
+    for step in (5, 10, 150):
+        write_state(tmp_path / "state", "d", make(step))
+    said = []
+    found = read_state(tmp_path / "state", "d", said.append)
+    assert found.step == 150
+    assert found.tensors["a"].tolist() == [150.0] * 3
+    assert said == []
+    assert sorted(p.name for p in (tmp_path / "state").iterdir()) == ["000000010.safetensors", "000000150.safetensors"]
+    remove_states(tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+    remove_states(tmp_path / "state")
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\xff" * 90])
+def test_damaged_state_is_refused_and_the_one_before_used(tmp_path, spoil):
+    write_state(tmp_path, "d", make(1))
+    write_state(tmp_path, "d", make(2))
+    newest = tmp_path / "000000002.safetensors"
+    newest.write_bytes(spoil(newest.read_bytes()))
+    said = []
+    assert read_state(tmp_path, "d", said.append).step == 1
+    assert len(said) == 1
+    assert "000000002.safetensors is not used: " in said[0]
+
+
+def test_foreign_states_are_refused(tmp_path):
+    write_state(tmp_path, "other", make(1))
+    said = []
+    assert read_state(tmp_path, "d", said.append) is None
+    assert "000000001.safetensors is not used: it is of other settings, data or threads" in said[0]
+    assert read_state(tmp_path / "nowhere", "d", said.append) is None
+
+
+def test_full_disk_leaves_the_state_before(tmp_path, monkeypatch):
+    """As on a full disk: the file is begun, then there is no more space."""
+    write_state(tmp_path, "d", make(1))
+
+    def fail(tensors, path, metadata):
+        path.write_bytes(b"begun")
+        raise SafetensorError("Error while serializing: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(state_module, "save_file", fail)
+        with pytest.raises(BadInput, match=r"No space left on device.*; expected .* MB .*; free some space .* step 1"):
+            write_state(tmp_path, "d", make(2))
+    assert [p.name for p in tmp_path.iterdir()] == ["000000001.safetensors"]
+    write_state(tmp_path, "d", make(2))
+    assert read_state(tmp_path, "d", print).step == 2
+
+
+def test_lock_makes_others_wait(tmp_path):
+    """Another process holds the folder: its end is waited for."""
+    said, order = [], []
+    ready, release = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        with lock(tmp_path, said.append):
+            os.write(ready[1], b"x")
+            os.read(release[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+
+    def wait():
+        with lock(tmp_path, said.append):
+            order.append("in")
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.2)
+    assert order == []
+    assert "another process trains in" in said[0]
+    os.write(release[1], b"x")
+    thread.join(10)
+    assert order == ["in"]
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_stop_requests_are_noted(number):
+    before = signal.getsignal(number)
+    with stop_requests() as requested:
+        assert requested() is None
+        os.kill(os.getpid(), number)
+        assert requested() == signal.Signals(number).name
+        assert signal.getsignal(number) == before
+    assert signal.getsignal(number) == before

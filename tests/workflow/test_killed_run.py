@@ -1,0 +1,58 @@
+"""The whole workflow killed while it trains, and run again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = pytest.mark.slow
+CHANGES = {
+    "experiments": {"plain": {}},
+    "train": {"steps": 400, "patch": 40, "optimiser": "adamw", "learning_rate": 0.01, "state_seconds": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def weights(snakemake, write_run, tmp_path_factory):
+    """Of a run left alone."""
+    folder = tmp_path_factory.mktemp("alone")
+    write_run(folder, CHANGES)
+    done = snakemake(folder, "--configfile", "config.yaml", "--cores", "1")
+    assert done.returncode == 0, done.stdout
+    return (folder / "results/small/models/plain/fold-0/model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("everything", [True, False], ids=["with its jobs", "without its jobs"])
+def test_killed_workflow_ends_in_the_same_bits(everything, weights, tmp_path, snakemake, write_run, repository):
+    """SIGKILL of snakemake with its jobs, and of snakemake alone, whose job goes on as an orphan or dies of it."""
+    write_run(tmp_path, CHANGES)
+    model = tmp_path / "results/small/models/plain/fold-0"
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        repository / "Snakefile",
+        "--configfile",
+        "config.yaml",
+    ]
+    with (tmp_path / "log").open("w") as log:
+        running = subprocess.Popen(
+            [*command, "--cores", "1"], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
+        )
+        while not list(model.glob("state/0000000[1-9]*")):
+            assert running.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.02)
+        os.killpg(running.pid, signal.SIGKILL) if everything else running.kill()
+        running.wait()
+    assert not (model / "model.safetensors").exists()
+    assert snakemake(tmp_path, "--configfile", "config.yaml", "--unlock").returncode == 0
+    done = snakemake(tmp_path, "--configfile", "config.yaml", "--rerun-incomplete", "--cores", "1")
+    assert done.returncode == 0, done.stdout
+    assert (model / "model.safetensors").read_bytes() == weights
+    assert not (model / "state").exists()
+    if everything:
+        assert "training goes on from step" in (tmp_path / "logs/small/train/plain/fold-0.log").read_text()
