@@ -34,7 +34,7 @@ from snakeseg.training import learning_rate_factor, make_optimiser
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text())
 # Settings that are the schema's alone: they name and place a run, or make several of one.
-RUN = {"name", "sheet", "data", "threads", "experiments"}
+RUN = {"name", "sheet", "data", "threads", "experiments", "seeds"}
 
 
 def section_of(name):

@@ -46,6 +46,16 @@ def test_folds_and_experiments_are_wildcards(snakemake, write_run, tmp_path):
     assert (planned["train"], planned["tune"], planned["prepare"]) == (6, 2, 1)
 
 
+def test_seeds_repeat_experiments_and_their_starts(snakemake, write_run, tmp_path):
+    experiments = {"a": {}, "b": {"start_from": "a"}}
+    write_run(tmp_path, {"seeds": [0, 7], "experiments": experiments})
+    done = snakemake(tmp_path, "--dry-run", "--configfile", "config.yaml")
+    assert jobs(done)["train"] == 4
+    block = done.stdout.split("results/small/models/b.seed-7/fold-0/history.tsv")[0].rsplit("rule train", 1)[1]
+    assert "models/a.seed-7/fold-0/model.safetensors" in block
+    assert '"seed": 7' in snakemake(tmp_path, "--dry-run", "-p", "--configfile", "config.yaml").stdout
+
+
 def test_lint(snakemake, repository):
     done = snakemake(repository, "--lint")
     assert done.returncode == 0, done.stdout

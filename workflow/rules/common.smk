@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -40,10 +41,17 @@ def config_problems(values, schema, where):
 def experiments_of(config):
     """Every experiment's own sections: the config's, with the experiment's overrides laid over them."""
     experiments = config["experiments"] or {"default": {}}
-    return {
+    made = {
         name: {section: overlay(config[section], (override or {}).get(section, {})) for section in EXPERIMENT_SECTIONS}
         for name, override in experiments.items()
     }
+    seeded = [(name, seed) for name in made for seed in config["seeds"]]
+    repeats = {with_seed(n, s): {**made[n], "train": {**made[n]["train"], "seed": s}} for n, s in seeded}
+    return repeats or made
+
+
+def with_seed(name, seed):
+    return f"{name}.seed-{seed}"
 
 
 def overlay(base, override):
@@ -134,7 +142,9 @@ if not problems:
         for section, values in sections.items():
             problems += config_problems(values, SCHEMA["properties"][section], f"config.experiments.{name}.{section}")
     STARTS = {name: e["start_from"] for name, e in config["experiments"].items() if (e or {}).get("start_from")}
-    problems += start_problems(STARTS, EXPERIMENTS)
+    problems += start_problems(STARTS, config["experiments"])
+    if config["seeds"]:
+        STARTS = {with_seed(n, s): with_seed(start, s) for n, start in STARTS.items() for s in config["seeds"]}
     PRETRAINED = {n: s["network"]["pretrained"] for n, s in EXPERIMENTS.items() if s["network"].get("pretrained")}
 if problems:
     raise WorkflowError("\n".join(problems))
@@ -166,7 +176,7 @@ kept_or_temp = (lambda path: path) if config["predict"]["keep_probabilities"] el
 
 
 wildcard_constraints:
-    experiment="|".join(EXPERIMENTS),
+    experiment="|".join(map(re.escape, EXPERIMENTS)),
     fold=r"\d+",
     batch=r"[^/]+",
     kind="validation|predictions",

@@ -1,6 +1,7 @@
 """Experiments side by side: one row each, and the same image through all of them."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,8 @@ import pandas as pd
 from snakeseg.report.pictures import Picture
 
 SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu", "adapted_rand_error", "ap_0.50")
+# How the workflow names an experiment's repeats.
+SEEDED = r"\.seed-\d+$"
 MEASURES = ("parameters", "gigaflops_per_megapixel", "seconds_per_megapixel", "checkerboard", "halo")
 
 
@@ -40,10 +43,29 @@ def comparison_rows(run: Path, summary: pd.DataFrame, starts: dict[str, str]) ->
                 continue
             values = scores["pooled"].fillna(scores["mean"])
             rows.append({
-                "experiment": experiment, **measured, "start_from": starts.get(experiment, ""), "subset": subset,
+                "experiment": experiment, **measured, "subset": subset,
+                "start_from": starts.get(re.sub(SEEDED, "", experiment), ""),
                 **{name: float(values[name]) for name in SCORES if name in values},
             })  # fmt: skip
     return sorted(rows, key=lambda row: (row["subset"] != "validation", -row["mean_iu"], row["experiment"]))
+
+
+def spread_over_seeds(rows: list[dict]) -> list[dict]:
+    """Mean and standard deviation of the scores of experiments that were repeated with several seeds.
+
+    Returns
+    -------
+    list of dict
+        experiment, subset, seeds (how many), and (mean, deviation) of each of `SCORES`.
+    """
+    table = pd.DataFrame(rows, columns=None if rows else ["experiment", "subset"])
+    table = table[table["experiment"].str.contains(SEEDED)]
+    groups = table.groupby([table["experiment"].str.replace(SEEDED, "", regex=True), "subset"], sort=False)
+    return [
+        {"experiment": experiment, "subset": subset, "seeds": len(part)}
+        | {name: (part[name].mean(), part[name].std()) for name in SCORES if name in part}
+        for (experiment, subset), part in groups
+    ]
 
 
 def comparison_image(images: pd.DataFrame, metric: str) -> str | None:

@@ -19,7 +19,7 @@ from snakeseg.io.files import atomic_folder, checksum, write_text
 from snakeseg.io.raster import read, read_label, suffix_of
 from snakeseg.io.store import read_store
 from snakeseg.labels import classes_and_objects
-from snakeseg.report.comparison import MEASURES, SCORES, comparison_image, comparison_rows, rows_of
+from snakeseg.report.comparison import MEASURES, SCORES, comparison_image, comparison_rows, rows_of, spread_over_seeds
 from snakeseg.report.figures import grid_of_pictures, learning_curves, scores_over_thresholds
 from snakeseg.report.pictures import grey, outlines, plane, thumbnail
 from snakeseg.settings import Labels, build
@@ -71,7 +71,7 @@ def draw_figures(folder: Path, run: Path, sheet, config: dict, tables, models: l
         if pictures:
             grid_of_pictures(folder / f"overlays-{experiment}-{subset}.png", pictures)
     sample = comparison_image(tables["images"], ranking(config))
-    if len(config["experiments"]) > 1 and sample:
+    if sample and tables["images"]["experiment"].nunique() > 1:
         chosen = tables["images"][tables["images"]["sample"] == sample]
         pictures = [_overlay(run, rows, row, row["experiment"], dims, labels) for _, row in chosen.iterrows()]
         grid_of_pictures(folder / "comparison.png", rows_of(pictures))
@@ -169,6 +169,7 @@ def render_page(
     )
     images, summary = tables["images"], tables["summary"]
     starts = {name: e["start_from"] for name, e in config["experiments"].items() if (e or {}).get("start_from")}
+    comparison = comparison_rows(run, summary, starts)
     scored = images[images["status"] == "scored"].groupby(["experiment", "subset"]).size().to_dict()
     wide = summary.pivot_table(index=["experiment", "subset"], columns="metric", values="mean", dropna=False)
     pooled = summary.pivot_table(index=["experiment", "subset"], columns="metric", values="pooled", dropna=False)
@@ -182,7 +183,8 @@ def render_page(
         images=images.to_dict("records"),
         facts=_table(run / "check.tsv").to_dict("records"),
         parameters={m: json.loads((m / "instances.json").read_text()) for m in models if m.name == "fold-0"},
-        comparison=comparison_rows(run, summary, starts),
+        comparison=comparison,
+        spread=spread_over_seeds(comparison),
         compared=[name for name in SCORES if name in wide],
         measures=MEASURES,
         figures=figures,
