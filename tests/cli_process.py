@@ -8,9 +8,9 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["snakeseg.commands", "snakeseg.training", "snakeseg.trainset", "snakeseg.inference"])
 
 
-def start(arguments: list[str]):
-    """The process of a subcommand."""
-    process = CONTEXT.Process(target=run, args=(arguments,))
+def start(arguments: list[str], log=os.devnull):
+    """The process of a subcommand; what it says goes to a file."""
+    process = CONTEXT.Process(target=run, args=(arguments, str(log)))
     process.start()
     return process
 
@@ -24,8 +24,8 @@ def end(process, seconds: float = 120) -> int:
     return process.exitcode
 
 
-def run(arguments: list[str]) -> None:
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+def run(arguments: list[str], log: str) -> None:
+    sys.stderr = open(log, "w")  # noqa: SIM115
     from snakeseg.cli import main
 
     sys.exit(main(arguments))

@@ -5,7 +5,9 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
+import subprocess
 import time
 
 import numpy as np
@@ -150,3 +152,44 @@ def test_budget_of_minutes(data, tmp_path):
     assert seconds >= 2
     rates = [float(row["learning_rate"]) for row in rows]
     assert rates[-1] < 0.2 * max(rates)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False).returncode:
+        pytest.skip("no right to mount a small file system")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(path):
+    """Write until there is no space."""
+    try:
+        with open(path, "wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+    except OSError:
+        pass
+
+
+def test_full_disk(data, small_disk, tmp_path):
+    """The training ends with a clear error, its last state whole, and goes on from there when there is space again."""
+    expected = alone(data, tmp_path / "alone")
+    output, log = small_disk / "model", tmp_path / "log"
+    child = start(command(data, output), log)
+    while not list(output.glob("state/0*")):
+        time.sleep(0.01)
+    fill(small_disk / "filler")
+    assert end(child) == 1
+    said = log.read_text()
+    assert "error: " in said
+    assert re.search(r"state: found .*[Nn]o space left.*; expected .* MB .*; free some space and run again", said)
+    assert "Traceback" not in said
+    assert list(output.glob("state/0*"))
+    (small_disk / "filler").unlink()
+    assert end(start(command(data, output), log)) == 0
+    assert "training goes on from step" in log.read_text()
+    assert result(output) == expected
