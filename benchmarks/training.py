@@ -15,10 +15,11 @@ from _verdict import table, verdict
 from snakeseg.devices import choose_device
 from snakeseg.losses import weighted_cross_entropy
 from snakeseg.networks.registry import geometry_of, make_network
+from snakeseg.optimiser import make_optimiser
 from snakeseg.patches import Item, PatchPlan, draw_batch
 from snakeseg.settings import Augment, Train, UNetSettings
 from snakeseg.simulate import simulate_cells
-from snakeseg.training import fit, make_optimiser, train_step
+from snakeseg.training import fit, train_step
 
 GOAL, STEPS, ROUNDS = 0.95, 20, 3
 NETWORK = UNetSettings(width=16, depth=4, normalisation="batch", dropout=0.3)
@@ -46,7 +47,7 @@ def seconds_of_constant(batch: Item, plan: PatchPlan, device: torch.device) -> f
     optimiser = make_optimiser(network, plan.train)
     start = time.perf_counter()
     for _ in range(plan.train.steps):
-        train_step(network, optimiser, batch, weighted_cross_entropy, plan.train.precision, device)
+        train_step(network, optimiser, batch, weighted_cross_entropy, plan.train, device)
     return (time.perf_counter() - start) / plan.train.steps
 
 

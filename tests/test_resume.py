@@ -8,12 +8,14 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 from cli_process import end, start
 
+from snakeseg.cli import main
 from snakeseg.io.store import write_store
 
 pytestmark = pytest.mark.slow
@@ -110,6 +112,35 @@ def test_asked_to_stop(data, tmp_path, number):
         stops += 1
     assert stops > 0
     assert result(output) == expected
+
+
+def test_two_processes_are_stopped_and_go_on(data, tmp_path):
+    """Through the command line, in processes that share the batch: SIGTERM to the first reaches all."""
+    changes = {"processes": 2, "steps": 400}
+
+    def run(output):
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakeseg", *command(data, output, changes)], stderr=log.open("w")
+        )
+
+    log = tmp_path / "log"
+    assert run(tmp_path / "alone").wait(120) == 0, log.read_text()
+    stopped = run(tmp_path / "stopped")
+    while not list((tmp_path / "stopped").glob("state/0*")):
+        assert stopped.poll() is None, log.read_text()
+        time.sleep(0.02)
+    stopped.terminate()
+    assert stopped.wait(60) == 75, log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert run(tmp_path / "stopped").wait(120) == 0, log.read_text()
+    assert "training goes on from step" in log.read_text()
+    assert result(tmp_path / "stopped") == result(tmp_path / "alone")
+
+
+def test_processes_must_divide_the_batch(data, tmp_path, capsys):
+    assert main(command(data, tmp_path / "model", {"processes": 3})) == 1
+    assert "train.processes: found 3 for a batch of 2; expected a number that divides it" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
 
 
 def test_finished_training_is_not_repeated(data, tmp_path):

@@ -17,6 +17,7 @@ from snakeseg.networks.fcn import DECONVOLUTIONS
 from snakeseg.networks.registry import NETWORKS, make_network
 from snakeseg.networks.unet import SKIPS
 from snakeseg.networks.upsampling import DECODERS
+from snakeseg.optimiser import learning_rate_factor, make_optimiser
 from snakeseg.settings import (
     NETWORK_SETTINGS,
     PLAIN,
@@ -30,7 +31,6 @@ from snakeseg.settings import (
     network_settings,
     read_sections,
 )
-from snakeseg.training import learning_rate_factor, make_optimiser
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text())
 # Settings that are the schema's alone: they name and place a run, or make several of one.

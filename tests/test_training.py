@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from snakeseg import training, trainset
+from snakeseg import optimiser, training, trainset
 from snakeseg.io.store import write_store
 from snakeseg.labels import IGNORED
 from snakeseg.losses import weighted_cross_entropy
@@ -44,7 +44,7 @@ def make_items():
 
 
 def train(settings=SETTINGS, items=None, network=NETWORK, drawn_before=0):
-    torch.manual_seed(training.derive_seed(settings.seed, -1))
+    torch.manual_seed(optimiser.derive_seed(settings.seed, -1))
     made = UNet(2, 1, 2, network)
     torch.rand(drawn_before)
     history = training.fit(
@@ -118,7 +118,7 @@ def test_the_first_loss_is_the_initial_networks(monkeypatch):
     settings = replace(SETTINGS, steps=1)
     network = UNetSettings(width=4, depth=1, dropout=0)
     _, history = train(settings, network=network)
-    torch.manual_seed(training.derive_seed(settings.seed, -1))
+    torch.manual_seed(optimiser.derive_seed(settings.seed, -1))
     fresh = UNet(2, 1, 2, network)
     batch = draw_batch(make_items(), PatchPlan(settings, Augment(std=1), unet_geometry(network)), 0)
     image, target, weight = map(torch.from_numpy, batch)
@@ -165,38 +165,38 @@ def test_class_balance_counts_what_is_counted():
 def test_schedules():
     """A warm-up over the first 5 %, then the decay fitted to the budget."""
     at = {
-        name: lambda step, name=name: training.learning_rate_factor(Train(steps=100, schedule=name), step / 100)
+        name: lambda step, name=name: optimiser.learning_rate_factor(Train(steps=100, schedule=name), step / 100)
         for name in ("poly", "cosine", "constant")
     }
     assert [at["constant"](step) for step in (0, 1, 4, 5, 99)] == pytest.approx([0.2, 0.4, 1, 1, 1])
     assert [at["poly"](step) for step in (0, 50, 99, 100)] == pytest.approx([0.2, 0.5**0.9, 0.01**0.9, 0])
     assert [at["cosine"](step) for step in (25, 50, 75)] == pytest.approx([(2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4])
-    assert training.learning_rate_factor(Train(steps=1), 0) == 1
+    assert optimiser.learning_rate_factor(Train(steps=1), 0) == 1
 
 
 def test_history_tells_the_rate_that_was_used():
     _, history = train(replace(SETTINGS, schedule="poly", learning_rate=0.02))
-    expected = [0.02 * training.learning_rate_factor(SETTINGS, step / 6) for step in range(6)]
+    expected = [0.02 * optimiser.learning_rate_factor(SETTINGS, step / 6) for step in range(6)]
     assert [row["learning_rate"] for row in history] == pytest.approx(expected)
 
 
 def test_optimisers():
     network = UNet(2, 1, 2, NETWORK)
-    sgd = training.make_optimiser(network, Train(optimiser="sgd", momentum=0.9, weight_decay=0.1, learning_rate=0.5))
+    sgd = optimiser.make_optimiser(network, Train(optimiser="sgd", momentum=0.9, weight_decay=0.1, learning_rate=0.5))
     assert isinstance(sgd, torch.optim.SGD)
     assert {k: sgd.defaults[k] for k in ("lr", "momentum", "weight_decay")} == {
         "lr": 0.5, "momentum": 0.9, "weight_decay": 0.1,
     }  # fmt: skip
-    assert isinstance(training.make_optimiser(network, SETTINGS), torch.optim.AdamW)
+    assert isinstance(optimiser.make_optimiser(network, SETTINGS), torch.optim.AdamW)
     with pytest.raises(ValueError, match=r"train.optimiser 'adam'; expected sgd or adamw"):
-        training.make_optimiser(network, Train(optimiser="adam"))
+        optimiser.make_optimiser(network, Train(optimiser="adam"))
 
 
 def test_derived_seeds_differ_and_fit_torch():
-    seeds = {training.derive_seed(seed, step) for seed in range(20) for step in range(-1, 50)}
+    seeds = {optimiser.derive_seed(seed, step) for seed in range(20) for step in range(-1, 50)}
     assert len(seeds) == 20 * 51
     assert all(0 <= seed < 2**63 for seed in seeds)
-    assert training.derive_seed(1, 11) != training.derive_seed(11, 1)
+    assert optimiser.derive_seed(1, 11) != optimiser.derive_seed(11, 1)
 
 
 def test_history_file(tmp_path):

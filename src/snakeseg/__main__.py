@@ -4,4 +4,6 @@ import sys
 
 from snakeseg.cli import main
 
-sys.exit(main())
+# Processes that share a training import this module again.
+if __name__ == "__main__":
+    sys.exit(main())

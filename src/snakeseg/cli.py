@@ -95,6 +95,10 @@ OPTIONS = {
 }
 
 
+# "Try again later" (sysexits.h), for the scheduler.
+STOPPED = 75
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; 0 if it went well, 1 on bad input or failure, 2 on a wrong command line."""
     given = parser().parse_args(arguments)
@@ -107,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except Interrupted as stop:
         print(stop, file=sys.stderr)
-        return 75  # "try again later" (sysexits.h), for the scheduler
+        return STOPPED
     except Exception as error:  # whatever goes wrong, the user gets a message, not a traceback
         if given.debug:
             raise

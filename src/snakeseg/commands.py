@@ -103,46 +103,60 @@ def weigh(given: Namespace) -> None:
 
 def train(given: Namespace) -> None:
     """A model folder: weights, description, history. What a killed training left in `state` is gone on from."""
+    from snakeseg.parallel import run_together
+    from snakeseg.state import lock, tell
+
+    settings = read_sections(given.settings)["train"]
+    if settings.batch % settings.processes:
+        raise BadInput(
+            "train.processes", f"{settings.processes} for a batch of {settings.batch}", "a number that divides it",
+            "correct one of them",
+        )  # fmt: skip
+    with lock(given.output, tell):
+        run_together(settings.processes, _train, given)
+
+
+def _train(given: Namespace, team) -> None:
+    """The training of one process of a team; the first writes."""
     import torch
 
     from snakeseg.checkpoint import Description, is_finished, save_model
     from snakeseg.devices import choose_device
     from snakeseg.losses import make_loss
+    from snakeseg.optimiser import derive_seed
     from snakeseg.patches import PatchPlan
     from snakeseg.pretrained import read_state, start_from
-    from snakeseg.state import lock, remove_states, tell
-    from snakeseg.training import Keep, derive_seed, fit, write_history
+    from snakeseg.state import remove_states, tell
+    from snakeseg.training import Keep, fit, write_history
     from snakeseg.trainset import class_balance, load_items, training_digest, training_provenance
 
     s = read_sections(given.settings)
-    device = choose_device(given.gpus, given.threads)
+    device = choose_device(given.gpus, max(1, given.threads // team.size))
     rows = _rows(given, subset=["train"])
     held = assign_folds(rows, s["folds"], s["validation"]) == given.fold
     items, attributes = load_items(
         set(rows["sample"][~held]), given.prepared + given.augmented, given.weights, s["network"].border
     )
-    first = attributes[0]
     description = Description(
         s["spatial_dims"], len(items[0].image), s["labels"], s["network"], s["prepare"], s["predict"],
-        first["statistics"],
+        attributes[0]["statistics"],
     )  # fmt: skip
     start = given.start or (s["network"].pretrained and Path(s["network"].pretrained))
     provenance = training_provenance(s["train"], device, given.threads, given.fold, attributes)
     digest = training_digest(given.settings, provenance, start)
-    with lock(given.output, tell):
-        if is_finished(given.output, digest):
-            tell(f"{given.output} holds the weights of this very training already")
-            return
-        torch.manual_seed(derive_seed(s["train"].seed, -1))
-        network = description.make_network()
-        if start:
-            tell(f"{start_from(network, read_state(start), start)} of {len(network.state_dict())} tensors from {start}")
-        plan = PatchPlan(s["train"], s["augment"], description.geometry.training)
-        criterion = make_loss(s["loss"], class_balance(items, description.classes))
-        keep = Keep(given.output / "state", digest, s["train"].state_seconds)
-        validate = _validation(given, s, set(rows["sample"][held]), description, device)
-        names = [attribute.get("name", "") for attribute in attributes]
-        history = fit(network, items, plan, criterion, device, names, keep, validate)
+    if is_finished(given.output, digest):
+        tell(f"{given.output} holds the weights of this very training already")
+        return
+    torch.manual_seed(derive_seed(s["train"].seed, -1))
+    network = description.make_network()
+    if start:
+        tell(f"{start_from(network, read_state(start), start)} of {len(network.state_dict())} tensors from {start}")
+    plan = PatchPlan(s["train"], s["augment"], description.geometry.training)
+    criterion = make_loss(s["loss"], class_balance(items, description.classes))
+    keep = Keep(given.output / "state", digest, s["train"].state_seconds)
+    validate = _validation(given, s, set(rows["sample"][held]), description, device)
+    history = fit(network, items, plan, criterion, device, [a["name"] for a in attributes], keep, validate, team)
+    if team.rank == 0:
         with atomic_file(given.output / "history.tsv") as beside:
             write_history(beside, history)
         save_model(given.output, network, description, {**provenance, "digest": digest})

@@ -64,9 +64,11 @@ def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
     )
 
 
-def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int) -> Item:
-    """The batch of a training step: patches ``step * batch`` onwards, stacked."""
-    patches = [draw_patch(items, plan, step * plan.train.batch + i) for i in range(plan.train.batch)]
+def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 0, size: int = 1) -> Item:
+    """The batch of a training step, or the share of process `rank` of `size` in it: its patches, stacked."""
+    share = plan.train.batch // size
+    first = step * plan.train.batch + rank * share
+    patches = [draw_patch(items, plan, first + i) for i in range(share)]
     return Item(*(np.stack(arrays) for arrays in zip(*patches, strict=True)))
 
 

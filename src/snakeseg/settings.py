@@ -139,6 +139,7 @@ class Train:
     schedule: str = "poly"
     clip: float = 0.0
     accumulate: int = 1
+    processes: int = 1
     select: str = "last"
     state_seconds: float = 60.0
     precision: str = "auto"

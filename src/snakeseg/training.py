@@ -1,11 +1,10 @@
 """Training: a short loop over stateless patches, within a budget, that may be cut off and go on to the bit."""
 
 import csv
-import hashlib
 import resource
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -20,6 +19,8 @@ from torch import nn
 from snakeseg.devices import autocast
 from snakeseg.errors import Interrupted
 from snakeseg.losses import Criterion
+from snakeseg.optimiser import derive_seed, learning_rate_factor, make_optimiser
+from snakeseg.parallel import ALONE, Team, average_gradients, mean_of_all
 from snakeseg.patches import Item, PatchPlan, draw_batch, draw_items
 from snakeseg.progress import progress
 from snakeseg.settings import Train
@@ -61,6 +62,7 @@ def fit(
     names: Sequence[str] = (),
     keep: Keep | None = None,
     validate: Callable[[nn.Module], float] | None = None,
+    team: Team = ALONE,
 ) -> list[dict]:
     """Train a network in place.
 
@@ -81,6 +83,8 @@ def fit(
         Where to write states, and to go on from one that is there.
     validate : function, optional
         Loss on held-out images, for `train.select` best.
+    team : Team
+        The processes that share every batch; all of them call this with the same arguments.
 
     Returns
     -------
@@ -99,21 +103,29 @@ def fit(
     network.train()
     optimiser = make_optimiser(network, settings)
     course = resume(network, optimiser, keep) or Course()
-    batches = timed(prefetch(items, plan, course.step))
+    batches = timed(prefetch(items, plan, course.step, team))
     due = time.monotonic() + (keep.seconds if keep else 0)
     with stop_requests() if keep else nullcontext(lambda: None) as stop_requested:
-        for _ in progress(
-            steps_left(course, settings, keep), settings.steps if settings.minutes is None else None, "training",
+        for _ in (progress if team.rank == 0 else quietly)(
+            steps_left(course, settings), settings.steps if settings.minutes is None else None, "training",
             lambda: f"loss {_recent(course):.4f}", course.step, lambda: spent(course, settings),
         ):  # fmt: skip
-            take_step(network, optimiser, course, next(batches), criterion, plan, device, names)
+            take_step(network, optimiser, course, next(batches), criterion, plan, device, names, team)
             choose_weights(network, course, settings, validate)
-            stop = stop_requested()
-            if keep and (stop or time.monotonic() >= due):
+            if keep is None:
+                continue
+            asked, enough = keep.folder.parent / "stop", stop_requested()
+            asked_any, enough_any = mean_of_all([float(asked.exists()), float(enough is not None)], team, device)
+            if team.rank == 0 and (enough_any or time.monotonic() >= due):
                 write_state(keep.folder, keep.digest, state_of(network, optimiser, course))
                 due = time.monotonic() + keep.seconds
-            if stop:
-                raise Interrupted(f"training stopped by {stop} after step {course.step}; run again to go on from there")
+            if enough_any:
+                raise Interrupted(
+                    f"training stopped by a signal after step {course.step}; run again to go on from there"
+                )
+            if asked_any:
+                tell(f"training ends at step {course.step}: {asked} asks for it")
+                break
     batches.close()
     if course.kept:
         network.load_state_dict(course.kept, strict=False)
@@ -121,13 +133,15 @@ def fit(
     return [dict(zip(HISTORY, (int(row[0]), *row[1:]), strict=True)) for row in course.history]
 
 
-def steps_left(course: Course, settings: Train, keep: Keep | None) -> Iterator[int]:
-    """Step numbers until the budget is spent, or a file `stop` lies in the model's folder."""
+def steps_left(course: Course, settings: Train) -> Iterator[int]:
+    """Step numbers until the budget is spent."""
     while spent(course, settings) < 1:
-        if keep and (keep.folder.parent / "stop").exists():
-            tell(f"training ends at step {course.step}: {keep.folder.parent / 'stop'} asks for it")
-            return
         yield course.step
+
+
+def quietly(work: Iterable, *told) -> Iterable:
+    """In place of `progress`, where another process of the team tells it."""
+    return work
 
 
 def spent(course: Course, settings: Train) -> float:
@@ -135,16 +149,18 @@ def spent(course: Course, settings: Train) -> float:
     return course.step / settings.steps if settings.minutes is None else course.seconds / (60 * settings.minutes)
 
 
-def take_step(network, optimiser, course: Course, drawn, criterion: Criterion, plan: PatchPlan, device, names) -> None:
+def take_step(
+    network, optimiser, course: Course, drawn, criterion: Criterion, plan: PatchPlan, device, names, team: Team
+) -> None:
     """One step; patches, random numbers and learning rate follow from its number (or the time, if that is limited)."""
     settings, (batch, wait) = plan.train, drawn
     start = time.perf_counter()
-    torch.manual_seed(derive_seed(settings.seed, course.step))
+    torch.manual_seed(derive_seed(settings.seed, course.step) + team.rank)
     rate = settings.learning_rate * learning_rate_factor(settings, spent(course, settings))
     for group in optimiser.param_groups:
         group["lr"] = rate
     try:
-        loss = train_step(network, optimiser, batch, criterion, settings, device)
+        loss = train_step(network, optimiser, batch, criterion, settings, device, team)
     except FloatingPointError as error:
         chosen = [names[i] for i in draw_items(len(names), plan, course.step)] if names else []
         raise FloatingPointError(
@@ -153,12 +169,14 @@ def take_step(network, optimiser, course: Course, drawn, criterion: Criterion, p
         ) from error  # fmt: skip
     compute = time.perf_counter() - start
     course.history.append((course.step, loss, rate, wait, compute, memory_mb(device)))
-    course.seconds += wait + compute
+    course.seconds += mean_of_all([wait + compute], team, device)[0]
     course.step += 1
 
 
-def train_step(network, optimiser, batch: Item, criterion: Criterion, settings: Train, device: torch.device) -> float:
-    """Gradient descent on a batch, in `settings.accumulate` parts; returns the loss.
+def train_step(
+    network, optimiser, batch: Item, criterion: Criterion, settings: Train, device: torch.device, team: Team = ALONE
+) -> float:
+    """Gradient descent on a batch (or the team's share of it), in `settings.accumulate` parts; returns the loss.
 
     Raises
     ------
@@ -169,6 +187,7 @@ def train_step(network, optimiser, batch: Item, criterion: Criterion, settings: 
     total, parts = 0.0, min(settings.accumulate, len(batch.image))
     for part in zip(*(np.array_split(array, parts) for array in batch), strict=True):
         image, target, weight = (torch.from_numpy(array).to(device, non_blocking=True) for array in part)
+        image = image.to(next(network.parameters()).dtype)
         if image.ndim == 4:
             image = image.contiguous(memory_format=torch.channels_last)
         with autocast(settings.precision, device):
@@ -176,6 +195,8 @@ def train_step(network, optimiser, batch: Item, criterion: Criterion, settings: 
         loss = criterion(logits, target, weight) * (len(image) / len(batch.image))
         loss.backward()
         total += loss.item()
+    average_gradients(network, team)
+    (total,) = mean_of_all([total], team, device)
     if not np.isfinite(total):
         raise FloatingPointError(f"the loss is {total}")
     if settings.clip:
@@ -253,12 +274,12 @@ def memory_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def prefetch(items: Sequence[Item], plan: PatchPlan, start: int = 0) -> Iterator[Item]:
+def prefetch(items: Sequence[Item], plan: PatchPlan, start: int = 0, team: Team = ALONE) -> Iterator[Item]:
     """Batches in order from a step on, without end, drawn ahead of time in the background."""
     with ThreadPoolExecutor(1) as pool:
         waiting: deque = deque()
         for step in count(start):
-            waiting.append(pool.submit(draw_batch, items, plan, step))
+            waiting.append(pool.submit(draw_batch, items, plan, step, *team))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
 
@@ -269,31 +290,6 @@ def timed(batches: Iterator[Item]) -> Iterator[tuple[Item, float]]:
     for batch in batches:
         yield batch, time.perf_counter() - start
         start = time.perf_counter()
-
-
-def make_optimiser(network: nn.Module, settings: Train) -> torch.optim.Optimizer:
-    """The paper's momentum gradient descent, or AdamW."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.optimiser == "sgd":
-        return torch.optim.SGD(parameters, rate, momentum=settings.momentum, weight_decay=decay)
-    if settings.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, rate, weight_decay=decay)
-    raise ValueError(f"train.optimiser {settings.optimiser!r}; expected sgd or adamw")
-
-
-def learning_rate_factor(settings: Train, done: float) -> float:
-    """The schedule at a share `done` of the budget: 5 % of warm-up, then poly (power 0.9), cosine or constant."""
-    step = 1 / settings.steps if settings.minutes is None else 0.001
-    warm = min(1.0, (done + step) / max(step, 0.05))
-    rest = 1 - min(done, 1.0)
-    decay = {"poly": rest**0.9, "cosine": (1 - np.cos(np.pi * rest)) / 2, "constant": 1.0}
-    return float(warm * decay[settings.schedule])
-
-
-def derive_seed(seed: int, step: int) -> int:
-    """A seed for what torch draws in a step (dropout), a function of the two numbers alone."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:7], "big")
 
 
 def write_history(path, history: list[dict]) -> None:
