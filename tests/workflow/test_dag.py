@@ -69,11 +69,13 @@ def test_every_rule_logs_and_makes_one_call(repository):
 
 
 def test_own_data_in_the_readme_parses(repository, snakemake, tmp_path):
-    """The config that the README shows for own data is taken as it stands."""
+    """The config that the README shows for own data is taken as it stands, and so are the networks it compares."""
     text = (repository / "README.md").read_text()
-    config = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL).group(1))
+    config, compared = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
     Path(tmp_path, config["sheet"]).parent.mkdir(parents=True, exist_ok=True)
     rows = [["sample", "image", "label"], *([f"a{i}", f"a{i}.tif", f"l{i}.tif"] for i in range(6))]
     Path(tmp_path, config["sheet"]).write_text("".join("\t".join(row) + "\n" for row in rows))
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
     assert jobs(snakemake(tmp_path, "--dry-run", "--configfile", "own.yaml"))["train"] == 1
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config | compared))
+    assert jobs(snakemake(tmp_path, "--dry-run", "--configfile", "own.yaml"))["train"] == 4
