@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 
 def test_two_processes_match_one(tmp_path):
     """In float64 over 20 steps with gloo: the same losses to 1e-5, and the same weights."""
-    run_together(1, train, tmp_path / "one", None)
-    run_together(WORLD, train, tmp_path / "two", None)
+    run_together(1, 0, train, tmp_path / "one", None)
+    run_together(WORLD, 0, train, tmp_path / "two", None)
     one, two = (torch.load(tmp_path / name / "rank-0.pt", weights_only=True) for name in ("one", "two"))
     assert len(one["losses"]) == 20
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
@@ -42,11 +42,11 @@ def test_shares_are_the_batch(size):
 
 def test_an_error_in_one_ends_all(tmp_path):
     with pytest.raises(Exception, match="rank 1 fails"):
-        run_together(WORLD, train, tmp_path, 1)
+        run_together(WORLD, 0, train, tmp_path, 1)
 
 
 def test_alone_needs_no_processes():
     seen = []
-    run_together(1, lambda *given: seen.append(given), "x")
+    run_together(1, 0, lambda *given: seen.append(given), "x")
     assert seen == [("x", ALONE)]
     assert Train().processes == 1

@@ -76,41 +76,39 @@ def test_killed_twenty_times(data, tmp_path, changes):
     """SIGKILL at random moments, while a state is written after every step."""
     expected = alone(data, tmp_path / "alone", changes)
     assert len(expected[1]) == STEPS
-    arguments, kills = command(data, tmp_path / "killed", changes), 0
+    arguments, log, kills, resumed = command(data, tmp_path / "killed", changes), tmp_path / "log", 0, 0
     rng = random.Random(0)
     while True:
-        child = start(arguments)
+        child = start(arguments, log)
         if kills < 20:
             time.sleep(rng.uniform(0.02, 0.3))
-            os.kill(child.pid, signal.SIGKILL)
+            child.kill()
         code = end(child)
+        resumed += "training goes on from step" in log.read_text()
         if code == 0:
             break
         assert code == -signal.SIGKILL
         kills += 1
     assert kills == 20
+    assert resumed > 2
     assert result(tmp_path / "killed") == expected
-    assert sorted(p.name for p in (tmp_path / "killed").iterdir() if p.name[0] != ".") == [
-        "history.tsv", "model.json", "model.safetensors",
-    ]  # fmt: skip
+    assert sorted(p.name for p in (tmp_path / "killed").iterdir()) == ["history.tsv", "model.json", "model.safetensors"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_asked_to_stop(data, tmp_path, number):
     """A state is written at once, and the process ends with a code of its own."""
     expected = alone(data, tmp_path / "alone")
-    output, stops, rng = tmp_path / "stopped", 0, random.Random(1)
-    while True:
-        child = start(command(data, output, seconds=1e6))
-        if stops < 5:
-            time.sleep(rng.uniform(0.2, 0.6))
+    output, log, codes = tmp_path / "stopped", tmp_path / "log", []
+    while 0 not in codes:
+        child = start(command(data, output, seconds=1e6), log)
+        if len(codes) < 5:
+            time.sleep(0.3 * (len(codes) + 1))
             os.kill(child.pid, number)
-        code = end(child)
-        if code == 0:
-            break
-        assert code in (75, -number, 130)  # before training proper, the signal does what it always does
-        stops += 1
-    assert stops > 0
+        codes.append(end(child))
+    assert set(codes) <= {0, 75, -number, 130}  # before training proper, the signal does what it always does
+    assert 75 in codes
+    assert "training goes on from step" in log.read_text()
     assert result(output) == expected
 
 
@@ -157,10 +155,28 @@ def test_state_of_other_settings_is_not_gone_on_from(data, tmp_path):
     child = start(command(data, tmp_path / "other"))
     while not list((tmp_path / "other").glob("state/[0-9]*")):
         time.sleep(0.01)
-    os.kill(child.pid, signal.SIGKILL)
+    child.kill()
     end(child)
-    assert end(start(command(data, tmp_path / "other", {"seed": 2}))) == 0
+    child = start(command(data, tmp_path / "other", {"seed": 2}), tmp_path / "log")
+    while "is not used" not in (tmp_path / "log").read_text():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    child.kill()
+    end(child)
+    assert end(start(command(data, tmp_path / "other", {"seed": 2}), tmp_path / "log")) == 0
+    assert "training goes on from step" in (tmp_path / "log").read_text()
     assert result(tmp_path / "other") == expected
+
+
+def test_other_weight_maps_are_another_training(data, tmp_path):
+    """Same settings, another file: nothing of the old training is taken."""
+    expected = alone(data, tmp_path / "model")
+    changed = command(data, tmp_path / "model", seconds=1e6)
+    maps = [(f"s{i}", {}, {"weights": np.full((40, 40), 1.0 + i, np.float32)}) for i in range(6)]
+    write_store(tmp_path / "other.zarr.zip", maps)
+    changed[changed.index("--weights") + 1] = str(tmp_path / "other.zarr.zip")
+    assert end(start(changed)) == 0
+    assert result(tmp_path / "model") != expected
 
 
 def test_stop_file_ends_the_training_well(data, tmp_path):
@@ -171,6 +187,7 @@ def test_stop_file_ends_the_training_well(data, tmp_path):
     (output / "stop").touch()
     assert end(child) == 0
     assert 0 < len(result(output)[1]) < 100_000
+    assert not (output / "stop").exists()
 
 
 def test_budget_of_minutes(data, tmp_path):

@@ -32,6 +32,16 @@ def test_newest_state_comes_back_and_two_are_kept(tmp_path):
     remove_states(tmp_path / "state")
 
 
+def test_states_that_were_refused_do_not_crowd_out_new_ones(tmp_path):
+    """Of other settings and further on: gone as soon as there is a new state."""
+    for step in (900, 1000):
+        write_state(tmp_path, "old", make(step))
+    for step in (10, 20):
+        write_state(tmp_path, "new", make(step))
+        assert read_state(tmp_path, "new", print).step == step
+    assert sorted(p.stem for p in tmp_path.iterdir()) == ["000000010", "000000020"]
+
+
 @pytest.mark.parametrize("spoil", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\xff" * 90])
 def test_damaged_state_is_refused_and_the_one_before_used(tmp_path, spoil):
     write_state(tmp_path, "d", make(1))
@@ -67,6 +77,22 @@ def test_full_disk_leaves_the_state_before(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["000000001.safetensors"]
     write_state(tmp_path, "d", make(2))
     assert read_state(tmp_path, "d", print).step == 2
+
+
+def test_lock_clears_what_a_killed_process_left(tmp_path):
+    (tmp_path / "model" / "state").mkdir(parents=True)
+    for left in ("model/.123.model.safetensors", "model/state/.123.000000005.safetensors"):
+        (tmp_path / left).touch()
+    with lock(tmp_path / "model", print):
+        assert list((tmp_path / "model").iterdir()) == [tmp_path / "model" / "state"]
+        assert not list((tmp_path / "model" / "state").iterdir())
+
+
+def test_a_team_may_be_told_twice():
+    with stop_requests(patient=True) as requested:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert requested() == "SIGTERM"
 
 
 def test_lock_makes_others_wait(tmp_path):

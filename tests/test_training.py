@@ -14,11 +14,11 @@ import torch
 from snakeseg import optimiser, training, trainset
 from snakeseg.io.store import write_store
 from snakeseg.labels import IGNORED
-from snakeseg.losses import weighted_cross_entropy
+from snakeseg.losses import make_loss, weighted_cross_entropy
 from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.patches import Item, PatchPlan, draw_batch
 from snakeseg.prepare import weight_maps
-from snakeseg.settings import Augment, Train, UNetSettings, Weigh
+from snakeseg.settings import Augment, Loss, Train, UNetSettings, Weigh
 
 CPU = torch.device("cpu")
 NETWORK = UNetSettings(width=4, depth=1, normalisation="batch", dropout=0.3)
@@ -254,3 +254,45 @@ def test_ignored_label_has_no_weight(stores):
         weighted_cross_entropy(logits, target, weight).backward()
         assert not logits.grad[0, :, ignored].any()
         assert logits.grad[0, :, ~ignored].any()
+
+
+@pytest.mark.parametrize("loss", ["border", "plain", "balanced", "sum"])
+def test_accumulating_changes_nothing(loss):
+    """Four patches at once, or in two or three parts: the same weights but for rounding."""
+    network = UNetSettings(width=4, depth=1, dropout=0)
+    found = []
+    for parts in (1, 2, 3):
+        torch.manual_seed(0)
+        made = UNet(2, 1, 2, network).double()
+        settings = replace(SETTINGS, batch=4, accumulate=parts, learning_rate=1e-3)
+        plan = PatchPlan(settings, Augment(), unet_geometry(network))
+        training.fit(made, make_items(), plan, make_loss(Loss(loss), [0.7, 1.3]), CPU)
+        found.append(torch.cat([p.flatten() for p in made.parameters()]))
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-6)
+
+
+def test_a_gradient_that_is_no_number_stops_before_it_does_harm():
+    network = UNet(2, 1, 2, NETWORK)
+    before = bits(network)
+    batch = draw_batch(make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK)), 0)
+    optimiser_ = optimiser.make_optimiser(network, SETTINGS)
+
+    def loss(logits, target, weight):
+        return (logits - logits.detach()).abs().sqrt().sum()  # 0, and its gradient is not a number
+
+    with pytest.raises(FloatingPointError, match="the norm of the gradient is nan"):
+        training.train_step(network.eval(), optimiser_, batch, loss, SETTINGS, CPU)
+    assert bits(network) == before
+
+
+def test_clipping_bounds_the_step():
+    network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0))
+    settings = replace(SETTINGS, optimiser="sgd", momentum=0.0, learning_rate=1.0, clip=0.01)
+    before = torch.cat([p.flatten() for p in network.parameters()]).clone()
+    batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(NETWORK)), 0)
+    training.train_step(
+        network, optimiser.make_optimiser(network, settings), batch, weighted_cross_entropy, settings, CPU
+    )
+    after = torch.cat([p.flatten() for p in network.parameters()])
+    assert (after - before).norm().item() <= 0.01

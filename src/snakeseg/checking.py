@@ -100,7 +100,7 @@ def _make(name: str, values: dict, facts: pd.DataFrame, dims: int, labels: Label
             return settings, make_network(dims, int(channels.iloc[0]) if len(channels) else 1, classes, settings)
     except ValueError as error:
         found, _, expected = str(error).partition("; expected ")
-        raise BadInput(where, found, expected, "correct the config") from error
+        raise BadInput(where, found, expected or "settings that fit together", "correct the config") from error
 
 
 def _require_depth(settings: Network, facts: pd.DataFrame, where: str) -> None:

@@ -49,8 +49,11 @@ class Description:
 def save_model(folder: Path, network: torch.nn.Module, description: Description, provenance: dict) -> None:
     """Write weights and description, each atomically."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in own_tensors(network).items()}
-    with atomic_file(folder / WEIGHTS) as beside:
-        save_file(state, beside)
+    try:
+        with atomic_file(folder / WEIGHTS) as beside:
+            save_file(state, beside)
+    except SafetensorError as error:  # a full disk
+        raise BadInput(folder / WEIGHTS, str(error), "space for the weights", "free some and run again") from error
     text = {"snakeseg": __version__, **asdict(description), "provenance": provenance}
     write_text(folder / DESCRIPTION, json.dumps(text, indent=1) + "\n")
 
@@ -113,6 +116,7 @@ def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Des
 def model_folders(folder: Path) -> list[Path]:
     """The folder itself, or its fold-* folders if it holds an experiment's models."""
     folds = sorted(folder.glob("fold-*"), key=lambda path: int(path.name.removeprefix("fold-")))
+    folds = [path for path in folds if (path / DESCRIPTION).exists()]
     return folds if folds and not (folder / DESCRIPTION).exists() else [folder]
 
 

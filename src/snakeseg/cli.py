@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         "predict", "predict images with a model, or with the mean of an experiment's models",
         *sheet, "--batch", "--fold", "--settings", "--threads", "--gpus", "--probabilities",
     )  # fmt: skip
+    predict.add_argument("--folds", type=int, help="average the first so many folds; by default all there are")
     predict.add_argument("model", type=Path, help="folder of a model, or of an experiment with its fold-* models")
     predict.add_argument("images", type=Path, nargs="*", help="image files; without them, rows of --sheet")
     predict.add_argument("-o", "--output", type=Path, help="folder for one label file per image")

@@ -113,7 +113,8 @@ def train(given: Namespace) -> None:
             "correct one of them",
         )  # fmt: skip
     with lock(given.output, tell):
-        run_together(settings.processes, _train, given)
+        (given.output / "stop").unlink(missing_ok=True)
+        run_together(settings.processes, given.gpus, _train, given)
 
 
 def _train(given: Namespace, team) -> None:
@@ -143,7 +144,8 @@ def _train(given: Namespace, team) -> None:
     )  # fmt: skip
     start = given.start or (s["network"].pretrained and Path(s["network"].pretrained))
     provenance = training_provenance(s["train"], device, given.threads, given.fold, attributes)
-    digest = training_digest(given.settings, provenance, start)
+    files = [*given.prepared, *given.augmented, *given.weights, *([start] if start else [])]
+    digest = training_digest(given.settings, provenance, files)
     if is_finished(given.output, digest):
         tell(f"{given.output} holds the weights of this very training already")
         return
@@ -161,6 +163,7 @@ def _train(given: Namespace, team) -> None:
             write_history(beside, history)
         save_model(given.output, network, description, {**provenance, "digest": digest})
         remove_states(keep.folder)
+        (given.output / "stop").unlink(missing_ok=True)
 
 
 def _validation(given: Namespace, s: dict, names: set[str], description, device):
@@ -198,7 +201,7 @@ def predict(given: Namespace) -> None:
     from snakeseg.inference import load_predictor
     from snakeseg.io.raster import read
 
-    predictor = load_predictor(given.model, choose_device(given.gpus, given.threads))
+    predictor = load_predictor(given.model, choose_device(given.gpus, given.threads), given.folds)
     if given.images:
         _predict_files(given, predictor)
         return

@@ -17,8 +17,8 @@ def make_loss(settings: Loss, balance: Sequence[float]) -> Criterion:
     ----------
     settings : Loss
         `border`: cross entropy weighted by the precomputed map. `plain`: unweighted. `balanced`: weighted by `balance`.
-        `sum`: unweighted, summed over pixels (reference implementation of Long et al. 2015; its learning rates are that
-        much smaller). `dice`: `border` plus MONAI's Dice loss.
+        `sum`: unweighted, summed over the pixels of a patch (reference implementation of Long et al. 2015, where a
+        batch is one image; its learning rates are that much smaller). `dice`: `border` plus MONAI's Dice loss.
     balance : sequence of float
         Weight of each class.
 
@@ -61,7 +61,7 @@ def _balanced(balance: torch.Tensor) -> Criterion:
 
 
 def _sum(balance: torch.Tensor) -> Criterion:
-    return lambda logits, target, weight: _plain(balance)(logits, target, weight) * target.numel()
+    return lambda logits, target, weight: _plain(balance)(logits, target, weight) * target[0].numel()
 
 
 def _dice(balance: torch.Tensor) -> Criterion:

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
@@ -31,8 +32,8 @@ ALONE = Team()
 STOPPED = 75
 
 
-def run_together(processes: int, work: Callable, *arguments) -> None:
-    """Call ``work(*arguments, team)`` in so many processes at once, in this one if it is alone.
+def run_together(processes: int, gpus: int, work: Callable, *arguments) -> None:
+    """Call ``work(*arguments, team)`` in so many processes at once, in this one if it is alone; `gpus` 0 forbids those.
 
     Signals that ask for a stop are passed on. An exception in one ends all, and is raised here.
     """
@@ -43,10 +44,10 @@ def run_together(processes: int, work: Callable, *arguments) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = mp.start_processes(
-        _join, (processes, port, work, arguments), nprocs=processes, join=False, start_method="spawn"
+        _join, (processes, gpus, port, work, arguments), nprocs=processes, join=False, start_method="spawn"
     )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, lambda received, frame: [os.kill(pid, received) for pid in context.pids()])
+        signal.signal(number, lambda received, frame: _pass_on(received, context.pids()))
     try:
         while not context.join():
             pass
@@ -58,8 +59,14 @@ def run_together(processes: int, work: Callable, *arguments) -> None:
         raise ValueError(str(error).strip().splitlines()[-1].partition(": ")[2]) from error
 
 
-def _join(rank: int, size: int, port: int, work: Callable, arguments: tuple) -> None:
-    backend = "nccl" if torch.cuda.device_count() >= size else "gloo"
+def _pass_on(number: int, pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _join(rank: int, size: int, gpus: int, port: int, work: Callable, arguments: tuple) -> None:
+    backend = "nccl" if gpus and torch.cuda.device_count() >= size else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(rank)
     dist.init_process_group(backend, init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)

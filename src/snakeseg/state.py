@@ -56,7 +56,8 @@ def write_state(folder: Path, digest: str, state: State) -> None:
             folder, f"{' '.join(str(error).split())}", f"{size:.0f} MB to write the state of the training to",
             f"free some space and run again: it goes on from step {max(older, default=0)}",
         ) from error  # fmt: skip
-    for old in _states(folder)[:-KEPT]:
+    own = [old for old in _states(folder) if int(old.stem) <= state.step]
+    for old in set(_states(folder)) - set(own[-KEPT:]):  # what is further than this was refused
         old.unlink(missing_ok=True)
 
 
@@ -90,30 +91,34 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     A process that outlived the workflow that started it goes on writing; its successor waits for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
+    # A file, since some cluster file systems lock no folders; beside this one and never removed: others may wait for it.
+    handle = os.open(folder.with_name(f".{folder.name}.lock"), os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say(f"another process trains in {folder}; waiting for it to end")
             fcntl.flock(handle, fcntl.LOCK_EX)
+        for left in [*folder.glob(".[0-9]*"), *folder.glob("state/.[0-9]*")]:  # of a process killed while it wrote
+            left.unlink(missing_ok=True)
         yield
     finally:
         os.close(handle)
 
 
 @contextmanager
-def stop_requests() -> Iterator[Callable[[], str | None]]:
+def stop_requests(patient: bool = False) -> Iterator[Callable[[], str | None]]:
     """Note SIGTERM, SIGINT and SIGUSR1 in place of dying of them; yields a function that tells the first one's name.
 
-    The second signal of a kind does what it always does.
+    The second signal of a kind does what it always does, unless `patient`: one of a team may be told twice.
     """
     seen: list[str] = []
     before = {}
 
     def note(number, frame):
         seen.append(signal.Signals(number).name)
-        signal.signal(number, before[number])
+        if not patient:
+            signal.signal(number, before[number])
 
     for number in SIGNALS:
         before[number] = signal.signal(number, note)

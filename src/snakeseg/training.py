@@ -105,7 +105,7 @@ def fit(
     course = resume(network, optimiser, keep) or Course()
     batches = timed(prefetch(items, plan, course.step, team))
     due = time.monotonic() + (keep.seconds if keep else 0)
-    with stop_requests() if keep else nullcontext(lambda: None) as stop_requested:
+    with stop_requests(team.size > 1) if keep else nullcontext(lambda: None) as stop_requested:
         for _ in (progress if team.rank == 0 else quietly)(
             steps_left(course, settings), settings.steps if settings.minutes is None else None, "training",
             lambda: f"loss {_recent(course):.4f}", course.step, lambda: spent(course, settings),
@@ -120,6 +120,7 @@ def fit(
                 write_state(keep.folder, keep.digest, state_of(network, optimiser, course))
                 due = time.monotonic() + keep.seconds
             if enough_any:
+                mean_of_all([0.0], team, device)  # nobody leaves before the state is written
                 raise Interrupted(
                     f"training stopped by a signal after step {course.step}; run again to go on from there"
                 )
@@ -199,10 +200,11 @@ def train_step(
     (total,) = mean_of_all([total], team, device)
     if not np.isfinite(total):
         raise FloatingPointError(f"the loss is {total}")
+    norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
+    if not torch.isfinite(norm):
+        raise FloatingPointError(f"the norm of the gradient is {norm.item()}")
     if settings.clip:
-        norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip).item()
-        if not np.isfinite(norm):
-            raise FloatingPointError(f"the norm of the gradient is {norm}")
+        nn.utils.clip_grads_with_norm_(network.parameters(), settings.clip, norm)
     optimiser.step()
     return total
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from snakeseg import __version__
 from snakeseg.io.files import checksum
 from snakeseg.io.store import read_store
 from snakeseg.labels import IGNORED, mark_border
@@ -54,7 +55,7 @@ def training_provenance(settings: Train, device: torch.device, threads: int, fol
         "threads": threads,
         "torch": torch.__version__,
         "sources": hashlib.sha256(json.dumps(sources).encode()).hexdigest(),
-        "bit_exact": device.type == "cpu",
+        "bit_exact": device.type == "cpu" and settings.minutes is None,
     }
 
 
@@ -64,7 +65,20 @@ def class_balance(items: Sequence[Item], classes: int) -> np.ndarray:
     return class_weights(np.sum(counts, axis=0))
 
 
-def training_digest(settings: str, provenance: dict, start: Path | None) -> str:
-    """Stands for all that the weights depend on: a state of another digest is not gone on from."""
-    facts = [json.loads(settings), provenance, checksum(start) if start and start.is_file() else ""]
+def training_digest(settings: str, provenance: dict, files: Sequence[Path]) -> str:
+    """Stands for all that the weights depend on: a state of another digest is not gone on from.
+
+    Parameters
+    ----------
+    settings : str
+        All sections, as JSON.
+    provenance : dict
+        From `training_provenance`.
+    files : sequence of path
+        Stores of images and weight maps, and weights to start from, in the order they are used in.
+    """
+    sections = json.loads(settings)
+    sections.get("train", {}).pop("state_seconds", None)
+    noted = {**provenance, "train": {k: v for k, v in provenance["train"].items() if k != "state_seconds"}}
+    facts = [__version__, sections, noted, [checksum(path) for path in files]]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -129,7 +129,18 @@ def digest(rows):
 def settings(*sections, experiment=None):
     """Sections of the config as JSON for the command line, with an experiment's overrides."""
     source = {**config, **EXPERIMENTS[experiment]} if experiment else config
-    return json.dumps({section: source[section] for section in sections})
+    chosen = {section: source[section] for section in sections}
+    if "predict" in chosen:  # that one is the workflow's own
+        chosen["predict"] = {key: value for key, value in chosen["predict"].items() if key != "keep_probabilities"}
+    return json.dumps(chosen)
+
+
+def batch_problems(experiments):
+    """One line for every experiment whose processes cannot share its batch."""
+    for name, sections in experiments.items():
+        batch, processes = (sections["train"].get(key, 1) for key in ("batch", "processes"))
+        if batch % processes:
+            yield f"config.experiments.{name}.train.processes: found {processes} for a batch of {batch}; expected a number that divides it; correct one of them"
 
 
 EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
@@ -142,6 +153,7 @@ if not problems:
         for section, values in sections.items():
             problems += config_problems(values, SCHEMA["properties"][section], f"config.experiments.{name}.{section}")
     STARTS = {name: e["start_from"] for name, e in config["experiments"].items() if (e or {}).get("start_from")}
+    problems += [] if problems else batch_problems(EXPERIMENTS)
     problems += start_problems(STARTS, config["experiments"])
     if config["seeds"]:
         STARTS = {with_seed(n, s): with_seed(start, s) for n, start in STARTS.items() for s in config["seeds"]}

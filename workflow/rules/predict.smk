@@ -46,10 +46,11 @@ rule predict:
     params:
         data=DATA,
         folder=lambda w: f"{RUN}/models/{w.experiment}",
+        folds=len(FOLDS),
         digest=lambda w: digests[w.batch],
     shell:
         "python -m snakeseg predict {params.folder} --sheet {input.sheet} --data {params.data}"
-        " --batch {wildcards.batch:q} --threads {resources.compute_threads} --gpus {resources.gpu}"
+        " --batch {wildcards.batch:q} --folds {params.folds} --threads {resources.compute_threads} --gpus {resources.gpu}"
         " --probabilities {output} 2> {log}"
 
 

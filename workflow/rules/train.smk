@@ -19,7 +19,7 @@ rule train:
         ENVIRONMENT
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=lambda w: EXPERIMENTS[w.experiment]["train"].get("processes", 1),
         compute_threads=THREADS,
     params:
         data=DATA,
@@ -44,7 +44,7 @@ rule train:
         "python -m snakeseg train --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
         " --prepared {input.prepared} --augmented {input.augmented} --weights {input.weights}"
         " {params.start} --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.gpu}"
-        " --output {params.folder} 2>&1 | tee {log}"
+        " --output {params.folder} 2>&1 | (trap '' INT TERM USR1; tee {log})"
 
 
 rule measure:

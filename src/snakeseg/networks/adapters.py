@@ -1,5 +1,7 @@
 """MONAI's strong baselines behind the same door: DynUNet (nnU-Net's network) and SegResNet."""
 
+import math
+
 from torch import nn
 
 from snakeseg.networks.blocks import BATCH_NORM_MOMENTUM, TILE_STATISTICS
@@ -16,7 +18,7 @@ def dynunet(dims: int, channels: int, classes: int, settings: DynUNetSettings) -
     return DynUNet(
         dims, channels, classes, kernel_size=[3] * levels, strides=strides, upsample_kernel_size=strides[1:],
         filters=[settings.width * 2**level for level in range(levels)],
-        norm_name=_normalisation(settings.normalisation), dropout=settings.dropout or None,
+        norm_name=_normalisation(settings), dropout=settings.dropout or None,
     )  # fmt: skip
 
 
@@ -26,7 +28,7 @@ def segresnet(dims: int, channels: int, classes: int, settings: SegResNetSetting
 
     return SegResNet(
         spatial_dims=dims, init_filters=settings.width, in_channels=channels, out_channels=classes,
-        dropout_prob=settings.dropout or None, norm=_normalisation(settings.normalisation),
+        dropout_prob=settings.dropout or None, norm=_normalisation(settings),
         blocks_down=[1] + [2] * (settings.depth - 1) + [4], blocks_up=[1] * settings.depth,
     )  # fmt: skip
 
@@ -47,7 +49,7 @@ def _geometry(settings: DynUNetSettings | SegResNetSettings, halo: int) -> Geome
     return Geometry(halo=halo, multiple=multiple, padded=True, tile_exact=exact, smallest=multiple)
 
 
-def _normalisation(name: str):
+def _normalisation(settings: DynUNetSettings | SegResNetSettings):
     """MONAI's name and arguments of a normalisation.
 
     Raises
@@ -58,8 +60,8 @@ def _normalisation(name: str):
     known = {
         "batch": ("batch", {"momentum": BATCH_NORM_MOMENTUM}),
         "instance": ("instance", {"affine": True}),
-        "group": ("group", {"num_groups": 8}),
+        "group": ("group", {"num_groups": math.gcd(8, settings.width)}),
     }
-    if name not in known:
-        raise ValueError(f"network.normalisation {name!r}; expected one of {list(known)}")
-    return known[name]
+    if settings.normalisation not in known:
+        raise ValueError(f"network.normalisation {settings.normalisation!r}; expected one of {list(known)}")
+    return known[settings.normalisation]

@@ -46,7 +46,8 @@ def write_report(run: Path, sheet: pd.DataFrame, config: dict, output: Path) -> 
     output : path
     """
     tables = {name: _table(run / "evaluation" / f"{name}.tsv") for name in ("images", "summary")}
-    models = sorted(path.parent for path in run.glob("models/*/fold-*/model.json"))
+    experiments = tables["images"]["experiment"].unique()
+    models = sorted(run / "models" / name / f"fold-{fold}" for name in experiments for fold in range(config["folds"]))
     with atomic_folder(output.parent / "figures") as folder:
         draw_figures(folder, run, sheet, config, tables, models)
         figures = {path.stem: _embedded(path) for path in sorted(folder.glob("*.png"))}
