@@ -140,6 +140,8 @@ def test_unknown_network_in_the_description(model):
 def test_folds_are_in_order(tmp_path):
     for fold in (10, 2, 0):
         (tmp_path / f"fold-{fold}").mkdir()
+        (tmp_path / f"fold-{fold}" / "model.json").touch()
+    (tmp_path / "fold-3" / "state").mkdir(parents=True)  # a training that is not done
     assert [p.name for p in model_folders(tmp_path)] == ["fold-0", "fold-2", "fold-10"]
     (tmp_path / "model.json").touch()
     assert model_folders(tmp_path) == [tmp_path]

@@ -133,7 +133,7 @@ def test_the_page_on_adding_a_network_shows_what_is_there(repository):
     page = (repository / "docs/how-to/add-a-network.md").read_text()
     files = ["src/snakeseg/networks/context.py", "src/snakeseg/settings.py", "src/snakeseg/networks/registry.py",
              "tests/narrow.py", "tests/test_networks.py"]  # fmt: skip
-    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    blocks = re.findall(r"```(?:python|text)\n(.*?)```", page, flags=re.DOTALL)
     assert len(blocks) == len(files)
     for block, file in zip(blocks, files, strict=True):
         assert block in (repository / file).read_text(), file

@@ -91,7 +91,7 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     A process that outlived the workflow that started it goes on writing; its successor waits for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # A file, since some cluster file systems lock no folders; beside this one and never removed: others may wait for it.
+    # A file, as some cluster file systems lock no folders; beside this one and never removed: others may wait for it.
     handle = os.open(folder.with_name(f".{folder.name}.lock"), os.O_RDWR | os.O_CREAT)
     try:
         try:
