@@ -21,7 +21,7 @@ from snakeseg.settings import Augment, Train, UNetSettings
 from snakeseg.simulate import simulate_cells
 from snakeseg.training import fit, train_step
 
-GOAL, STEPS, ROUNDS = 0.95, 20, 3
+GOAL, STEPS, ROUNDS = 0.95, 20, 8
 NETWORK = UNetSettings(width=16, depth=4, normalisation="batch", dropout=0.3)
 
 

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import time
 from dataclasses import replace
-from itertools import islice
 from types import SimpleNamespace
 
 import numpy as np
@@ -92,8 +91,10 @@ def test_slow_data_change_nothing(monkeypatch):
 
 
 def test_prefetched_batches_are_those_of_the_steps():
-    items, plan = make_items(), PatchPlan(replace(SETTINGS, steps=9), Augment(), unet_geometry(NETWORK))
-    for step, batch in islice(enumerate(training.prefetch(items, plan, start=3), start=3), 9):
+    items, plan = make_items(), PatchPlan(replace(SETTINGS, steps=12), Augment(), unet_geometry(NETWORK))
+    drawn = list(training.prefetch(items, plan, start=3))
+    assert len(drawn) == 9
+    for step, batch in enumerate(drawn, start=3):
         for found, expected in zip(batch, draw_batch(items, plan, step), strict=True):
             np.testing.assert_array_equal(found, expected)
 

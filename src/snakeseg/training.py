@@ -277,13 +277,18 @@ def memory_mb(device: torch.device) -> float:
 
 
 def prefetch(items: Sequence[Item], plan: PatchPlan, start: int = 0, team: Team = ALONE) -> Iterator[Item]:
-    """Batches in order from a step on, without end, drawn ahead of time in the background."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque = deque()
-        for step in count(start):
+    """Batches in order from a step on (without end, if time is the budget), drawn ahead of time in the background."""
+    steps = range(start, plan.train.steps) if plan.train.minutes is None else count(start)
+    pool, waiting = ThreadPoolExecutor(1), deque()
+    try:
+        for step in steps:
             waiting.append(pool.submit(draw_batch, items, plan, step, *team))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def timed(batches: Iterator[Item]) -> Iterator[tuple[Item, float]]:
