@@ -1,7 +1,9 @@
 """Overlap-tile inference: tiles equal one pass over the mirrored whole; averages; models as folders."""
 
 import json
+from functools import partial
 
+import narrow
 import numpy as np
 import pytest
 import torch
@@ -14,21 +16,10 @@ from snakeseg.errors import BadInput
 from snakeseg.inference import label_image, load_predictor, orientations, probabilities, softmax, tiled_logits
 from snakeseg.instances import Parameters
 from snakeseg.io.raster import read
-from snakeseg.networks.registry import geometry_of, make_network
+from snakeseg.networks.registry import geometry_of
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 
-
-def random_network(dims, settings, channels=1, seed=0):
-    """Random everything, in float64 and evaluation mode; biases keep most units alive."""
-    torch.manual_seed(seed)
-    network = make_network(dims, channels, 3, settings).double().eval()
-    with torch.no_grad():
-        for name, value in [*network.named_parameters(), *network.named_buffers()]:
-            if name.endswith(("bias", "running_mean")):
-                value.uniform_(-0.2, 0.5)
-            elif name.endswith("running_var") or (value.ndim == 1 and value.is_floating_point()):
-                value.uniform_(0.5, 1.5)
-    return network
+random_network = partial(narrow.random_network, classes=3)
 
 
 def whole(network, image, geometry):

@@ -96,15 +96,11 @@ OPTIONS = {
 }
 
 
-# "Try again later" (sysexits.h), for the scheduler.
-STOPPED = 75
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; 0 if it went well, 1 on bad input or failure, 2 on a wrong command line."""
     given = parser().parse_args(arguments)
     from snakeseg import commands
-    from snakeseg.errors import Interrupted
+    from snakeseg.errors import STOPPED, Interrupted
 
     try:
         getattr(commands, given.command.replace("-", "_"))(given)

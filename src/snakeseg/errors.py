@@ -1,5 +1,7 @@
 """The one kind of error a user can mend: it names the file, what was found, what was expected, and what to do."""
 
+import signal
+
 
 class BadInput(ValueError):
     """Input that cannot be used.
@@ -23,6 +25,11 @@ class BadInputs(ValueError):
     def __init__(self, problems):
         self.problems = list(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+# They ask for a stop, as a scheduler does before its time limit; the exit code then says "try again later" (sysexits.h).
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+STOPPED = 75
 
 
 class Interrupted(Exception):

@@ -17,7 +17,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from snakeseg.errors import Interrupted
+from snakeseg.errors import STOP_SIGNALS, STOPPED, Interrupted
 
 
 class Team(NamedTuple):
@@ -28,8 +28,6 @@ class Team(NamedTuple):
 
 
 ALONE = Team()
-# Exit code of a process that was asked to stop and may go on later (EX_TEMPFAIL of sysexits.h).
-STOPPED = 75
 
 
 def run_together(processes: int, gpus: int, work: Callable, *arguments) -> None:
@@ -46,7 +44,7 @@ def run_together(processes: int, gpus: int, work: Callable, *arguments) -> None:
     context = mp.start_processes(
         _join, (processes, gpus, port, work, arguments), nprocs=processes, join=False, start_method="spawn"
     )
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda received, frame: _pass_on(received, context.pids()))
     try:
         while not context.join():

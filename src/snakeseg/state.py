@@ -13,12 +13,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from snakeseg.errors import BadInput
+from snakeseg.errors import STOP_SIGNALS, BadInput
 from snakeseg.io.files import atomic_file
 
 # The newest state, and the one before in case that is damaged.
 KEPT = 2
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 Tensors = dict[str, torch.Tensor]
 
 
@@ -120,7 +119,7 @@ def stop_requests(patient: bool = False) -> Iterator[Callable[[], str | None]]:
         if not patient:
             signal.signal(number, before[number])
 
-    for number in SIGNALS:
+    for number in STOP_SIGNALS:
         before[number] = signal.signal(number, note)
     try:
         yield lambda: seen[0] if seen else None
