@@ -27,7 +27,7 @@ class BadInputs(ValueError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-# They ask for a stop, as a scheduler does before its time limit; the exit code then says "try again later" (sysexits.h).
+# They ask for a stop, as schedulers do before a time limit; the exit code then says "try again later" (sysexits.h).
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 STOPPED = 75
 
