@@ -125,6 +125,14 @@ def test_grid_is_drawn_from_the_stated_distribution():
     np.testing.assert_array_equal(grids[7], draw_grid(np.random.default_rng(7), 2))
 
 
-def test_refuses_a_field_of_another_shape():
+def test_part_of_a_field_gives_that_part_of_the_image():
+    rng = np.random.default_rng(0)
+    image, field = rng.random((40, 50)).astype(np.float32), displacement_field(draw_grid(rng, 2), (40, 50))
+    part = (slice(7, 31), slice(12, 44))
+    for order in (0, 1, 3):
+        np.testing.assert_array_equal(apply_field(image, field[:, *part], order), apply_field(image, field, order)[part])
+
+
+def test_refuses_a_field_of_other_dimensions():
     with pytest.raises(ValueError, match="must be equal"):
-        apply_field(np.zeros((4, 5)), constant_field((0, 0), (5, 4)), 1)
+        apply_field(np.zeros((4, 5)), constant_field((0, 0, 0), (5, 4, 3)), 1)

@@ -1,6 +1,7 @@
 """Elastic deformation: draw a displacement field once, apply it to image, label and mask alike."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.interpolate import CubicSpline
 
 # Coordinates beyond this do not fit OpenCV's 16-bit remapping.
 OPENCV_LARGEST = 32_000
+OPENCV_SMALL = (np.uint8, np.uint16, np.int16)
 
 
 def draw_grid(rng: np.random.Generator, dims: int, points: int = 3, std: float = 10.0) -> np.ndarray:
@@ -42,12 +44,18 @@ def displacement_field(grid: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     # Cubic splines reproduce straight lines, so the pixels' own coordinates may be added on the coarse grid.
     field = (grid + np.stack(np.meshgrid(*knots, indexing="ij"))).astype(np.float32)
     for axis in range(len(shape) - 1, -1, -1):
-        at = np.arange(shape[axis])
-        basis = CubicSpline(knots[axis], np.eye(len(knots[axis])), bc_type="natural")(at).astype(np.float32)
+        basis = _spline_basis(len(knots[axis]), shape[axis])
         before, after = field.shape[: axis + 1], field.shape[axis + 2 :]
         field = basis @ field.reshape(-1, basis.shape[1], int(np.prod(after)))
         field = field.reshape(*before, shape[axis], *after)
     return field
+
+
+@lru_cache(64)
+def _spline_basis(points: int, size: int) -> np.ndarray:
+    """What every control point adds to every pixel along an axis: shape (size, points)."""
+    knots = np.linspace(0, max(size - 1, 1), points)
+    return CubicSpline(knots, np.eye(points), bc_type="natural")(np.arange(size)).astype(np.float32)
 
 
 def apply_field(array: np.ndarray, field: np.ndarray, order: int) -> np.ndarray:
@@ -57,20 +65,20 @@ def apply_field(array: np.ndarray, field: np.ndarray, order: int) -> np.ndarray:
     ----------
     array : array, shape (*spatial) or (channels, *spatial)
         Any integer or float type.
-    field : float32 array, shape (dims, *spatial)
-        From `displacement_field`.
+    field : float32 array, shape (dims, *output)
+        From `displacement_field`, or a part of one.
     order : {0, 1, 3}
         0 nearest (labels: no new values appear), 1 linear, 3 cubic.
 
     Returns
     -------
     array
-        Same shape and dtype as `array`.
+        The field's shape (with the array's channels), the array's dtype.
     """
     if array.ndim == field.shape[0] + 1:
         return np.stack([apply_field(channel, field, order) for channel in array])
-    if array.shape != field.shape[1:]:
-        raise ValueError(f"array of shape {array.shape}, field for {field.shape[1:]}; they must be equal")
+    if array.ndim != field.shape[0]:
+        raise ValueError(f"array of {array.ndim} axes, field for {field.shape[0]}; they must be equal")
     if array.ndim == 2 and max(array.shape) <= OPENCV_LARGEST:
         return _remap(array, field, order)
     where = np.rint(field) if order == 0 else field
@@ -90,13 +98,12 @@ def _remap(array: np.ndarray, field: np.ndarray, order: int) -> np.ndarray:
 
 
 def _gather_nearest(array: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """Nearest neighbour through 32-bit storage, so that ids above 2**24 survive unrounded."""
+    """Nearest neighbour; whole numbers of 32 bits pass as they are, so that ids above 2**24 survive unrounded."""
     if array.dtype.itemsize > 4:
         return ndimage.map_coordinates(array, np.rint(field), order=0, mode="mirror")
     carrier = array
-    if array.dtype.itemsize < 4:
-        carrier = array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
-    moved = cv2.remap(
-        carrier.view(np.float32), field[1], field[0], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
-    )
+    if array.dtype not in OPENCV_SMALL:
+        carrier = array.astype(np.float32 if array.dtype.kind == "f" else np.int32, copy=False)
+    read = carrier.view(np.float32) if carrier.itemsize == 4 else carrier
+    moved = cv2.remap(read, field[1], field[0], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
     return moved.view(carrier.dtype).astype(array.dtype, copy=False)

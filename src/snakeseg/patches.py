@@ -51,14 +51,11 @@ def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
     rng = generator(plan.train.seed, index)
     item = items[rng.integers(len(items))]
     start = [_draw_start(rng, size, plan.output) for size in item.target.shape]
-    patch = _cut(item, start, plan)
-    if plan.train.elastic == "online":
-        patch = _deform(rng, patch, plan.elastic)
-    patch = _crop_labels(patch, plan.geometry.halo)
+    cut = _deform if plan.train.elastic == "online" else _cut
+    patch = cut(rng, item, start, plan)
     patch = _vary_orientation(rng, patch, plan.train)
-    image = _vary_grey_values(rng, patch.image, plan.train)
     return Item(
-        np.ascontiguousarray(image, np.float32),
+        _vary_grey_values(rng, patch.image, plan.train),
         np.ascontiguousarray(patch.target, np.int64),
         np.ascontiguousarray(patch.weight, np.float32),
     )
@@ -83,26 +80,25 @@ def _draw_start(rng: Generator, size: int, patch: int) -> int:
     return int(rng.integers(size - patch + 1)) if size >= patch else -((patch - size) // 2)
 
 
-def _cut(item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
-    halo = plan.geometry.halo
-    origin, size = [s - halo for s in start], [plan.output + 2 * halo] * len(start)
-    return Item(*(read_mirrored(array, origin, size) for array in item))
+def _cut(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
+    """The patch as it is: the image with its halo, target and weight where the loss looks."""
+    halo, size = plan.geometry.halo, plan.output
+    image = read_mirrored(item.image, [s - halo for s in start], [size + 2 * halo] * len(start))
+    return Item(image, *(read_mirrored(array, start, [size] * len(start)) for array in item[1:]))
 
 
-def _crop_labels(patch: Item, halo: int) -> Item:
-    inner = (slice(halo, -halo or None),) * patch.target.ndim
-    return Item(patch.image, patch.target[inner], patch.weight[inner])
-
-
-def _deform(rng: Generator, patch: Item, elastic: Augment) -> Item:
-    """A fresh elastic deformation; the weight map is moved along with the labels it was made from."""
-    grid = draw_grid(rng, patch.target.ndim, elastic.grid, elastic.std)
-    field = displacement_field(grid, patch.target.shape)
-    counted = apply_field((patch.weight > 0).astype(np.uint8), field, 0)
+def _deform(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
+    """The patch under a fresh elastic deformation, read straight from the image and what was made from its labels."""
+    dims, halo = len(start), plan.geometry.halo
+    grid = draw_grid(rng, dims, plan.elastic.grid, plan.elastic.std)
+    field = displacement_field(grid, (plan.output + 2 * halo,) * dims)
+    field += np.reshape([s - halo for s in start], (-1, *(1,) * dims)).astype(np.float32)
+    seen = field[:, *(slice(halo, -halo or None),) * dims]
+    counted = apply_field(item.weight, seen, 0) > 0
     return Item(
-        apply_field(patch.image, field, 3 if patch.target.ndim == 2 else 1),
-        apply_field(patch.target, field, 0),
-        apply_field(patch.weight, field, 1) * counted,
+        apply_field(item.image, field, 3 if dims == 2 else 1),
+        apply_field(item.target, seen, 0),
+        apply_field(item.weight, seen, 1) * counted,
     )
 
 
@@ -118,4 +114,7 @@ def _vary_orientation(rng: Generator, patch: Item, train: Train) -> Item:
 def _vary_grey_values(rng: Generator, image: np.ndarray, train: Train) -> np.ndarray:
     """Contrast and brightness, one draw per patch: ``image * (1 + c) + b``."""
     contrast, brightness = rng.uniform(-1, 1, 2)
-    return image * np.float32(1 + train.contrast * contrast) + np.float32(train.brightness * brightness)
+    image = np.array(image, np.float32, order="C")
+    image *= np.float32(1 + train.contrast * contrast)
+    image += np.float32(train.brightness * brightness)
+    return image
