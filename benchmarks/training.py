@@ -60,10 +60,10 @@ def main() -> None:
     online = replace(plan, train=replace(train, elastic="online"))
     batch = draw_batch(data, plan, 0)
     seconds_of_constant(batch, plan, device)
-    rounds = [
-        (seconds_of_loop(data, plan, device), seconds_of_loop(data, online, device), seconds_of_constant(batch, plan, device))
-        for _ in range(ROUNDS)
-    ]  # fmt: skip
+    rounds = []
+    for _ in range(ROUNDS):
+        loops = [seconds_of_loop(data, each, device) for each in (plan, online)]
+        rounds.append((*loops, seconds_of_constant(batch, plan, device)))
     copies, fresh, peer = np.median(rounds, axis=0)
     ratio, ratio_online, _ = np.median([row[2] / np.array(row) for row in rounds], axis=0)
     table(

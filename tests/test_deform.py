@@ -130,7 +130,8 @@ def test_part_of_a_field_gives_that_part_of_the_image():
     image, field = rng.random((40, 50)).astype(np.float32), displacement_field(draw_grid(rng, 2), (40, 50))
     part = (slice(7, 31), slice(12, 44))
     for order in (0, 1, 3):
-        np.testing.assert_array_equal(apply_field(image, field[:, *part], order), apply_field(image, field, order)[part])
+        whole = apply_field(image, field, order)
+        np.testing.assert_array_equal(apply_field(image, field[:, *part], order), whole[part])
 
 
 def test_refuses_a_field_of_other_dimensions():
