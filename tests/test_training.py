@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import shutil
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from snakeseg import optimiser, training, trainset
+from snakeseg import optimiser, patches, rates, training, trainset
 from snakeseg.io.store import write_store
 from snakeseg.labels import IGNORED
 from snakeseg.losses import make_loss, weighted_cross_entropy
@@ -86,13 +87,13 @@ def test_slow_data_change_nothing(monkeypatch):
         time.sleep(next(delays))
         return draw_batch(*arguments)
 
-    monkeypatch.setattr(training, "draw_batch", slow)
+    monkeypatch.setattr(patches, "draw_batch", slow)
     assert bits(train()[0]) == expected
 
 
 def test_prefetched_batches_are_those_of_the_steps():
     items, plan = make_items(), PatchPlan(replace(SETTINGS, steps=12), Augment(), unet_geometry(NETWORK))
-    drawn = list(training.prefetch(items, plan, start=3))
+    drawn = list(patches.prefetch(items, plan, start=3))
     assert len(drawn) == 9
     for step, batch in enumerate(drawn, start=3):
         for found, expected in zip(batch, draw_batch(items, plan, step), strict=True):
@@ -131,7 +132,7 @@ def test_network_ends_in_evaluation_mode_with_history():
     network, history = train()
     assert not network.training
     assert [row["step"] for row in history] == list(range(6))
-    assert all(tuple(row) == training.HISTORY for row in history)
+    assert all(tuple(row) == (*training.HISTORY, "pixels_0", "pixels_1") for row in history)
 
 
 def test_frozen_parameters_stay():
@@ -297,3 +298,90 @@ def test_clipping_bounds_the_step():
     )
     after = torch.cat([p.flatten() for p in network.parameters()])
     assert (after - before).norm().item() <= 0.01
+
+
+def test_the_history_counts_the_classes_that_the_loss_saw():
+    items, plan = make_items(), PatchPlan(SETTINGS, Augment(std=1), unet_geometry(NETWORK))
+    _, history = train()
+    for row in history:
+        batch = draw_batch(items, plan, row["step"])
+        counted = batch.target[batch.weight > 0]
+        assert [row["pixels_0"], row["pixels_1"]] == [int((counted == c).sum()) for c in (0, 1)]
+
+
+def test_float16_learns_and_its_scale_is_part_of_the_course():
+    settings = replace(SETTINGS, steps=150, precision="float16")
+    network = UNetSettings(width=4, depth=1, dropout=0)
+    _, history = train(settings, network=network)
+    losses = [row["loss"] for row in history]
+    assert np.mean(losses[-10:]) < 0.3 * losses[0]
+
+
+def test_float16_skips_steps_that_overflow_and_gives_up_at_the_lowest_scale():
+    settings = replace(SETTINGS, precision="float16")
+    network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0))
+    before = bits(network)
+    batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(NETWORK)), 0)
+    made, scale = optimiser.make_optimiser(network, settings), optimiser.LossScale(4.0)
+
+    def overflowing(logits, target, weight):
+        return logits.sum() - logits.sum().detach() + (logits - logits.detach()).abs().sqrt().sum()
+
+    for expected in (2.0, 1.0):
+        training.train_step(network, made, batch, overflowing, settings, CPU, scale=scale)
+        assert scale.value == expected
+        assert bits(network) == before
+    with pytest.raises(FloatingPointError, match="norm of the gradient"):
+        training.train_step(network, made, batch, overflowing, settings, CPU, scale=scale)
+    assert bits(network) == before
+
+
+def test_the_scale_of_the_loss_rises_again():
+    scale = optimiser.LossScale(8.0)
+    for _ in range(optimiser.PATIENCE):
+        assert scale.value == 8
+        assert scale.passed(True)
+    assert scale.value == 16
+    assert optimiser.LossScale(*scale.values()) == scale
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_learns_the_same(capfd):
+    settings, network = replace(SETTINGS, steps=4, precision="float32"), UNetSettings(width=4, depth=1, dropout=0)
+    plain, history = train(settings, network=network)
+    compiled, same = train(replace(settings, compile=True), network=network)
+    assert [row["loss"] for row in same] == pytest.approx([row["loss"] for row in history], rel=1e-4)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    assert "compiling took" in capfd.readouterr().err
+
+
+def test_what_does_not_fit_in_memory_is_mapped_and_leaves_no_file(stores, tmp_path):
+    names, folder = {"one", "two", "three"}, tmp_path / "scratch"
+    folder.mkdir()
+    expected, _ = trainset.load_items(names, stores.items, stores.weights)
+    one = sum(array.nbytes for array in expected[0])
+    found, _ = trainset.load_items(names, stores.items, stores.weights, folder=folder, memory=2 * one)
+    assert [isinstance(item.image, np.memmap) for item in found] == [False, False, True, True, True]
+    assert not list(folder.iterdir())
+    for item, same in zip(found, expected, strict=True):
+        for array, other in zip(item, same, strict=True):
+            np.testing.assert_array_equal(array, other)
+
+
+def test_the_range_test_finds_where_the_loss_falls():
+    settings = replace(SETTINGS, optimiser="sgd", momentum=0.0)
+    network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0, normalisation="batch"))
+    plan = PatchPlan(settings, Augment(), unet_geometry(NETWORK))
+    found = rates.range_test(network, make_items(), plan, weighted_cross_entropy, CPU)
+    assert found[0]["learning_rate"] == pytest.approx(rates.LOWEST)
+    steps = np.diff(np.log([row["learning_rate"] for row in found]))
+    np.testing.assert_allclose(steps, steps[0], rtol=1e-6)
+    assert 1e-4 < rates.propose(found) < 5
+
+
+def test_the_proposed_rate_is_where_a_known_curve_falls_fastest():
+    logs = np.linspace(-6, 0, 61)
+    losses = np.where(logs < -1, 1 / (1 + np.exp(4 * (logs + 3))), 5)
+    found = [{"learning_rate": 10**x, "loss": y, "smoothed": y} for x, y in zip(logs, losses, strict=True)]
+    assert np.log10(rates.propose(found)) == pytest.approx(-3, abs=0.11)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from snakeseg import __version__
@@ -43,6 +44,10 @@ def parser() -> argparse.ArgumentParser:
         "train", "train one model", *sheet, "--fold", "--prepared", "--augmented", "--weights", "--settings",
         "--start", "--threads", "--gpus", "--output",
     )  # fmt: skip
+    command(
+        "learning-rate", "plot the loss over rising learning rates, and propose one", *sheet, "--fold", "--prepared",
+        "--augmented", "--weights", "--settings", "--start", "--threads", "--gpus", "--output",
+    )  # fmt: skip
     predict = command(
         "predict", "predict images with a model, or with the mean of an experiment's models",
         *sheet, "--batch", "--fold", "--settings", "--threads", "--gpus", "--probabilities",
@@ -69,6 +74,14 @@ def parser() -> argparse.ArgumentParser:
     command("report", "write the report and its figures", *sheet, "--run", "--settings", "--output")
     return top
 
+
+# Which module of `snakeseg.commands` a subcommand is in.
+MODULES = {
+    **dict.fromkeys(("simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh"), "data"),
+    **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
+    **dict.fromkeys(("predict", "tune", "instances"), "predict"),
+    **dict.fromkeys(("evaluate", "summarise", "report"), "evaluate"),
+}
 
 OPTIONS = {
     "--settings": {"default": "{}", "help": "sections of the config, as JSON"},
@@ -99,11 +112,11 @@ OPTIONS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; 0 if it went well, 1 on bad input or failure, 2 on a wrong command line."""
     given = parser().parse_args(arguments)
-    from snakeseg import commands
     from snakeseg.errors import STOPPED, Interrupted
 
     try:
-        getattr(commands, given.command.replace("-", "_"))(given)
+        module = import_module(f"snakeseg.commands.{MODULES[given.command]}")
+        getattr(module, given.command.replace("-", "_"))(given)
     except KeyboardInterrupt:
         return 130
     except Interrupted as stop:

@@ -1,8 +1,10 @@
 """Where to compute, and in which precision."""
 
 import ctypes
+import os
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import torch
 
@@ -45,14 +47,14 @@ def autocast(precision: str, device: torch.device):
 
     Parameters
     ----------
-    precision : {"auto", "float32", "bfloat16"}
+    precision : {"auto", "float32", "bfloat16", "float16"}
         "auto" is bfloat16 where the processor multiplies it in hardware.
     """
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f"precision {precision!r}; expected auto, float32 or bfloat16")
+    if precision not in ("auto", "float32", "bfloat16", "float16"):
+        raise ValueError(f"precision {precision!r}; expected auto, float32, bfloat16 or float16")
     if precision == "float32" or (precision == "auto" and not _has_bfloat16(device)):
         return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
+    return torch.autocast(device.type, torch.float16 if precision == "float16" else torch.bfloat16)
 
 
 def _has_bfloat16(device: torch.device) -> bool:
@@ -62,3 +64,19 @@ def _has_bfloat16(device: torch.device) -> bool:
         able = torch.cpu.get_capabilities()
         return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
     return False
+
+
+def total_memory(device: torch.device) -> int:
+    """Bytes of the device's memory, or of what this process may use of the machine's; free or not, so that a training
+    that goes on settles on the same."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    limits = [_physical_memory()]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        if Path(path).is_file() and (text := Path(path).read_text().strip()).isdigit():
+            limits.append(int(text))
+    return min(limits)
+
+
+def _physical_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,12 +1,15 @@
 """The optimiser, its schedule, and the seed of a step."""
 
 import hashlib
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
 from snakeseg.settings import Train
+
+PATIENCE = 2000
 
 
 def make_optimiser(network: nn.Module, settings: Train) -> torch.optim.Optimizer:
@@ -27,6 +30,29 @@ def learning_rate_factor(settings: Train, done: float) -> float:
     rest = 1 - min(done, 1.0)
     decay = {"poly": rest**0.9, "cosine": (1 - np.cos(np.pi * rest)) / 2, "constant": 1.0}
     return float(warm * decay[settings.schedule])
+
+
+@dataclass
+class LossScale:
+    """What the loss is multiplied by in float16, so that small gradients do not vanish: halved whenever gradients
+    overflow, doubled after `PATIENCE` steps without (Micikevicius et al. 2018, section 3.2)."""
+
+    value: float = 2.0**16
+    good: float = 0.0
+
+    def values(self) -> tuple[float, float]:
+        """To make it again from."""
+        return astuple(self)
+
+    def passed(self, finite: bool) -> bool:
+        """Note whether the gradients of a step were numbers; False if there is no lower scale to go on with."""
+        if not finite:
+            self.value, self.good = self.value / 2, 0.0
+            return self.value >= 1
+        self.good += 1
+        if self.good == PATIENCE:
+            self.value, self.good = min(2 * self.value, 2.0**24), 0.0
+        return True
 
 
 def derive_seed(seed: int, step: int) -> int:

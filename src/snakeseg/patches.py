@@ -1,15 +1,22 @@
 """What training step t looks at: a pure function of the data, the settings, the seed and t."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator, Philox
 
 from snakeseg.deform import apply_field, displacement_field, draw_grid
+from snakeseg.sampling import Places, draw_place
 from snakeseg.settings import Augment, Train
 from snakeseg.tiling import Geometry, read_mirrored
+
+# Batches drawn ahead of time.
+AHEAD = 4
 
 
 class Item(NamedTuple):
@@ -27,6 +34,7 @@ class PatchPlan:
     train: Train
     elastic: Augment
     geometry: Geometry
+    places: Places = field(default_factory=list)
 
     @property
     def output(self) -> int:
@@ -49,10 +57,9 @@ def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
         input = output + 2 * halo along every axis; mirrored where the image is too small.
     """
     rng = generator(plan.train.seed, index)
-    item = items[rng.integers(len(items))]
-    start = [_draw_start(rng, size, plan.output) for size in item.target.shape]
+    chosen, start = _draw_place(rng, items, plan)
     cut = _deform if plan.train.elastic == "online" else _cut
-    patch = cut(rng, item, start, plan)
+    patch = cut(rng, items[chosen], start, plan)
     patch = _vary_orientation(rng, patch, plan.train)
     return Item(
         _vary_grey_values(rng, patch.image, plan.train),
@@ -69,15 +76,31 @@ def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 0,
     return Item(*(np.stack(arrays) for arrays in zip(*patches, strict=True)))
 
 
-def draw_items(count: int, plan: PatchPlan, step: int) -> list[int]:
-    """Which of `count` images the patches of a step are cut from."""
+def prefetch(items: Sequence[Item], plan: PatchPlan, start: int = 0, rank: int = 0, size: int = 1) -> Iterator[Item]:
+    """Batches in order from a step on (without end, if time is the budget), drawn ahead of time in the background."""
+    steps = range(start, plan.train.steps) if plan.train.minutes is None else count(start)
+    pool, waiting = ThreadPoolExecutor(1), deque()
+    try:
+        for step in steps:
+            waiting.append(pool.submit(draw_batch, items, plan, step, rank, size))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def draw_items(items: Sequence[Item], plan: PatchPlan, step: int) -> list[int]:
+    """Which images the patches of a step are cut from."""
     first = step * plan.train.batch
-    return [int(generator(plan.train.seed, index).integers(count)) for index in range(first, first + plan.train.batch)]
+    indices = range(first, first + plan.train.batch)
+    return [_draw_place(generator(plan.train.seed, index), items, plan)[0] for index in indices]
 
 
-def _draw_start(rng: Generator, size: int, patch: int) -> int:
-    """Uniform within the image; centred if the image is smaller than the patch."""
-    return int(rng.integers(size - patch + 1)) if size >= patch else -((patch - size) // 2)
+def _draw_place(rng: Generator, items: Sequence[Item], plan: PatchPlan) -> tuple[int, list[int]]:
+    shapes = [item.target.shape for item in items]
+    return draw_place(rng, shapes, plan.output, plan.places, plan.train.foreground)
 
 
 def _cut(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:

@@ -130,8 +130,8 @@ class Loss:
 class Train:
     steps: int = 2000
     minutes: float | None = None
-    batch: int = 1
-    patch: int = 388
+    batch: int | str = 1
+    patch: int | str = 388
     optimiser: str = "sgd"
     learning_rate: float = 0.001
     momentum: float = 0.99
@@ -143,6 +143,11 @@ class Train:
     select: str = "last"
     state_seconds: float = 60.0
     precision: str = "auto"
+    compile: bool = False
+    cache_gb: float | None = None
+    tensorboard: bool = False
+    foreground: float = 0.0
+    balanced: bool = False
     elastic: str = "copies"
     flips: bool = True
     turns: bool = True

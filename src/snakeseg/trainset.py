@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,13 +18,31 @@ from snakeseg.patches import Item
 from snakeseg.settings import Train
 from snakeseg.weights import class_weights
 
+# Settings of training that the weights do not depend on.
+UNSEEN = ("state_seconds", "cache_gb", "tensorboard")
+
 
 def load_items(
-    names: set[str], stores: Sequence[Path], weights: Sequence[Path], border: int = 0
+    names: set[str],
+    stores: Sequence[Path],
+    weights: Sequence[Path],
+    border: int = 0,
+    folder: Path | None = None,
+    memory: float = float("inf"),
 ) -> tuple[list[Item], list[dict]]:
     """Training images of these names and all their copies, with their weight maps, in a fixed order.
 
-    `border` is the width of the class along the inner edge of objects.
+    Parameters
+    ----------
+    names : set of str
+    stores, weights : sequence of path
+        Written by `prepare` and `augment`, and by `weigh`.
+    border : int
+        Width of the class along the inner edge of objects.
+    folder : path, optional
+        Where to keep what does not fit.
+    memory : float
+        Bytes of arrays to keep in memory; the rest is mapped from nameless files in `folder`.
 
     Returns
     -------
@@ -31,8 +50,8 @@ def load_items(
     attributes : list of dict
         What was noted about each in preparing.
     """
-    maps = {name: group["weights"][:] for store in weights for name, _, group in read_store(store)}
-    items, attributes = [], []
+    maps = {name: group for store in weights for name, _, group in read_store(store)}
+    items, attributes, kept = [], [], 0
     for store in stores:
         for name, noted, group in read_store(store):
             if noted.get("copy_of", name) in names:
@@ -40,9 +59,20 @@ def load_items(
                 target = np.where(classes == IGNORED, 0, classes)
                 if border:
                     target = mark_border(target, group["objects"][:], border)
-                items.append(Item(group["image"][:], target, maps[name]))
+                item = Item(group["image"][:], target, maps[name]["weights"][:])
+                kept += sum(array.nbytes for array in item)
+                items.append(item if kept <= memory else Item(*(_mapped(array, folder) for array in item)))
                 attributes.append({**noted, "name": name})
     return items, attributes
+
+
+def _mapped(array: np.ndarray, folder: Path | None) -> np.ndarray:
+    """The array in a file without a name, which vanishes with the process, however that ends."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        mapped = np.memmap(file, array.dtype, "w+", shape=array.shape)
+    mapped[:] = array
+    mapped.flush()
+    return mapped
 
 
 def training_provenance(settings: Train, device: torch.device, threads: int, fold: int, attributes: list[dict]) -> dict:
@@ -78,7 +108,8 @@ def training_digest(settings: str, provenance: dict, files: Sequence[Path]) -> s
         Stores of images and weight maps, and weights to start from, in the order they are used in.
     """
     sections = json.loads(settings)
-    sections.get("train", {}).pop("state_seconds", None)
-    noted = {**provenance, "train": {k: v for k, v in provenance["train"].items() if k != "state_seconds"}}
+    for key in UNSEEN:
+        sections.get("train", {}).pop(key, None)
+    noted = {**provenance, "train": {k: v for k, v in provenance["train"].items() if k not in UNSEEN}}
     facts = [__version__, sections, noted, [checksum(path) for path in files]]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -23,7 +23,8 @@ rule train:
         compute_threads=THREADS,
     params:
         data=DATA,
-        folder=subpath(output.weights, parent=True),
+        command="train",
+        output=subpath(output.weights, parent=True),
         settings=lambda w: settings(
             "spatial_dims",
             "labels",
@@ -41,10 +42,24 @@ rule train:
         pretrained=lambda w: file_mark(PRETRAINED.get(w.experiment)),
         start=lambda w, input: f"--start {input.start}" if input.start else "",
     shell:
-        "python -m snakeseg train --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
+        "python -m snakeseg {params.command} --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
         " --prepared {input.prepared} --augmented {input.augmented} --weights {input.weights}"
         " {params.start} --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.gpu}"
-        " --output {params.folder} 2>&1 | (trap '' INT TERM USR1; tee {log})"
+        " --output {params.output} 2>&1 | (trap '' INT TERM USR1; tee {log})"
+
+
+# Part of no run: make it by its name, to choose `train.learning_rate`.
+use rule train as learning_rate with:
+    output:
+        figure=f"{RUN}/models/{{experiment}}/fold-{{fold}}/learning-rate.png",
+        table=f"{RUN}/models/{{experiment}}/fold-{{fold}}/learning-rate.tsv",
+    log:
+        f"{LOGS}/learning-rate/{{experiment}}/fold-{{fold}}.log",
+    benchmark:
+        f"{TIMES}/learning-rate/{{experiment}}/fold-{{fold}}.tsv"
+    params:
+        command="learning-rate",
+        output=subpath(output.figure),
 
 
 rule measure:

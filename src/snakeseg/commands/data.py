@@ -1,0 +1,97 @@
+"""Subcommands that come before training: images, checks, stores."""
+
+import json
+from argparse import Namespace
+
+import pandas as pd
+
+from snakeseg.commands.tables import read_json, rows_of, write_table
+from snakeseg.errors import BadInputs
+from snakeseg.io.files import atomic_folder, write_text
+from snakeseg.io.sheet import read_sheet
+from snakeseg.progress import progress
+from snakeseg.settings import read_sections
+
+
+def simulate(given: Namespace) -> None:
+    """Images and labels as TIFF files in two folders."""
+    import numpy as np
+    import tifffile
+
+    from snakeseg.simulate import simulate_cells
+
+    settings = read_sections(given.settings)["simulate"]
+    with atomic_folder(given.output) as folder:
+        for kind in ("images", "labels"):
+            (folder / kind).mkdir()
+        for index in range(settings.images):
+            rng = np.random.default_rng([settings.seed, index])
+            image, label = simulate_cells(rng, (settings.size, settings.size), settings.cells)
+            tifffile.imwrite(folder / "images" / f"cells-{index:02d}.tif", image)
+            tifffile.imwrite(folder / "labels" / f"cells-{index:02d}.tif", label, compression="zlib")
+
+
+def inspect(given: Namespace) -> None:
+    """What was found in a batch's files, and all problems, as JSON; it never fails on them, `check` does."""
+    from snakeseg.checking import inspect as inspect_rows
+
+    s = read_sections(given.settings)
+    rows = rows_of(given, subset=["train", "test", "predict"])
+    facts, problems = inspect_rows(rows, s["spatial_dims"], s["labels"])
+    write_text(given.output, json.dumps({"facts": facts, "problems": problems}, indent=1) + "\n")
+
+
+def check(given: Namespace) -> None:
+    """A table of what was found in all files, or all problems at once."""
+    from snakeseg.checking import check as check_together
+    from snakeseg.checking import check_networks
+
+    s = read_sections(given.settings)
+    found = [read_json(path) for path in given.inspected]
+    facts = pd.DataFrame([fact for part in found for fact in part["facts"]])
+    problems = [problem for part in found for problem in part["problems"]]
+    sheet = read_sheet(given.sheet, given.data)
+    problems += check_together(sheet, facts, s["folds"], s["validation"])
+    problems += check_networks(s["networks"], s["starts"], facts, s["spatial_dims"], s["labels"])
+    if problems:
+        raise BadInputs(problems)
+    write_table(given.output, facts)
+
+
+def statistics(given: Namespace) -> None:
+    """Grey values and class counts as JSON."""
+    from snakeseg.prepare import data_statistics
+
+    s = read_sections(given.settings)
+    rows = rows_of(given, subset=["train"])
+    found = data_statistics(rows, s["spatial_dims"], s["labels"], s["prepare"])
+    write_text(given.output, json.dumps(found, indent=1) + "\n")
+
+
+def prepare(given: Namespace) -> None:
+    """A store of normalised images, classes and objects."""
+    from snakeseg.io.store import write_store
+    from snakeseg.prepare import prepare_rows
+
+    s = read_sections(given.settings)
+    rows = rows_of(given, subset=["train"])
+    samples = prepare_rows(rows, s["spatial_dims"], s["labels"], s["prepare"], read_json(given.statistics))
+    write_store(given.output, progress(samples, len(rows), "preparing"))
+
+
+def augment(given: Namespace) -> None:
+    """A store of elastic copies."""
+    from snakeseg.io.store import write_store
+    from snakeseg.prepare import elastic_copies
+
+    settings = read_sections(given.settings)["augment"]
+    write_store(given.output, elastic_copies(given.prepared[0], settings))
+
+
+def weigh(given: Namespace) -> None:
+    """A store of weight maps, of originals and copies."""
+    from snakeseg.io.store import write_store
+    from snakeseg.prepare import weight_maps
+
+    settings = read_sections(given.settings)["weigh"]
+    write_store(given.output, weight_maps(given.prepared + given.augmented, settings, read_json(given.statistics)))

@@ -1,0 +1,48 @@
+"""Subcommands from predictions to the report."""
+
+import json
+import sys
+from argparse import Namespace
+
+import pandas as pd
+
+from snakeseg.commands.tables import read_table, rows_of_part, write_table
+from snakeseg.io.files import atomic_folder
+from snakeseg.io.sheet import read_sheet
+from snakeseg.settings import read_sections
+
+
+def evaluate(given: Namespace) -> None:
+    """Two tables, of images and of objects, in a folder."""
+    from snakeseg.evaluation import evaluate_rows
+
+    s = read_sections(given.settings)
+    rows = rows_of_part(given)
+    images, objects = evaluate_rows(rows, given.predictions, s["spatial_dims"], s["labels"])
+    subset = dict(zip(rows["sample"], rows["subset"].replace("train", "validation"), strict=True))
+    with atomic_folder(given.output) as folder:
+        for name, table in (("images", images), ("objects", objects)):
+            table = pd.DataFrame(table, columns=None if table else ["sample"])
+            table.insert(0, "subset", table["sample"].map(subset))
+            table.insert(0, "experiment", given.experiment)
+            write_table(folder / f"{name}.tsv", table)
+
+
+def summarise(given: Namespace) -> None:
+    """The gathered tables and their summary."""
+    from snakeseg.evaluation import summarise as summary_of
+
+    gathered = {}
+    for name in ("images", "objects"):
+        tables = [read_table(folder / f"{name}.tsv") for folder in given.tables]
+        gathered[name] = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
+        write_table(given.output / f"{name}.tsv", gathered[name])
+    write_table(given.output / "summary.tsv", summary_of(gathered["images"]))
+
+
+def report(given: Namespace) -> None:
+    """The page, its figures and the provenance."""
+    from snakeseg.report.page import write_report
+
+    write_report(given.run, read_sheet(given.sheet, given.data), json.loads(given.settings), given.output)
+    print(given.output, file=sys.stderr)

@@ -1,0 +1,40 @@
+"""What several subcommands read and write: rows of the sheet, JSON, tables."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import pandas as pd
+
+from snakeseg.io.files import atomic_file
+from snakeseg.io.sheet import assign_folds, read_sheet
+from snakeseg.settings import read_sections
+
+
+def rows_of(given: Namespace, subset: list[str]) -> pd.DataFrame:
+    sheet = read_sheet(given.sheet, given.data)
+    rows = sheet[sheet["subset"].isin(subset)]
+    batch = getattr(given, "batch", None)
+    return rows if batch is None else rows[rows["batch"] == batch]
+
+
+def rows_of_part(given: Namespace) -> pd.DataFrame:
+    """Rows that a fold holds out, or the test and predict rows of a batch."""
+    if given.fold is None:
+        return rows_of(given, subset=["test", "predict"])
+    s = read_sections(given.settings)
+    rows = rows_of(given, subset=["train"])
+    return rows[assign_folds(rows, s["folds"], s["validation"]) == given.fold]
+
+
+def read_json(path: Path | None) -> dict | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path else None
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"])
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    with atomic_file(path) as beside:
+        table.to_csv(beside, sep="\t", index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")

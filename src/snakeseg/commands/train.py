@@ -1,0 +1,155 @@
+"""Subcommands around training."""
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+
+from snakeseg.checkpoint import Description, is_finished, save_model
+from snakeseg.commands.tables import rows_of, write_table
+from snakeseg.course import Keep
+from snakeseg.devices import choose_device, total_memory
+from snakeseg.errors import BadInput
+from snakeseg.events import event_writer
+from snakeseg.inference import measure_model, validation_loss
+from snakeseg.io.files import atomic_file, write_text
+from snakeseg.io.sheet import assign_folds
+from snakeseg.losses import make_loss
+from snakeseg.memory import settle
+from snakeseg.optimiser import derive_seed
+from snakeseg.parallel import ALONE, Team, run_together
+from snakeseg.patches import Item, PatchPlan
+from snakeseg.pretrained import fetch, read_state, start_from
+from snakeseg.sampling import find_places
+from snakeseg.settings import read_sections
+from snakeseg.state import lock, remove_states, tell
+from snakeseg.training import fit, write_history
+from snakeseg.trainset import class_balance, load_items, training_digest, training_provenance
+
+# Whole images that `train.select` best looks at.
+VALIDATION_IMAGES = 8
+
+
+def train(given: Namespace) -> None:
+    """A model folder: weights, description, history. What a killed training left in `state` is gone on from."""
+    settings = read_sections(given.settings)["train"]
+    if settings.batch != "auto" and settings.batch % settings.processes:
+        raise BadInput(
+            "train.processes", f"{settings.processes} for a batch of {settings.batch}", "a number that divides it",
+            "correct one of them",
+        )  # fmt: skip
+    with lock(given.output, tell):
+        (given.output / "stop").unlink(missing_ok=True)
+        run_together(settings.processes, given.gpus, _train, given)
+
+
+class _Material(NamedTuple):
+    """All that a training starts from."""
+
+    settings: dict
+    device: torch.device
+    rows: pd.DataFrame
+    description: Description
+    items: list[Item]
+    attributes: list[dict]
+    plan: PatchPlan
+
+
+def _gather(given: Namespace, team: Team) -> _Material:
+    """Read the training images, and settle what the settings leave open."""
+    s = read_sections(given.settings)
+    device = choose_device(given.gpus, max(1, given.threads // team.size))
+    rows = rows_of(given, subset=["train"])
+    names = set(rows["sample"][assign_folds(rows, s["folds"], s["validation"]) != given.fold])
+    stores, cache = given.prepared + given.augmented, s["train"].cache_gb
+    memory = total_memory(torch.device("cpu")) / 2 if cache is None else cache * 1e9
+    items, attributes = load_items(
+        names, stores, given.weights, s["network"].border, given.output.parent, memory / team.size
+    )
+    description = Description(
+        s["spatial_dims"], len(items[0].image), s["labels"], s["network"], s["prepare"], s["predict"],
+        attributes[0]["statistics"],
+    )  # fmt: skip
+    settled, told = settle(s["train"], description, [item.target.shape for item in items], device)
+    if told and team.rank == 0:
+        tell(told)
+    share, balanced = settled.foreground, settled.balanced
+    targets, weights = [item.target for item in items], [item.weight for item in items]
+    places = find_places(targets, weights, description.classes, balanced) if share else []
+    plan = PatchPlan(settled, s["augment"], description.geometry.training, places)
+    return _Material({**s, "train": settled}, device, rows, description, items, attributes, plan)
+
+
+def _train(given: Namespace, team: Team) -> None:
+    """The training of one process of a team; the first writes."""
+    s, device, rows, description, items, attributes, plan = _gather(given, team)
+    start = given.start or (s["network"].pretrained and Path(s["network"].pretrained))
+    provenance = training_provenance(s["train"], device, given.threads, given.fold, attributes)
+    files = [*given.prepared, *given.augmented, *given.weights, *([start] if start else [])]
+    digest = training_digest(given.settings, provenance, files)
+    if is_finished(given.output, digest):
+        tell(f"{given.output} holds the weights of this very training already")
+        return
+    network, criterion = _begin(s, description, items, start)
+    keep = Keep(given.output / "state", digest, s["train"].state_seconds)
+    held = assign_folds(rows, s["folds"], s["validation"]) == given.fold
+    validate = _validation(given, s, set(rows["sample"][held]), description, device)
+    names = [noted["name"] for noted in attributes]
+    with event_writer(given.output / "events", s["train"].tensorboard and team.rank == 0) as observe:
+        history = fit(network, items, plan, criterion, device, names, keep, validate, team, observe)
+    if team.rank == 0:
+        with atomic_file(given.output / "history.tsv") as beside:
+            write_history(beside, history)
+        save_model(given.output, network, description, {**provenance, "digest": digest})
+        remove_states(keep.folder)
+        (given.output / "stop").unlink(missing_ok=True)
+
+
+def _begin(s: dict, description: Description, items: list[Item], start: Path | None):
+    """The network with its first weights, and its loss."""
+    torch.manual_seed(derive_seed(s["train"].seed, -1))
+    network = description.make_network()
+    if start:
+        tell(f"{start_from(network, read_state(start), start)} of {len(network.state_dict())} tensors from {start}")
+    return network, make_loss(s["loss"], class_balance(items, description.classes))
+
+
+def learning_rate(given: Namespace) -> None:
+    """A figure of the loss over rising learning rates, with a proposal, and the numbers beside it."""
+    from snakeseg.rates import propose, range_test
+    from snakeseg.report.figures import learning_rate_range
+
+    s, device, _, description, items, _, plan = _gather(given, ALONE)
+    start = given.start or (s["network"].pretrained and Path(s["network"].pretrained))
+    network, criterion = _begin(s, description, items, start)
+    found = range_test(network, items, plan, criterion, device)
+    proposal = propose(found)
+    tell(f"learning rate {proposal:.2g} proposed, {s['train'].learning_rate:.2g} set")
+    write_table(given.output.with_suffix(".tsv"), pd.DataFrame(found))
+    with atomic_file(given.output) as beside:
+        learning_rate_range(beside, pd.DataFrame(found), proposal, s["train"].learning_rate)
+
+
+def _validation(given: Namespace, s: dict, names: set[str], description, device):
+    """The loss on whole held-out images, the first few by name; None unless it chooses the weights."""
+    if s["train"].select != "best":
+        return None
+    few = set(sorted(names)[:VALIDATION_IMAGES])
+    items, _ = load_items(few, given.prepared, given.weights, s["network"].border)
+    return lambda network: validation_loss(network, items, description.geometry, s["predict"].tile, device)
+
+
+def measure(given: Namespace) -> None:
+    """What a model's network is and costs, as JSON."""
+    device = choose_device(given.gpus, given.threads)
+    write_text(given.output, json.dumps(measure_model(given.model, device, given.threads), indent=1) + "\n")
+
+
+def fetch_weights(given: Namespace) -> None:
+    """A file of published weights, checked; the only command that uses the network."""
+    fetch(given.name, given.output, given.url)
+    print(given.output, file=sys.stderr)
