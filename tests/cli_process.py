@@ -5,7 +5,7 @@ import os
 import sys
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["snakeseg.commands", "snakeseg.training", "snakeseg.trainset", "snakeseg.inference"])
+CONTEXT.set_forkserver_preload(["snakeseg.commands.train"])
 
 
 def start(arguments: list[str], log=os.devnull):

@@ -20,6 +20,7 @@ from snakeseg.io.store import write_store
 
 pytestmark = pytest.mark.slow
 STEPS = 400
+MEASURED = ("wait_seconds", "compute_seconds", "memory_mb")
 SETTINGS = {
     "network": {"width": 3, "depth": 1, "normalisation": "batch", "dropout": 0.3},
     "train": {"steps": STEPS, "batch": 2, "patch": 24, "optimiser": "adamw", "learning_rate": 0.01},
@@ -60,7 +61,8 @@ def command(data, output, changes=None, seconds=0.0):
 def result(output):
     """What must not differ: the weights, and the history but for times and memory."""
     with open(output / "history.tsv", newline="") as file:
-        history = [(row["step"], row["loss"], row["learning_rate"]) for row in csv.DictReader(file, delimiter="\t")]
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    history = [{key: row[key] for key in row if key not in MEASURED} for row in rows]
     return hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest(), history
 
 
@@ -75,7 +77,14 @@ def alone(data, output, changes=None):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"optimiser": "sgd", "select": "average"}, {"select": "best", "clip": 1.0}], ids=str
+    "changes",
+    [
+        {},
+        {"optimiser": "sgd", "select": "average"},
+        {"select": "best", "clip": 1.0},
+        {"precision": "float16", "foreground": 0.5},
+    ],
+    ids=str,
 )
 def test_killed_twenty_times(data, tmp_path, changes):
     """SIGKILL at random moments, while a state is written after every step."""
@@ -249,3 +258,32 @@ def test_full_disk(data, small_disk, tmp_path):
     assert end(start(command(data, output), log)) == 0
     assert "training goes on from step" in log.read_text()
     assert result(output) == expected
+
+
+def test_sizes_that_were_left_open_are_settled_and_noted(data, tmp_path):
+    """Told in the log, kept in the model; no other weights than with the same sizes given."""
+    log = tmp_path / "log"
+    few = {"steps": 5, "precision": "float32"}
+    assert end(start(command(data, tmp_path / "auto", {**few, "patch": "auto", "batch": "auto"}), log)) == 0
+    chosen = json.loads((tmp_path / "auto/model.json").read_text())["provenance"]["train"]
+    assert f"patch {chosen['patch']}, batch {chosen['batch']} take" in log.read_text()
+    given = {**few, "patch": chosen["patch"], "batch": chosen["batch"]}
+    assert alone(data, tmp_path / "given", given) == result(tmp_path / "auto")
+
+
+def test_events_and_mapped_images_change_no_weights(data, tmp_path):
+    more = {"steps": 20, "tensorboard": True, "cache_gb": 0}
+    assert end(start(command(data, tmp_path / "more", more))) == 0
+    assert result(tmp_path / "more") == alone(data, tmp_path / "plain", {"steps": 20})
+    assert len(list((tmp_path / "more/events").iterdir())) == 1
+    assert not [path for path in tmp_path.iterdir() if path.name not in ("more", "plain", ".more.lock", ".plain.lock")]
+
+
+def test_the_range_test_leaves_a_figure_and_a_table(data, tmp_path, capsys):
+    arguments = ["learning-rate", *command(data, tmp_path / "found.png")[1:]]
+    assert main(arguments) == 0
+    told = re.search(r"learning rate (\S+) proposed, 0.01 set", capsys.readouterr().err)
+    assert 1e-6 < float(told[1]) < 10
+    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
+    with open(tmp_path / "found.tsv", newline="") as file:
+        assert list(next(csv.DictReader(file, delimiter="\t"))) == ["learning_rate", "loss", "smoothed"]
