@@ -1,11 +1,16 @@
 """Processes that share a batch do what one process does with all of it."""
 
+import os
+import socket
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from team_training import SETTINGS, WORLD, make_items, train
 
-from snakeseg.parallel import ALONE, run_together
+from snakeseg.parallel import ALONE, Place, Team, launched, run_together
 from snakeseg.patches import PatchPlan, draw_batch
 from snakeseg.settings import Augment, Train
 from snakeseg.tiling import Geometry
@@ -50,3 +55,55 @@ def test_alone_needs_no_processes():
     run_together(1, 0, lambda *given: seen.append(given), "x")
     assert seen == [("x", ALONE)]
     assert Train().processes == 1
+
+
+TORCHRUN = {"MASTER_ADDR": "127.0.0.1", "LOCAL_WORLD_SIZE": "2"}
+SRUN = {"SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1", "SLURM_STEP_NUM_NODES": "1", "SLURM_STEP_NUM_TASKS": "2"}
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "srun"])
+def test_processes_started_by_a_launcher_do_what_ours_do(tmp_path, launcher):
+    """As `torchrun` and `srun` start them, by what they set in the environment."""
+    run_together(WORLD, 0, train, tmp_path / "ours", None)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = f"""
+from pathlib import Path
+from snakeseg.parallel import run_together
+from team_training import train
+run_together({WORLD}, 0, train, Path({str(tmp_path / "theirs")!r}), None)
+"""
+    children = []
+    for rank in map(str, range(WORLD)):
+        if launcher == "torchrun":
+            more = TORCHRUN | {"MASTER_PORT": str(port), "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": str(WORLD)}
+        else:
+            more = SRUN | {"SLURM_JOB_ID": str(port), "SLURM_PROCID": rank, "SLURM_LOCALID": rank}
+        path = os.pathsep.join(sys.path)
+        children.append(subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **more, "PYTHONPATH": path}))
+    assert [child.wait(120) for child in children] == [0, 0]
+    for rank in range(WORLD):
+        one, two = (torch.load(tmp_path / name / f"rank-{rank}.pt", weights_only=True) for name in ("ours", "theirs"))
+        assert one["losses"] == two["losses"]
+        assert all(torch.equal(one["weights"][name], two["weights"][name]) for name in one["weights"])
+
+
+def test_launchers_are_known_by_what_they_set(monkeypatch):
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    assert launched() is None
+    slurm = {
+        "PROCID": 3,
+        "LOCALID": 1,
+        "STEP_NUM_TASKS": 4,
+        "STEP_NUM_NODES": 2,
+        "JOB_ID": 77,
+        "LAUNCH_NODE_IPADDR": "n0",
+    }
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    assert launched() == (Team(3, 4), Place(1, 2, "tcp://n0:20077"))
+    with pytest.raises(ValueError, match=r"train\.processes is 2, but 4 were started"):
+        run_together(2, 0, train, None, None)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    assert launched() is None

@@ -30,19 +30,55 @@ class Team(NamedTuple):
 ALONE = Team()
 
 
+class Place(NamedTuple):
+    """Where a process of a team was started: its number on its machine, how many are there, and where all meet."""
+
+    local_rank: int
+    local_size: int
+    meeting: str
+
+
+def launched() -> tuple[Team, Place] | None:
+    """The team that this process was started into by `torchrun`, or by `srun` on one node or several; else None."""
+    if "TORCHELASTIC_RUN_ID" in os.environ or "MASTER_ADDR" in os.environ:
+        rank, size, local_rank, local_size = (
+            int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        )
+        meeting = f"tcp://{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        rank, size, local_rank, nodes = (
+            int(os.environ[f"SLURM_{name}"]) for name in ("PROCID", "STEP_NUM_TASKS", "LOCALID", "STEP_NUM_NODES")
+        )
+        local_size = -(-size // nodes)
+        # The node that called srun is the first of the job's, which has rank 0.
+        meeting = f"tcp://{os.environ['SLURM_LAUNCH_NODE_IPADDR']}:{20_000 + int(os.environ['SLURM_JOB_ID']) % 20_000}"
+    else:
+        return None
+    return Team(rank, size), Place(local_rank, local_size, meeting)
+
+
 def run_together(processes: int, gpus: int, work: Callable, *arguments) -> None:
     """Call ``work(*arguments, team)`` in so many processes at once, in this one if it is alone; `gpus` 0 forbids those.
 
-    Signals that ask for a stop are passed on. An exception in one ends all, and is raised here.
+    If this process was started as one of them, it takes its place; otherwise it starts them, passes on signals that ask
+    for a stop, and raises the first exception in any, which ends all.
     """
     if processes == 1:
         work(*arguments, ALONE)
         return
+    if started := launched():
+        if started[0].size != processes:
+            raise ValueError(
+                f"train.processes is {processes}, but {started[0].size} were started; make the two numbers equal"
+            )
+        _join(0, started[0], gpus, started[1], work, arguments)
+        return
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    place = Place(0, processes, f"tcp://127.0.0.1:{port}")
     context = mp.start_processes(
-        _join, (processes, gpus, port, work, arguments), nprocs=processes, join=False, start_method="spawn"
+        _join, (Team(0, processes), gpus, place, work, arguments), nprocs=processes, join=False, start_method="spawn"
     )
     for number in STOP_SIGNALS:
         signal.signal(number, lambda received, frame: _pass_on(received, context.pids()))
@@ -63,14 +99,17 @@ def _pass_on(number: int, pids: list[int]) -> None:
             os.kill(pid, number)
 
 
-def _join(rank: int, size: int, gpus: int, port: int, work: Callable, arguments: tuple) -> None:
-    backend = "nccl" if gpus and torch.cuda.device_count() >= size else "gloo"
+def _join(number: int, first: Team, gpus: int, place: Place, work: Callable, arguments: tuple) -> None:
+    """Work as process `number` of those that start here, of which the first has rank and place as given."""
+    team = Team(first.rank + number, first.size)
+    backend = "nccl" if gpus and torch.cuda.device_count() >= place.local_size else "gloo"
     if backend == "nccl":
-        torch.cuda.set_device(rank)
-    dist.init_process_group(backend, init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
+        torch.cuda.set_device(place.local_rank + number)
+    dist.init_process_group(backend, init_method=place.meeting, rank=team.rank, world_size=team.size)
     try:
-        work(*arguments, Team(rank, size))
-    except Interrupted:
+        work(*arguments, team)
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
         sys.exit(STOPPED)
     finally:
         dist.destroy_process_group()

@@ -139,7 +139,7 @@ def batch_problems(experiments):
     """One line for every experiment whose processes cannot share its batch."""
     for name, sections in experiments.items():
         batch, processes = (sections["train"].get(key, 1) for key in ("batch", "processes"))
-        if batch % processes:
+        if batch != "auto" and batch % processes:
             yield f"config.experiments.{name}.train.processes: found {processes} for a batch of {batch}; expected a number that divides it; correct one of them"
 
 

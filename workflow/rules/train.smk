@@ -24,6 +24,8 @@ rule train:
     params:
         data=DATA,
         command="train",
+        # A profile that spreads the processes over nodes says by what (srun).
+        launch=lambda w, resources: f"{resources.mpi} --ntasks={resources.tasks} " if resources.get("mpi") else "",
         output=subpath(output.weights, parent=True),
         settings=lambda w: settings(
             "spatial_dims",
@@ -42,7 +44,7 @@ rule train:
         pretrained=lambda w: file_mark(PRETRAINED.get(w.experiment)),
         start=lambda w, input: f"--start {input.start}" if input.start else "",
     shell:
-        "python -m snakeseg {params.command} --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
+        "{params.launch}python -m snakeseg {params.command} --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
         " --prepared {input.prepared} --augmented {input.augmented} --weights {input.weights}"
         " {params.start} --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.gpu}"
         " --output {params.output} 2>&1 | (trap '' INT TERM USR1; tee {log})"
@@ -59,6 +61,7 @@ use rule train as learning_rate with:
         f"{TIMES}/learning-rate/{{experiment}}/fold-{{fold}}.tsv"
     params:
         command="learning-rate",
+        launch="",
         output=subpath(output.figure),
 
 

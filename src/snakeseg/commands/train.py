@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from snakeseg.io.sheet import assign_folds
 from snakeseg.losses import make_loss
 from snakeseg.memory import settle
 from snakeseg.optimiser import derive_seed
-from snakeseg.parallel import ALONE, Team, run_together
+from snakeseg.parallel import ALONE, Team, launched, run_together
 from snakeseg.patches import Item, PatchPlan
 from snakeseg.pretrained import fetch, read_state, start_from
 from snakeseg.sampling import find_places
@@ -42,8 +43,11 @@ def train(given: Namespace) -> None:
             "train.processes", f"{settings.processes} for a batch of {settings.batch}", "a number that divides it",
             "correct one of them",
         )  # fmt: skip
-    with lock(given.output, tell):
-        (given.output / "stop").unlink(missing_ok=True)
+    started = launched()
+    follows = started is not None and started[0].rank > 0
+    with nullcontext() if follows else lock(given.output, tell):
+        if not follows:
+            (given.output / "stop").unlink(missing_ok=True)
         run_together(settings.processes, given.gpus, _train, given)
 
 
