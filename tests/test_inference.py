@@ -13,13 +13,31 @@ from torch import nn
 from snakeseg import inference
 from snakeseg.checkpoint import Description, save_model
 from snakeseg.errors import BadInput
-from snakeseg.inference import label_image, load_predictor, orientations, probabilities, softmax, tiled_logits
+from snakeseg.inference import (
+    assemble,
+    label_image,
+    load_predictor,
+    orientations,
+    run_tiles,
+    softmax,
+    tile_logits,
+    tile_probabilities,
+    tiled_logits,
+)
 from snakeseg.instances import Parameters
 from snakeseg.io.raster import read
 from snakeseg.networks.registry import geometry_of
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
+from snakeseg.tiling import Geometry
 
 random_network = partial(narrow.random_network, classes=3)
+
+
+WITHOUT_HALO = Geometry(halo=0, multiple=1)
+
+
+def probabilities(models, image, average, geometry=WITHOUT_HALO, tile=10_000):
+    return assemble(run_tiles(tile_probabilities(models, average), image, geometry, tile), image.shape[1:])
 
 
 def whole(network, image, geometry):
@@ -131,6 +149,27 @@ def test_average_is_over_the_eight_orientations(shape):
     np.testing.assert_allclose(probabilities([slanted], image, average=False), expected[0], atol=1e-3)
 
 
+@pytest.mark.parametrize("shape", [(37, 53), (16, 32), (5, 9), (9, 12, 7)])
+@pytest.mark.parametrize("padded", [False, True])
+def test_averages_do_not_depend_on_the_tiles(shape, padded):
+    """To 1e-9 in float64, over all orientations, and over two networks."""
+    settings = UNetSettings(width=2, depth=2, padded=padded)
+    geometry = geometry_of(settings)
+    network = random_network(len(shape), settings)
+    other = random_network(len(shape), settings)
+    with torch.no_grad():
+        for value in other.parameters():
+            value.mul_(0.9)
+    models = [tile_logits(n, geometry, "cpu") for n in (network, other)]
+    image = np.random.default_rng(1).normal(size=(1, *shape))
+    expected = probabilities(models, image, True, geometry)
+    for tile in (geometry.multiple, 3 * geometry.multiple):
+        found = probabilities(models, image, True, geometry, tile)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+    single = probabilities(models[:1], image, False, geometry)
+    assert np.abs(expected - single).max() > 1e-3
+
+
 @pytest.mark.parametrize(("dims", "count"), [(2, 8), (3, 16)])
 def test_orientations_are_distinct(dims, count):
     image = np.arange(3**dims).reshape((3,) * dims)
@@ -156,7 +195,6 @@ def test_models_are_averaged_as_probabilities():
     image = np.zeros((1, 2, 2))
     sure, unsure = (lambda x, v=v: np.stack([np.zeros(x.shape[1:]), np.full(x.shape[1:], v)]) for v in (np.log(9), 0))
     found = probabilities([sure, unsure], image, False)
-    assert found.dtype == np.float16
     np.testing.assert_allclose(found[1], 0.7, atol=1e-3)
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-3)
 

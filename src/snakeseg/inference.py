@@ -1,7 +1,7 @@
 """Overlap-tile inference: class probabilities of an image of any size, without seams."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -17,13 +17,15 @@ from snakeseg.grey import normalise
 from snakeseg.instances import Parameters, segment
 from snakeseg.io.raster import Raster
 from snakeseg.losses import weighted_cross_entropy
+from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.measures import network_checkerboard, operations, parameters
 from snakeseg.settings import Labels, Network
 from snakeseg.tiling import Geometry, lay_tiles, read_mirrored, tile_shape
 
 # Side of the image that is timed, by number of axes.
 TIMED_SIDE = {2: 512, 3: 64}
-Logits = Callable[[np.ndarray], np.ndarray]
+OnTile = Callable[[np.ndarray], np.ndarray]
+Piece = tuple[tuple[slice, ...], np.ndarray]
 
 
 class Predictor(NamedTuple):
@@ -44,14 +46,10 @@ def load_predictor(folder: Path, device: torch.device, count: int | None = None)
     """
     folders = model_folders(folder)[:count]
     networks, descriptions = zip(*(load_model(f, device) for f in folders), strict=True)
+    networks = [fold_normalisation(network) for network in networks]
     first = descriptions[0]
 
-    def logits(network: nn.Module) -> Logits:
-        def run(image: np.ndarray) -> np.ndarray:
-            with autocast(first.predict.precision, device):
-                return tiled_logits(network, image, first.geometry, first.predict.tile, device)
-
-        return run
+    work = tile_probabilities([tile_logits(n, first.geometry, device) for n in networks], first.predict.average)
 
     def run(raster: Raster) -> np.ndarray:
         if len(raster.array) != first.channels:
@@ -59,7 +57,9 @@ def load_predictor(folder: Path, device: torch.device, count: int | None = None)
                 raster.path, f"{len(raster.array)} channels", f"{first.channels}, as in training", "convert the image"
             )
         image = normalise(raster.array, first.prepare, first.statistics)
-        return probabilities([logits(network) for network in networks], image, first.predict.average)
+        with autocast(first.predict.precision, device):
+            pieces = run_tiles(work, image, first.geometry, first.predict.tile)
+            return assemble(pieces, image.shape[1:], np.float16)
 
     return Predictor(first, load_parameters(folders[0]) or Parameters(), run)
 
@@ -101,25 +101,64 @@ def tiled_logits(
     -------
     float array, shape (classes, *spatial), of the network's type
     """
+    return assemble(run_tiles(tile_logits(network, geometry, device), image, geometry, tile), image.shape[1:])
+
+
+def run_tiles(work: OnTile, image: np.ndarray, geometry: Geometry, tile: int) -> Iterator[Piece]:
+    """Apply a function to every tile of an image, in C order.
+
+    Parameters
+    ----------
+    work : function
+        Maps what a tile sees (channels, *stride + 2 * halo) to what it answers (classes, *stride).
+    image : float array, shape (channels, *spatial)
+    geometry : Geometry
+    tile : int
+        Largest stride.
+
+    Yields
+    ------
+    region : tuple of slice
+        Of the image, that the tile writes.
+    answer : array, shape (classes, *region)
+    """
     shape = image.shape[1:]
     stride = tile_shape(shape, geometry, tile)
     size = [geometry.input_size(step) for step in stride]
-    logits = None
-    with torch.inference_mode():
-        for piece in lay_tiles(shape, stride):
-            seen = read_mirrored(image, [start - geometry.halo for start in piece.start], size)
+    for piece in lay_tiles(shape, stride):
+        answer = work(read_mirrored(image, [start - geometry.halo for start in piece.start], size))
+        extent = (slice(b - a) for a, b in zip(piece.start, piece.stop, strict=True))
+        yield piece.region, answer[(slice(None), *extent)]
+
+
+def tile_logits(network: nn.Module, geometry: Geometry, device: torch.device | str) -> OnTile:
+    """A function from what a tile sees to its logits."""
+
+    def work(seen: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
             batch = torch.from_numpy(np.ascontiguousarray(seen)).to(device)[None]
             if batch.ndim == 4:
                 batch = batch.contiguous(memory_format=torch.channels_last)
             out = network(batch)[0]
             out = (out.float() if out.dtype != torch.float64 else out).cpu().numpy()
-            if logits is None:
-                logits = np.empty((out.shape[0], *shape), out.dtype)
-            # A padded network also answers for the halo.
-            offsets = [geometry.halo - (seen - given) // 2 for seen, given in zip(size, out.shape[1:], strict=True)]
-            inner = tuple(slice(o, o + b - a) for o, a, b in zip(offsets, piece.start, piece.stop, strict=True))
-            logits[(slice(None), *piece.region)] = out[(slice(None), *inner)]
-    return logits
+        # A padded network also answers for the halo.
+        starts = (
+            geometry.halo - (given - back) // 2 for given, back in zip(seen.shape[1:], out.shape[1:], strict=True)
+        )
+        inner = (slice(s, s + n - 2 * geometry.halo) for s, n in zip(starts, seen.shape[1:], strict=True))
+        return out[(slice(None), *inner)]
+
+    return work
+
+
+def assemble(pieces: Iterable[Piece], shape: Sequence[int], dtype: np.dtype | None = None) -> np.ndarray:
+    """The whole (classes, *shape) of its pieces, in their type or another."""
+    whole = None
+    for region, answer in pieces:
+        if whole is None:
+            whole = np.empty((len(answer), *shape), dtype or answer.dtype)
+        whole[(slice(None), *region)] = answer
+    return whole
 
 
 def validation_loss(network: nn.Module, items, geometry: Geometry, tile: int, device: torch.device) -> float:
@@ -180,30 +219,32 @@ def orientations(dims: int, average: bool) -> Iterator[tuple[bool, tuple[int, ..
             yield bool(code >> dims), tuple(axis - dims for axis in range(dims) if code >> axis & 1)
 
 
-def probabilities(predictors: Sequence[Logits], image: np.ndarray, average: bool) -> np.ndarray:
-    """Mean class probabilities over models and, if asked, over rotations and flips.
+def tile_probabilities(models: Sequence[OnTile], average: bool) -> OnTile:
+    """A function from what a tile sees to the mean class probabilities over models and, if asked, orientations.
+
+    Every tile starts and ends on a multiple of the network's period, so that orientations of tiles are tiles of the
+    image's orientations (once it is continued to such a multiple), and the mean does not depend on the tiles.
 
     Parameters
     ----------
-    predictors : sequence of functions
-        Each maps an image (channels, *spatial) to logits (classes, *spatial).
-    image : float32 array, shape (channels, *spatial)
+    models : sequence of functions
+        Each maps what a tile sees to logits.
     average : bool
-        Average over all orientations (test-time augmentation).
-
-    Returns
-    -------
-    float16 array, shape (classes, *spatial)
+        Average over all rotations and flips (test-time augmentation).
     """
-    total, count = None, 0
-    for turned, flipped in orientations(image.ndim - 1, average):
-        seen = np.flip(np.swapaxes(image, -1, -2) if turned else image, flipped)
-        for predict in predictors:
-            part = np.flip(softmax(predict(seen)), flipped)
-            part = np.swapaxes(part, -1, -2) if turned else part
-            total = part.copy() if total is None else np.add(total, part, out=total)
-            count += 1
-    return (total / count).astype(np.float16)
+
+    def work(seen: np.ndarray) -> np.ndarray:
+        total, count = None, 0
+        for turned, flipped in orientations(seen.ndim - 1, average):
+            view = np.flip(np.swapaxes(seen, -1, -2) if turned else seen, flipped)
+            for logits in models:
+                part = np.flip(softmax(logits(view)), flipped)
+                part = np.swapaxes(part, -1, -2) if turned else part
+                total = part.copy() if total is None else np.add(total, part, out=total)
+                count += 1
+        return total / count
+
+    return work
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

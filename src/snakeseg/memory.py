@@ -82,16 +82,16 @@ def settle(
 def step_bytes(
     network: nn.Module, channels: int, geometry: Geometry, dims: int, patch: int, batch: int, settings: Train, device
 ) -> float:
-    """Memory of a training step: measured on an accelerator, counted on a CPU; infinite if it runs out.
+    """Memory of a training step: measured on a CUDA device, else counted; infinite if it runs out.
 
     Counted: weights, gradients, two moments, and what the forward pass keeps for the backward pass, times an overhead.
     """
     side = geometry.input_size(geometry.output_size(patch))
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
-    if device.type == "cpu":
+    if device.type != "cuda":
         # What is kept grows with pixels and batch: one small patch tells it.
         small = min(side, geometry.input_size(4 * geometry.multiple))
-        kept = _kept_bytes(network, torch.zeros(1, channels, *(small,) * dims), settings, device)
+        kept = _kept_bytes(network, torch.zeros(1, channels, *(small,) * dims, device=device), settings, device)
         return OVERHEAD * (4 * weights + kept * batch * (side / small) ** dims)
     try:
         torch.cuda.reset_peak_memory_stats(device)

@@ -1,0 +1,42 @@
+"""Batch normalisation folded into the convolutions before it."""
+
+import copy
+
+import pytest
+import torch
+from narrow import NARROW, name_of, random_network
+from torch import nn
+
+from snakeseg.networks.folding import fold_normalisation
+from snakeseg.networks.registry import geometry_of
+from snakeseg.settings import DynUNetSettings, UNetSettings
+
+NORMALISED = [UNetSettings(width=4, depth=2, normalisation="batch", padded=p) for p in (False, True)]
+BATCHED = [(2, s) for s in NORMALISED] + [(3, NORMALISED[0]), (2, DynUNetSettings(width=4, depth=2))]
+NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def norms(network):
+    return sum(isinstance(module, NORMS) for module in network.modules())
+
+
+@pytest.mark.parametrize(("dims", "settings"), [*BATCHED, *NARROW], ids=name_of)
+def test_it_computes_the_same(dims, settings):
+    network = random_network(dims, settings)
+    geometry = geometry_of(settings)
+    side = geometry.input_size(2 * geometry.multiple)
+    image = torch.rand(1, 1, *(side,) * dims, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = network(image)
+    folded = fold_normalisation(copy.deepcopy(network))
+    torch.testing.assert_close(folded(image), expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))
+    if isinstance(settings, UNetSettings):
+        assert norms(folded) == 0
+
+
+def test_layout_is_kept_and_layers_that_fit_nothing_stay():
+    network = random_network(2, NORMALISED[0]).to(memory_format=torch.channels_last)
+    assert norms(network) > 0
+    folded = fold_normalisation(network)
+    assert folded.encoder.levels[1][0].weight.is_contiguous(memory_format=torch.channels_last)
+    lone = nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)).eval()
+    assert norms(fold_normalisation(lone)) == 1
