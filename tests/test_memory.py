@@ -7,6 +7,7 @@ import torch
 
 from snakeseg import memory
 from snakeseg.checkpoint import Description
+from snakeseg.errors import BadInput
 from snakeseg.settings import Labels, Predict, Prepare, Train, UNetSettings
 
 CPU = torch.device("cpu")
@@ -54,7 +55,7 @@ def test_less_memory_smaller_patch_and_a_margin_is_left(monkeypatch):
 
 
 def test_too_little_memory_says_so(monkeypatch):
-    with pytest.raises(MemoryError, match=r"a step takes .* GB; expected at most"):
+    with pytest.raises(BadInput, match=r"found a step of .* GB; expected at most"):
         settle(monkeypatch, total=2**18)
 
 
@@ -71,3 +72,11 @@ def test_the_estimate_is_near_what_a_step_keeps():
 
 def test_total_memory_is_the_machines_or_less():
     assert GB / 4 < memory.total_memory(CPU) < 2**45
+
+
+def test_a_team_shares_the_batch_and_a_cpus_memory(monkeypatch):
+    settled, _ = settle(monkeypatch, replace(AUTO, patch=100, processes=3))
+    assert settled.batch % 3 == 0
+    small, _ = settle(monkeypatch, replace(AUTO, batch=4, processes=4), total=10 * 2**20)
+    alone, _ = settle(monkeypatch, replace(AUTO, batch=1), total=10 * 2**20)
+    assert small.patch < alone.patch

@@ -9,6 +9,7 @@ from torch import nn
 
 from snakeseg.checkpoint import Description
 from snakeseg.devices import autocast, total_memory
+from snakeseg.errors import BadInput
 from snakeseg.settings import Train
 from snakeseg.tiling import Geometry
 
@@ -25,6 +26,8 @@ def settle(
     settings: Train, description: Description, shapes: Sequence[tuple[int, ...]], device: torch.device
 ) -> tuple[Train, str]:
     """Numbers in place of `patch: auto` and `batch: auto`, and a sentence about them; tried on the device.
+
+    Every process of a team takes its share of the batch, in `settings.accumulate` parts.
 
     Parameters
     ----------
@@ -43,38 +46,34 @@ def settle(
 
     Raises
     ------
-    MemoryError
+    BadInput
         If not even the smallest patch fits.
     """
     if "auto" not in (settings.patch, settings.batch):
         return settings, ""
-    dims, geometry, room = description.dims, description.geometry.training, MARGIN * total_memory(device)
+    dims, geometry, processes = description.dims, description.geometry.training, settings.processes
+    room = MARGIN * total_memory(device) / (1 if device.type == "cuda" else processes)
     network = description.make_network().to(device).train()
 
-    def fits(patch: int, batch: int) -> bool:
-        return step_bytes(network, description.channels, geometry, dims, patch, batch, settings, device) <= room
+    def needed(patch: int, share: int) -> float:
+        at_once = -(-share // settings.accumulate)
+        return step_bytes(network, description.channels, geometry, dims, patch, at_once, settings, device)
 
-    patch, batch = settings.patch, 1 if settings.batch == "auto" else settings.batch
+    patch, share = settings.patch, 1 if settings.batch == "auto" else settings.batch // processes
     if patch == "auto":
         middle = int(np.median([min(shape) for shape in shapes]))
         patch = geometry.output_size(min(LARGEST_PATCH[dims], middle))
-        while not fits(patch, batch) and (smaller := geometry.output_size(patch * 3 // 4)) < patch:
+        while needed(patch, share) > room and (smaller := geometry.output_size(patch * 3 // 4)) < patch:
             patch = smaller
-    if settings.batch == "auto":
-        pixels = patch**dims
-        while (
-            batch < LARGEST_BATCH
-            and (device.type != "cpu" or 2 * batch * pixels <= CPU_PIXELS)
-            and fits(patch, 2 * batch)
-        ):
-            batch *= 2
-        batch = max(batch, settings.processes)
-    used = step_bytes(network, description.channels, geometry, dims, patch, batch, settings, device)
+    most = LARGEST_BATCH if device.type == "cuda" else min(LARGEST_BATCH, CPU_PIXELS // patch**dims)
+    while settings.batch == "auto" and 2 * share * processes <= most and needed(patch, 2 * share) <= room:
+        share *= 2
+    used, batch = needed(patch, share), share * processes
     if used > room:
-        raise MemoryError(
-            f"train.patch {patch}, train.batch {batch}: a step takes {used / 2**30:.1f} GB; expected at most "
-            f"{room / 2**30:.1f} GB; choose a smaller network, patch or batch"
-        )
+        raise BadInput(
+            f"train.patch {patch}, train.batch {batch}", f"a step of {used / 2**30:.1f} GB",
+            f"at most {room / 2**30:.1f} GB", "choose a smaller network, patch or batch",
+        )  # fmt: skip
     told = f"memory: patch {patch}, batch {batch} take {used / 2**30:.2f} GB a step; {room / 2**30:.1f} GB may be used"
     return replace(settings, patch=patch, batch=batch), told
 

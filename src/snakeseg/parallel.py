@@ -134,3 +134,9 @@ def mean_of_all(values: list[float], team: Team, device: torch.device) -> list[f
     shared = torch.tensor(values, dtype=torch.float64, device=device)
     dist.all_reduce(shared)
     return (shared / team.size).tolist()
+
+
+def agree(numbers: dict[str, int], team: Team, device: torch.device) -> dict[str, int]:
+    """Whole numbers of the first process, for all."""
+    mine = [float(number) * team.size * (team.rank == 0) for number in numbers.values()]
+    return dict(zip(numbers, map(round, mean_of_all(mine, team, device)), strict=True))

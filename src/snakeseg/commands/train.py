@@ -4,6 +4,7 @@ import json
 import sys
 from argparse import Namespace
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from snakeseg.io.sheet import assign_folds
 from snakeseg.losses import make_loss
 from snakeseg.memory import settle
 from snakeseg.optimiser import derive_seed
-from snakeseg.parallel import ALONE, Team, launched, run_together
+from snakeseg.parallel import ALONE, Team, agree, launched, run_together
 from snakeseg.patches import Item, PatchPlan
 from snakeseg.pretrained import fetch, read_state, start_from
 from snakeseg.sampling import find_places
@@ -71,6 +72,7 @@ def _gather(given: Namespace, team: Team) -> _Material:
     names = set(rows["sample"][assign_folds(rows, s["folds"], s["validation"]) != given.fold])
     stores, cache = given.prepared + given.augmented, s["train"].cache_gb
     memory = total_memory(torch.device("cpu")) / 2 if cache is None else cache * 1e9
+    given.output.parent.mkdir(parents=True, exist_ok=True)
     items, attributes = load_items(
         names, stores, given.weights, s["network"].border, given.output.parent, memory / team.size
     )
@@ -79,8 +81,10 @@ def _gather(given: Namespace, team: Team) -> _Material:
         attributes[0]["statistics"],
     )  # fmt: skip
     settled, told = settle(s["train"], description, [item.target.shape for item in items], device)
-    if told and team.rank == 0:
-        tell(told)
+    if told:
+        settled = replace(settled, **agree({"patch": settled.patch, "batch": settled.batch}, team, device))
+        if team.rank == 0:
+            tell(told)
     share, balanced = settled.foreground, settled.balanced
     targets, weights = [item.target for item in items], [item.weight for item in items]
     places = find_places(targets, weights, description.classes, balanced) if share else []
