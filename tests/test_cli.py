@@ -19,7 +19,7 @@ def test_every_rule_has_its_subcommand(repository):
     import re
 
     text = "".join(path.read_text() for path in (repository / "workflow" / "rules").glob("*.smk"))
-    used = set(re.findall(r"python -m snakeseg (\w+)", text))
+    used = set(re.findall(r"""(?:python -m snakeseg |command=")([\w-]+)""", text))
     known = set(next(a for a in parser()._actions if a.dest == "command").choices)
     # The one command that uses the network is no job's.
     assert used == known - {"fetch-weights"}

@@ -7,8 +7,9 @@ import torch
 
 from snakeseg import memory
 from snakeseg.checkpoint import Description
+from snakeseg.devices import group_limits
 from snakeseg.errors import BadInput
-from snakeseg.settings import Labels, Predict, Prepare, Train, UNetSettings
+from snakeseg.settings import ContextSettings, FCNSettings, Labels, Predict, Prepare, Train, UNetSettings
 
 CPU = torch.device("cpu")
 NETWORK = UNetSettings(width=4, depth=2, normalisation="batch")
@@ -47,8 +48,7 @@ def test_less_memory_smaller_patch_and_a_margin_is_left(monkeypatch):
     sizes = []
     for megabytes in (4000, 20, 5):
         settled, _ = settle(monkeypatch, total=megabytes * 2**20)
-        network, geometry = description().make_network(), description().geometry.training
-        used = memory.step_bytes(network, 1, geometry, 2, settled.patch, settled.batch, settled, CPU)
+        used = memory.step_bytes(description(), settled.patch, settled.batch, settled, CPU)
         assert used <= memory.MARGIN * megabytes * 2**20
         sizes.append(settled.patch)
     assert sizes[0] > sizes[1] > sizes[2]
@@ -59,15 +59,36 @@ def test_too_little_memory_says_so(monkeypatch):
         settle(monkeypatch, total=2**18)
 
 
-def test_the_estimate_is_near_what_a_step_keeps():
-    """Counted on a large patch directly, and extrapolated from a small one."""
-    network = description(replace(NETWORK, padded=True)).make_network().train()
-    image = torch.zeros(2, 1, 128, 128)
-    kept = memory._kept_bytes(network, image, AUTO, CPU)
-    weights = sum(p.numel() * 4 for p in network.parameters())
-    geometry = description(replace(NETWORK, padded=True)).geometry.training
-    estimate = memory.step_bytes(network, 1, geometry, 2, 128, 2, AUTO, CPU)
-    assert estimate == pytest.approx(memory.OVERHEAD * (kept + 4 * weights), rel=0.15)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "network",
+    [UNetSettings(width=4), replace(NETWORK, padded=True), ContextSettings(width=8), FCNSettings(width=2)],
+    ids=lambda n: n.name,
+)
+def test_what_is_counted_is_what_a_step_keeps(network, precision):
+    """Without memory, and for real."""
+    made = description(network).make_network().train()
+    geometry, settings = description(network).geometry.training, replace(AUTO, precision=precision)
+    kept = memory._kept_bytes(made, torch.zeros(2, 1, *[geometry.input_size(100)] * 2), settings, CPU)
+    weights = sum(p.numel() * 4 for p in made.parameters())
+    estimate = memory.step_bytes(description(network), 100, 2, settings, CPU)
+    assert estimate == pytest.approx(memory.OVERHEAD * (kept + 4 * weights), rel=0.01)
+
+
+def test_the_smallest_patch_is_tried():
+    """A memory that only it fits: it is chosen."""
+    network = UNetSettings(width=2, depth=4)
+    smallest = description(network).geometry.training.output_size(1)
+    need = memory.step_bytes(description(network), smallest, 1, AUTO, CPU)
+    with pytest.MonkeyPatch.context() as patched:
+        settled, _ = settle(patched, replace(AUTO, batch=1), total=need / memory.MARGIN, network=network)
+    assert settled.patch == smallest
+
+
+def test_what_images_take_is_not_there_for_steps(monkeypatch):
+    monkeypatch.setattr(memory, "total_memory", lambda device: 40 * 2**20)
+    sizes = [memory.settle(AUTO, description(), [(300, 400)], CPU, held)[0].patch for held in (0, 30 * 2**20)]
+    assert sizes[1] < sizes[0]
 
 
 def test_total_memory_is_the_machines_or_less():
@@ -80,3 +101,22 @@ def test_a_team_shares_the_batch_and_a_cpus_memory(monkeypatch):
     small, _ = settle(monkeypatch, replace(AUTO, batch=4, processes=4), total=10 * 2**20)
     alone, _ = settle(monkeypatch, replace(AUTO, batch=1), total=10 * 2**20)
     assert small.patch < alone.patch
+
+
+def test_limits_of_a_job_are_found(tmp_path):
+    """Version 2, nested as Slurm does it; "max" is no limit."""
+    groups = tmp_path / "sys/fs/cgroup/system.slice/slurmd/job_7"
+    (groups / "step_0").mkdir(parents=True)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/system.slice/slurmd/job_7/step_0\n")
+    (groups / "memory.max").write_text("16000000000\n")
+    (groups / "step_0/memory.max").write_text("max\n")
+    assert list(group_limits(tmp_path)) == [16_000_000_000]
+
+
+def test_limits_of_version_1_are_found(tmp_path):
+    (tmp_path / "sys/fs/cgroup/memory/slurm/job_7").mkdir(parents=True)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("3:cpu,cpuacct:/x\n4:memory:/slurm/job_7\n")
+    (tmp_path / "sys/fs/cgroup/memory/slurm/job_7/memory.limit_in_bytes").write_text("5000\n")
+    assert list(group_limits(tmp_path)) == [5000]

@@ -90,7 +90,7 @@ run_together({WORLD}, 0, train, Path({str(tmp_path / "theirs")!r}), None)
 
 
 def test_launchers_are_known_by_what_they_set(monkeypatch):
-    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.setenv("MASTER_ADDR", "somewhere")  # alone it says nothing
     assert launched() is None
     slurm = {
         "PROCID": 3,
@@ -103,7 +103,8 @@ def test_launchers_are_known_by_what_they_set(monkeypatch):
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", str(value))
     assert launched() == (Team(3, 4), Place(1, 2, "tcp://n0:20077"))
-    with pytest.raises(ValueError, match=r"train\.processes is 2, but 4 were started"):
-        run_together(2, 0, train, None, None)
+    for processes in (1, 2):
+        with pytest.raises(ValueError, match=rf"train\.processes: found {processes}, but 4 were started"):
+            run_together(processes, 0, train, None, None)
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     assert launched() is None

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from snakeseg import optimiser, patches, rates, training, trainset
+from snakeseg import course, optimiser, patches, rates, training, trainset
+from snakeseg.errors import BadInput
 from snakeseg.io.store import write_store
 from snakeseg.labels import IGNORED
 from snakeseg.losses import make_loss, weighted_cross_entropy
@@ -19,6 +20,7 @@ from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.patches import Item, PatchPlan, draw_batch
 from snakeseg.prepare import weight_maps
 from snakeseg.settings import Augment, Loss, Train, UNetSettings, Weigh
+from snakeseg.state import write_state
 
 CPU = torch.device("cpu")
 NETWORK = UNetSettings(width=4, depth=1, normalisation="batch", dropout=0.3)
@@ -309,7 +311,7 @@ def test_the_history_counts_the_classes_that_the_loss_saw():
         assert [row["pixels_0"], row["pixels_1"]] == [int((counted == c).sum()) for c in (0, 1)]
 
 
-def test_float16_learns_and_its_scale_is_part_of_the_course():
+def test_float16_learns():
     settings = replace(SETTINGS, steps=150, precision="float16")
     network = UNetSettings(width=4, depth=1, dropout=0)
     _, history = train(settings, network=network)
@@ -334,6 +336,18 @@ def test_float16_skips_steps_that_overflow_and_gives_up_at_the_lowest_scale():
     with pytest.raises(FloatingPointError, match="norm of the gradient"):
         training.train_step(network, made, batch, overflowing, settings, CPU, scale=scale)
     assert bits(network) == before
+    scale = optimiser.LossScale(1.0)  # from the lowest scale it rises again
+    training.train_step(network, made, batch, weighted_cross_entropy, settings, CPU, scale=scale)
+    assert scale == optimiser.LossScale(1.0, 1)
+
+
+def test_the_scale_of_the_loss_is_part_of_the_state(tmp_path):
+    network = UNet(2, 1, 2, NETWORK)
+    made = optimiser.make_optimiser(network, SETTINGS)
+    keep = course.Keep(tmp_path, "digest", 0.0)
+    now = course.Course(1, [(0.0,) * 6], scale=optimiser.LossScale(8.0, 3))
+    write_state(tmp_path, "digest", course.state_of(network, made, now))
+    assert course.resume(network, made, keep).scale == optimiser.LossScale(8.0, 3)
 
 
 def test_the_scale_of_the_loss_rises_again():
@@ -383,5 +397,24 @@ def test_the_range_test_finds_where_the_loss_falls():
 def test_the_proposed_rate_is_where_a_known_curve_falls_fastest():
     logs = np.linspace(-6, 0, 61)
     losses = np.where(logs < -1, 1 / (1 + np.exp(4 * (logs + 3))), 5)
-    found = [{"learning_rate": 10**x, "loss": y, "smoothed": y} for x, y in zip(logs, losses, strict=True)]
+    found = [{"learning_rate": 10**x, "loss": y} for x, y in zip(logs, losses, strict=True)]
     assert np.log10(rates.propose(found)) == pytest.approx(-3, abs=0.11)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_range_test_bears_uneven_weights(seed):
+    """Images whose losses differ tenfold, and one that does not count at all."""
+    items = [Item(i.image, i.target, i.weight * w) for i, w in zip(make_items(), (0.3, 3, 0), strict=True)]
+    settings = replace(SETTINGS, batch=1, seed=seed, optimiser="sgd", momentum=0.9)
+    network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0, normalisation="batch"))
+    plan = PatchPlan(settings, Augment(), unet_geometry(NETWORK))
+    found = rates.range_test(network, items, plan, weighted_cross_entropy, CPU)
+    assert len(found) > 50
+    assert 1e-4 < rates.propose(found) < 5
+
+
+def test_the_range_test_says_when_there_is_nothing_to_find():
+    items = [Item(item.image * np.float32("nan"), item.target, item.weight) for item in make_items()]
+    plan = PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK))
+    with pytest.raises(BadInput, match="no number after 0 steps"):
+        rates.range_test(UNet(2, 1, 2, NETWORK), items, plan, weighted_cross_entropy, CPU)

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -71,12 +72,16 @@ def total_memory(device: torch.device) -> int:
     that goes on settles on the same."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
-    limits = [_physical_memory()]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        if Path(path).is_file() and (text := Path(path).read_text().strip()).isdigit():
-            limits.append(int(text))
-    return min(limits)
+    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *group_limits(Path("/"))])
 
 
-def _physical_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def group_limits(root: Path) -> Iterator[int]:
+    """Limits in bytes that control groups (versions 1 and 2; of a Slurm job, of a container) set for this process."""
+    groups = root / "proc/self/cgroup"
+    for line in groups.read_text().splitlines() if groups.is_file() else []:
+        _, controllers, path = line.split(":", 2)
+        folder = root / "sys/fs/cgroup" / ("memory" if "memory" in controllers.split(",") else "")
+        for part in (folder / path.strip("/"), *(folder / path.strip("/")).parents):
+            for name in ("memory.max", "memory.limit_in_bytes"):
+                if (part / name).is_file() and (text := (part / name).read_text().strip()).isdigit():
+                    yield int(text)

@@ -186,6 +186,8 @@ def measure_model(folder: Path, device: torch.device, threads: int) -> dict:
     geometry, dims, channels = description.geometry, description.dims, description.channels
     stride = tile_shape([description.predict.tile] * dims, geometry, description.predict.tile)[0]
     flops = operations(description.make_network, dims, channels, geometry.input_size(stride))
+    found = {"parameters": parameters(network), "checkerboard": network_checkerboard(network, dims, channels, geometry)}
+    network = fold_normalisation(network)
     image = np.zeros((channels, *[TIMED_SIDE[dims]] * dims), np.float32)
     with autocast(description.predict.precision, device):
         tiled_logits(network, image, geometry, description.predict.tile, device)  # the first pass prepares itself
@@ -194,10 +196,10 @@ def measure_model(folder: Path, device: torch.device, threads: int) -> dict:
         seconds = time.perf_counter() - start
     return {
         "network": _in_words(description.network),
-        "parameters": parameters(network),
+        "parameters": found["parameters"],
         "halo": geometry.halo,
         "tile_exact": geometry.tile_exact,
-        "checkerboard": network_checkerboard(network, dims, channels, geometry),
+        "checkerboard": found["checkerboard"],
         "gigaflops_per_megapixel": flops / stride**dims / 1e3,
         "seconds_per_megapixel": seconds / image[0].size * 1e6,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type}, {threads} threads",

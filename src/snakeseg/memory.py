@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from snakeseg.checkpoint import Description
 from snakeseg.devices import autocast, total_memory
 from snakeseg.errors import BadInput
 from snakeseg.settings import Train
-from snakeseg.tiling import Geometry
 
 # Share of the device's memory that a step may take.
 MARGIN = 0.8
@@ -23,7 +23,7 @@ OVERHEAD = 1.5
 
 
 def settle(
-    settings: Train, description: Description, shapes: Sequence[tuple[int, ...]], device: torch.device
+    settings: Train, description: Description, shapes: Sequence[tuple[int, ...]], device: torch.device, held: float = 0
 ) -> tuple[Train, str]:
     """Numbers in place of `patch: auto` and `batch: auto`, and a sentence about them; tried on the device.
 
@@ -37,6 +37,8 @@ def settle(
     shapes : sequence of tuple
         Of the training images.
     device : torch.device
+    held : float
+        Bytes of the machine's memory that images take already.
 
     Returns
     -------
@@ -52,19 +54,20 @@ def settle(
     if "auto" not in (settings.patch, settings.batch):
         return settings, ""
     dims, geometry, processes = description.dims, description.geometry.training, settings.processes
-    room = MARGIN * total_memory(device) / (1 if device.type == "cuda" else processes)
-    network = description.make_network().to(device).train()
+    room = MARGIN * total_memory(device)
+    if device.type != "cuda":
+        room = room / processes - held
 
     def needed(patch: int, share: int) -> float:
         at_once = -(-share // settings.accumulate)
-        return step_bytes(network, description.channels, geometry, dims, patch, at_once, settings, device)
+        return step_bytes(description, patch, at_once, settings, device)
 
     patch, share = settings.patch, 1 if settings.batch == "auto" else settings.batch // processes
     if patch == "auto":
         middle = int(np.median([min(shape) for shape in shapes]))
         patch = geometry.output_size(min(LARGEST_PATCH[dims], middle))
-        while needed(patch, share) > room and (smaller := geometry.output_size(patch * 3 // 4)) < patch:
-            patch = smaller
+        while needed(patch, share) > room and patch > geometry.output_size(1):
+            patch = geometry.output_size(max(1, min(patch * 3 // 4, patch - geometry.multiple)))
     most = LARGEST_BATCH if device.type == "cuda" else min(LARGEST_BATCH, CPU_PIXELS // patch**dims)
     while settings.batch == "auto" and 2 * share * processes <= most and needed(patch, 2 * share) <= room:
         share *= 2
@@ -78,45 +81,47 @@ def settle(
     return replace(settings, patch=patch, batch=batch), told
 
 
-def step_bytes(
-    network: nn.Module, channels: int, geometry: Geometry, dims: int, patch: int, batch: int, settings: Train, device
-) -> float:
+def step_bytes(description: Description, patch: int, batch: int, settings: Train, device: torch.device) -> float:
     """Memory of a training step: measured on a CUDA device, else counted; infinite if it runs out.
 
     Counted: weights, gradients, two moments, and what the forward pass keeps for the backward pass, times an overhead.
     """
+    dims, geometry = description.dims, description.geometry.training
     side = geometry.input_size(geometry.output_size(patch))
-    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    weights = sum(p.numel() * p.element_size() for p in description.make_network().parameters())
     if device.type != "cuda":
-        # What is kept grows with pixels and batch: one small patch tells it.
-        small = min(side, geometry.input_size(4 * geometry.multiple))
-        kept = _kept_bytes(network, torch.zeros(1, channels, *(small,) * dims, device=device), settings, device)
-        return OVERHEAD * (4 * weights + kept * batch * (side / small) ** dims)
+        # Tensors without memory: shapes and types as in a real step, whatever their size.
+        with FakeTensorMode():
+            network = description.make_network().train()
+            kept = _kept_bytes(network, torch.zeros(batch, description.channels, *(side,) * dims), settings, device)
+        return OVERHEAD * (4 * weights + kept)
+    network = description.make_network().to(device).train()
     try:
         torch.cuda.reset_peak_memory_stats(device)
-        _kept_bytes(network, torch.zeros(batch, channels, *(side,) * dims, device=device), settings, device)
+        image = torch.zeros(batch, description.channels, *(side,) * dims, device=device)
+        _kept_bytes(network, image, settings, device)
         return torch.cuda.max_memory_allocated(device) + 3 * weights
     except torch.OutOfMemoryError:
         return float("inf")
     finally:
-        network.zero_grad(set_to_none=True)
+        del network
         torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _kept_bytes(network: nn.Module, image: torch.Tensor, settings: Train, device: torch.device) -> int:
     """Bytes that a forward pass keeps for the backward pass, which is run too; without the weights."""
     kept: dict[int, int] = {}
-    weights = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
+    weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
+        if storage._cdata not in weights:
+            kept[storage._cdata] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         with autocast(settings.precision, device):
             logits = network(image)
         logits.float().mean().backward()
-    network.zero_grad(set_to_none=True)
     return sum(kept.values())

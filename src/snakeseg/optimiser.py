@@ -48,7 +48,7 @@ class LossScale:
         """Note whether the gradients of a step were numbers; False if there is no lower scale to go on with."""
         if not finite:
             self.value, self.good = self.value / 2, 0.0
-            return self.value >= 1
+            return self.value >= 1  # at 1 it is the gradients that are no numbers
         self.good += 1
         if self.good == PATIENCE:
             self.value, self.good = min(2 * self.value, 2.0**24), 0.0

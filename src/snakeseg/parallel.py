@@ -28,6 +28,8 @@ class Team(NamedTuple):
 
 
 ALONE = Team()
+# What torchrun sets.
+TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
 class Place(NamedTuple):
@@ -40,10 +42,8 @@ class Place(NamedTuple):
 
 def launched() -> tuple[Team, Place] | None:
     """The team that this process was started into by `torchrun`, or by `srun` on one node or several; else None."""
-    if "TORCHELASTIC_RUN_ID" in os.environ or "MASTER_ADDR" in os.environ:
-        rank, size, local_rank, local_size = (
-            int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        )
+    if all(name in os.environ for name in ("MASTER_ADDR", "MASTER_PORT", *TORCHRUN)):
+        rank, size, local_rank, local_size = (int(os.environ[name]) for name in TORCHRUN)
         meeting = f"tcp://{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
         rank, size, local_rank, nodes = (
@@ -63,14 +63,15 @@ def run_together(processes: int, gpus: int, work: Callable, *arguments) -> None:
     If this process was started as one of them, it takes its place; otherwise it starts them, passes on signals that ask
     for a stop, and raises the first exception in any, which ends all.
     """
+    started = launched()
+    if started and started[0].size != processes:
+        raise ValueError(
+            f"train.processes: found {processes}, but {started[0].size} were started; make the two numbers equal"
+        )
     if processes == 1:
         work(*arguments, ALONE)
         return
-    if started := launched():
-        if started[0].size != processes:
-            raise ValueError(
-                f"train.processes is {processes}, but {started[0].size} were started; make the two numbers equal"
-            )
+    if started:
         _join(0, started[0], gpus, started[1], work, arguments)
         return
     with socket.socket() as free:
@@ -137,6 +138,18 @@ def mean_of_all(values: list[float], team: Team, device: torch.device) -> list[f
 
 
 def agree(numbers: dict[str, int], team: Team, device: torch.device) -> dict[str, int]:
-    """Whole numbers of the first process, for all."""
-    mine = [float(number) * team.size * (team.rank == 0) for number in numbers.values()]
-    return dict(zip(numbers, map(round, mean_of_all(mine, team, device)), strict=True))
+    """The smallest of the team's numbers, for all."""
+    if team.size == 1:
+        return numbers
+    shared = torch.tensor(list(numbers.values()), device=device)
+    dist.all_reduce(shared, dist.ReduceOp.MIN)
+    return dict(zip(numbers, shared.tolist(), strict=True))
+
+
+def first_says(text: str, team: Team) -> str:
+    """What the first process says, for all."""
+    if team.size == 1:
+        return text
+    said = [text]
+    dist.broadcast_object_list(said, src=0)
+    return said[0]

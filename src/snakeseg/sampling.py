@@ -58,7 +58,7 @@ def draw_place(
     places : list
         From `find_places`.
     share : float
-        Of patches that hold a pixel of the foreground (at a random position in them), if there is any: its group is
+        Of patches cut around a pixel of the foreground (at a random position in them), if there is any: its group is
         drawn first, then an image that has it, then the pixel, each uniformly.
 
     Returns

@@ -1,7 +1,9 @@
 """Training: a short loop over stateless patches, within a budget, that may be cut off and go on to the bit."""
 
 import csv
+import os
 import resource
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -13,7 +15,7 @@ from torch import nn
 
 from snakeseg.course import Course, Keep, resume, spent, state_of, steps_left
 from snakeseg.devices import autocast
-from snakeseg.errors import Interrupted
+from snakeseg.errors import BadInput, Interrupted
 from snakeseg.losses import Criterion
 from snakeseg.optimiser import LossScale, derive_seed, learning_rate_factor, make_optimiser
 from snakeseg.parallel import ALONE, Team, average_gradients, mean_of_all
@@ -96,6 +98,8 @@ def fit(
     """
     network.to(device, memory_format=torch.channels_last if items[0].target.ndim == 2 else torch.contiguous_format)
     network.train()
+    if plan.train.compile and device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
+        raise BadInput("train.compile", "no C++ compiler", "g++, or another in CXX", "install it, or set it to false")
     setup = Setup(
         network, torch.compile(network) if plan.train.compile else network, make_optimiser(network, plan.train),
         items, plan, criterion, device, names, team, 1 + max(int(item.target.max()) for item in items),
@@ -118,8 +122,9 @@ def _run(setup: Setup, course: Course, keep: Keep | None, validate, stop_request
         steps_left(course, settings), settings.steps if settings.minutes is None else None, "training",
         lambda: f"loss {_recent(course):.4f}", course.step, lambda: spent(course, settings),
     ):  # fmt: skip
+        before = spent(course, settings)
         take_step(setup, course, *next(batches))
-        choose_weights(setup.network, course, settings, validate)
+        choose_weights(setup.network, course, before, settings, validate)
         if observe:
             observe(_row(course.history[-1]))
         if settings.compile and course.step == first + 2:
@@ -192,7 +197,8 @@ def train_step(
         If the loss or the norm of the gradient is not a number; weights and optimiser are as before.
     """
     optimiser.zero_grad(set_to_none=True)
-    factor = scale.value if scale and settings.precision == "float16" else 1.0
+    scale = scale if settings.precision == "float16" else None
+    factor = scale.value if scale else 1.0
     total, parts = 0.0, min(settings.accumulate, len(batch.image))
     for part in zip(*(np.array_split(array, parts) for array in batch), strict=True):
         image, target, weight = (torch.from_numpy(array).to(device, non_blocking=True) for array in part)
@@ -209,12 +215,13 @@ def train_step(
     if not np.isfinite(total):
         raise FloatingPointError(f"the loss is {total}")
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    if factor != 1:
+    if scale:
         torch._foreach_div_(gradients, factor)
     norm = nn.utils.get_total_norm(gradients)
-    if factor != 1 and scale.passed(bool(torch.isfinite(norm))) and not torch.isfinite(norm):
+    finite = bool(torch.isfinite(norm))
+    if scale and scale.passed(finite) and not finite:
         return total
-    if not torch.isfinite(norm):
+    if not finite:
         raise FloatingPointError(f"the norm of the gradient is {norm.item()}")
     if settings.clip:
         nn.utils.clip_grads_with_norm_(network.parameters(), settings.clip, norm)
@@ -222,20 +229,23 @@ def train_step(
     return total
 
 
-def choose_weights(network: nn.Module, course: Course, settings: Train, validate) -> None:
-    """Keep the running average of the weights, or those with the lowest validation loss, where `select` asks for it."""
+def choose_weights(network: nn.Module, course: Course, before: float, settings: Train, validate) -> None:
+    """Keep the running average of the weights, or those with the lowest validation loss, where `select` asks for it.
+
+    `before` is the share of the budget that was spent before the last step.
+    """
     if settings.select == "average":
         decay = min(AVERAGE_DECAY, course.step / (course.step + 9))
         blend(course.kept, network.state_dict(), decay)
-    elif settings.select == "best" and validate:
-        before = spent(Course(course.step - 1, seconds=course.seconds - sum(course.history[-1][3:5])), settings)
-        if int(before * CHECKS) < int(spent(course, settings) * CHECKS):
-            loss = validate(network)
-            network.train()
-            tell(f"validation loss {loss:.4f} after step {course.step}")
-            if loss < course.best:
-                course.best = loss
-                blend(course.kept, network.state_dict(), 0.0)
+        return
+    due = int(before * CHECKS) < int(spent(course, settings) * CHECKS)
+    if settings.select == "best" and validate and due:
+        loss = validate(network)
+        network.train()
+        tell(f"validation loss {loss:.4f} after step {course.step}")
+        if loss < course.best:
+            course.best = loss
+            blend(course.kept, network.state_dict(), 0.0)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from snakeseg import __version__
+from snakeseg.errors import BadInput
 from snakeseg.io.files import checksum
 from snakeseg.io.store import read_store
 from snakeseg.labels import IGNORED, mark_border
@@ -68,11 +69,13 @@ def load_items(
 
 def _mapped(array: np.ndarray, folder: Path | None) -> np.ndarray:
     """The array in a file without a name, which vanishes with the process, however that ends."""
-    with tempfile.TemporaryFile(dir=folder) as file:
-        mapped = np.memmap(file, array.dtype, "w+", shape=array.shape)
-    mapped[:] = array
-    mapped.flush()
-    return mapped
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            array.tofile(file)
+            return np.memmap(file, array.dtype, "c", shape=array.shape)
+    except OSError as error:
+        found = f"no room for {array.nbytes / 1e6:.0f} MB of training images ({error.strerror or error})"
+        raise BadInput(folder, found, "room for what exceeds train.cache_gb", "free some, or raise it") from error
 
 
 def training_provenance(settings: Train, device: torch.device, threads: int, fold: int, attributes: list[dict]) -> dict:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -23,7 +24,7 @@ from snakeseg.io.sheet import assign_folds
 from snakeseg.losses import make_loss
 from snakeseg.memory import settle
 from snakeseg.optimiser import derive_seed
-from snakeseg.parallel import ALONE, Team, agree, launched, run_together
+from snakeseg.parallel import ALONE, Team, agree, first_says, launched, run_together
 from snakeseg.patches import Item, PatchPlan
 from snakeseg.pretrained import fetch, read_state, start_from
 from snakeseg.sampling import find_places
@@ -38,14 +39,13 @@ VALIDATION_IMAGES = 8
 
 def train(given: Namespace) -> None:
     """A model folder: weights, description, history. What a killed training left in `state` is gone on from."""
-    settings = read_sections(given.settings)["train"]
+    settings, started = read_sections(given.settings)["train"], launched()
     if settings.batch != "auto" and settings.batch % settings.processes:
         raise BadInput(
             "train.processes", f"{settings.processes} for a batch of {settings.batch}", "a number that divides it",
             "correct one of them",
         )  # fmt: skip
-    started = launched()
-    follows = started is not None and started[0].rank > 0
+    follows = started is not None and started[0].rank > 0 and started[0].size == settings.processes
     with nullcontext() if follows else lock(given.output, tell):
         if not follows:
             (given.output / "stop").unlink(missing_ok=True)
@@ -67,7 +67,7 @@ class _Material(NamedTuple):
 def _gather(given: Namespace, team: Team) -> _Material:
     """Read the training images, and settle what the settings leave open."""
     s = read_sections(given.settings)
-    device = choose_device(given.gpus, max(1, given.threads // team.size))
+    device = choose_device(given.gpus, given.threads if launched() else max(1, given.threads // team.size))
     rows = rows_of(given, subset=["train"])
     names = set(rows["sample"][assign_folds(rows, s["folds"], s["validation"]) != given.fold])
     stores, cache = given.prepared + given.augmented, s["train"].cache_gb
@@ -80,7 +80,8 @@ def _gather(given: Namespace, team: Team) -> _Material:
         s["spatial_dims"], len(items[0].image), s["labels"], s["network"], s["prepare"], s["predict"],
         attributes[0]["statistics"],
     )  # fmt: skip
-    settled, told = settle(s["train"], description, [item.target.shape for item in items], device)
+    held = sum(array.nbytes for item in items for array in item if not isinstance(array, np.memmap))
+    settled, told = settle(s["train"], description, [item.target.shape for item in items], device, held)
     if told:
         settled = replace(settled, **agree({"patch": settled.patch, "batch": settled.batch}, team, device))
         if team.rank == 0:
@@ -98,8 +99,8 @@ def _train(given: Namespace, team: Team) -> None:
     start = given.start or (s["network"].pretrained and Path(s["network"].pretrained))
     provenance = training_provenance(s["train"], device, given.threads, given.fold, attributes)
     files = [*given.prepared, *given.augmented, *given.weights, *([start] if start else [])]
-    digest = training_digest(given.settings, provenance, files)
-    if is_finished(given.output, digest):
+    digest = first_says(training_digest(given.settings, provenance, files), team)
+    if first_says(str(is_finished(given.output, digest)), team) == "True":
         tell(f"{given.output} holds the weights of this very training already")
         return
     network, criterion = _begin(s, description, items, start)
@@ -134,8 +135,10 @@ def learning_rate(given: Namespace) -> None:
     s, device, _, description, items, _, plan = _gather(given, ALONE)
     start = given.start or (s["network"].pretrained and Path(s["network"].pretrained))
     network, criterion = _begin(s, description, items, start)
-    found = range_test(network, items, plan, criterion, device)
-    proposal = propose(found)
+    # Alone it takes the whole batch of a team, in as many parts more.
+    parts = s["train"].accumulate * s["train"].processes
+    plan = replace(plan, train=replace(plan.train, accumulate=parts))
+    proposal = propose(found := range_test(network, items, plan, criterion, device))
     tell(f"learning rate {proposal:.2g} proposed, {s['train'].learning_rate:.2g} set")
     write_table(given.output.with_suffix(".tsv"), pd.DataFrame(found))
     with atomic_file(given.output) as beside:

@@ -9,7 +9,7 @@ _CONVOLUTIONS, _NORMS = tuple(CONVOLUTION.values()), tuple(BATCH_NORM.values())
 
 
 def fold_normalisation(network: nn.Module) -> nn.Module:
-    """In place: every convolution that batch normalisation follows does both, which saves a pass over its output.
+    """In place: convolutions that batch normalisation follows in a sequence (as in our own networks) do both at once.
 
     Parameters
     ----------

@@ -54,8 +54,7 @@ def scores_over_thresholds(path: Path, summary: pd.DataFrame) -> None:
 def learning_rate_range(path: Path, found: pd.DataFrame, proposal: float, current: float) -> None:
     """Loss over rising learning rates, with the proposed rate and the one that is set."""
     figure, axis = pyplot.subplots(figsize=(6, 3.6))
-    axis.plot(found["learning_rate"], found["loss"], alpha=0.35, label="loss of a step")
-    axis.plot(found["learning_rate"], found["smoothed"], label="running average")
+    axis.plot(found["learning_rate"], found["loss"], label="loss of the same few patches")
     axis.axvline(proposal, color="C2", label=f"proposed: {proposal:.2g}")
     axis.axvline(current, color="C3", linestyle="--", label=f"set: {current:.2g}")
     axis.set(xlabel="learning rate", ylabel="loss", xscale="log")
