@@ -40,6 +40,27 @@ def test_slurm_profile(snakemake, repository):
     assert jobs(snakemake(repository, "--dry-run", "--forceall", *profile))["train"] == 1
 
 
+def test_a_profile_may_spread_training_over_nodes(snakemake, write_run, tmp_path):
+    write_run(tmp_path, {"train": {"patch": 40, "batch": 4, "processes": 4}})
+    spread = ["--set-resources", "train:mpi='srun'", "train:tasks=4"]
+    done = snakemake(tmp_path, "--dry-run", "-p", "--configfile", "config.yaml", *spread)
+    assert "srun --ntasks=4 python -m snakeseg train " in done.stdout
+    alone = snakemake(tmp_path, "--dry-run", "-p", "--configfile", "config.yaml")
+    assert "python -m snakeseg train " in alone.stdout
+    assert "ntasks" not in alone.stdout
+
+
+def test_a_learning_rate_is_looked_for_by_name_only(snakemake, write_run, tmp_path):
+    write_run(tmp_path)
+    asked = ["--dry-run", "-p", "--configfile", "config.yaml"]
+    assert "learning_rate" not in jobs(snakemake(tmp_path, *asked))
+    done = snakemake(tmp_path, "results/small/models/plain/fold-0/learning-rate.png", *asked)
+    planned = jobs(done)
+    assert planned["learning_rate"] == 1
+    assert "train" not in planned
+    assert "--output results/small/models/plain/fold-0/learning-rate.png" in done.stdout
+
+
 def test_folds_and_experiments_are_wildcards(snakemake, write_run, tmp_path):
     write_run(tmp_path, {"folds": 3, "experiments": {"a": {}, "b": {"network": {"width": 8}}}})
     planned = jobs(snakemake(tmp_path, "--dry-run", "--configfile", "config.yaml"))
