@@ -144,6 +144,31 @@ def test_three_dimensions():
     assert found[8, 8, 19] == 2
 
 
+@pytest.mark.parametrize("method", ["distance", "core"])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_else_is_there_makes_no_difference(method, seed):
+    """Every component by itself is cut as it is among the others, ties and plateaus included."""
+    foreground = np.round(blobs(seed, (60, 70)) * 16) / 16
+    parameters = Parameters(method, 0.5, 0.7 if method == "core" else 1.0)
+    together = cut(foreground, parameters)
+    components, count = ndimage.label(foreground > 0.5)
+    divided = 0
+    for i in range(1, count + 1):
+        alone = cut(np.where(components == i, foreground, 0), parameters)
+        np.testing.assert_array_equal(alone, drop_small(np.where(components == i, together, 0), 0))
+        divided += alone.max() > 1
+    assert divided, "or this shows little"
+
+
+def test_distance_drops_what_is_no_deeper_than_asked():
+    """Whatever else is there: a line is one pixel deep, the discs eight."""
+    line = np.zeros(TWO.shape)
+    line[2, 5:50] = 1
+    assert not cut(line, Parameters("distance", depth=1.0)).any()
+    assert cut(line, Parameters("distance", depth=0.9)).max() == 1
+    np.testing.assert_array_equal(cut(np.maximum(TWO, line), Parameters("distance")), cut(TWO, Parameters("distance")))
+
+
 def test_unknown_method():
     with pytest.raises(ValueError, match=r"instances method 'magic'; expected one of"):
         cut(TWO, Parameters("magic"))

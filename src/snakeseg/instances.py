@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from skimage.measure import label as connected_components
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
@@ -20,7 +19,7 @@ class Parameters:
     method : {"components", "distance", "core"}
         components: face-connected components of the foreground. distance: watershed of the distance transform, one
         object per maximum deeper than `depth` pixels. core: watershed seeded by the components of the interior above
-        `depth`, a threshold of its own.
+        `depth`, a threshold of its own. Both of the latter drop a component in which there is no such seed.
     threshold : float
         Foreground is where the probability exceeds it.
     depth : float
@@ -33,6 +32,10 @@ class Parameters:
     threshold: float = 0.5
     depth: float = 1.0
     smallest: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"instances method {self.method!r}; expected one of {METHODS}")
 
 
 def segment(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters) -> np.ndarray:
@@ -49,7 +52,7 @@ def segment(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters
     Returns
     -------
     uint32 array, shape (*spatial)
-        0 is background; ids 1..n in C order of the objects' first pixels.
+        0 is background; ids 1..n in C order of the objects' first pixels (uint64 if they are too many for uint32).
     """
     foreground, interior = (array.astype(np.float32, copy=False) for array in (foreground, interior))
     return drop_small(split(foreground, interior, parameters), parameters.smallest)
@@ -57,31 +60,105 @@ def segment(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters
 
 def split(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters) -> np.ndarray:
     """As `segment`, before small objects are dropped."""
-    mask = foreground > parameters.threshold
-    if parameters.method == "components":
-        return connected_components(mask, connectivity=1)
-    if parameters.method == "distance":
-        landscape = ndimage.distance_transform_edt(mask)
-        seeds = connected_components(_deep_maxima(landscape, parameters.depth) & mask)
-    elif parameters.method == "core":
-        landscape = interior
-        seeds = connected_components(mask & (interior > parameters.depth), connectivity=1)
-    else:
-        raise ValueError(f"instances method {parameters.method!r}; expected one of {METHODS}")
-    return watershed(-landscape, seeds, mask=mask)
+    components, _ = ndimage.label(foreground > parameters.threshold)
+    return components if parameters.method == "components" else cut(components, interior, parameters)
+
+
+def cut(components: np.ndarray, interior: np.ndarray | None, parameters: Parameters) -> np.ndarray:
+    """Cut face-connected components into objects, each by itself: what the others are makes no difference.
+
+    Parameters
+    ----------
+    components : int array, shape (*spatial)
+        Components 1..n, 0 elsewhere. Around each of them a layer of one pixel must be there, unless it is outside
+        the image.
+    interior : float array, shape (*spatial), or None
+        As in `segment`; only needed for the method "core".
+    parameters : Parameters
+        Method "distance" or "core".
+
+    Returns
+    -------
+    int array, shape (*spatial)
+        Objects 1..m, 0 elsewhere.
+    """
+    mask = components > 0
+    if parameters.method == "core":
+        return _flood(components, ndimage.label(mask & (interior > parameters.depth))[0], interior)
+    # SciPy measures an image without any background from a point of no meaning; infinitely deep, it is one object.
+    if mask.all():
+        return mask.astype(np.int32)
+    # A component's pixels lie nearest to one of the layer around it: of any pixel that is not in it, the face
+    # neighbour on the way is nearer. And what touches a component by a face is background, never another component.
+    landscape = ndimage.distance_transform_edt(mask)
+    return _flood(components, ndimage.label(_deep_maxima(landscape, parameters.depth))[0], landscape)
 
 
 def drop_small(objects: np.ndarray, smallest: int) -> np.ndarray:
     """Remove objects of fewer than `smallest` pixels and number the rest 1..n in C order of their first pixels."""
-    sizes = np.bincount(objects.ravel())
-    sizes[0] = 0
-    ids, first = np.unique(objects, return_index=True)
-    kept = [i for i in ids[np.argsort(first)] if i and sizes[i] >= smallest]
-    number = np.zeros(len(sizes), np.uint32)
-    number[kept] = np.arange(1, len(kept) + 1)
-    return number[objects]
+    return numbering(*sizes_and_firsts(objects, int(objects.max(initial=0))), smallest)[objects]
+
+
+def sizes_and_firsts(objects: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number of pixels of each of the ids 1..count, and flat C index of the first one (0 if there is none)."""
+    where = np.flatnonzero(objects)
+    ids = objects.ravel()[where] - 1
+    firsts = np.zeros(count, np.int64)
+    firsts[ids[::-1]] = where[::-1]  # of several values for one place NumPy keeps the last
+    return np.bincount(ids, minlength=count), firsts
+
+
+def numbering(sizes: np.ndarray, firsts: np.ndarray, smallest: int) -> np.ndarray:
+    """Final ids of the provisional ones 0..n: 1, 2, ... in C order of first pixels.
+
+    Parameters
+    ----------
+    sizes, firsts : int array, shape (n,)
+        Of the provisional ids 1..n: number of pixels, and flat C index of the first one.
+    smallest : int
+        Ids of fewer pixels get 0; so do 0 itself and ids of no pixels.
+
+    Returns
+    -------
+    uint32 or uint64 array, shape (n + 1,)
+    """
+    kept = np.flatnonzero(sizes >= max(smallest, 1))
+    numbers = np.zeros(len(sizes) + 1, id_type(len(kept)))
+    numbers[1 + kept[np.argsort(firsts[kept])]] = np.arange(1, len(kept) + 1)
+    return numbers
+
+
+def id_type(count: int) -> np.dtype:
+    """uint32, or uint64 if ids up to `count` do not fit."""
+    return np.promote_types(np.uint32, np.min_scalar_type(count))
 
 
 def _deep_maxima(landscape: np.ndarray, depth: float) -> np.ndarray:
-    """Maxima that rise more than `depth` above the saddle to any higher one (h-maxima)."""
-    return local_maxima(reconstruction(landscape - depth, landscape))
+    """Maxima that rise more than `depth` above 0 and above the saddle to any higher one (h-maxima).
+
+    The landscape is positive in components and 0 around them.
+    """
+    faces = ndimage.generate_binary_structure(landscape.ndim, 1)
+    # Below all lowered components, the background carries no flood from one to another.
+    sunk = np.where(landscape > 0, landscape, -depth)
+    lowered = reconstruction(sunk - depth, sunk, footprint=faces)
+    return local_maxima(lowered, connectivity=1) & (lowered > 0)
+
+
+def _flood(components: np.ndarray, seeds: np.ndarray, landscape: np.ndarray) -> np.ndarray:
+    """Share every component among the seeds in it (1..m): all to a single one, by watershed among several."""
+    where = np.flatnonzero(seeds)
+    owner = np.zeros(seeds.max(initial=0) + 1, components.dtype)
+    owner[seeds.ravel()[where]] = components.ravel()[where]
+    boxes = ndimage.find_objects(components)
+    rivals = np.bincount(owner, minlength=len(boxes) + 1) > 1
+    single = np.zeros(len(boxes) + 1, seeds.dtype)
+    single[owner] = np.arange(len(owner))
+    single[rivals] = single[0] = 0
+    objects = single[components]
+    for component in np.flatnonzero(rivals[1:]) + 1:
+        # In a box of its own: the heap of the watershed breaks ties in an order that depends on all it is given.
+        box = boxes[component - 1]
+        alone = components[box] == component
+        objects[box] += watershed(-landscape[box], seeds[box], mask=alone)
+    return objects
