@@ -1,100 +1,155 @@
-"""Prediction of 2048 x 2048 pixels, same weights: our overlap-tile against blended sliding windows and one pass.
+"""Prediction of 2048 x 2048 and 160 x 160 x 160 pixels, same weights: overlap-tile, blended windows, and one pass.
 
-MONAI's `sliding_window_inference` (windows of 512, Gaussian blending, overlap 0.5 and 0.25) gets the padded form of
-the U-Net, as it needs outputs as large as inputs; ours the unpadded form of the same weights. Contestants take turns;
-medians of the ratios within a round count.
+MONAI's `sliding_window_inference` and nnU-Net v2's predictor (without mirroring) get the padded form of the U-Net, as
+they need outputs as large as inputs, in the memory layout that it was trained in; ours the unpadded form of the same
+weights, as `snakeseg predict` runs it: batch normalisation folded, tiles as planned. Contestants take turns; medians of
+the ratios within a round count.
 
 Seams: how far logits differ from one pass of the same form over the whole, and the largest step of that difference
 across lines where tiles or windows meet, minus the largest step elsewhere; away from the image's border, where padding
 differs.
 """
 
+import argparse
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from _verdict import table, verdict
 from monai.inferers import sliding_window_inference
 
+from snakeseg.checkpoint import Description
+from snakeseg.costs import sample_tiles
 from snakeseg.devices import autocast, choose_device
-from snakeseg.inference import tiled_logits
+from snakeseg.inference import assemble, run_tiles, tile_logits
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.registry import geometry_of, make_network
-from snakeseg.settings import Predict, UNetSettings
+from snakeseg.settings import Labels, Network, Predict, Prepare, UNetSettings
 from snakeseg.simulate import simulate_cells
-from snakeseg.tiling import tile_shape
+from snakeseg.tiling import Costs, plan_tiles
 
-SIDE, WINDOW, ROUNDS, BORDER = 2048, 512, 3, 256
-NETWORK = UNetSettings(width=32, depth=4, normalisation="batch", dropout=0.0)
-# Speed of ours over that of each: goals.
-GOALS = {"MONAI, overlap 0.5": 2.5, "MONAI, overlap 0.25": 1.5, "one pass": 1.0}
-GOAL_BFLOAT16 = 5.0
+ROUNDS, MEMORY = 3, 8e9
 
 
-def networks(device: torch.device) -> list[torch.nn.Module]:
+class Case(NamedTuple):
+    """An image, a network, the side of windows, pixels along the border that do not count, and goals for our speed."""
+
+    shape: tuple[int, ...]
+    network: Network
+    window: int
+    border: int
+    goals: dict[str, float]
+
+
+CASES = {
+    2: Case(
+        (2048, 2048), UNetSettings(width=32, depth=4, normalisation="batch", dropout=0.0), 512, 256,
+        {"MONAI 0.5": 2.5, "MONAI 0.25": 1.5, "one pass": 1.0, "nnU-Net 0.5": 2.5},
+    ),
+    3: Case(
+        (160, 160, 160), UNetSettings(width=16, depth=3, normalisation="batch", dropout=0.0), 96, 48,
+        {"MONAI 0.5": 2.5, "one pass": 1.0, "nnU-Net 0.5": 2.5},
+    ),
+}  # fmt: skip
+BFLOAT16_GOAL = 5.0
+
+
+def networks(case: Case, device: torch.device) -> list[torch.nn.Module]:
     """The U-Net without padding as we predict with it, the same as it was trained, and its padded form."""
     torch.manual_seed(0)
-    made = [make_network(2, 1, 2, replace(NETWORK, padded=padded)) for padded in (False, False, True)]
+    dims = len(case.shape)
+    made = [make_network(dims, 1, 2, replace(case.network, padded=padded)) for padded in (False, False, True)]
     for module in made[0].modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
+        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
             module.running_mean.normal_(std=0.1)
             module.running_var.uniform_(0.5, 2)
     for other in made[1:]:
         other.load_state_dict(made[0].state_dict())
     fold_normalisation(made[0].eval())
-    return [network.eval().to(device, memory_format=torch.channels_last) for network in made]
+    layout = torch.channels_last if dims == 2 else torch.contiguous_format
+    return [network.eval().to(device, memory_format=layout) for network in made]
 
 
-def steps_across(difference: np.ndarray, lines: list[int]) -> float:
-    """Largest step across lines (of either axis) minus the largest elsewhere."""
+def nnunet(network: torch.nn.Module, case: Case, device: torch.device) -> Callable[[torch.Tensor], np.ndarray]:
+    """nnU-Net's own predictor around a network: half-overlapping windows, Gaussian weights, no mirroring."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    predictor = nnUNetPredictor(0.5, use_gaussian=True, use_mirroring=False, device=device, allow_tqdm=False)
+    predictor.network, predictor.allowed_mirroring_axes = network, None
+    predictor.configuration_manager = SimpleNamespace(patch_size=(case.window,) * len(case.shape))
+    predictor.label_manager = SimpleNamespace(num_segmentation_heads=2)
+
+    def predict(image: torch.Tensor) -> np.ndarray:
+        flat = len(case.shape) == 2
+        logits = predictor.predict_sliding_window_return_logits(image[:, None] if flat else image)
+        return (logits[:, 0] if flat else logits).float().cpu().numpy()
+
+    return predict
+
+
+def steps_across(difference: np.ndarray, lines: list[set[int]]) -> float:
+    """Largest step across lines (of any axis) minus the largest elsewhere."""
     largest = {True: 0.0, False: 0.0}
-    for axis in (1, 2):
-        steps = np.abs(np.diff(difference, axis=axis)).max(axis=(0, 3 - axis))
-        for at, step in enumerate(steps, start=1):
-            largest[at in lines] = max(largest[at in lines], float(step))
+    for axis in range(1, difference.ndim):
+        others = tuple(a for a in range(difference.ndim) if a != axis)
+        for at, step in enumerate(np.abs(np.diff(difference, axis=axis)).max(axis=others), start=1):
+            largest[at in lines[axis - 1]] = max(largest[at in lines[axis - 1]], float(step))
     return largest[True] - largest[False]
 
 
-def seams(logits: np.ndarray, whole: np.ndarray, lines: list[int]) -> dict[str, float]:
-    inner = (slice(None), *[slice(BORDER, -BORDER)] * 2)
-    difference = (logits - whole)[inner]
-    return {
-        "off one pass": float(np.abs(difference).max()),
-        "seam": steps_across(difference, [x - BORDER for x in lines]),
-    }
+def seams(logits: np.ndarray, whole: np.ndarray, lines: list[set[int]], border: int) -> dict[str, float]:
+    difference = (logits - whole)[(slice(None), *[slice(border, -border)] * (logits.ndim - 1))]
+    inner = [{x - border for x in each} for each in lines]
+    return {"off one pass": float(np.abs(difference).max()), "seam": steps_across(difference, inner)}
 
 
-def main() -> None:
-    device = choose_device(gpus=1, threads=os.cpu_count() or 1)
-    folded, unpadded, padded = networks(device)
-    geometry, tile = geometry_of(NETWORK), Predict().tile
-    image = simulate_cells(np.random.default_rng(0), (SIDE, SIDE), 2000)[0][None].astype(np.float32) / 255
-    tensor = torch.from_numpy(image)[None].to(device)
+def compare(dims: int, device: torch.device) -> bool:
+    """Print the table and the verdict for so many axes."""
+    case = CASES[dims]
+    folded, unpadded, padded = networks(case, device)
+    geometry = geometry_of(case.network)
+    plane = simulate_cells(np.random.default_rng(0), case.shape[-2:], case.shape[-1] ** 2 // 2000)[0]
+    image = np.broadcast_to(plane, case.shape)[None].astype(np.float32) / 255
+    image = image + np.random.default_rng(1).normal(0, 0.05, image.shape).astype(np.float32)
+    tensor, peer = torch.from_numpy(image).to(device), nnunet(padded, case, device)
+    strides = {}
+    for precision in ("float32", "bfloat16"):
+        predict = Predict(average=False, precision=precision)
+        description = Description(dims, 1, Labels(), case.network, Prepare(), predict, None)
+        samples = sample_tiles(tile_logits(folded, geometry), description, device, MEMORY)
+        strides[precision] = plan_tiles(case.shape, geometry, Costs(samples), MEMORY).stride
+        print(f"{dims}D, {precision}: tiles of {strides[precision]}", flush=True)
 
-    def ours(precision: str = "float32", network=folded, tile: int = tile) -> np.ndarray:
+    def ours(precision: str = "float32", network=folded, stride: tuple[int, ...] | None = None) -> np.ndarray:
         with autocast(precision, device):
-            return tiled_logits(network, image, geometry, tile, device)
+            work = tile_logits(network, geometry)
+            return assemble(run_tiles(work, image, geometry, stride or strides[precision], device), case.shape)
 
     def windows(overlap: float) -> np.ndarray:
         with torch.inference_mode():
-            return sliding_window_inference(tensor, WINDOW, 1, padded, overlap, mode="gaussian")[0].cpu().numpy()
+            return (
+                sliding_window_inference(tensor[None], case.window, 1, padded, overlap, mode="gaussian")[0]
+                .cpu()
+                .numpy()
+            )
 
-    strides = {name: int(WINDOW * (1 - float(name[-4:].strip()))) for name in GOALS if "MONAI" in name}
+    whole = tuple(-(-n // geometry.multiple) * geometry.multiple for n in case.shape)
     contestants = {
         "ours": ours,
         "ours, bfloat16": lambda: ours("bfloat16"),
-        "one pass": lambda: ours(network=unpadded, tile=SIDE),
-        "MONAI, overlap 0.5": lambda: windows(0.5),
-        "MONAI, overlap 0.25": lambda: windows(0.25),
+        "one pass": lambda: ours(network=unpadded, stride=whole),
+        "MONAI 0.5": lambda: windows(0.5),
+        "MONAI 0.25": lambda: windows(0.25),
+        "nnU-Net 0.5": lambda: peer(tensor),
     }
-    own = tile_shape((SIDE, SIDE), geometry, tile)[0]
-    lines = {name: sorted({*range(s, SIDE, s), *range(WINDOW, SIDE, s)}) for name, s in strides.items()}
-    lines |= {"ours": list(range(own, SIDE, own)), "ours, bfloat16": list(range(own, SIDE, own)), "one pass": []}
     found = {name: work() for name, work in contestants.items()}
     with torch.inference_mode():
-        passes = {True: padded(tensor)[0].cpu().numpy(), False: found["one pass"]}
+        passes = {True: padded(tensor[None])[0].cpu().numpy(), False: found["one pass"]}
     rounds = []
     for _ in range(ROUNDS):
         rounds.append({})
@@ -102,14 +157,38 @@ def main() -> None:
             start = time.perf_counter()
             work()
             rounds[-1][name] = time.perf_counter() - start
-    seconds = {name: float(np.median([each[name] for each in rounds])) for name in contestants}
-    speed = {name: float(np.median([each[name] / each["ours"] for each in rounds])) for name in contestants}
-    rows = [{"who": n, "s": seconds[n], "ours is faster by": speed[n]} for n in contestants]
-    table([row | seams(found[row["who"]], passes["MONAI" in row["who"]], lines[row["who"]]) for row in rows])
-    half = float(np.median([each["MONAI, overlap 0.5"] / each["ours, bfloat16"] for each in rounds]))
-    met = all(speed[name] >= goal for name, goal in GOALS.items()) and half >= GOAL_BFLOAT16
-    more = {name: speed[name] for name in GOALS} | {"bfloat16 over overlap 0.5": half, "device": str(device)}
-    verdict("inference", seconds["ours"], seconds["MONAI, overlap 0.5"], speed["MONAI, overlap 0.5"], 2.5, met, **more)
+
+    def ratio(slow: str, fast: str = "ours") -> float:
+        return float(np.median([each[slow] / each[fast] for each in rounds]))
+
+    lines = {
+        name: [set(range(s, n, s)) for s, n in zip(strides[p], case.shape, strict=True)] for name, p in OURS.items()
+    }
+    for name in found.keys() - lines.keys():
+        step = int(case.window * (0.75 if "0.25" in name else 0.5))
+        lines[name] = [{*range(step, n, step), *range(case.window, n, step)} for n in case.shape]
+    rows = []
+    for name, logits in found.items():
+        row = {"who": name, "s": float(np.median([each[name] for each in rounds])), "ours is faster by": ratio(name)}
+        rows.append(row | seams(logits, passes["ours" not in name and name != "one pass"], lines[name], case.border))
+    table(rows)
+    half = ratio("MONAI 0.5", "ours, bfloat16")
+    met = all(ratio(name) >= goal for name, goal in case.goals.items()) and half >= BFLOAT16_GOAL
+    more = {name: ratio(name) for name in case.goals} | {"bfloat16 over MONAI 0.5": half, "device": str(device)}
+    seconds = {row["who"]: row["s"] for row in rows}
+    verdict(f"inference_{dims}d", seconds["ours"], seconds["MONAI 0.5"], ratio("MONAI 0.5"), 2.5, met, **more)
+    return met
+
+
+OURS = {"ours": "float32", "ours, bfloat16": "bfloat16"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dims", type=int, choices=CASES, nargs="+", default=list(CASES))
+    device = choose_device(gpus=1, threads=os.cpu_count() or 1)
+    for dims in parser.parse_args().dims:
+        compare(dims, device)
 
 
 if __name__ == "__main__":

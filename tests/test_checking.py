@@ -22,7 +22,7 @@ def make_rows(folder, count=6):
         image, label = folder / f"i{i}.tif", folder / f"l{i}.tif"
         tifffile.imwrite(image, np.arange(80, dtype=np.uint8).reshape(8, 10))
         tifffile.imwrite(label, LABEL)
-        rows.append((f"s{i}", str(image), str(label), "train", f"g{i}", "b", ""))
+        rows.append((f"s{i}", str(image), str(label), "train", f"g{i}", "b", 1, ""))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

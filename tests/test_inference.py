@@ -13,22 +13,14 @@ from torch import nn
 from snakeseg import inference
 from snakeseg.checkpoint import Description, save_model
 from snakeseg.errors import BadInput
-from snakeseg.inference import (
-    assemble,
-    label_image,
-    load_predictor,
-    orientations,
-    run_tiles,
-    softmax,
-    tile_logits,
-    tile_probabilities,
-    tiled_logits,
-)
+from snakeseg.inference import assemble, orientations, run_tiles, tile_logits, tile_probabilities, tiled_logits
 from snakeseg.instances import Parameters
-from snakeseg.io.raster import read
+from snakeseg.io.raster import open_image, read_label
+from snakeseg.labelling import write_answer
 from snakeseg.networks.registry import geometry_of
+from snakeseg.predictor import load_predictor, pieces
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
-from snakeseg.tiling import Geometry
+from snakeseg.tiling import Geometry, tile_shape
 
 random_network = partial(narrow.random_network, classes=3)
 
@@ -37,7 +29,13 @@ WITHOUT_HALO = Geometry(halo=0, multiple=1)
 
 
 def probabilities(models, image, average, geometry=WITHOUT_HALO, tile=10_000):
-    return assemble(run_tiles(tile_probabilities(models, average), image, geometry, tile), image.shape[1:])
+    stride = tile_shape(image.shape[1:], geometry, tile)
+    return assemble(run_tiles(tile_probabilities(models, average), image, geometry, stride), image.shape[1:])
+
+
+def softmax(logits):
+    """Over axis 0, of an array."""
+    return torch.softmax(torch.from_numpy(np.ascontiguousarray(logits)), dim=0).numpy()
 
 
 def whole(network, image, geometry):
@@ -129,8 +127,8 @@ def test_tiles_are_no_larger_than_asked():
 
 def slanted(image):
     """Logits of a function that no flip or turn leaves alone, of two classes."""
-    slope = np.cumsum(image[0], axis=-1) + 2 * np.cumsum(image[0] ** 2, axis=-2)
-    return np.stack([np.zeros_like(slope), 0.1 * slope])
+    slope = torch.cumsum(image[0], -1) + 2 * torch.cumsum(image[0] ** 2, -2)
+    return torch.stack([torch.zeros_like(slope), 0.1 * slope])
 
 
 @pytest.mark.parametrize("shape", [(6, 9), (7, 7)])
@@ -141,7 +139,8 @@ def test_average_is_over_the_eight_orientations(shape):
     for flip in (False, True):
         for turns in range(4):
             seen = np.rot90(image[:, :, ::-1] if flip else image, turns, (1, 2))
-            back = np.rot90(softmax(slanted(seen)), -turns, (1, 2))
+            answer = slanted(torch.from_numpy(seen.copy())).numpy()
+            back = np.rot90(softmax(answer), -turns, (1, 2))
             expected.append(back[:, :, ::-1] if flip else back)
     found = probabilities([slanted], image, average=True)
     np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-3)
@@ -160,7 +159,7 @@ def test_averages_do_not_depend_on_the_tiles(shape, padded):
     with torch.no_grad():
         for value in other.parameters():
             value.mul_(0.9)
-    models = [tile_logits(n, geometry, "cpu") for n in (network, other)]
+    models = [tile_logits(n, geometry) for n in (network, other)]
     image = np.random.default_rng(1).normal(size=(1, *shape))
     expected = probabilities(models, image, True, geometry)
     for tile in (geometry.multiple, 3 * geometry.multiple):
@@ -185,7 +184,7 @@ def test_averaging_leaves_an_equivariant_predictor_alone():
     image = np.random.default_rng(0).normal(size=(1, 5, 6, 7))
 
     def local(x):
-        return np.stack([x[0], -(x[0] ** 2)])
+        return torch.stack([x[0], -(x[0] ** 2)])
 
     with_flips, without = (probabilities([local], image, average) for average in (True, False))
     np.testing.assert_allclose(with_flips, without, rtol=1e-12)  # float64; the order of a sum may differ
@@ -194,31 +193,40 @@ def test_averaging_leaves_an_equivariant_predictor_alone():
 def test_models_are_averaged_as_probabilities():
     """Not as logits: the mean of 0.9 and 0.5 is 0.7."""
     image = np.zeros((1, 2, 2))
-    sure, unsure = (lambda x, v=v: np.stack([np.zeros(x.shape[1:]), np.full(x.shape[1:], v)]) for v in (np.log(9), 0))
+    sure, unsure = (
+        lambda x, v=v: torch.stack([torch.zeros_like(x[0]), torch.full_like(x[0], v)]) for v in (np.log(9), 0)
+    )
     found = probabilities([sure, unsure], image, False)
     np.testing.assert_allclose(found[1], 0.7, atol=1e-3)
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-3)
 
 
-def test_softmax_of_large_logits():
-    np.testing.assert_allclose(softmax(np.array([[1000.0], [1000.0], [-1000.0]])), [[0.5], [0.5], [0]])
+def labels_of(folder, answers, labels, parameters):
+    """What is written for an image of a row of pixels, as a list."""
+    Image.fromarray(np.zeros((1, answers["probabilities"].shape[-1]), np.uint8)).save(folder / "image.png")
+    write_answer(folder / "labels.png", answers, labels, parameters, open_image(folder / "image.png", 2))
+    return read_label(folder / "labels.png", 2).array.tolist()
 
 
-def test_semantic_labels_are_written_as_their_values():
+def test_semantic_labels_are_written_as_their_values(tmp_path):
     labels = Labels("semantic", {"sky": 10, "cell": 3, "border": 7})
     probability = np.array([[[0.5, 0.2]], [[0.3, 0.2]], [[0.2, 0.6]]])
-    assert label_image(probability, labels, Parameters()).tolist() == [[10, 7]]
+    answers = {"probabilities": probability}
+    assert labels_of(tmp_path, answers, labels, Parameters()) == [[10, 7]]
+    answers["classes"] = probability.argmax(axis=0)[None].astype(np.uint8)
+    assert labels_of(tmp_path, answers, labels, Parameters()) == [[10, 7]]
 
 
 @pytest.mark.parametrize("kind", ["instance", "binary"])
-def test_objects_are_cut_by_the_parameters(kind):
+def test_objects_are_cut_by_the_parameters(tmp_path, kind):
     foreground = np.array([[0.9, 0.1, 0.6, 0.6, 0.1, 0.9]])
-    probability = np.stack([1 - foreground, foreground])
-    assert label_image(probability, Labels(kind), Parameters(threshold=0.5)).tolist() == [[1, 0, 2, 2, 0, 3]]
-    assert label_image(probability, Labels(kind), Parameters(threshold=0.7, smallest=1)).tolist() == [
-        [1, 0, 0, 0, 0, 2]
-    ]
-    assert label_image(probability, Labels(kind), Parameters(smallest=2)).tolist() == [[0, 0, 1, 1, 0, 0]]
+    answers = {"probabilities": np.stack([1 - foreground, foreground])}
+    for parameters, expected in [
+        (Parameters(threshold=0.5), [[1, 0, 2, 2, 0, 3]]),
+        (Parameters(threshold=0.7, smallest=1), [[1, 0, 0, 0, 0, 2]]),
+        (Parameters(smallest=2), [[0, 0, 1, 1, 0, 0]]),
+    ]:
+        assert labels_of(tmp_path, answers, Labels(kind), parameters) == expected
 
 
 SETTINGS = UNetSettings(width=2, depth=1)
@@ -235,7 +243,14 @@ def save_random(folder, seed, channels=1):
 @pytest.fixture
 def picture(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 9, (21, 34)).astype(np.uint8)).save(tmp_path / "image.png")
-    return read(tmp_path / "image.png", 2)
+    return open_image(tmp_path / "image.png", 2)
+
+
+def predicted(folder, picture):
+    """By the mean of a folder's models."""
+    predictor = load_predictor([folder], torch.device("cpu"))
+    shape = picture.array.shape[1:]
+    return predictor, assemble(pieces(predictor, picture, tile_shape(shape, predictor.geometry, 16)), shape)
 
 
 def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
@@ -243,23 +258,21 @@ def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
     networks = [save_random(tmp_path / "e" / f"fold-{fold}", fold)[0] for fold in (0, 2, 10)]
     (tmp_path / "e" / "fold-0" / "instances.json").write_text(json.dumps({"chosen": {"threshold": 0.7}}))
     geometry = geometry_of(SETTINGS)
-    image = picture.array.astype(np.float32)
+    image = picture.array[:].astype(np.float32)
     expected = np.mean([softmax(tiled_logits(n, image, geometry, 64)) for n in networks], axis=0)
-    predictor = load_predictor(tmp_path / "e", torch.device("cpu"))
-    np.testing.assert_allclose(predictor.probabilities(picture), expected, atol=1e-3)
+    predictor, found = predicted(tmp_path / "e", picture)
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, expected, atol=1e-3)
     assert predictor.parameters == Parameters(threshold=0.7)
-    assert (
-        np.abs(load_predictor(tmp_path / "e" / "fold-0", torch.device("cpu")).probabilities(picture) - expected).max()
-        > 0.01
-    )
+    assert np.abs(predicted(tmp_path / "e" / "fold-0", picture)[1] - expected).max() > 0.01
 
 
 def test_refuses_images_of_other_channels(tmp_path, picture):
     save_random(tmp_path / "m", 0, channels=3)
     with pytest.raises(BadInput, match=r"image.png: found 1 channels; expected 3"):
-        load_predictor(tmp_path / "m", torch.device("cpu")).probabilities(picture)
+        predicted(tmp_path / "m", picture)
 
 
 def test_refuses_a_folder_without_model(tmp_path):
     with pytest.raises(BadInput, match=r"model.json: found no such file"):
-        load_predictor(tmp_path, torch.device("cpu"))
+        load_predictor([tmp_path], torch.device("cpu"))

@@ -15,7 +15,7 @@ quick = settings(deadline=None, max_examples=80)
 
 
 def write(path, *rows, separator="\t"):
-    path.write_text("".join(separator.join(row) + "\n" for row in rows))
+    path.write_text("".join(separator.join(map(str, row)) + "\n" for row in rows))
     return path
 
 
@@ -24,12 +24,12 @@ def test_only_two_columns_are_needed(tmp_path):
     assert tuple(sheet.columns) == COLUMNS
     assert sheet.iloc[1].to_dict() == {
         "sample": "b", "image": str(tmp_path / "y/z.tif"), "label": "", "subset": "train", "group": "b",
-        "batch": "train-0000", "spacing": "",
+        "batch": "train-0000", "parts": 1, "spacing": "",
     }  # fmt: skip
 
 
 def test_what_is_given_stays(tmp_path):
-    row = ("a", "/data/x.tif", "l.tif", "test", "g", "b7", "0.5 0.5")
+    row = ("a", "/data/x.tif", "l.tif", "test", "g", "b7", 3, "0.5 0.5")
     sheet = read_sheet(write(tmp_path / "s.csv", COLUMNS, row, separator=","), tmp_path / "elsewhere")
     assert tuple(sheet.iloc[0]) == ("a", "/data/x.tif", str(tmp_path / "elsewhere/l.tif"), *row[3:])
 
@@ -46,10 +46,13 @@ def test_cells_are_text(tmp_path):
 def test_default_batches():
     """Consecutive rows of one subset, 32 at a time, however subsets alternate."""
     subsets = pd.Series(["train", "test"] * 40)
-    batches = default_batches(subsets)
+    sheet = pd.DataFrame({"sample": "a", "subset": subsets, "parts": 1})
+    batches = default_batches(sheet)
     assert batches.iloc[0] == "train-0000"
     assert batches.iloc[1] == "test-0000"
     assert batches.value_counts().to_dict() == {"train-0000": 32, "test-0000": 32, "train-0001": 8, "test-0001": 8}
+    sheet.loc[3, "parts"] = 9  # alone, and nobody else moves
+    assert default_batches(sheet).compare(batches)["self"].to_dict() == {3: "test-a"}
     assert batches[62:66].tolist() == ["train-0000", "test-0000", "train-0001", "test-0001"]
 
 

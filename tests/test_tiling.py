@@ -5,7 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakeseg.tiling import Geometry, Tile, lay_tiles, mirror_indices, read_mirrored, tile_shape
+from snakeseg.tiling import (
+    Costs,
+    Geometry,
+    Sample,
+    Tile,
+    combine,
+    lay_tiles,
+    mirror_indices,
+    part_of,
+    plan_tiles,
+    price_tiles,
+    read_mirrored,
+    tile_shape,
+)
 
 quick = settings(deadline=None, max_examples=60)
 shapes = st.one_of(st.tuples(st.integers(1, 70), st.integers(1, 70)), st.tuples(*[st.integers(1, 20)] * 3))
@@ -99,3 +112,60 @@ def test_reading_inside_copies_nothing():
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_tiny_axes(size):
     assert set(mirror_indices(-9, 9, size)) == set(range(size))
+
+
+COSTS = Costs([Sample(100**2, 0.1, 1e6), Sample(1000**2, 10.0, 1e8), Sample(2000**2, 60.0, 4e8)], passes=2, fixed=5e6)
+sizes = st.lists(st.integers(1, 3000), min_size=2, max_size=2)
+
+
+@quick
+@given(shape=sizes, depth=st.integers(1, 5), budget=st.floats(1e6, 1e9))
+def test_plans_cover_once_in_phase_and_within_the_budget(shape, depth, budget):
+    geometry = Geometry(6 * 2**depth - 4, 2**depth, -4 % 2**depth)
+    found = plan_tiles(shape, geometry, COSTS, budget)
+    tiles = list(lay_tiles(shape, found.stride))
+    assert len(tiles) == found.tiles
+    assert sum(np.prod([b - a for a, b in zip(t.start, t.stop, strict=True)]) for t in tiles) == np.prod(shape)
+    assert all(step % geometry.multiple == 0 for step in found.stride)
+    smallest = price_tiles(shape, [geometry.multiple] * 2, geometry, COSTS)
+    assert found.memory <= max(budget, smallest.memory)
+    if smallest.memory <= budget:
+        assert found.seconds <= smallest.seconds
+
+
+def test_a_plan_prices_tiles_by_what_was_measured():
+    """Four tiles of 500 with a halo of 250: inputs of 1000 x 1000, at 10 seconds each, in two passes."""
+    found = price_tiles((1000, 1000), (500, 500), Geometry(250, 1), COSTS)
+    assert found == ((500, 500), 4, 4.0, pytest.approx(80.0), pytest.approx(1.05e8))
+
+
+def test_the_fastest_tiles_are_not_the_largest():
+    """Above 1000 pixels a side, a pixel takes up to half as long again: more tiles pay, unless the halo is large."""
+    small, large = (plan_tiles((1500, 1500), Geometry(halo, 1), COSTS, 1e12) for halo in (5, 250))
+    assert small.tiles > large.tiles
+
+
+def test_images_may_be_cut_along_one_axis_only():
+    found = plan_tiles((30, 3000), Geometry(4, 4), COSTS, COSTS.fixed + 7e6)
+    assert found.stride[0] == 32
+    assert found.stride[1] < 3000
+
+
+@quick
+@given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 5), st.booleans()), min_size=1, max_size=3))
+def test_combined_tiles_hold_what_every_network_must_see(networks):
+    geometries = [Geometry(h, 2**d, 0 if padded else -2 * h % 2**d, padded) for h, d, padded in networks]
+    common = combine(geometries)
+    stride = 3 * common.multiple
+    for geometry in geometries:
+        assert stride % geometry.multiple == 0
+        assert common.halo - geometry.halo >= 0
+        assert common.halo - geometry.halo + geometry.input_size(stride) <= common.input_size(stride)
+
+
+@quick
+@given(size=st.integers(1, 500), stride=st.integers(1, 90), count=st.integers(1, 12))
+def test_parts_hold_whole_tiles_and_make_the_whole(size, stride, count):
+    parts = [part_of(size, stride, index, count) for index in range(count)]
+    assert [p for start, stop in parts for p in range(start, stop)] == list(range(size))
+    assert all(start % stride == 0 for start, stop in parts if start < stop)

@@ -7,9 +7,10 @@ import pandas as pd
 import torch
 
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import read, read_label, require_same_shape
+from snakeseg.io.raster import open_image, read_label, require_same_shape
 from snakeseg.io.sheet import assign_folds, spacing_of
 from snakeseg.labels import IGNORED, training_labels
+from snakeseg.lazy import blocks
 from snakeseg.networks.registry import geometry_of, make_network
 from snakeseg.pretrained import matching, read_state
 from snakeseg.progress import progress
@@ -123,18 +124,21 @@ def _collect(problems: list[str], work: Callable):
 
 
 def _image_facts(row, dims: int) -> dict:
-    raster = read(row.image, dims)
+    raster = open_image(row.image, dims)
     array = raster.array
+    ends = [
+        (part.min().item(), part.max().item()) for part in map(array.__getitem__, blocks(array.shape, array.chunks))
+    ]
     try:
         spacing = spacing_of(row.spacing, raster.spacing)
     except ValueError as error:
         raise BadInput(f"sample sheet, {row.sample}", str(error), "one number per axis", "correct the cell") from error
     return {
         "shape": "x".join(map(str, array.shape[1:])),
-        "channels": len(array),
+        "channels": array.shape[0],
         "type": str(array.dtype),
-        "smallest": array.min().item(),
-        "largest": array.max().item(),
+        "smallest": min(low for low, _ in ends),
+        "largest": max(high for _, high in ends),
         "spacing": " ".join(f"{size:g}" for size in spacing),
         "raster": raster,
     }

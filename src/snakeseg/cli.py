@@ -52,14 +52,30 @@ def parser() -> argparse.ArgumentParser:
         "predict", "predict images with a model, or with the mean of an experiment's models",
         *sheet, "--batch", "--fold", "--settings", "--threads", "--gpus", "--probabilities",
     )  # fmt: skip
-    predict.add_argument("--folds", type=int, help="average the first so many folds; by default all there are")
-    predict.add_argument("model", type=Path, help="folder of a model, or of an experiment with its fold-* models")
-    predict.add_argument("images", type=Path, nargs="*", help="image files; without them, rows of --sheet")
     predict.add_argument("-o", "--output", type=Path, help="folder for one label file per image")
+    predict.add_argument("--plan", type=Path, help="tiles from `plan`, in place of a plan of its own")
+    predict.add_argument("--part", default="0/1", help="K/N: the K-th (from 0) of N parts of each image")
+    predict.add_argument("--keep-probabilities", action="store_true", help="of all classes, of semantic labels too")
+    plan = command(
+        "plan", "print how images will be tiled, and the time and memory that it takes",
+        *sheet, "--batch", "--fold", "--settings", "--threads", "--gpus",
+    )  # fmt: skip
+    plan.add_argument("-o", "--output", type=Path, help="file for the tiles, for `predict --plan`")
+    for sub in (predict, plan):
+        sub.add_argument("model", type=Path, help="folder of a model, or of an experiment with its fold-* models")
+        sub.add_argument("images", type=Path, nargs="*", help="image files; without them, rows of --sheet")
+        sub.add_argument("--ensemble", type=Path, nargs="+", help="more such folders, to average with")
+        sub.add_argument("--folds", type=int, help="average the first so many folds; by default all there are")
+        sub.add_argument("--memory-gb", type=float, help="memory to stay within; by default half of what is free")
+    made = command("sheet", "write a sample sheet of images to predict", "--output")
+    made.add_argument("images", type=Path, nargs="+", help="image files")
+    made.add_argument("--names", nargs="+", required=True, help="their names")
+    command("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")
     command(
         "tune", "choose how objects are cut out, on validation images", *sheet, "--models", "--stores", "--settings"
     )
-    command("instances", "cut objects out of probabilities", *sheet, "--model", "--probabilities", "--output")
+    instances = command("instances", "cut objects out of probabilities", *sheet, "--model", "--output")
+    instances.add_argument("--probabilities", type=Path, nargs="+", required=True, help="stores, one for each part")
     command(
         "evaluate", "score predictions against labels", *sheet, "--batch", "--fold", "--experiment", "--predictions",
         "--settings", "--output",
@@ -77,9 +93,9 @@ def parser() -> argparse.ArgumentParser:
 
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
-    **dict.fromkeys(("simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh"), "data"),
+    **dict.fromkeys(("sheet", "simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh"), "data"),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
-    **dict.fromkeys(("predict", "tune", "instances"), "predict"),
+    **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
     **dict.fromkeys(("evaluate", "summarise", "report"), "evaluate"),
 }
 

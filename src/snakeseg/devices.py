@@ -1,12 +1,13 @@
 """Where to compute, and in which precision."""
 
 import ctypes
-import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+import psutil
 import torch
 
 
@@ -72,7 +73,28 @@ def total_memory(device: torch.device) -> int:
     that goes on settles on the same."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
-    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *group_limits(Path("/"))])
+    return min([psutil.virtual_memory().total, *group_limits(Path("/"))])
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device, or that this process may still take of the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return min([psutil.virtual_memory().available, *group_limits(Path("/"))])
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called by its maker."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} {torch.backends.cpu.get_cpu_capability()} {platform.machine()} {_processor()}"
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it."""
+    told = Path("/proc/cpuinfo")
+    names = [line for line in told.read_text().splitlines() if "model name" in line] if told.is_file() else []
+    return names[0].split(":", 1)[1].strip() if names else platform.processor()
 
 
 def group_limits(root: Path) -> Iterator[int]:

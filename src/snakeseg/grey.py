@@ -1,16 +1,24 @@
 """Normalisation of grey values."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
+from snakeseg.lazy import Lazy, as_lazy, blocks
 from snakeseg.settings import Prepare
 
+# Bits of a value that one pass over an image sorts by.
+BITS = 16
 
-def grey_statistics(image: np.ndarray, settings: Prepare) -> tuple[np.ndarray, np.ndarray]:
+
+def grey_statistics(image, settings: Prepare) -> tuple[np.ndarray, np.ndarray]:
     """Offset and scale per channel: low percentile and range, or mean and standard deviation, or 0 and 1.
+
+    Exact, in memory that does not depend on the image: it is passed over block by block.
 
     Parameters
     ----------
-    image : array, shape (channels, *spatial)
+    image : array-like, shape (channels, *spatial)
     settings : Prepare
 
     Returns
@@ -18,26 +26,105 @@ def grey_statistics(image: np.ndarray, settings: Prepare) -> tuple[np.ndarray, n
     offset, scale : float64 arrays, shape (channels,)
         Scale is 1 where a channel is constant.
     """
-    flat = image.reshape(len(image), -1).astype(np.float64)
+    channels = [_channel(image, index) for index in range(image.shape[0])]
     if settings.normalise == "percentile":
-        low, high = np.percentile(flat, [settings.low, settings.high], axis=1)
-        offset, scale = low, high - low
-        flat_range = scale <= 0  # more than 98 % of one value: fall back on the whole range
-        scale = np.where(flat_range, flat.max(axis=1) - offset, scale)
+        found = [quantiles(channel, image.dtype, [settings.low, settings.high, 100.0]) for channel in channels]
+        low, high, highest = np.array(found).T
+        # More than 98 % of one value: fall back on the whole range.
+        offset, scale = low, np.where(high > low, high - low, highest - low)
     elif settings.normalise == "zscore":
-        offset, scale = flat.mean(axis=1), flat.std(axis=1)
+        offset, scale = np.array([_moments(channel) for channel in channels]).T
     elif settings.normalise == "none":
-        offset, scale = np.zeros(len(flat)), np.ones(len(flat))
+        offset, scale = np.zeros(image.shape[0]), np.ones(image.shape[0])
     else:
         raise ValueError(f"prepare.normalise {settings.normalise!r}; expected percentile, zscore or none")
     return offset, np.where(scale > 0, scale, 1.0)
 
 
-def normalise(image: np.ndarray, settings: Prepare, statistics: dict | None) -> np.ndarray:
-    """Normalised float32 image, by its own statistics or by the data set's (see `data_statistics`)."""
+def normalise(image, settings: Prepare, statistics: dict | None) -> Lazy:
+    """Normalised image, float32, by its own statistics or by the data set's (see `data_statistics`); read on demand."""
     if settings.scope == "dataset":
         offset, scale = np.asarray(statistics["offset"]), np.asarray(statistics["scale"])
     else:
         offset, scale = grey_statistics(image, settings)
-    column = (len(image), *(1,) * (image.ndim - 1))
-    return ((image - offset.reshape(column)) / scale.reshape(column)).astype(np.float32)
+    whole = as_lazy(image)
+    column = (-1, *(1,) * (whole.ndim - 1))
+
+    def read(region: tuple[slice, ...]) -> np.ndarray:
+        own = region[0]
+        return ((whole[region] - offset[own].reshape(column)) / scale[own].reshape(column)).astype(np.float32)
+
+    return Lazy(whole.shape, np.dtype(np.float32), read, whole.chunks)
+
+
+def quantiles(values: Callable[[], Iterator[np.ndarray]], dtype: np.dtype, percents: list[float]) -> list[float]:
+    """Percentiles as `numpy.percentile` gives them, of values that are passed over and never held at once.
+
+    Their bits are made to sort like they do; each pass counts the next 16 of those that share the bits found before.
+
+    Parameters
+    ----------
+    values : function
+        Gives the values from the start, array by array.
+    dtype : dtype
+        Of the values.
+    percents : list of float
+        0 to 100.
+    """
+    total = sum(array.size for array in values())
+    places = [(total - 1) * (percent / 100) for percent in percents]
+    ranks = sorted({rank for place in places for rank in (int(place), min(int(place) + 1, total - 1))})
+    bits = _keys(np.zeros(0, dtype)).dtype.itemsize * 8
+    found = {rank: (0, rank) for rank in ranks}  # the bits found so far, and the rank among those that share them
+    for shift in range(bits - BITS, -1, -BITS):
+        counts = {prefix: np.zeros(2**BITS, np.int64) for prefix, _ in found.values()}
+        for array in values():
+            keys = _keys(array.ravel())
+            for prefix, count in counts.items():
+                alike = keys if shift + BITS == bits else keys[keys >> (shift + BITS) == prefix]
+                count += np.bincount((alike >> shift & (2**BITS - 1)).astype(np.intp), minlength=2**BITS)
+        for rank, (prefix, within) in found.items():
+            upto = counts[prefix].cumsum()
+            digit = int(np.searchsorted(upto, within, side="right"))
+            found[rank] = (prefix << BITS | digit, within - int(upto[digit] - counts[prefix][digit]))
+    ordered = {rank: _value(key, dtype) for rank, (key, _) in found.items()}
+    return [_between(ordered[int(p)], ordered[min(int(p) + 1, total - 1)], p - int(p)) for p in places]
+
+
+def _keys(array: np.ndarray) -> np.ndarray:
+    """Unsigned integers that sort as the values do: uint16 for small integers, else the bits of floats."""
+    if array.dtype.kind in "bui" and array.dtype.itemsize <= 2:
+        return (array.astype(np.int32) + (2**15 if array.dtype.kind == "i" else 0)).astype(np.uint16)
+    kind = np.float32 if array.dtype in (np.float16, np.float32) else np.float64
+    raw = np.ascontiguousarray(array, kind).view(f"u{np.dtype(kind).itemsize}")
+    top = raw.dtype.type(1 << (raw.dtype.itemsize * 8 - 1))
+    return np.where(raw & top, ~raw, raw | top)
+
+
+def _value(key: int, dtype: np.dtype) -> float:
+    """The value of a key."""
+    if dtype.kind in "bui" and dtype.itemsize <= 2:
+        return float(key - (2**15 if dtype.kind == "i" else 0))
+    size = 4 if dtype in (np.float16, np.float32) else 8
+    top = 1 << (size * 8 - 1)
+    raw = key ^ top if key & top else key ^ (2 * top - 1)
+    return float(np.array(raw, f"u{size}").view(f"f{size}"))
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """Linear interpolation, rounded as NumPy's."""
+    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
+
+
+def _moments(values: Callable[[], Iterator[np.ndarray]]) -> tuple[float, float]:
+    """Mean and standard deviation, in two passes."""
+    total = sum(array.size for array in values())
+    mean = sum(array.sum(dtype=np.float64) for array in values()) / total
+    return mean, float(np.sqrt(sum(np.square(array - mean).sum() for array in values()) / total))
+
+
+def _channel(image, index: int) -> Callable[[], Iterator[np.ndarray]]:
+    """A function that passes over a channel, block by block."""
+    chunks = getattr(image, "chunks", None)
+    regions = list(blocks(image.shape[1:], chunks and chunks[1:]))
+    return lambda: (image[(slice(index, index + 1), *region)] for region in regions)

@@ -1,8 +1,6 @@
 """What training step t looks at: a pure function of the data, the settings, the seed and t."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.random import Generator, Philox
 
 from snakeseg.deform import apply_field, displacement_field, draw_grid
+from snakeseg.lazy import ahead
 from snakeseg.sampling import Places, draw_place
 from snakeseg.settings import Augment, Train
 from snakeseg.tiling import Geometry, read_mirrored
@@ -79,16 +78,7 @@ def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 0,
 def prefetch(items: Sequence[Item], plan: PatchPlan, start: int = 0, rank: int = 0, size: int = 1) -> Iterator[Item]:
     """Batches in order from a step on (without end, if time is the budget), drawn ahead of time in the background."""
     steps = range(start, plan.train.steps) if plan.train.minutes is None else count(start)
-    pool, waiting = ThreadPoolExecutor(1), deque()
-    try:
-        for step in steps:
-            waiting.append(pool.submit(draw_batch, items, plan, step, rank, size))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return ahead(lambda step: draw_batch(items, plan, step, rank, size), steps, AHEAD)
 
 
 def draw_items(items: Sequence[Item], plan: PatchPlan, step: int) -> list[int]:

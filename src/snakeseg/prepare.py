@@ -59,7 +59,7 @@ def prepare_rows(
             "prepare": asdict(settings),
             "statistics": statistics if settings.scope == "dataset" else None,
         }
-        image = normalise(raster.array, settings, statistics)
+        image = normalise(raster.array, settings, statistics)[:]
         yield row.sample, attributes, {"image": image, "classes": classes, "objects": objects}
 
 

@@ -159,7 +159,7 @@ class Train:
 @dataclass(frozen=True)
 class Predict:
     average: bool = True
-    tile: int = 512
+    tile: int | str = "auto"
     precision: str = "float32"
     keep_probabilities: bool = False
 

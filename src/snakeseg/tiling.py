@@ -1,8 +1,10 @@
 """Overlap-tile strategy (Ronneberger et al. 2015, figure 2): where tiles lie, and what each must see."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -76,11 +78,100 @@ def tile_shape(shape: Sequence[int], geometry: Geometry, largest: int) -> tuple[
     return tuple(strides)
 
 
+def combine(geometries: Sequence[Geometry]) -> Geometry:
+    """What tiles that several networks share must see: their own where all are alike, else a halo that holds all."""
+    first, step = geometries[0], max(g.multiple for g in geometries)
+    if all(geometry == first for geometry in geometries):
+        return first
+    halo = max(g.input_size(step) - step - g.halo for g in geometries)
+    return Geometry(halo, step, 2 * halo % step, tile_exact=all(g.tile_exact for g in geometries))
+
+
+# Largest stride, by number of axes, where nothing is known of the device.
+PLAIN_TILE = {2: 384, 3: 64}
+
+
+class Sample(NamedTuple):
+    """What one tile took that was tried: pixels of its input, seconds, bytes at most."""
+
+    pixels: int
+    seconds: float
+    memory: float
+
+
+class Costs(NamedTuple):
+    """What tiles cost: samples of rising size, how often each tile is computed, and bytes that are taken anyhow."""
+
+    samples: Sequence[Sample]
+    passes: int = 1
+    fixed: float = 0.0
+
+
+class Plan(NamedTuple):
+    """Tiles for an image: stride, number, pixels of input per pixel of the image, expected seconds and bytes."""
+
+    stride: tuple[int, ...]
+    tiles: int
+    redundancy: float
+    seconds: float
+    memory: float
+
+
+def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: float) -> Plan:
+    """The tiles that are expected to be fastest in a memory budget, rectangles allowed.
+
+    The largest tiles waste the least on halos but overflow the processor's caches, so what tiles take is measured, not
+    assumed; none larger than those measured are planned.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the image, without channels.
+    geometry : Geometry
+    costs : Costs
+    budget : float
+        In bytes; exceeded only if the smallest tiles do.
+    """
+    largest = costs.samples[-1].pixels
+    strides = product(*(_strides(size, geometry) for size in shape))
+    known = [s for s in strides if math.prod(map(geometry.input_size, s)) <= largest]
+    plans = [price_tiles(shape, s, geometry, costs) for s in known or [(geometry.multiple,) * len(shape)]]
+    fitting = [plan for plan in plans if plan.memory <= budget]
+    return min(fitting, key=lambda plan: plan.seconds) if fitting else min(plans, key=lambda plan: plan.memory)
+
+
+def price_tiles(shape: Sequence[int], stride: Sequence[int], geometry: Geometry, costs: Costs) -> Plan:
+    """What tiles of this stride cost over an image."""
+    tiles = math.prod(-(-size // step) for size, step in zip(shape, stride, strict=True))
+    pixels = math.prod(geometry.input_size(step) for step in stride)
+    sizes, times, memory = np.array(costs.samples).T
+    # Per pixel, which changes little from one size to the next, or beyond them.
+    rate = float(np.interp(np.log(pixels), np.log(sizes), times / sizes))
+    taken = np.interp(pixels, sizes, memory) if pixels > sizes[0] else memory[0] * pixels / sizes[0]
+    redundancy = tiles * pixels / math.prod(shape)
+    return Plan(tuple(stride), tiles, redundancy, tiles * pixels * rate * costs.passes, costs.fixed + float(taken))
+
+
+def _strides(size: int, geometry: Geometry) -> list[int]:
+    """Strides worth trying along an axis: for 1, 2, 3, ... equal tiles, but none within a tenth of the one before."""
+    found, step = [-(-size // geometry.multiple) * geometry.multiple], geometry.multiple
+    while found[-1] > step:
+        tiles = -(-size // max(step, int(0.9 * found[-1]) // step * step))
+        found.append(-(-size // (tiles * step)) * step)
+    return found
+
+
 def lay_tiles(shape: Sequence[int], stride: Sequence[int]) -> Iterator[Tile]:
     """Tiles that cover an image of this shape exactly once, in C order."""
     for start in product(*(range(0, size, step) for size, step in zip(shape, stride, strict=True))):
         stop = tuple(min(a + step, size) for a, step, size in zip(start, stride, shape, strict=True))
         yield Tile(start, stop)
+
+
+def part_of(size: int, stride: int, index: int, count: int) -> tuple[int, int]:
+    """Where along an axis one of `count` parts of whole tiles starts and stops; it may be empty."""
+    tiles = -(-size // stride)
+    return min(size, tiles * index // count * stride), min(size, tiles * (index + 1) // count * stride)
 
 
 def mirror_indices(start: int, stop: int, size: int) -> np.ndarray:
@@ -98,6 +189,7 @@ def read_mirrored(array: np.ndarray, start: Sequence[int], size: Sequence[int]) 
     Parameters
     ----------
     array : array, shape (..., *spatial)
+        NumPy's, or anything that gives one for a tuple of slices; no more of it is read than the region needs.
     start, size : sequence of int
         First index (may be negative) and extent of the region along each spatial axis.
 
@@ -105,10 +197,12 @@ def read_mirrored(array: np.ndarray, start: Sequence[int], size: Sequence[int]) 
     -------
     array, shape (..., *size)
     """
-    for axis, (first, extent) in enumerate(zip(start, size, strict=True), start=array.ndim - len(size)):
-        length = array.shape[axis]
-        if first >= 0 and first + extent <= length:
-            array = array[(slice(None),) * axis + (slice(first, first + extent),)]
-        else:
-            array = array.take(mirror_indices(first, first + extent, length), axis=axis)
-    return array
+    leading = array.ndim - len(size)
+    indices = [mirror_indices(a, a + n, m) for a, n, m in zip(start, size, array.shape[leading:], strict=True)]
+    lows = [int(index.min()) for index in indices]
+    highs = [int(index.max()) + 1 for index in indices]
+    region = array[(slice(None),) * leading + tuple(map(slice, lows, highs))]
+    for axis, (first, index, low) in enumerate(zip(start, indices, lows, strict=True), start=leading):
+        if first < 0 or first + len(index) > array.shape[axis]:
+            region = region.take(index - low, axis=axis)
+    return region

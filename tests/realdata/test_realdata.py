@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
 
 def test_tiles_equal_one_pass_on_a_section(realdata):
-    image = normalise(read(realdata / "isbi2012/train/images/000.png", 2).array[:, :200, :300], Prepare(), None)
+    image = normalise(read(realdata / "isbi2012/train/images/000.png", 2).array[:, :200, :300], Prepare(), None)[:]
     image = image.astype(np.float64)
     settings = UNetSettings(width=4, depth=4, normalisation="batch", dropout=0.0)
     torch.manual_seed(0)
@@ -37,7 +37,7 @@ def test_tiles_equal_one_pass_on_a_section(realdata):
 @pytest.fixture(scope="module")
 def section(realdata):
     """A part of a section, in float64, and its classes."""
-    image = normalise(read(realdata / "isbi2012/train/images/000.png", 2).array[:, :150, :120], Prepare(), None)
+    image = normalise(read(realdata / "isbi2012/train/images/000.png", 2).array[:, :150, :120], Prepare(), None)[:]
     label = read_label(realdata / "isbi2012/train/labels/000.png", 2).array[:150, :120]
     return image.astype(np.float64), (label > 0).astype(np.int64)
 
@@ -108,7 +108,7 @@ def test_hippocampus_volumes_read_in_three_dimensions(realdata):
         values = {"background": 0, "anterior": 1, "posterior": 2}
         classes, _ = classes_and_objects(label.array, Labels("semantic", values))
         assert set(np.unique(classes)) == {0, 1, 2}
-        assert np.ptp(normalise(image.array, Prepare(), None)) > 0.5
+        assert np.ptp(normalise(image.array, Prepare(), None)[:]) > 0.5
 
 
 def test_short_training_on_membranes(realdata, repository, snakemake, tmp_path):

@@ -89,8 +89,8 @@ def test_deleted_predictions_rerun_only_what_hangs_on_them(results, snakemake):
     gone.rename(kept)
     done = snakemake(results.parents[1], "--configfile", "config.yaml", "--dry-run")
     kept.rename(gone)
-    assert planned(done) == {"predict", "instances", "evaluate", "summarise", "report"}
-    assert len(re.findall(r"^rule predict:", done.stdout, re.MULTILINE)) == 1
+    assert planned(done) == {"infer", "instances", "evaluate", "summarise", "report"}
+    assert len(re.findall(r"^rule infer:", done.stdout, re.MULTILINE)) == 1
 
 
 def test_changed_settings_rerun_what_uses_them_at_once(results, snakemake, write_run, small_config):
@@ -100,7 +100,7 @@ def test_changed_settings_rerun_what_uses_them_at_once(results, snakemake, write
     write_run(folder, {"experiments": experiments})
     done = snakemake(folder, "--configfile", "config.yaml", "--dry-run")
     write_run(folder)
-    assert {"check", "train", "validate", "tune", "predict", "report"} <= planned(done)
+    assert {"check", "train", "validate", "tune", "infer", "report"} <= planned(done)
     assert not {"inspect", "prepare", "augment", "weigh"} & planned(done)
     assert len(re.findall(r"^rule train:", done.stdout, re.MULTILINE)) == 1
 
@@ -110,7 +110,7 @@ def test_an_edited_row_reruns_its_batch(results, snakemake, write_run, sheet_row
     write_run(folder, rows=[*sheet_rows[:-1], [*sheet_rows[-1][:3], "test"]])
     done = snakemake(folder, "--configfile", "config.yaml", "--dry-run")
     write_run(folder)
-    assert "predict" in planned(done)
+    assert "infer" in planned(done)
     assert not {"prepare", "train"} & planned(done)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from difflib import get_close_matches
+from glob import glob
 from pathlib import Path
 
 import pandas as pd
@@ -73,10 +74,13 @@ def start_problems(starts, known):
 
 
 def read_sheet(path, data):
-    """The sheet with subset, group and batch filled in (as in snakeseg/io/sheet.py)."""
-    if not path.is_file():
+    """The sheet with subset, group, parts and batch filled in (as in snakeseg/io/sheet.py)."""
+    if IMAGES:
+        sheet = pd.DataFrame({"sample": map(name_of, IMAGES), "image": IMAGES, "subset": "predict"})
+    elif not path.is_file():
         raise WorkflowError(f"{path}: found no such file; expected the sample sheet; correct the config key 'sheet'")
-    sheet = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    else:
+        sheet = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
     known = read_schema("samples")["properties"]
     sheet_problems = list(sheet_problems_of(sheet, known, path))
     if sheet_problems:
@@ -88,10 +92,29 @@ def read_sheet(path, data):
         sheet[column] = [str(data / value) if value else "" for value in sheet[column]]
     sheet["subset"] = sheet["subset"].replace("", known["subset"]["default"])
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
+    sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
     number = sheet.groupby("subset").cumcount() // BATCH_SIZE
     batches = sheet["subset"] + "-" + number.map("{:04d}".format)
+    batches = batches.where(sheet["parts"] == 1, sheet["subset"] + "-" + sheet["sample"])
     sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", batches)
     return sheet
+
+
+def list_images(where):
+    """Images by a pattern, or all in a folder."""
+    where = f"{where}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
+    found = sorted(path for path in glob(where) if path.lower().endswith(SUFFIXES))
+    if not found:
+        raise WorkflowError(
+            f"config.images: found no image in {where}; expected files that end in {', '.join(SUFFIXES)}"
+        )
+    return found
+
+
+def name_of(path):
+    """The name of a file without its suffix."""
+    name = os.path.basename(path)
+    return name[: -len(next(s for s in SUFFIXES if name.lower().endswith(s)))]
 
 
 def sheet_problems_of(sheet, known, path):
@@ -122,8 +145,28 @@ def file_mark(path):
 def digest(rows):
     """A short name for the content of some rows and of the files they name."""
     marks = [*map(file_mark, rows["image"]), *map(file_mark, rows["label"])]
-    text = rows.to_csv(index=False) + "\n".join(marks)
+    text = rows.drop(columns="parts").to_csv(index=False) + "\n".join(marks)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def model_files(wildcards):
+    """What predicting hangs on: the models of all folds, or those of the config's model."""
+    if MODEL:
+        return [p for p in glob(f"{MODEL}/**", recursive=True) if p.endswith(("model.safetensors", "model.json"))]
+    return expand(rules.train.output, fold=FOLDS, experiment=wildcards.experiment)
+
+
+def model_folder(wildcards):
+    return MODEL or f"{RUN}/models/{wildcards.experiment}"
+
+
+def stores(wildcards):
+    """The answers that label files are made of: of one store, or of one for each part."""
+    base = f"{RUN}/probabilities/{wildcards.kind}/{wildcards.experiment}/{wildcards.part}"
+    if wildcards.kind == "validation":
+        return [f"{base}.zarr.zip"]
+    count = PARTS[wildcards.part]
+    return [f"{base}/{index}-of-{count}.zarr.zip" for index in range(count)]
 
 
 def settings(*sections, experiment=None):
@@ -143,6 +186,13 @@ def batch_problems(experiments):
             yield f"config.experiments.{name}.train.processes: found {processes} for a batch of {batch}; expected a number that divides it; correct one of them"
 
 
+# Longest first, as in snakeseg/io/raster.py.
+SUFFIXES = (".ome.tiff", ".ome.tif", ".nii.gz", ".tiff", ".tif", ".nii", ".png", ".ome.zarr", ".zarr")
+MODEL, IMAGES = config.get("model"), list_images(config["images"]) if config.get("images") else []
+if MODEL:
+    config.setdefault("name", "prediction")
+if IMAGES:
+    config["sheet"] = f"results/{config.get('name', '')}/samples.tsv"
 EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
 SCHEMA = read_schema("config")
 problems = list(config_problems(config, SCHEMA, "config"))
@@ -161,8 +211,14 @@ if not problems:
 if problems:
     raise WorkflowError("\n".join(problems))
 
+if MODEL:
+    EXPERIMENTS = {Path(MODEL).resolve().name: next(iter(EXPERIMENTS.values()))}
+    if not glob(f"{MODEL}/model.json") + glob(f"{MODEL}/fold-*/model.json"):
+        raise WorkflowError(
+            f"config.model: found no model.json in {MODEL}; expected the folder of a trained model; correct it"
+        )
 SHEET = Path(config["sheet"])
-DATA = Path(config["data"] or SHEET.parent)
+DATA = Path(config["data"] or ("." if IMAGES else SHEET.parent))
 RUN = f"results/{config['name']}"
 LOGS = f"logs/{config['name']}"
 TIMES = f"benchmarks/{config['name']}"
@@ -178,6 +234,7 @@ predicted = sheet[sheet["subset"] != "train"]
 TRAIN_BATCHES = list(dict.fromkeys(training["batch"]))
 PREDICT_BATCHES = list(dict.fromkeys(predicted["batch"]))
 BATCHES = list(dict.fromkeys(sheet["batch"]))
+PARTS = {batch: int(rows["parts"].max()) for batch, rows in sheet.groupby("batch")}
 digests = {batch: digest(rows) for batch, rows in sheet.groupby("batch")}
 training_digest = digest(training)
 PREDICTIONS = [f"{RUN}/predictions/{e}/{b}" for e in EXPERIMENTS for b in PREDICT_BATCHES]
@@ -193,6 +250,7 @@ wildcard_constraints:
     batch=r"[^/]+",
     kind="validation|predictions",
     part=r"[^/]+",
+    share=r"\d+-of-\d+",
 
 
 # Jobs run the package that lies beside the workflow, in whatever environment they are given.

@@ -25,18 +25,32 @@ rule validate:
         " --probabilities {output} 2> {log}"
 
 
-rule predict:
+if IMAGES:
+
+    rule write_sheet:
+        output:
+            SHEET,
+        log:
+            f"{LOGS}/sheet.log",
+        conda:
+            ENVIRONMENT
+        params:
+            images=IMAGES,
+            names=sheet["sample"].tolist(),
+        shell:
+            "python -m snakeseg sheet {params.images:q} --names {params.names:q} --output {output} 2> {log}"
+
+
+# All parts of an image take the same tiles, whatever machines they run on.
+rule plan:
     input:
         SIMULATED,
-        rules.inspect.output,
         sheet=ancient(SHEET),
-        models=expand(rules.train.output, fold=FOLDS, allow_missing=True),
+        models=model_files,
     output:
-        kept_or_temp(f"{RUN}/probabilities/predictions/{{experiment}}/{{batch}}.zarr.zip"),
+        f"{RUN}/plans/{{experiment}}/{{batch}}.json",
     log:
-        f"{LOGS}/predict/{{experiment}}/{{batch}}.log",
-    benchmark:
-        f"{TIMES}/predict/{{experiment}}/{{batch}}.tsv"
+        f"{LOGS}/plan/{{experiment}}/{{batch}}.log",
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -45,20 +59,51 @@ rule predict:
         compute_threads=THREADS,
     params:
         data=DATA,
-        folder=lambda w: f"{RUN}/models/{w.experiment}",
-        folds=len(FOLDS),
+        folder=model_folder,
         digest=lambda w: digests[w.batch],
     shell:
-        "python -m snakeseg predict {params.folder} --sheet {input.sheet} --data {params.data}"
-        " --batch {wildcards.batch:q} --folds {params.folds} --threads {resources.compute_threads} --gpus {resources.gpu}"
-        " --probabilities {output} 2> {log}"
+        "python -m snakeseg plan {params.folder} --sheet {input.sheet} --data {params.data} --batch {wildcards.batch:q}"
+        " --threads {resources.compute_threads} --gpus {resources.gpu} --output {output} > {log} 2>&1"
+
+
+rule infer:
+    input:
+        SIMULATED,
+        [] if MODEL else rules.inspect.output,
+        sheet=ancient(SHEET),
+        models=model_files,
+        plan=lambda w: expand(rules.plan.output, **w) if PARTS[w.batch] > 1 else [],
+    output:
+        kept_or_temp(f"{RUN}/probabilities/predictions/{{experiment}}/{{batch}}/{{share}}.zarr.zip"),
+    log:
+        f"{LOGS}/infer/{{experiment}}/{{batch}}/{{share}}.log",
+    benchmark:
+        f"{TIMES}/infer/{{experiment}}/{{batch}}/{{share}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        gpu=1,
+        compute_threads=THREADS,
+    params:
+        data=DATA,
+        folder=model_folder,
+        folds=lambda w: "" if MODEL else f"--folds {len(FOLDS)}",
+        part=lambda w: w.share.replace("-of-", "/"),
+        plan=lambda w, input: f"--plan {input.plan}" if input.plan else "",
+        keep="--keep-probabilities" if config["predict"]["keep_probabilities"] else "",
+        digest=lambda w: digests[w.batch],
+    shell:
+        "python -m snakeseg predict {params.folder} --sheet {input.sheet} --data {params.data} --batch {wildcards.batch:q}"
+        " --part {params.part} {params.folds} {params.plan} {params.keep} --threads {resources.compute_threads}"
+        " --gpus {resources.gpu} --probabilities {output} 2> {log}"
 
 
 rule instances:
     input:
         sheet=ancient(SHEET),
-        probabilities=f"{RUN}/probabilities/{{kind}}/{{experiment}}/{{part}}.zarr.zip",
-        parameters=rules.tune.output,
+        probabilities=stores,
+        parameters=[] if MODEL else rules.tune.output,
     output:
         directory(f"{RUN}/{{kind}}/{{experiment}}/{{part}}"),
     log:
@@ -69,7 +114,7 @@ rule instances:
         ENVIRONMENT
     params:
         data=DATA,
-        folder=lambda w: f"{RUN}/models/{w.experiment}",
+        folder=model_folder,
     shell:
         "python -m snakeseg instances --sheet {input.sheet} --data {params.data} --model {params.folder}"
         " --probabilities {input.probabilities} --output {output} 2> {log}"

@@ -1,47 +1,143 @@
 """Subcommands from a model to objects."""
 
 import json
+import tempfile
 from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 
-from snakeseg.commands.tables import rows_of_part
+from snakeseg.commands.tables import read_json, rows_of_part
 from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.files import atomic_file, atomic_folder, write_text
+from snakeseg.io.files import atomic_folder, write_text
 from snakeseg.io.sheet import read_sheet
 from snakeseg.progress import progress
 from snakeseg.settings import read_sections
 
 
 def predict(given: Namespace) -> None:
-    """Probabilities of sheet rows as a store, or labels of image files."""
-    from snakeseg.devices import choose_device
-    from snakeseg.inference import load_predictor
-    from snakeseg.io.raster import read
+    """Answers to sheet rows as a store, or labels of image files."""
+    from snakeseg.io.store import write_store
+    from snakeseg.predictor import answers
 
-    predictor = load_predictor(given.model, choose_device(given.gpus, given.threads), given.folds)
+    predictor = _predictor(given)
     if given.images:
         _predict_files(given, predictor)
         return
-    from snakeseg.io.store import write_store
+    images = {row.sample: Path(row.image) for row in rows_of_part(given).itertuples()}
+    strides = read_json(given.plan) or _strides(predictor, images, given.memory_gb)
+    part, tick = _part(given.part), _ticker(_tiles(predictor, images, strides) // _part(given.part)[1] + 1)
 
-    rows = rows_of_part(given)
-    work = ((row.sample, read(row.image, predictor.description.dims)) for row in rows.itertuples())
-    samples = ((name, {}, {"probabilities": predictor.probabilities(raster)}) for name, raster in work)
-    write_store(given.probabilities, progress(samples, len(rows), "predicting"))
+    def samples() -> Iterable:
+        for name, path in images.items():
+            raster = _open(predictor, path)
+            found = answers(predictor, raster, strides[name], part, given.keep_probabilities, tick)
+            if found:
+                yield name, {}, found
+
+    write_store(given.probabilities, samples())
+
+
+def plan(given: Namespace) -> None:
+    """A table of how images will be tiled, and what that takes."""
+    from snakeseg.predictor import plan as plan_image
+
+    predictor = _predictor(given)
+    rows = given.images and {path.name: path for path in given.images}
+    images = rows or {row.sample: Path(row.image) for row in rows_of_part(given).itertuples()}
+    plans = {}
+    for name, path in images.items():
+        shape = _open(predictor, path).array.shape[1:]
+        plans[name] = found = plan_image(predictor, shape, _bytes(given.memory_gb))
+        shape, tile = (" x ".join(map(str, sides)) for sides in (shape, found.stride))
+        print(
+            f"{name}: {shape} in {found.tiles} tiles of {tile}, {found.redundancy:.2f} pixels read for each,"
+            f" {found.memory / 1e9:.2f} GB, {found.seconds:.3g} s"
+        )
+    if given.output:
+        write_text(given.output, json.dumps({name: found.stride for name, found in plans.items()}) + "\n")
+
+
+def calibrate(given: Namespace) -> None:
+    """Seconds and memory of tiles, for plans."""
+    from snakeseg.costs import measure_tiles, write_samples
+    from snakeseg.devices import choose_device, free_memory
+
+    device = choose_device(given.gpus, given.threads)
+    write_samples(given.output, measure_tiles(given.model, device, free_memory(device) / 2))
+
+
+def _predictor(given: Namespace):
+    from snakeseg.devices import choose_device
+    from snakeseg.predictor import load_predictor
+
+    folders = [given.model, *(given.ensemble or [])]
+    return load_predictor(folders, choose_device(given.gpus, given.threads), given.folds)
+
+
+def _open(predictor, path: Path):
+    from snakeseg.io.raster import open_image
+
+    return open_image(path, predictor.description.dims)
+
+
+def _strides(predictor, images: dict[str, Path], memory_gb: float | None) -> dict[str, tuple[int, ...]]:
+    """The tiles of every image; all images that cannot be opened are told at once."""
+    from snakeseg.predictor import choose_stride
+
+    strides, problems = {}, []
+    for name, path in images.items():
+        try:
+            strides[name] = choose_stride(predictor, _open(predictor, path).array.shape[1:], _bytes(memory_gb))
+        except BadInput as error:
+            problems.append(error)
+    if problems:
+        raise BadInputs(problems)
+    return strides
+
+
+def _tiles(predictor, images: dict[str, Path], strides: dict[str, Sequence[int]]) -> int:
+    from snakeseg.tiling import lay_tiles
+
+    shapes = {name: _open(predictor, path).array.shape[1:] for name, path in images.items()}
+    return sum(len(list(lay_tiles(shapes[name], stride))) for name, stride in strides.items())
+
+
+def _ticker(total: int) -> Callable[[], None]:
+    """A function to call after every tile, which tells how far all are."""
+    ticks = progress(count(), total, "predicting")
+    return lambda: next(ticks, None)
+
+
+def _part(text: str) -> tuple[int, int]:
+    index, _, total = text.partition("/")
+    return int(index), int(total)
+
+
+def _bytes(gigabytes: float | None) -> float | None:
+    return gigabytes and gigabytes * 1e9
 
 
 def _predict_files(given: Namespace, predictor) -> None:
-    from snakeseg.inference import label_image
-    from snakeseg.io.raster import read, write_labels
+    from snakeseg.io.store import read_parts, write_store
+    from snakeseg.labelling import write_answer
+    from snakeseg.predictor import answers
 
     if given.output is None:
         raise BadInput("predict", "images but no output folder", "-o FOLDER", "add it")
     _require_safe_outputs(given.images, given.output)
-    for path in progress(given.images, len(given.images), "predicting"):
-        raster = read(path, predictor.description.dims)
-        labels = label_image(predictor.probabilities(raster), predictor.description.labels, predictor.parameters)
-        with atomic_file(given.output / path.name) as beside:
-            write_labels(beside, labels, raster)
+    images = {path.name: path for path in given.images}
+    strides = _strides(predictor, images, given.memory_gb)
+    tick = _ticker(_tiles(predictor, images, strides))
+    given.output.mkdir(parents=True, exist_ok=True)
+    for name, path in images.items():
+        raster = _open(predictor, path)
+        with tempfile.TemporaryDirectory(prefix=".scratch-", dir=given.output) as folder:
+            store = Path(folder) / "answers.zarr.zip"
+            write_store(store, [(name, {}, answers(predictor, raster, strides[name], tick=tick))])
+            ((_, found),) = read_parts([store])
+            labels = predictor.description.labels
+            write_answer(given.output / name, found, labels, predictor.parameters, raster)
 
 
 def _require_safe_outputs(images: list[Path], output: Path) -> None:
@@ -55,7 +151,7 @@ def _require_safe_outputs(images: list[Path], output: Path) -> None:
             suffix_of(path)
         except BadInput as error:
             problems.append(error)
-        if not path.is_file():
+        if not path.exists():
             problems.append(BadInput(path, "no such file", "an image", "correct the path"))
         elif (output / path.name).resolve() == path.resolve():
             problems.append(BadInput(path, "the image itself in the output folder", "another folder", "change -o"))
@@ -71,9 +167,9 @@ def tune(given: Namespace) -> None:
     from dataclasses import asdict
 
     from snakeseg.checkpoint import PARAMETERS
-    from snakeseg.inference import foreground_and_interior
     from snakeseg.io.raster import read_label
     from snakeseg.io.store import read_store
+    from snakeseg.labelling import foreground_and_interior
     from snakeseg.labels import classes_and_objects
     from snakeseg.tuning import choose
 
@@ -83,7 +179,7 @@ def tune(given: Namespace) -> None:
     if s["labels"].kind != "semantic":
         pairs = [
             (
-                foreground_and_interior(group["probabilities"][:]),
+                tuple(one[:] for one in foreground_and_interior(group["probabilities"])),
                 classes_and_objects(read_label(labels[name], s["spatial_dims"]).array, s["labels"])[1],
             )
             for store in given.stores
@@ -98,16 +194,16 @@ def tune(given: Namespace) -> None:
 def instances(given: Namespace) -> None:
     """A folder of label files in their sources' formats."""
     from snakeseg.checkpoint import load_description, load_parameters, model_folders
-    from snakeseg.inference import label_image
     from snakeseg.instances import Parameters
-    from snakeseg.io.raster import read, suffix_of, write_labels
-    from snakeseg.io.store import read_store
+    from snakeseg.io.raster import open_image, suffix_of
+    from snakeseg.io.store import read_parts
+    from snakeseg.labelling import write_answer
 
     folder = model_folders(given.model)[0]
     description, parameters = load_description(folder), load_parameters(folder) or Parameters()
     images = read_sheet(given.sheet, given.data).set_index("sample")["image"]
     with atomic_folder(given.output) as output:
-        for name, _, group in read_store(given.probabilities):
-            source = read(images[name], description.dims)
-            labels = label_image(group["probabilities"][:], description.labels, parameters)
-            write_labels(output / f"{name}{suffix_of(source.path)}", labels, source)
+        for name, found in read_parts(given.probabilities):
+            source = open_image(images[name], description.dims)
+            path = output / f"{name}{suffix_of(source.path)}"
+            write_answer(path, found, description.labels, parameters, source)

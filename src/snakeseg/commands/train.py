@@ -14,11 +14,12 @@ import torch
 
 from snakeseg.checkpoint import Description, is_finished, save_model
 from snakeseg.commands.tables import rows_of, write_table
+from snakeseg.costs import measure_model
 from snakeseg.course import Keep
 from snakeseg.devices import choose_device, total_memory
 from snakeseg.errors import BadInput
 from snakeseg.events import event_writer
-from snakeseg.inference import measure_model, validation_loss
+from snakeseg.inference import validation_loss
 from snakeseg.io.files import atomic_file, write_text
 from snakeseg.io.sheet import assign_folds
 from snakeseg.losses import make_loss
@@ -30,6 +31,7 @@ from snakeseg.pretrained import fetch, read_state, start_from
 from snakeseg.sampling import find_places
 from snakeseg.settings import read_sections
 from snakeseg.state import lock, remove_states, tell
+from snakeseg.tiling import PLAIN_TILE
 from snakeseg.training import fit, write_history
 from snakeseg.trainset import class_balance, load_items, training_digest, training_provenance
 
@@ -151,7 +153,7 @@ def _validation(given: Namespace, s: dict, names: set[str], description, device)
         return None
     few = set(sorted(names)[:VALIDATION_IMAGES])
     items, _ = load_items(few, given.prepared, given.weights, s["network"].border)
-    return lambda network: validation_loss(network, items, description.geometry, s["predict"].tile, device)
+    return lambda network: validation_loss(network, items, description.geometry, PLAIN_TILE[description.dims], device)
 
 
 def measure(given: Namespace) -> None:

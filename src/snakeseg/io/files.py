@@ -1,11 +1,14 @@
 """Whole files: outputs appear complete or not at all (written beside, flushed, renamed), and have checksums."""
 
+import errno
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from snakeseg.errors import BadInput
 
 
 @contextmanager
@@ -15,10 +18,11 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        yield beside
-        with open(beside, "rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
+        with _room(path):
+            yield beside
+            with open(beside, "rb") as file:
+                os.fsync(file.fileno())
+            beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -30,13 +34,25 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
     try:
-        yield beside
-        shutil.rmtree(path, ignore_errors=True)
-        beside.replace(path)
+        with _room(path):
+            beside.mkdir()
+            yield beside
+            shutil.rmtree(path, ignore_errors=True)
+            beside.replace(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """A full disk as BadInput."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BadInput(path, "a full disk", "room for it", "free some and run again") from error
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -46,6 +62,10 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def checksum(path: str | Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file, or of all files in a folder and their names."""
+    if Path(path).is_dir():
+        files = sorted(one for one in Path(path).rglob("*") if one.is_file())
+        text = "".join(f"{one.relative_to(path)} {checksum(one)}\n" for one in files)
+        return hashlib.sha256(text.encode()).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,14 +1,22 @@
 """PNG through Pillow: 8 and 16 bit, grey and colour; no spacing."""
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from snakeseg.errors import BadInput
 
 
 def read(path):
-    """Array, axes and spacing. Palette images give their indices, an alpha channel is dropped."""
+    """Array, axes and spacing. Palette images give their indices, an alpha channel is dropped. PNG is read whole."""
+    Image.MAX_IMAGE_PIXELS = None  # large images are what we are for; those that lie about it are caught here
     with Image.open(path) as file:
+        needed, memory = file.width * file.height * len(file.getbands()), psutil.virtual_memory().total
+        if needed > memory / 2:
+            found = f"{file.width} x {file.height} pixels in one piece"
+            raise BadInput(
+                path, found, f"less than {memory / 2e9:.0f} GB of them", "convert it to a tiled TIFF or Zarr"
+            )
         file.load()
         array = np.asarray(file)
     if array.ndim == 2:
@@ -17,9 +25,8 @@ def read(path):
     return array[..., :colours], "YXC", (1.0, 1.0)
 
 
-def write(path, labels, source) -> None:
-    """8 bit where the ids fit, else 16."""
-    largest = int(labels.max(initial=0))
+def write(path, labels, source, largest) -> None:
+    """8 bit where the ids fit, else 16; PNG is written whole."""
     if largest > 65535:
         raise BadInput(path, f"{largest} objects", "at most 65535 in a PNG", "give the images as TIFF")
-    Image.fromarray(labels.astype(np.uint8 if largest < 256 else np.uint16)).save(path, format="PNG")
+    Image.fromarray(labels[:].astype(np.uint8 if largest < 256 else np.uint16)).save(path, format="PNG")

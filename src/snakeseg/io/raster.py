@@ -1,12 +1,17 @@
 """One way in and one way out for every image format."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from snakeseg.errors import BadInput
-from snakeseg.io import nifti, png, tiff
+from snakeseg.io import nifti, omezarr, png, tiff
+from snakeseg.lazy import Lazy, Region
 
 SPATIAL = "XYZ"
 # Longest first, so that .ome.tif is not taken for .tif.
@@ -18,6 +23,8 @@ FORMATS = {
     ".tif": tiff,
     ".nii": nifti,
     ".png": png,
+    ".ome.zarr": omezarr,
+    ".zarr": omezarr,
 }
 
 
@@ -27,7 +34,7 @@ class Raster:
 
     Parameters
     ----------
-    array : array, shape (channels, *spatial)
+    array : array or Lazy, shape (channels, *spatial)
         Spatial axes are (y, x), (z, y, x), or NIfTI's (x, y, z).
     spacing : tuple of float
         Pixel size along each spatial axis, in the file's unit; 1 where the file does not tell.
@@ -35,7 +42,7 @@ class Raster:
         Where it was read from; written files take their format and header from there.
     """
 
-    array: np.ndarray
+    array: np.ndarray | Lazy
     spacing: tuple[float, ...]
     path: Path
 
@@ -54,36 +61,36 @@ def suffix_of(path: Path) -> str:
     raise BadInput(path, f"format '{path.suffix}'", ", ".join(FORMATS), "convert the file")
 
 
-def read(path: str | Path, dims: int) -> Raster:
-    """Read an image of `dims` spatial dimensions.
+def open_image(path: str | Path, dims: int) -> Raster:
+    """An image of `dims` spatial dimensions of which nothing is read yet but what its file says about it.
 
     Raises
     ------
     BadInput
-        If the file is missing, damaged, of unknown format, of other dimensions, or holds NaN or infinity.
+        If the file is missing, damaged, of unknown format or of other dimensions; when pixels are read, if they are
+        damaged, NaN or infinite.
     """
     path = Path(path)
     module = FORMATS[suffix_of(path).lower()]
-    if not path.is_file():
+    if not path.exists():
         raise BadInput(path, "no such file", "an image", "correct the path in the sample sheet or the key 'data'")
-    try:
+    with _damage(path):
         array, axes, spacing = module.read(path)
-    except BadInput:
-        raise
-    except Exception as error:  # decoders raise whatever they like on damaged files
-        cause = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BadInput(
-            path, f"a damaged file ({cause})", "a readable image", "copy it again from its source"
-        ) from error
-    array, spacing = _canonical(path, array, axes, spacing, dims)
     if array.dtype.kind not in "biuf":
         raise BadInput(path, f"pixels of type {array.dtype}", "grey values", "save channels apart, as numbers")
-    if array.size == 0:
+    if 0 in array.shape:
         raise BadInput(path, f"shape {array.shape}", "at least one pixel", "remove the row")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = int((~np.isfinite(array)).sum())
-        raise BadInput(path, f"{bad} pixels that are NaN or infinite", "finite numbers", "repair or drop the image")
-    return Raster(array, spacing, path)
+    return _canonical(path, array, axes, spacing, dims)
+
+
+def read(path: str | Path, dims: int) -> Raster:
+    """As `open_image`, but read whole."""
+    raster = open_image(path, dims)
+    size, memory = np.prod(raster.array.shape, dtype=float) * raster.array.dtype.itemsize, psutil.virtual_memory().total
+    if size > memory:
+        found = f"{size / 1e9:.0f} GB of pixels ({raster.array.shape})"
+        raise BadInput(path, found, f"less than the memory of {memory / 1e9:.0f} GB", "crop it, or check its header")
+    return replace(raster, array=raster.array[:])
 
 
 def read_label(path: str | Path, dims: int) -> Raster:
@@ -106,15 +113,24 @@ def read_label(path: str | Path, dims: int) -> Raster:
     return replace(raster, array=array[0] if array.dtype.kind in "iu" else array[0].astype(np.int64))
 
 
-def write_labels(path: Path, labels: np.ndarray, source: Raster) -> None:
-    """Write labels of shape (*spatial) in the format and geometry of `source`.
+def write_labels(path: Path, labels, source: Raster, largest: int | None = None) -> None:
+    """Write labels in the format and geometry of `source`, part by part.
+
+    Parameters
+    ----------
+    path : path
+    labels : array-like of unsigned integers, shape (*spatial)
+    source : Raster
+    largest : int
+        The largest of them, if they are not held in memory.
 
     Raises
     ------
     BadInput
         If the format cannot hold the largest id.
     """
-    FORMATS[suffix_of(source.path).lower()].write(path, labels, source)
+    largest = int(np.max(labels, initial=0)) if largest is None else largest
+    FORMATS[suffix_of(source.path).lower()].write(path, labels, source, largest)
 
 
 def require_same_shape(image: Raster, label: Raster) -> None:
@@ -130,21 +146,56 @@ def _integral(array: np.ndarray) -> bool:
     return bool((array == np.rint(array)).all())
 
 
-def _canonical(path: Path, array: np.ndarray, axes: str, spacing: tuple[float, ...], dims: int):
-    """Bring axes named by letters to (channel, *spatial), without those of length 1 that nobody asked for."""
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Whatever decoders raise on damaged files, as BadInput."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:
+        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        raise BadInput(
+            path, f"a damaged file ({cause})", "a readable image", "copy it again from its source"
+        ) from error
+
+
+def _canonical(path: Path, array, axes: str, spacing: tuple[float, ...], dims: int) -> Raster:
+    """Axes named by letters as (channel, *spatial), without those of length 1 that nobody asked for."""
     size_of = dict(zip((letter for letter in axes if letter in SPATIAL), spacing, strict=True))
+    kept = axes
     for letter in sorted(axes, key="Z".find, reverse=True):  # a stack of one slice is a plane
-        axis = axes.index(letter)
-        too_many = sum(a in SPATIAL for a in axes) > dims if letter in SPATIAL else letter != "C"
-        if too_many and array.shape[axis] == 1:
-            array, axes = array.squeeze(axis), axes[:axis] + axes[axis + 1 :]
-    spatial = [letter for letter in axes if letter in SPATIAL]
-    if len(spatial) != dims or set(axes) - set(SPATIAL) not in (set(), {"C"}) or len(set(axes)) < len(axes):
+        too_many = sum(a in SPATIAL for a in kept) > dims if letter in SPATIAL else letter != "C"
+        if too_many and array.shape[axes.index(letter)] == 1:
+            kept = kept.replace(letter, "", 1)
+    spatial = [letter for letter in kept if letter in SPATIAL]
+    if len(spatial) != dims or set(kept) - set(SPATIAL) not in (set(), {"C"}) or len(set(axes)) < len(axes):
         raise BadInput(
             path,
             f"shape {array.shape} with axes '{axes}'",
             f"{dims} spatial axes and at most one of channels",
             "set spatial_dims, or save the file with its axes named",
         )
-    array = np.moveaxis(array, axes.index("C"), 0) if "C" in axes else array[None]
-    return array, tuple(size_of[letter] for letter in spatial)
+    order = [*(["C"] if "C" in kept else []), *spatial]
+    length, piece = dict(zip(axes, array.shape, strict=True)), dict(zip(axes, _chunks(array), strict=True))
+
+    def read_region(region: Region) -> np.ndarray:
+        asked = dict(zip(["C", *spatial], region, strict=True))
+        with _damage(path):
+            found = np.asarray(array[tuple(asked[a] if a in kept else slice(0, 1) for a in axes)])
+        found = found.squeeze(tuple(i for i, a in enumerate(axes) if a not in kept))
+        found = found.transpose([kept.index(a) for a in order])
+        found = found if "C" in kept else found[None]
+        if found.dtype.kind == "f" and not np.isfinite(found).all():
+            bad = int((~np.isfinite(found)).sum())
+            raise BadInput(path, f"{bad} pixels that are NaN or infinite", "finite numbers", "repair or drop the image")
+        return found
+
+    shape = (length.get("C", 1), *(length[a] for a in spatial))
+    chunks = (piece.get("C", 1), *(piece[a] for a in spatial))
+    lazy = Lazy(shape, array.dtype, read_region, chunks if math.prod(chunks) > 1 else None)
+    return Raster(lazy, tuple(size_of[a] for a in spatial), path)
+
+
+def _chunks(array) -> tuple[int, ...]:
+    return getattr(array, "chunks", None) or (1,) * len(array.shape)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from snakeseg.errors import BadInput
 
-COLUMNS = ("sample", "image", "label", "subset", "group", "batch", "spacing")
+COLUMNS = ("sample", "image", "label", "subset", "group", "batch", "parts", "spacing")
 BATCH_SIZE = 32
 
 
@@ -24,7 +24,7 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        Columns `COLUMNS`, text; image and label are paths from here, label is "" where there is none.
+        Columns `COLUMNS`, text (parts: a number); image and label are paths from here, label is "" if there is none.
     """
     path = Path(path)
     sheet = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
@@ -36,14 +36,17 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
         sheet[column] = [str(base / value) if value else "" for value in sheet[column]]
     sheet["subset"] = sheet["subset"].replace("", "train")
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
-    sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", default_batches(sheet["subset"]))
+    sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
+    sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", default_batches(sheet))
     return sheet[list(COLUMNS)]
 
 
-def default_batches(subsets: pd.Series) -> pd.Series:
-    """Consecutive rows of one subset, 32 at a time: train-0000, train-0001, test-0000, ..."""
+def default_batches(sheet: pd.DataFrame) -> pd.Series:
+    """Consecutive rows of one subset, 32 at a time: train-0000, train-0001, test-0000, ...; what has parts is alone."""
+    subsets = sheet["subset"]
     number = subsets.groupby(subsets).cumcount() // BATCH_SIZE
-    return subsets + "-" + number.map("{:04d}".format)
+    together = subsets + "-" + number.map("{:04d}".format)
+    return together.where(sheet["parts"] == 1, subsets + "-" + sheet["sample"])
 
 
 def assign_folds(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.Series:

@@ -1,9 +1,12 @@
 """Batches of arrays in one Zarr v3 file: a zip, so that a batch is one file on a cluster's file system."""
 
 import json
+import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import zarr
@@ -11,12 +14,22 @@ from zarr.storage import MemoryStore, ZipStore
 
 from snakeseg.errors import BadInput
 from snakeseg.io.files import atomic_file
+from snakeseg.lazy import ahead, concatenate
 
 # The same arrays make the same bytes, whatever the clock says.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def write_store(path: str | Path, samples: Iterable[tuple[str, dict, dict[str, np.ndarray]]]) -> None:
+class Streamed(NamedTuple):
+    """An array that comes in pieces, each of which fills whole chunks: region without the first axis, and values."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    chunks: tuple[int, ...]
+    pieces: Iterable[tuple[tuple[slice, ...], np.ndarray]]
+
+
+def write_store(path: str | Path, samples: Iterable[tuple[str, dict, dict[str, np.ndarray | Streamed]]]) -> None:
     """Write samples to a store.
 
     Parameters
@@ -24,7 +37,7 @@ def write_store(path: str | Path, samples: Iterable[tuple[str, dict, dict[str, n
     path : path
         Ends in .zarr.zip.
     samples : iterable of (name, attributes, arrays)
-        Each becomes a group with JSON attributes and one array per name, one chunk each.
+        Each becomes a group with JSON attributes and one array per name, of one chunk unless it comes in pieces.
     """
     with atomic_file(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
         order = []
@@ -35,14 +48,28 @@ def write_store(path: str | Path, samples: Iterable[tuple[str, dict, dict[str, n
         archive.writestr(zipfile.ZipInfo("zarr.json", EPOCH), json.dumps(root))
 
 
-def _append_sample(archive: zipfile.ZipFile, name: str, attributes: dict, arrays: dict[str, np.ndarray]) -> None:
+def _append_sample(archive: zipfile.ZipFile, name: str, attributes: dict, arrays: dict) -> None:
     keys: dict = {}
     group = zarr.open_group(MemoryStore(keys), mode="w", path=name, attributes=attributes)
     for label, array in arrays.items():
-        group.create_array(label, data=np.ascontiguousarray(array), chunks=tuple(max(1, n) for n in array.shape))
-    for key in sorted(keys):
-        if key.startswith(f"{name}/"):
-            archive.writestr(zipfile.ZipInfo(key, EPOCH), keys[key].to_bytes())
+        if isinstance(array, Streamed):
+            target = group.create_array(label, shape=array.shape, dtype=array.dtype, chunks=array.chunks)
+
+            def append(piece, target=target) -> None:
+                target[(slice(None), *piece[0])] = piece[1]
+                _move(archive, keys, f"{target.path}/c/")
+
+            for _ in ahead(append, array.pieces):
+                pass
+        else:
+            group.create_array(label, data=np.ascontiguousarray(array), chunks=tuple(max(1, n) for n in array.shape))
+    _move(archive, keys, f"{name}/")
+
+
+def _move(archive: zipfile.ZipFile, keys: dict, prefix: str) -> None:
+    """Put what a store in memory holds under a prefix into the archive."""
+    for key in sorted(key for key in keys if key.startswith(prefix)):
+        archive.writestr(zipfile.ZipInfo(key, EPOCH), keys.pop(key).to_bytes())
 
 
 def read_store(path: str | Path) -> Iterator[tuple[str, dict, zarr.Group]]:
@@ -61,3 +88,27 @@ def read_store(path: str | Path) -> Iterator[tuple[str, dict, zarr.Group]]:
     for name in names:
         group = root[name]
         yield name, dict(group.attrs), group
+
+
+@contextmanager
+def scratch(folder: Path, shape: Sequence[int], dtype: np.dtype, chunks: Sequence[int]) -> Iterator[zarr.Array]:
+    """An array on disk that is gone after the block."""
+    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder) as path:
+        yield zarr.create_array(path, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks))
+
+
+def read_parts(paths: Sequence[Path]) -> Iterator[tuple[str, dict]]:
+    """Samples whose arrays lie in several stores, one after the other along the first axis after the channels.
+
+    Yields
+    ------
+    name : str
+    arrays : dict of array-like
+    """
+    found: dict[str, list[zarr.Group]] = {}
+    for path in paths:
+        for name, _, group in read_store(path):
+            found.setdefault(name, []).append(group)
+    for name, groups in found.items():
+        labels = sorted(groups[0].array_keys())
+        yield name, {label: concatenate([group[label] for group in groups], axis=1) for label in labels}

@@ -1,32 +1,73 @@
 """TIFF and OME-TIFF through tifffile."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import tifffile
+import zarr
+
+from snakeseg.lazy import Lazy
 
 CHANNELS = "CS"
 OME_SIZES = {"Z": "PhysicalSizeZ", "Y": "PhysicalSizeY", "X": "PhysicalSizeX"}
+# Labels whose sides exceed it are written in tiles, so that no page must be held at once.
+PAGE, TILE = 1024, 256
 
 
 def read(path):
     """Array, axes and spacing of the first series. A stack of pages without names is taken for depth."""
+    file = tifffile.TiffFile(path)  # closes with the last array that reads from it
+    series = file.series[0]
+    axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
+    sizes = _ome_sizes(file)
+    spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
+    ends = [a + n for page in series.pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    if max(ends, default=0) > file.filehandle.size:
+        raise EOFError(f"{file.filehandle.size} bytes of {max(ends)}")
+    return _on_demand(path, file, series), axes, spacing
+
+
+def _on_demand(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries):
+    """The series, of which as little is read as its layout allows."""
+    if series.dataoffset is not None and series.keyframe.dtype == series.dtype:
+        kind = series.dtype.newbyteorder(file.byteorder)
+        options = {"dtype": kind, "mode": "r", "offset": series.dataoffset, "shape": series.shape}
+
+        def cut(region) -> np.ndarray:  # mapped for the moment only, so that no more than the region stays in memory
+            return np.memmap(path, **options)[region].astype(series.dtype)
+
+        return Lazy(series.shape, series.dtype, cut)
+    array = zarr.open_array(series.aszarr(level=0), mode="r")
+    return series.asarray() if array.chunks == array.shape else array
+
+
+def write(path, labels, source, largest) -> None:
+    """In their own type, deflated, with the source's resolution tags or OME pixel sizes."""
+    options = _geometry_of(source.path, {"axes": "ZYX"[-labels.ndim :]})
+    if max(labels.shape[-2:]) <= PAGE:
+        tifffile.imwrite(path, labels[:], compression="zlib", **options)
+        return
+    whole = {"shape": labels.shape, "dtype": labels.dtype, "tile": (TILE, TILE)}
+    tifffile.imwrite(path, _tiles(labels), compression="zlib", **whole, **options)
+
+
+def _geometry_of(path, metadata: dict) -> dict:
     with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        array = series.asarray()
-        axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
-        sizes = _ome_sizes(file)
-    return array, axes, tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
-
-
-def write(path, labels, source) -> None:
-    """uint32, deflated, with the source's resolution tags or OME pixel sizes."""
-    with tifffile.TiffFile(source.path) as file:
-        tags, is_ome, sizes = file.pages[0].tags, file.is_ome, _ome_sizes(file)
-        resolution = {}
+        tags, found = file.pages[0].tags, {"ome": file.is_ome, "metadata": {**metadata, **_ome_sizes(file)}}
         if "XResolution" in tags and "YResolution" in tags:
-            resolution["resolution"] = (tags["XResolution"].value, tags["YResolution"].value)
-            resolution["resolutionunit"] = tags["ResolutionUnit"].value if "ResolutionUnit" in tags else None
-    metadata = {"axes": "ZYX"[-labels.ndim :], **sizes}
-    tifffile.imwrite(path, labels.astype(np.uint32), compression="zlib", ome=is_ome, metadata=metadata, **resolution)
+            found["resolution"] = (tags["XResolution"].value, tags["YResolution"].value)
+            found["resolutionunit"] = tags["ResolutionUnit"].value if "ResolutionUnit" in tags else None
+    return found
+
+
+def _tiles(labels) -> Iterator[np.ndarray]:
+    """Tiles in the file's order, from bands of rows of one page after the other."""
+    height, width = labels.shape[-2:]
+    for page in np.ndindex(labels.shape[:-2]):
+        for row in range(0, height, TILE):
+            band = labels[(*(slice(i, i + 1) for i in page), slice(row, row + TILE))].reshape(-1, width)
+            for column in range(0, width, TILE):
+                yield np.ascontiguousarray(band[:, column : column + TILE])
 
 
 def _ome_sizes(file: tifffile.TiffFile) -> dict:

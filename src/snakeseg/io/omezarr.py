@@ -1,0 +1,56 @@
+"""Zarr and OME-Zarr (0.4 and 0.5); labels are written as OME-Zarr 0.5, with a pyramid."""
+
+import numpy as np
+import zarr
+
+from snakeseg.errors import BadInput
+
+PLAIN_AXES = "TCZYX"
+# Sides of chunks, and the side below which no smaller copy is made.
+CHUNK = {2: 1024, 3: 128}
+SMALLEST = 512
+
+
+def read(path):
+    """Array, axes and spacing of the finest level; a plain array has no spacing, and axes by their number."""
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        axes = "".join(PLAIN_AXES[-node.ndim :] if node.ndim != 3 else "ZYX")
+        return node, axes, (1.0,) * min(node.ndim, 3)
+    attributes = dict(node.attrs)
+    found = attributes.get("ome", attributes).get("multiscales")
+    if not found:
+        raise BadInput(path, "a Zarr group without multiscales", "an array, or OME-Zarr", "give one array's folder")
+    axes = "".join(axis["name"].upper() for axis in found[0]["axes"])
+    finest = found[0]["datasets"][0]
+    steps = [c["scale"] for c in finest.get("coordinateTransformations", []) if c["type"] == "scale"]
+    sizes = dict(zip(axes, steps[0] if steps else [1.0] * len(axes), strict=True))
+    return node[finest["path"]], axes, tuple(float(sizes[a]) for a in axes if a in "XYZ")
+
+
+def write(path, labels, source, largest) -> None:
+    """In their own type; each level of the pyramid takes every second pixel of the one before."""
+    axes = "zyx"[-labels.ndim :]
+    root = zarr.open_group(path, mode="w")
+    levels, shape, spacing = [], labels.shape, list(source.spacing)
+    array = _copy(root, "0", labels, shape, 1)
+    while True:
+        transform = [{"type": "scale", "scale": spacing}]
+        levels.append({"path": str(len(levels)), "coordinateTransformations": transform})
+        if max(shape) <= SMALLEST:
+            break
+        shape, spacing = tuple(-(-n // 2) for n in shape), [2 * s for s in spacing]
+        array = _copy(root, str(len(levels)), array, shape, 2)
+    scales = {"name": "labels", "axes": [{"name": a, "type": "space"} for a in axes], "datasets": levels}
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [scales], "image-label": {}}
+
+
+def _copy(root: zarr.Group, name: str, source, shape: tuple[int, ...], step: int) -> zarr.Array:
+    """Every `step`-th pixel of an array-like, as an array of the group."""
+    chunk = CHUNK[len(shape)]
+    array = root.create_array(name, shape=shape, dtype=source.dtype, chunks=tuple(min(chunk, n) for n in shape))
+    for corner in np.ndindex(*(-(-n // chunk) for n in shape)):
+        target = tuple(slice(i * chunk, min((i + 1) * chunk, n)) for i, n in zip(corner, shape, strict=True))
+        wide = source[tuple(slice(step * s.start, step * s.stop) for s in target)]
+        array[target] = wide[(slice(None, None, step),) * len(shape)]
+    return array

@@ -1,0 +1,93 @@
+"""From what a network answers to label files, in memory that does not depend on the image."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from snakeseg.blockwise import segment_blocks
+from snakeseg.instances import Parameters
+from snakeseg.io.files import atomic_file, atomic_folder
+from snakeseg.io.raster import Raster, write_labels
+from snakeseg.io.store import scratch
+from snakeseg.lazy import Lazy, Region, as_lazy
+from snakeseg.settings import Labels
+
+# Sides of the blocks that objects of large images are cut in, by number of axes; smaller images are cut in memory.
+BLOCK = {2: 1024, 3: 128}
+IN_MEMORY = 2**22
+
+
+def write_answer(path: Path, answers: Mapping, labels: Labels, parameters: Parameters, source: Raster) -> None:
+    """Write a label file: the value of the likeliest class of each pixel, or ids of the objects.
+
+    Parameters
+    ----------
+    path : path
+        In the format of `source`.
+    answers : mapping
+        "classes", shape (1, *spatial), or "probabilities", shape (classes, *spatial); array-likes.
+    labels : Labels
+    parameters : Parameters
+        How objects are cut.
+    source : Raster
+    """
+    with (atomic_folder if path.suffix == ".zarr" else atomic_file)(path) as beside:
+        if labels.kind == "semantic":
+            values = np.array(list(labels.values.values()))
+            kind = np.result_type(*map(np.min_scalar_type, values.tolist()))
+            written = likeliest(answers).map(lambda classes: values[classes].astype(kind), kind)
+            write_labels(beside, written, source, int(values.max()))
+        else:
+            _write_objects(beside, *foreground_and_interior(answers["probabilities"]), parameters, source)
+
+
+def _write_objects(path: Path, foreground: Lazy, interior: Lazy, parameters: Parameters, source: Raster) -> None:
+    shape, pixels = foreground.shape, math.prod(foreground.shape)
+    if pixels <= IN_MEMORY:
+        objects = np.zeros(shape, np.uint32)
+        numbers = segment_blocks(foreground[:], interior[:], parameters, shape, objects)
+        write_labels(path, numbers[objects], source)
+        return
+    # The chunks of what was predicted, as many as make a block.
+    block = [max(1, BLOCK[len(shape)] // c) * c for c in foreground.chunks or (1,) * len(shape)]
+    with scratch(path.parent, shape, np.uint32 if pixels < 2**32 else np.uint64, block) as objects:
+        numbers = segment_blocks(foreground, interior, parameters, block, objects)
+        written = as_lazy(objects).map(lambda ids: numbers[ids], numbers.dtype)
+        write_labels(path, written, source, int(numbers.max(initial=0)))
+
+
+def likeliest(answers: Mapping) -> Lazy:
+    """The class of each pixel, (*spatial)."""
+    if "classes" in answers:
+        return _without_channels(answers["classes"], np.uint8, lambda classes: classes[0])
+    return _without_channels(answers["probabilities"], np.uint8, lambda p: p.argmax(axis=0).astype(np.uint8))
+
+
+def foreground_and_interior(probabilities) -> tuple[Lazy, Lazy]:
+    """Probability of being in an object, and off its edge, from that of background, interior (and edge).
+
+    Parameters
+    ----------
+    probabilities : array-like of float, shape (classes, *spatial)
+
+    Returns
+    -------
+    foreground, interior : Lazy, float32, shape (*spatial)
+        The very same where there is no class for edges.
+    """
+    interior = _without_channels(probabilities, np.float32, lambda p: p[1].astype(np.float32))
+    if probabilities.shape[0] == 2:
+        return interior, interior
+    return _without_channels(probabilities, np.float32, lambda p: p[1:].sum(axis=0, dtype=np.float32)), interior
+
+
+def _without_channels(array, dtype: type, function) -> Lazy:
+    """A function from (channels, *region) to (*region), of regions of an array-like."""
+    channels, chunks = slice(0, array.shape[0]), getattr(array, "chunks", None)
+
+    def read(region: Region) -> np.ndarray:
+        return function(array[(channels, *region)])
+
+    return Lazy(tuple(array.shape[1:]), np.dtype(dtype), read, chunks and tuple(chunks[1:]))

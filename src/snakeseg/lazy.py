@@ -1,0 +1,105 @@
+"""Arrays that are read on demand, and work that runs ahead of its use."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate, product
+
+import numpy as np
+
+# Pixels that a pass over an array takes at once.
+BLOCK = 2**22
+Region = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """An array of which only what is asked for is read: ``array[regions]`` gives NumPy's.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    read : function
+        From a slice per axis, each with start and stop, to an array.
+    chunks : tuple of int or None
+        Shape of the pieces that are cheap to read.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[Region], np.ndarray]
+    chunks: tuple[int, ...] | None = None
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, regions) -> np.ndarray:
+        given = regions if isinstance(regions, tuple) else (regions,)
+        given = (*given, *[slice(None)] * (self.ndim - len(given)))
+        return self.read(tuple(slice(*r.indices(n)[:2]) for r, n in zip(given, self.shape, strict=True)))
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+    def map(self, function: Callable[[np.ndarray], np.ndarray], dtype: np.dtype) -> "Lazy":
+        """The same with a function of pixels applied to whatever is read."""
+        return Lazy(self.shape, np.dtype(dtype), lambda region: function(self.read(region)), self.chunks)
+
+
+def as_lazy(array) -> Lazy:
+    """What has a shape, a type and slices, as a `Lazy`."""
+    if isinstance(array, Lazy):
+        return array
+    return Lazy(tuple(array.shape), array.dtype, lambda region: array[region], getattr(array, "chunks", None))
+
+
+def blocks(shape: Sequence[int], chunks: Sequence[int] | None = None, limit: int = BLOCK) -> Iterator[Region]:
+    """Regions of at most about `limit` pixels that cover an array once, in C order, along its chunks if it has any."""
+    sides = list(chunks or [1] * len(shape))
+    for axis in reversed(range(len(sides))):
+        room = limit // math.prod(sides)
+        sides[axis] *= max(1, min(room, -(-shape[axis] // sides[axis])))
+    return regions_of(shape, sides)
+
+
+def regions_of(shape: Sequence[int], sides: Sequence[int]) -> Iterator[Region]:
+    """Blocks of an array, in C order; those at its end may be smaller."""
+    starts = (range(0, size, side) for size, side in zip(shape, sides, strict=True))
+    for corner in product(*starts):
+        yield tuple(slice(a, min(a + side, n)) for a, side, n in zip(corner, sides, shape, strict=True))
+
+
+def ahead(function: Callable, items: Iterable, depth: int = 2) -> Iterator:
+    """`map` in a thread of its own that is at most `depth` results ahead of their use."""
+    pool, waiting = ThreadPoolExecutor(1), deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def concatenate(arrays: Sequence, axis: int) -> Lazy:
+    """Array-likes one after the other along an axis."""
+    stops = list(accumulate(array.shape[axis] for array in arrays))
+    shape = (*arrays[0].shape[:axis], stops[-1], *arrays[0].shape[axis + 1 :])
+
+    def read(region: Region) -> np.ndarray:
+        found = []
+        for array, stop in zip(arrays, stops, strict=True):
+            start = stop - array.shape[axis]
+            first, last = max(region[axis].start, start), min(region[axis].stop, stop)
+            if first < last:
+                found.append(array[(*region[:axis], slice(first - start, last - start), *region[axis + 1 :])])
+        return np.concatenate(found, axis) if len(found) > 1 else found[0]
+
+    return Lazy(shape, arrays[0].dtype, read, getattr(arrays[0], "chunks", None))

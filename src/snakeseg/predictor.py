@@ -1,0 +1,197 @@
+"""Models as predictors: from folders of weights to class probabilities of tiles, and the plan of the tiles."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from snakeseg.checkpoint import Description, load_model, load_parameters, model_folders
+from snakeseg.costs import cache_path, read_samples, used_memory
+from snakeseg.devices import autocast, free_memory
+from snakeseg.errors import BadInput
+from snakeseg.grey import normalise
+from snakeseg.inference import OnTile, Piece, orientations, run_tiles, tile_logits, tile_probabilities
+from snakeseg.instances import Parameters
+from snakeseg.io.raster import Raster
+from snakeseg.io.store import Streamed
+from snakeseg.networks.folding import fold_normalisation
+from snakeseg.tiling import (
+    PLAIN_TILE,
+    Costs,
+    Geometry,
+    Plan,
+    Sample,
+    Tile,
+    combine,
+    lay_tiles,
+    part_of,
+    plan_tiles,
+    price_tiles,
+    tile_shape,
+)
+
+# Tiles that are read ahead, computed and written at the same time.
+IN_FLIGHT = 6
+
+
+class Predictor(NamedTuple):
+    """One model or the mean of several: where, what they are, how objects are cut, and the answer to a tile."""
+
+    folders: list[Path]
+    description: Description
+    geometry: Geometry
+    parameters: Parameters
+    device: torch.device
+    work: OnTile
+
+
+def load_predictor(folders: Sequence[Path], device: torch.device, count: int | None = None) -> Predictor:
+    """The model in a folder, or the mean of the fold-* models in it; or the mean over several such folders.
+
+    Parameters
+    ----------
+    folders : sequence of path
+    device : torch.device
+    count : int
+        Take only the first so many folds of each.
+
+    Raises
+    ------
+    BadInput
+        If a folder holds no model, or one that answers to other channels or with other classes than the first.
+    """
+    found = [one for folder in folders for one in model_folders(folder)[:count]]
+    networks, descriptions = zip(*(load_model(one, device) for one in found), strict=True)
+    first = descriptions[0]
+    for one, other in zip(found, descriptions, strict=True):
+        for what in ("dims", "channels", "labels", "classes", "prepare"):
+            given, expected = (str(getattr(description, what)) for description in (other, first))
+            if given != expected:
+                raise BadInput(one, f"{what} {given}", f"{expected}, as of {found[0]}", "average models of one kind")
+    geometries = [description.geometry for description in descriptions]
+    common = combine(geometries)
+    logits = [tile_logits(fold_normalisation(n), g, common) for n, g in zip(networks, geometries, strict=True)]
+    mean = tile_probabilities(logits, first.predict.average)
+
+    def work(seen: torch.Tensor) -> torch.Tensor:
+        with autocast(first.predict.precision, device):
+            return mean(seen).half()
+
+    return Predictor(found, first, common, load_parameters(found[0]) or Parameters(), device, work)
+
+
+def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> Plan:
+    """How an image will be tiled, what that takes, and how long.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    shape : sequence of int
+        Of the image, without channels.
+    budget : float
+        Bytes of memory; half of what is free if not given.
+    """
+    description, device = predictor.description, predictor.device
+    passes = len(predictor.folders) * len(list(orientations(description.dims, description.predict.average)))
+    buffer = IN_FLIGHT * (8 * description.channels + 2 * description.classes)
+    samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in _samples(predictor)]
+    costs = Costs(samples, passes, used_memory(device))
+    if description.predict.tile == "auto":
+        budget = free_memory(device) / 2 if budget is None else budget
+        return plan_tiles(shape, predictor.geometry, costs, budget)
+    stride = tile_shape(shape, predictor.geometry, description.predict.tile)
+    return price_tiles(shape, stride, predictor.geometry, costs)
+
+
+def choose_stride(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> tuple[int, ...]:
+    """The stride of `plan`, without trying any tiles where there is nothing to choose."""
+    tile, plain = predictor.description.predict.tile, PLAIN_TILE[predictor.description.dims]
+    if tile == "auto" and max(shape) > plain:
+        return plan(predictor, shape, budget).stride
+    return tile_shape(shape, predictor.geometry, plain if tile == "auto" else tile)
+
+
+def _samples(predictor: Predictor) -> list[Sample]:
+    """Tried once for a network on a device, by a process of its own, and kept."""
+    path = cache_path(predictor.description, predictor.device)
+    found = read_samples(path)
+    if found is None:
+        threads, gpus = torch.get_num_threads(), int(predictor.device.type != "cpu")
+        command = [sys.executable, "-m", "snakeseg", "calibrate", "--model", predictor.folders[0], "--output", path]
+        done = subprocess.run([*map(str, command), "--threads", str(threads), "--gpus", str(gpus)], check=False)
+        found = read_samples(path)
+        if found is None:
+            raise BadInput(path, f"no tile could be tried (exit {done.returncode})", "some", "set predict.tile")
+    return found
+
+
+def pieces(
+    predictor: Predictor, raster: Raster, stride: Sequence[int], tiles: Iterable[Tile] | None = None
+) -> Iterator[Piece]:
+    """Class probabilities of an image tile by tile, float16, as from `run_tiles`.
+
+    Raises
+    ------
+    BadInput
+        If the image has other channels than the model's, or (while it is read) pixels that are no numbers.
+    """
+    description = predictor.description
+    if raster.array.shape[0] != description.channels:
+        expected = f"{description.channels}, as in training"
+        raise BadInput(raster.path, f"{raster.array.shape[0]} channels", expected, "convert the image")
+    image = normalise(raster.array, description.prepare, description.statistics)
+    return run_tiles(predictor.work, image, predictor.geometry, stride, predictor.device, tiles)
+
+
+def answers(
+    predictor: Predictor,
+    raster: Raster,
+    stride: Sequence[int],
+    part: tuple[int, int] = (0, 1),
+    keep: bool = False,
+    tick: Callable[[], None] = lambda: None,
+) -> dict[str, Streamed]:
+    """What is predicted for an image, as arrays that come tile by tile.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    raster : Raster
+    stride : sequence of int
+        Of the tiles.
+    part : (index, count)
+        Only so many of the rows of tiles, along the first axis.
+    keep : bool
+        Probabilities also where the likeliest class is all that is needed.
+    tick : function
+        Called after each tile.
+
+    Returns
+    -------
+    dict of Streamed
+        "classes", uint8 (1, *part), of semantic labels; else, or if they are to be kept, "probabilities", float16
+        (classes, *part). Empty if the part holds no row of tiles.
+    """
+    shape = raster.array.shape[1:]
+    first, last = part_of(shape[0], stride[0], *part)
+    if first == last:
+        return {}
+    tiles = [tile for tile in lay_tiles(shape, stride) if first <= tile.start[0] < last]
+    description, work = predictor.description, predictor.work
+    name, channels, kind = "probabilities", description.classes, np.float16
+    if description.labels.kind == "semantic" and not keep:
+        name, channels, kind = "classes", 1, np.uint8
+        predictor = predictor._replace(work=lambda seen: work(seen).argmax(0, keepdim=True).byte())
+
+    def shifted() -> Iterator[Piece]:
+        for region, answer in pieces(predictor, raster, stride, tiles):
+            tick()
+            yield (slice(region[0].start - first, region[0].stop - first), *region[1:]), answer
+
+    extent = (last - first, *shape[1:])
+    chunks = tuple(min(step, size) for step, size in zip(stride, extent, strict=True))
+    return {name: Streamed((channels, *extent), np.dtype(kind), (channels, *chunks), shifted())}

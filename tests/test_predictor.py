@@ -1,0 +1,175 @@
+"""Predictors: models averaged, images in parts, plans; and label files of images larger than memory."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from snakeseg import costs, labelling, predictor
+from snakeseg.checkpoint import Description, save_model
+from snakeseg.cli import main
+from snakeseg.errors import BadInput
+from snakeseg.inference import assemble
+from snakeseg.instances import Parameters
+from snakeseg.io.raster import Raster, open_image, read_label
+from snakeseg.io.store import Streamed, read_parts, write_store
+from snakeseg.lazy import as_lazy
+from snakeseg.networks.registry import geometry_of
+from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
+from snakeseg.tiling import Sample, tile_shape
+
+CPU = torch.device("cpu")
+PLAIN = Description(2, 1, Labels(), UNetSettings(width=2, depth=2), Prepare("none"), Predict(average=False), None)
+SEMANTIC = replace(PLAIN, labels=Labels("semantic", {"sky": 3, "sea": 9}))
+
+
+def save(folder, seed=0, description=PLAIN):
+    torch.manual_seed(seed)
+    save_model(folder, description.make_network(), description, {})
+    return folder
+
+
+def picture(shape=(61, 43), seed=0):
+    array = np.random.default_rng(seed).normal(size=(1, *shape)).astype(np.float32)
+    return Raster(as_lazy(array), (1.0, 1.0), None)
+
+
+def predicted(made, image, tile):
+    shape = image.array.shape[1:]
+    return assemble(predictor.pieces(made, image, tile_shape(shape, made.geometry, tile)), shape)
+
+
+NETWORKS = [
+    UNetSettings(width=2, depth=2),
+    UNetSettings(width=2, depth=3, padded=True),
+    ContextSettings(width=3, dilations=[1, 2, 1]),
+]
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_networks_of_different_kinds_are_averaged_whatever_the_tiles(tmp_path, average):
+    """Each sees its own halo; the mean is that of what each predicts alone."""
+    predict = Predict(average=average)
+    folders = [
+        save(tmp_path / str(i), i, replace(PLAIN, network=network, predict=predict))
+        for i, network in enumerate(NETWORKS)
+    ]
+    image, together = picture(), predictor.load_predictor(folders, CPU)
+    found = predicted(together, image, 1000)
+    for tile in (8, 24):
+        np.testing.assert_allclose(predicted(together, image, tile), found, atol=1e-3)
+    if not average:
+        alone = [predicted(predictor.load_predictor([folder], CPU), image, 16) for folder in folders]
+        np.testing.assert_allclose(found, np.mean(alone, axis=0, dtype=np.float32), atol=2e-3)
+        assert np.abs(found - alone[0]).max() > 0.01
+
+
+def test_models_of_other_classes_are_not_averaged(tmp_path):
+    folders = [save(tmp_path / "a"), save(tmp_path / "b", description=SEMANTIC)]
+    with pytest.raises(BadInput, match=r"b: found labels Labels\(kind='semantic'.*expected Labels\(kind='instance'"):
+        predictor.load_predictor(folders, CPU)
+
+
+@pytest.mark.parametrize("count", [2, 3, 9])
+def test_parts_make_the_whole_to_the_bit(tmp_path, count):
+    made, image, stride = predictor.load_predictor([save(tmp_path / "m")], CPU), picture(), (16, 20)
+    for index in range(count):
+        arrays = predictor.answers(made, image, stride, (index, count))
+        write_store(tmp_path / f"{index}.zarr.zip", [("s", {}, arrays)] if arrays else [])
+    ((name, found),) = read_parts([tmp_path / f"{index}.zarr.zip" for index in range(count)])
+    expected = assemble(predictor.pieces(made, image, stride), (61, 43))
+    assert name == "s"
+    np.testing.assert_array_equal(found["probabilities"][:], expected)
+    assert np.ptp(expected[0]) > 0.01
+
+
+def test_only_classes_of_semantic_labels_are_kept_unless_asked(tmp_path):
+    made = predictor.load_predictor([save(tmp_path / "m", description=SEMANTIC)], CPU)
+    ((name, classes),) = predictor.answers(made, picture(), (16, 16)).items()
+    assert (name, classes.dtype) == ("classes", np.uint8)
+    ((name, kept),) = predictor.answers(made, picture(), (16, 16), keep=True).items()
+    assert (name, kept.dtype) == ("probabilities", np.float16)
+    found, probable = (assemble(each.pieces, (61, 43)) for each in (classes, kept))
+    np.testing.assert_array_equal(found[0], probable.argmax(axis=0))
+
+
+def test_a_plan_is_measured_once_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(predictor, "PLAIN_TILE", {2: 32})
+    made = predictor.load_predictor([save(tmp_path / "m")], CPU)
+    assert predictor.choose_stride(made, (30, 30)) == (32, 32)
+    assert not (tmp_path / "cache").exists()  # there was nothing to choose
+    found = predictor.plan(made, (700, 900), 1e12)
+    (kept,) = (tmp_path / "cache/snakeseg/tiles").glob("*.json")
+    samples = [Sample(*values) for values in json.loads(kept.read_text())]
+    assert [s.pixels for s in samples][:2] == [geometry_of(PLAIN.network).input_size(n) ** 2 for n in (128, 256)]
+    assert all(s.seconds > 0 for s in samples)
+    kept.write_text(json.dumps([[180**2, 1e-3, 1e6], [300**2, 1.0, 2e6]]))  # large tiles are slow, it says
+    assert predictor.plan(made, (700, 900), 1e12).tiles > found.tiles
+    costs.write_samples(kept, samples)  # whoever comes later uses what is there
+    assert len(costs.read_samples(kept)) == 2
+
+
+def test_a_given_tile_is_taken_without_measuring(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = save(tmp_path / "m", description=replace(PLAIN, predict=Predict(average=False, tile=40)))
+    assert predictor.choose_stride(predictor.load_predictor([folder], CPU), (400, 90)) == (40, 32)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("method", ["components", "distance", "core"])
+def test_label_files_do_not_depend_on_the_blocks(tmp_path, method, monkeypatch):
+    """Cut in memory, or block by block on disk, in every format."""
+    rng = np.random.default_rng(0)
+    noise = np.kron(rng.random((9, 11)), np.ones((8, 8)))[:70, :83]
+    probabilities = np.stack([1 - noise, noise]).astype(np.float16)
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((70, 83), np.uint8))
+    source, parameters = open_image(tmp_path / "s.tif", 2), Parameters(method, 0.6, 0.8 if method == "core" else 1.0, 3)
+
+    def pieces():
+        for region in [
+            (slice(a, min(a + 16, 70)), slice(b, min(b + 32, 83))) for a in range(0, 70, 16) for b in range(0, 83, 32)
+        ]:
+            yield region, probabilities[(slice(None), *region)]
+
+    streamed = Streamed(probabilities.shape, np.dtype(np.float16), (2, 16, 32), pieces())
+    write_store(tmp_path / "p.zarr.zip", [("s", {}, {"probabilities": streamed})])
+    ((_, found),) = read_parts([tmp_path / "p.zarr.zip"])
+    labelling.write_answer(tmp_path / "a.tif", {"probabilities": probabilities}, Labels(), parameters, source)
+    monkeypatch.setattr(labelling, "IN_MEMORY", 100)
+    monkeypatch.setattr(labelling, "BLOCK", {2: 20})
+    labelling.write_answer(tmp_path / "b.tif", found, Labels(), parameters, source)
+    expected = read_label(tmp_path / "a.tif", 2).array
+    assert expected.max() > 3
+    np.testing.assert_array_equal(read_label(tmp_path / "b.tif", 2).array, expected)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_command_plans_and_predicts_in_each_images_format(tmp_path, capsys):
+    folder = save(tmp_path / "m", description=replace(SEMANTIC, predict=Predict(average=False, tile=64)))
+    image = np.random.default_rng(0).normal(size=(150, 90)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    import zarr
+
+    zarr.create_array(tmp_path / "b.zarr", data=image, chunks=(50, 40))
+    images = [str(tmp_path / "a.tif"), str(tmp_path / "b.zarr")]
+    assert main(["predict", str(folder), *images, "-o", str(tmp_path / "out")]) == 0
+    found = [read_label(tmp_path / "out" / name, 2).array for name in ("a.tif", "b.zarr")]
+    assert set(np.unique(found[0])) <= {3, 9}
+    np.testing.assert_array_equal(*found)
+    assert found[0].dtype == np.uint8
+    assert main(["plan", str(folder), *images]) == 0
+    assert "a.tif: 150 x 90 in 6 tiles of 52 x 48" in capsys.readouterr().out
+
+
+def test_nothing_is_written_for_an_image_that_is_damaged_within(tmp_path, capsys):
+    folder = save(tmp_path / "m", description=replace(PLAIN, predict=Predict(average=False, tile=32)))
+    image = np.zeros((100, 90), np.float32)
+    image[80, 70] = np.nan
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    assert main(["predict", str(folder), str(tmp_path / "a.tif"), "-o", str(tmp_path / "out")]) == 1
+    assert "a.tif: found 1 pixels that are NaN or infinite" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())

@@ -1,0 +1,86 @@
+"""Prediction with nothing but a model and images, and of images in parts."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import yaml
+
+from snakeseg.checkpoint import Description, save_model
+from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
+
+pytestmark = pytest.mark.slow
+PARTED = {"name": "run", "model": "model", "sheet": "samples.tsv", "predict": {"keep_probabilities": True}}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model of random weights, and three images."""
+    torch.manual_seed(0)
+    network = UNetSettings(width=2, depth=2, normalisation="batch")
+    description = Description(2, 1, Labels("binary"), network, Prepare(), Predict(average=False, tile=32), None)
+    (tmp_path / "model").mkdir()
+    save_model(tmp_path / "model", description.make_network(), description, {})
+    (tmp_path / "images").mkdir()
+    for index in range(3):
+        image = np.random.default_rng(index).integers(0, 255, (150 + index, 90)).astype(np.uint8)
+        tifffile.imwrite(tmp_path / "images" / f"cell-{index}.tif", image)
+    return tmp_path
+
+
+def rules(done) -> list[str]:
+    """The jobs that a dry run names, or that ran."""
+    assert done.returncode == 0, done.stdout
+    return re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE)
+
+
+def test_a_folder_of_images_and_a_model_are_enough(folder, snakemake):
+    asked = ["predict", "--cores", "2", "--config", "model=model", "images=images"]
+    assert sorted(rules(snakemake(folder, *asked))) == ["infer", "instances", "predict", "write_sheet"]
+    written = sorted((folder / "results/prediction/predictions/model/predict-0000").glob("*.tif"))
+    assert [path.name for path in written] == [f"cell-{index}.tif" for index in range(3)]
+    assert [tifffile.imread(path).shape for path in written] == [(150 + index, 90) for index in range(3)]
+    assert "Nothing to be done" in snakemake(folder, *asked).stdout
+
+
+def test_no_model_no_images(folder, snakemake):
+    for wrong, words in [
+        ("model=none images=images", "no model.json in none"),
+        ("model=model images=none", "no image"),
+    ]:
+        done = snakemake(folder, "predict", "--cores", "1", "--config", *wrong.split())
+        assert done.returncode != 0
+        assert words in done.stdout
+
+
+def test_parts_give_the_same_bytes_and_a_lost_one_comes_back_alone(folder, snakemake):
+    def run(parts):
+        rows = [
+            "sample\timage\tsubset\tparts",
+            f"a\timages/cell-0.tif\tpredict\t{parts}",
+            "b\timages/cell-1.tif\tpredict\t1",
+        ]
+        (folder / "samples.tsv").write_text("\n".join(rows) + "\n")
+        done = rules(snakemake(folder, "predict", "--cores", "2", "--configfile", "config.yaml"))
+        batch = "predict-a" if parts > 1 else "predict-0000"
+        labels = folder / "results/run/predictions/model" / batch / "a.tif"
+        return done, labels, labels.read_bytes()
+
+    (folder / "config.yaml").write_text(yaml.safe_dump(PARTED))
+    whole = run(1)[2]
+    done, labels, parted = run(3)
+    assert done.count("infer") == 4  # three parts of the one, and the other
+    assert done.count("plan") == 1
+    assert parted == whole
+    stores = sorted((folder / "results/run/probabilities/predictions/model/predict-a").iterdir())
+    assert [path.name for path in stores] == [f"{index}-of-3.zarr.zip" for index in range(3)]
+    before = [path.read_bytes() for path in stores]
+    stores[1].unlink()
+    shutil.rmtree(labels.parent)
+    done, _, again = run(3)
+    assert sorted(done) == ["infer", "instances", "predict"]
+    assert again == whole
+    assert [path.read_bytes() for path in stores] == before
