@@ -121,7 +121,7 @@ def compare(dims: int, device: torch.device) -> bool:
     for precision in ("float32", "bfloat16"):
         predict = Predict(average=False, precision=precision)
         description = Description(dims, 1, Labels(), case.network, Prepare(), predict, None)
-        samples = sample_tiles(tile_logits(folded, geometry), description, device, MEMORY)
+        samples = list(sample_tiles(tile_logits(folded, geometry), description, device, MEMORY))
         strides[precision] = plan_tiles(case.shape, geometry, Costs(samples), MEMORY).stride
         print(f"{dims}D, {precision}: tiles of {strides[precision]}", flush=True)
 

@@ -2,16 +2,30 @@
 
 import gzip
 import logging
+import struct
+import zlib
 from types import SimpleNamespace
 
 import nibabel
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import FORMATS, Raster, read, read_label, require_same_shape, suffix_of, write_labels
+from snakeseg.io import nifti, omezarr, tiff
+from snakeseg.io.raster import (
+    FORMATS,
+    Raster,
+    open_image,
+    read,
+    read_label,
+    require_same_shape,
+    suffix_of,
+    write_labels,
+)
+from snakeseg.lazy import as_lazy
 
 RNG = np.random.default_rng(0)
 PLANE = RNG.integers(0, 60_000, (13, 17)).astype(np.uint16)
@@ -405,3 +419,110 @@ def test_image_and_label_of_other_shapes(tmp_path):
     require_same_shape(image, label)
     with pytest.raises(BadInput, match=r"l.tif: found shape \(5, 4\); expected \(4, 5\), the shape of .*i.tif"):
         require_same_shape(image, Raster(np.zeros((5, 4)), (1, 1), tmp_path / "l.tif"))
+
+
+LARGE = RNG.integers(0, 60_000, (300, 400)).astype(np.uint16)
+
+
+def save_zarr(path, array, version=3, spacing=(0.5, 0.25)):
+    """OME-Zarr of one level."""
+    group = zarr.create_group(path, zarr_format=version)
+    group.create_array("0", data=array, chunks=(100,) * array.ndim)
+    scales = {
+        "axes": [{"name": a, "type": "space"} for a in "zyx"[-array.ndim :]],
+        "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": list(spacing)}]}],
+    }
+    group.attrs.update(
+        {"ome": {"version": "0.5", "multiscales": [scales]}} if version == 3 else {"multiscales": [scales]}
+    )
+    return path
+
+
+SAVED = {
+    "tiles.tif": lambda path: save(path, LARGE, tile=(64, 64), compression="zlib"),
+    "strips.tif": lambda path: save(path, LARGE, rowsperstrip=16, compression="zlib"),
+    "one-strip.tif": lambda path: save(path, LARGE, rowsperstrip=300, compression="zlib"),
+    "raw.tif": lambda path: save(path, LARGE),
+    "big-endian.tif": lambda path: save(path, LARGE, byteorder=">"),
+    "a.ome.tif": lambda path: save(path, LARGE, tile=(64, 64)),
+    "a.png": lambda path: save(path, LARGE),
+    "a.nii": lambda path: save(path, LARGE),
+    "a.nii.gz": lambda path: save(path, LARGE),
+    "a.zarr": lambda path: zarr.create_array(path, data=LARGE, chunks=(100, 100)) and path,
+    "a.ome.zarr": lambda path: save_zarr(path, LARGE),
+    "b.ome.zarr": lambda path: save_zarr(path, LARGE, version=2),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_regions_are_read_on_demand_and_equal_the_whole(tmp_path, name):
+    path = SAVED[name](tmp_path / name)
+    raster, whole = open_image(path, 2), read(path, 2)
+    assert raster.array.shape == whole.array.shape == (1, *LARGE.shape)
+    assert raster.array.dtype == whole.array.dtype == LARGE.dtype
+    np.testing.assert_array_equal(whole.array[0], LARGE)
+    for region in [(slice(0, 1), slice(70, 201), slice(399, 400)), (slice(0, 1), slice(0, 1), slice(None))]:
+        np.testing.assert_array_equal(raster.array[region], LARGE[None][region])
+    if ".ome.zarr" in name:
+        assert raster.spacing == (0.5, 0.25)
+
+
+@pytest.mark.parametrize("name", [name for name in SAVED if name != "a.png"])
+def test_labels_of_any_size_are_written_part_by_part(tmp_path, name, monkeypatch):
+    """Never more than a band is asked for, and what is read back is the same."""
+    monkeypatch.setattr(tiff, "PAGE", 100)
+    monkeypatch.setattr(tiff, "TILE", 32)
+    monkeypatch.setattr(nifti, "BLOCK", 3000)
+    monkeypatch.setattr(omezarr, "CHUNK", {2: 64})
+    source, asked = open_image(SAVED[name](tmp_path / name), 2), []
+    labels = (LARGE // 300).astype(np.uint32)
+    lazy = as_lazy(labels).map(lambda part: asked.append(part.size) or part, np.uint32)
+    path = tmp_path / f"written{suffix_of(source.path)}"
+    write_labels(path, lazy, source, int(labels.max()))
+    assert max(asked) <= 32 * 400
+    written = read_label(path, 2)
+    np.testing.assert_array_equal(written.array, labels)
+    assert written.spacing == (source.spacing if ".zarr" not in name or ".ome" in name else (1.0, 1.0))
+
+
+def test_zarr_labels_have_a_pyramid(tmp_path, monkeypatch):
+    monkeypatch.setattr(omezarr, "SMALLEST", 100)
+    source = open_image(save_zarr(tmp_path / "a.ome.zarr", LARGE), 2)
+    write_labels(tmp_path / "b.ome.zarr", LARGE, source)
+    group = zarr.open_group(tmp_path / "b.ome.zarr", mode="r")
+    levels = group.attrs["ome"]["multiscales"][0]["datasets"]
+    assert [level["path"] for level in levels] == ["0", "1", "2"]
+    assert [level["coordinateTransformations"][0]["scale"] for level in levels] == [[0.5, 0.25], [1.0, 0.5], [2.0, 1.0]]
+    for step, level in zip((1, 2, 4), levels, strict=True):
+        np.testing.assert_array_equal(group[level["path"]][:], LARGE[::step, ::step])
+
+
+def test_a_header_of_ten_terapixels_is_refused(tmp_path):
+    """A PNG of a few bytes that claims 3,000,000 x 3,000,000 pixels."""
+    header = struct.pack(">4sIIBBBBB", b"IHDR", 3_000_000, 3_000_000, 8, 0, 0, 0, 0)
+    chunks = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\x09IDAT" + b"\0" * 99
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    with pytest.raises(BadInput, match=r"a.png: found 3000000 x 3000000 pixels"):
+        read(tmp_path / "a.png", 2)
+    zarr.create_array(tmp_path / "b.zarr", shape=(3_000_000, 3_000_000), chunks=(4096, 4096), dtype="uint8")
+    with pytest.raises(BadInput, match=r"b.zarr: found 9000 GB of pixels"):
+        read(tmp_path / "b.zarr", 2)
+
+
+def test_a_zarr_group_that_is_no_image(tmp_path):
+    zarr.create_group(tmp_path / "a.zarr")
+    with pytest.raises(BadInput, match=r"a.zarr: found a Zarr group without multiscales"):
+        read(tmp_path / "a.zarr", 2)
+
+
+def test_damage_within_is_found_when_it_is_read(tmp_path):
+    path = SAVED["tiles.tif"](tmp_path / "a.tif")
+    with tifffile.TiffFile(path) as file:
+        start, size = file.pages[0].dataoffsets[-1], file.pages[0].databytecounts[-1]
+    content = bytearray(path.read_bytes())
+    content[start : start + size] = b"\xff" * size
+    path.write_bytes(content)
+    raster = open_image(path, 2)
+    np.testing.assert_array_equal(raster.array[0:1, 0:10, 0:10][0], LARGE[:10, :10])
+    with pytest.raises(BadInput, match=r"a.tif: found a damaged file"):
+        raster.array[:]

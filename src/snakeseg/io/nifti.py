@@ -42,4 +42,8 @@ def write(path, labels, source, largest) -> None:
         kind = dtype.newbyteorder(header.endianness)
         depth = max(1, BLOCK // max(1, int(np.prod(labels.shape[:-1]))))
         for start in range(0, labels.shape[-1], depth):
-            out.write(labels[(..., slice(start, start + depth))].astype(kind).tobytes(order="F"))
+            out.write(
+                labels[(*[slice(None)] * (labels.ndim - 1), slice(start, start + depth))]
+                .astype(kind)
+                .tobytes(order="F")
+            )
