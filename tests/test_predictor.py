@@ -173,3 +173,25 @@ def test_nothing_is_written_for_an_image_that_is_damaged_within(tmp_path, capsys
     assert main(["predict", str(folder), str(tmp_path / "a.tif"), "-o", str(tmp_path / "out")]) == 1
     assert "a.tif: found 1 pixels that are NaN or infinite" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("trained", "found", "setting", "refused"),
+    [
+        ([0.5, 0.5], (1.2, 0.5), "refuse", True),
+        ([0.5, 0.5], (0.55, 0.45), "refuse", False),
+        ([0.5, 0.5], (1.2, 0.5), "ignore", False),
+        ([0.5, 0.5], (1.0, 1.0), "refuse", False),  # the file does not tell
+        ([1.0, 1.0], (0.5, 0.5), "refuse", False),
+        (None, (0.5, 0.5), "refuse", False),
+    ],
+)
+def test_images_of_another_pixel_size(tmp_path, trained, found, setting, refused):
+    description = replace(PLAIN, spacing=trained, predict=Predict(average=False, spacing=setting))
+    made = predictor.load_predictor([save(tmp_path / "m", description=description)], CPU)
+    image = replace(picture(), spacing=found, path="a.tif")
+    if refused:
+        with pytest.raises(BadInput, match=r"a.tif: found pixels of 1.2 x 0.5; expected about 0.5 x 0.5"):
+            predictor.require_fit(made, image)
+    else:
+        predictor.require_fit(made, image)

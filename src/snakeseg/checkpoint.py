@@ -30,6 +30,7 @@ class Description:
     prepare: Prepare
     predict: Predict
     statistics: dict | None
+    spacing: list[float] | None = None
 
     @property
     def geometry(self) -> Geometry:
@@ -90,7 +91,8 @@ def load_description(folder: Path) -> Description:
         parts = {"labels": Labels, "prepare": Prepare, "predict": Predict}
         made = {key: build(cls, values[key], f"{path}, {key}") for key, cls in parts.items()}
         made["network"] = network_settings(values["network"], f"{path}, network")
-        return Description(values["dims"], values["channels"], statistics=values["statistics"], **made)
+        noted = {"statistics": values["statistics"], "spacing": values.get("spacing")}
+        return Description(values["dims"], values["channels"], **noted, **made)
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadInput(path, f"{type(error).__name__} {error}", "a model's description", "train it again") from error
 

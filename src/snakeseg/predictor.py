@@ -36,6 +36,8 @@ from snakeseg.tiling import (
 
 # Tiles that are read ahead, computed and written at the same time.
 IN_FLIGHT = 6
+# Pixels whose sizes differ by less are taken for the same.
+SAME_SPACING = 1.2
 
 
 class Predictor(NamedTuple):
@@ -129,6 +131,22 @@ def _samples(predictor: Predictor) -> list[Sample]:
     return found
 
 
+def require_fit(predictor: Predictor, raster: Raster) -> None:
+    """Raise BadInput if an image has other channels than those trained on, or (if it is known) another pixel size."""
+    description = predictor.description
+    if raster.array.shape[0] != description.channels:
+        expected = f"{description.channels}, as in training"
+        raise BadInput(raster.path, f"{raster.array.shape[0]} channels", expected, "convert the image")
+    ours, theirs = description.spacing or [], raster.spacing
+    told = all(any(size != 1 for size in sizes) for sizes in (ours, theirs))
+    if told and description.predict.spacing == "refuse":
+        ratios = np.divide(theirs, ours)
+        if ratios.max() > SAME_SPACING or ratios.min() < 1 / SAME_SPACING:
+            found, expected = (" x ".join(f"{size:g}" for size in sizes) for sizes in (theirs, ours))
+            remedy = "resample the image, correct its spacing, or set predict.spacing to ignore in model.json"
+            raise BadInput(raster.path, f"pixels of {found}", f"about {expected}, as in training", remedy)
+
+
 def pieces(
     predictor: Predictor, raster: Raster, stride: Sequence[int], tiles: Iterable[Tile] | None = None
 ) -> Iterator[Piece]:
@@ -137,12 +155,10 @@ def pieces(
     Raises
     ------
     BadInput
-        If the image has other channels than the model's, or (while it is read) pixels that are no numbers.
+        If the image does not fit (`require_fit`), or (while it is read) has pixels that are no numbers.
     """
+    require_fit(predictor, raster)
     description = predictor.description
-    if raster.array.shape[0] != description.channels:
-        expected = f"{description.channels}, as in training"
-        raise BadInput(raster.path, f"{raster.array.shape[0]} channels", expected, "convert the image")
     image = normalise(raster.array, description.prepare, description.statistics)
     return run_tiles(predictor.work, image, predictor.geometry, stride, predictor.device, tiles)
 

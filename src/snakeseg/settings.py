@@ -161,6 +161,7 @@ class Predict:
     average: bool = True
     tile: int | str = "auto"
     precision: str = "float32"
+    spacing: str = "refuse"
     keep_probabilities: bool = False
 
 

@@ -4,13 +4,15 @@ import json
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from snakeseg.commands.tables import read_json, rows_of_part
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.files import atomic_folder, write_text
-from snakeseg.io.sheet import read_sheet
+from snakeseg.io.sheet import read_sheet, spacing_of
 from snakeseg.progress import progress
 from snakeseg.settings import read_sections
 
@@ -24,13 +26,13 @@ def predict(given: Namespace) -> None:
     if given.images:
         _predict_files(given, predictor)
         return
-    images = {row.sample: Path(row.image) for row in rows_of_part(given).itertuples()}
+    images = _rows(given)
     strides = read_json(given.plan) or _strides(predictor, images, given.memory_gb)
     part, tick = _part(given.part), _ticker(_tiles(predictor, images, strides) // _part(given.part)[1] + 1)
 
     def samples() -> Iterable:
-        for name, path in images.items():
-            raster = _open(predictor, path)
+        for name, image in images.items():
+            raster = _open(predictor, image)
             found = answers(predictor, raster, strides[name], part, given.keep_probabilities, tick)
             if found:
                 yield name, {}, found
@@ -43,11 +45,9 @@ def plan(given: Namespace) -> None:
     from snakeseg.predictor import plan as plan_image
 
     predictor = _predictor(given)
-    rows = given.images and {path.name: path for path in given.images}
-    images = rows or {row.sample: Path(row.image) for row in rows_of_part(given).itertuples()}
     plans = {}
-    for name, path in images.items():
-        shape = _open(predictor, path).array.shape[1:]
+    for name, image in (_files(given) if given.images else _rows(given)).items():
+        shape = _open(predictor, image).array.shape[1:]
         plans[name] = found = plan_image(predictor, shape, _bytes(given.memory_gb))
         shape, tile = (" x ".join(map(str, sides)) for sides in (shape, found.stride))
         print(
@@ -75,20 +75,39 @@ def _predictor(given: Namespace):
     return load_predictor(folders, choose_device(given.gpus, given.threads), given.folds)
 
 
-def _open(predictor, path: Path):
+class _Image(NamedTuple):
+    """An image, and the spacing that the sheet gives it, if it does."""
+
+    path: Path
+    spacing: str = ""
+
+
+def _rows(given: Namespace) -> dict[str, _Image]:
+    return {row.sample: _Image(Path(row.image), row.spacing) for row in rows_of_part(given).itertuples()}
+
+
+def _files(given: Namespace) -> dict[str, _Image]:
+    return {path.name: _Image(path) for path in given.images}
+
+
+def _open(predictor, image: _Image):
     from snakeseg.io.raster import open_image
+    from snakeseg.predictor import require_fit
 
-    return open_image(path, predictor.description.dims)
+    raster = open_image(image.path, predictor.description.dims)
+    raster = replace(raster, spacing=spacing_of(image.spacing, raster.spacing))
+    require_fit(predictor, raster)
+    return raster
 
 
-def _strides(predictor, images: dict[str, Path], memory_gb: float | None) -> dict[str, tuple[int, ...]]:
+def _strides(predictor, images: dict[str, _Image], memory_gb: float | None) -> dict[str, tuple[int, ...]]:
     """The tiles of every image; all images that cannot be opened are told at once."""
     from snakeseg.predictor import choose_stride
 
     strides, problems = {}, []
-    for name, path in images.items():
+    for name, image in images.items():
         try:
-            strides[name] = choose_stride(predictor, _open(predictor, path).array.shape[1:], _bytes(memory_gb))
+            strides[name] = choose_stride(predictor, _open(predictor, image).array.shape[1:], _bytes(memory_gb))
         except BadInput as error:
             problems.append(error)
     if problems:
@@ -96,10 +115,10 @@ def _strides(predictor, images: dict[str, Path], memory_gb: float | None) -> dic
     return strides
 
 
-def _tiles(predictor, images: dict[str, Path], strides: dict[str, Sequence[int]]) -> int:
+def _tiles(predictor, images: dict[str, _Image], strides: dict[str, Sequence[int]]) -> int:
     from snakeseg.tiling import lay_tiles
 
-    shapes = {name: _open(predictor, path).array.shape[1:] for name, path in images.items()}
+    shapes = {name: _open(predictor, image).array.shape[1:] for name, image in images.items()}
     return sum(len(list(lay_tiles(shapes[name], stride))) for name, stride in strides.items())
 
 
@@ -126,12 +145,12 @@ def _predict_files(given: Namespace, predictor) -> None:
     if given.output is None:
         raise BadInput("predict", "images but no output folder", "-o FOLDER", "add it")
     _require_safe_outputs(given.images, given.output)
-    images = {path.name: path for path in given.images}
+    images = _files(given)
     strides = _strides(predictor, images, given.memory_gb)
     tick = _ticker(_tiles(predictor, images, strides))
     given.output.mkdir(parents=True, exist_ok=True)
-    for name, path in images.items():
-        raster = _open(predictor, path)
+    for name, image in images.items():
+        raster = _open(predictor, image)
         with tempfile.TemporaryDirectory(prefix=".scratch-", dir=given.output) as folder:
             store = Path(folder) / "answers.zarr.zip"
             write_store(store, [(name, {}, answers(predictor, raster, strides[name], tick=tick))])

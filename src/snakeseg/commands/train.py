@@ -80,7 +80,7 @@ def _gather(given: Namespace, team: Team) -> _Material:
     )
     description = Description(
         s["spatial_dims"], len(items[0].image), s["labels"], s["network"], s["prepare"], s["predict"],
-        attributes[0]["statistics"],
+        attributes[0]["statistics"], np.median([a["spacing"] for a in attributes], axis=0).tolist(),
     )  # fmt: skip
     held = sum(array.nbytes for item in items for array in item if not isinstance(array, np.memmap))
     settled, told = settle(s["train"], description, [item.target.shape for item in items], device, held)
