@@ -88,7 +88,7 @@ def test_quantiles_are_numpys(dtype, size, seed, pieces):
     """To the bit, negative and repeated values too, however the values come."""
     values = (np.random.default_rng(seed).normal(size=size) * 60).astype(dtype)
     percents = [0.0, 1.0, 37.3, 50.0, 99.8, 100.0]
-    found = quantiles(lambda: iter(np.array_split(values, pieces)), values.dtype, percents)
+    found = quantiles(lambda: iter(np.array_split(values, pieces)), size, values.dtype, percents)
     assert found == np.percentile(values.astype(np.float64), percents).tolist()
 
 

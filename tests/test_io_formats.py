@@ -470,7 +470,7 @@ def test_regions_are_read_on_demand_and_equal_the_whole(tmp_path, name):
 @pytest.mark.parametrize("name", [name for name in SAVED if name != "a.png"])
 def test_labels_of_any_size_are_written_part_by_part(tmp_path, name, monkeypatch):
     """Never more than a band is asked for, and what is read back is the same."""
-    monkeypatch.setattr(tiff, "PAGE", 100)
+    monkeypatch.setattr(tiff, "BLOCK", 100)
     monkeypatch.setattr(tiff, "TILE", 32)
     monkeypatch.setattr(nifti, "BLOCK", 3000)
     monkeypatch.setattr(omezarr, "CHUNK", {2: 64})

@@ -109,8 +109,11 @@ def test_a_plan_is_measured_once_and_kept(tmp_path, monkeypatch):
     assert all(s.seconds > 0 for s in samples)
     kept.write_text(json.dumps([[180**2, 1e-3, 1e6], [300**2, 1.0, 2e6]]))  # large tiles are slow, it says
     assert predictor.plan(made, (700, 900), 1e12).tiles > found.tiles
-    costs.write_samples(kept, samples)  # whoever comes later uses what is there
-    assert len(costs.read_samples(kept)) == 2
+    assert len(costs.keep_samples(kept, samples)) == 2  # whoever comes later uses what is there
+    kept.write_text("[[")
+    assert costs.keep_samples(kept, samples) == samples
+    (tmp_path / "file").touch()
+    assert costs.keep_samples(tmp_path / "file" / "no.json", samples) == samples
 
 
 def test_a_given_tile_is_taken_without_measuring(tmp_path, monkeypatch):

@@ -37,7 +37,8 @@ def data(tmp_path_factory):
         name = f"s{index}"
         objects = np.kron(rng.integers(0, 2, (5, 5)), np.ones((8, 8))).astype(np.int32)
         image = (objects + rng.normal(0, 0.3, objects.shape)).astype(np.float32)
-        noted = {"image": {"path": name, "sha256": ""}, "label": {"path": name, "sha256": ""}, "statistics": None}
+        noted = {kind: {"path": name, "sha256": ""} for kind in ("image", "label")}
+        noted |= {"statistics": None, "spacing": [1.0, 1.0]}
         arrays = {"image": image[None], "classes": objects.astype(np.uint8), "objects": objects}
         prepared.append((name, noted, arrays))
         weights.append((name, {}, {"weights": np.ones(objects.shape, np.float32)}))

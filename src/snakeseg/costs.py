@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
+import re
 import resource
-import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -72,8 +73,10 @@ def peak_memory(device: torch.device) -> int:
     """Most bytes that the process has held so far: of a CUDA device's memory, else of the machine's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    status = Path("/proc/self/status")  # unlike what `getrusage` says, without what the parent process held
+    if status.is_file():
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def used_memory(device: torch.device) -> int:
@@ -86,8 +89,9 @@ def cache_path(description: Description, device: torch.device) -> Path:
     what = [__version__, torch.__version__, device_name(device), torch.get_num_threads()]
     what += [description.dims, description.channels, description.classes, description.predict.precision]
     text = json.dumps([*what, asdict(description.network)], sort_keys=True)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return base / "snakeseg" / "tiles" / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(tempfile.gettempdir() if base.startswith("~") else base, "snakeseg", "tiles")
+    return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
 
 
 def read_samples(path: Path) -> list[Sample] | None:
@@ -98,13 +102,15 @@ def read_samples(path: Path) -> list[Sample] | None:
         return None
 
 
-def write_samples(path: Path, samples: list[Sample]) -> None:
-    """Keep samples, unless another process did so first."""
-    beside = path.with_name(f".{os.getpid()}.{path.name}")
-    write_text(beside, json.dumps(samples) + "\n")
-    with suppress(FileExistsError):
-        os.link(beside, path)
-    beside.unlink()
+def keep_samples(path: Path, samples: list[Sample]) -> list[Sample]:
+    """Keep samples for later runs, where that can be done; gives those of whoever came first."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
+            json.dump(samples, file)
+        if read_samples(path) is None:
+            write_text(path, json.dumps(samples))
+    return read_samples(path) or samples
 
 
 def measure_model(folder: Path, device: torch.device, threads: int) -> dict:

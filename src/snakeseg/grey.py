@@ -1,5 +1,6 @@
 """Normalisation of grey values."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -26,9 +27,10 @@ def grey_statistics(image, settings: Prepare) -> tuple[np.ndarray, np.ndarray]:
     offset, scale : float64 arrays, shape (channels,)
         Scale is 1 where a channel is constant.
     """
+    pixels = math.prod(image.shape[1:])
     channels = [_channel(image, index) for index in range(image.shape[0])]
     if settings.normalise == "percentile":
-        found = [quantiles(channel, image.dtype, [settings.low, settings.high, 100.0]) for channel in channels]
+        found = [quantiles(channel, pixels, image.dtype, [settings.low, settings.high, 100.0]) for channel in channels]
         low, high, highest = np.array(found).T
         # More than 98 % of one value: fall back on the whole range.
         offset, scale = low, np.where(high > low, high - low, highest - low)
@@ -57,7 +59,9 @@ def normalise(image, settings: Prepare, statistics: dict | None) -> Lazy:
     return Lazy(whole.shape, np.dtype(np.float32), read, whole.chunks)
 
 
-def quantiles(values: Callable[[], Iterator[np.ndarray]], dtype: np.dtype, percents: list[float]) -> list[float]:
+def quantiles(
+    values: Callable[[], Iterator[np.ndarray]], total: int, dtype: np.dtype, percents: list[float]
+) -> list[float]:
     """Percentiles as `numpy.percentile` gives them, of values that are passed over and never held at once.
 
     Their bits are made to sort like they do; each pass counts the next 16 of those that share the bits found before.
@@ -66,12 +70,13 @@ def quantiles(values: Callable[[], Iterator[np.ndarray]], dtype: np.dtype, perce
     ----------
     values : function
         Gives the values from the start, array by array.
+    total : int
+        How many they are.
     dtype : dtype
         Of the values.
     percents : list of float
         0 to 100.
     """
-    total = sum(array.size for array in values())
     places = [(total - 1) * (percent / 100) for percent in percents]
     ranks = sorted({rank for place in places for rank in (int(place), min(int(place) + 1, total - 1))})
     bits = _keys(np.zeros(0, dtype)).dtype.itemsize * 8

@@ -41,6 +41,8 @@ class Lazy:
     def __getitem__(self, regions) -> np.ndarray:
         given = regions if isinstance(regions, tuple) else (regions,)
         given = (*given, *[slice(None)] * (self.ndim - len(given)))
+        if any(region.step not in (None, 1) for region in given):
+            raise IndexError(f"{given}; expected slices without steps")
         return self.read(tuple(slice(*r.indices(n)[:2]) for r, n in zip(given, self.shape, strict=True)))
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from snakeseg.checkpoint import Description, load_model, load_parameters, model_folders
-from snakeseg.costs import cache_path, read_samples, used_memory
+from snakeseg.costs import cache_path, keep_samples, read_samples, used_memory
 from snakeseg.devices import autocast, free_memory
 from snakeseg.errors import BadInput
 from snakeseg.grey import normalise
@@ -27,11 +28,11 @@ from snakeseg.tiling import (
     Sample,
     Tile,
     combine,
-    lay_tiles,
     part_of,
     plan_tiles,
     price_tiles,
     tile_shape,
+    tiles_of_part,
 )
 
 # Tiles that are read ahead, computed and written at the same time.
@@ -74,6 +75,10 @@ def load_predictor(folders: Sequence[Path], device: torch.device, count: int | N
             given, expected = (str(getattr(description, what)) for description in (other, first))
             if given != expected:
                 raise BadInput(one, f"{what} {given}", f"{expected}, as of {found[0]}", "average models of one kind")
+        if first.prepare.scope == "dataset" and any(
+            other.statistics[key] != first.statistics[key] for key in ("offset", "scale")
+        ):
+            raise BadInput(one, "other grey statistics", f"those of {found[0]}", "average models of one data set")
     geometries = [description.geometry for description in descriptions]
     common = combine(geometries)
     logits = [tile_logits(fold_normalisation(n), g, common) for n, g in zip(networks, geometries, strict=True)]
@@ -103,7 +108,7 @@ def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None
     samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in _samples(predictor)]
     costs = Costs(samples, passes, used_memory(device))
     if description.predict.tile == "auto":
-        budget = free_memory(device) / 2 if budget is None else budget
+        budget = costs.fixed + free_memory(device) / 2 if budget is None else budget
         return plan_tiles(shape, predictor.geometry, costs, budget)
     stride = tile_shape(shape, predictor.geometry, description.predict.tile)
     return price_tiles(shape, stride, predictor.geometry, costs)
@@ -119,16 +124,20 @@ def choose_stride(predictor: Predictor, shape: Sequence[int], budget: float | No
 
 def _samples(predictor: Predictor) -> list[Sample]:
     """Tried once for a network on a device, by a process of its own, and kept."""
-    path = cache_path(predictor.description, predictor.device)
-    found = read_samples(path)
+    kept = cache_path(predictor.description, predictor.device)
+    if found := read_samples(kept):
+        return found
+    with tempfile.TemporaryDirectory() as folder:
+        output, threads = Path(folder, "samples.json"), torch.get_num_threads()
+        command = ["calibrate", "--model", predictor.folders[0], "--output", output, "--threads", threads]
+        command += ["--gpus", int(predictor.device.type != "cpu")]
+        done = subprocess.run([sys.executable, "-m", "snakeseg", *map(str, command)], check=False)
+        found = read_samples(output)
     if found is None:
-        threads, gpus = torch.get_num_threads(), int(predictor.device.type != "cpu")
-        command = [sys.executable, "-m", "snakeseg", "calibrate", "--model", predictor.folders[0], "--output", path]
-        done = subprocess.run([*map(str, command), "--threads", str(threads), "--gpus", str(gpus)], check=False)
-        found = read_samples(path)
-        if found is None:
-            raise BadInput(path, f"no tile could be tried (exit {done.returncode})", "some", "set predict.tile")
-    return found
+        raise BadInput(
+            "predict.tile", f"no tile could be tried (exit {done.returncode})", "some", "set it in model.json"
+        )
+    return keep_samples(kept, found)
 
 
 def require_fit(predictor: Predictor, raster: Raster) -> None:
@@ -196,7 +205,7 @@ def answers(
     first, last = part_of(shape[0], stride[0], *part)
     if first == last:
         return {}
-    tiles = [tile for tile in lay_tiles(shape, stride) if first <= tile.start[0] < last]
+    tiles = tiles_of_part(shape, stride, *part)
     description, work = predictor.description, predictor.work
     name, channels, kind = "probabilities", description.classes, np.float16
     if description.labels.kind == "semantic" and not keep:

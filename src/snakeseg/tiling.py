@@ -130,14 +130,17 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: f
     geometry : Geometry
     costs : Costs
     budget : float
-        In bytes; exceeded only if the smallest tiles do.
+        In bytes; exceeded only where the smallest tiles do.
     """
     largest = costs.samples[-1].pixels
     strides = product(*(_strides(size, geometry) for size in shape))
     known = [s for s in strides if math.prod(map(geometry.input_size, s)) <= largest]
     plans = [price_tiles(shape, s, geometry, costs) for s in known or [(geometry.multiple,) * len(shape)]]
     fitting = [plan for plan in plans if plan.memory <= budget]
-    return min(fitting, key=lambda plan: plan.seconds) if fitting else min(plans, key=lambda plan: plan.memory)
+    if not fitting:  # nearly the least, but not at any price
+        least = min(plan.memory for plan in plans) - costs.fixed
+        fitting = [plan for plan in plans if plan.memory - costs.fixed <= 1.5 * least]
+    return min(fitting, key=lambda plan: plan.seconds)
 
 
 def price_tiles(shape: Sequence[int], stride: Sequence[int], geometry: Geometry, costs: Costs) -> Plan:
@@ -172,6 +175,12 @@ def part_of(size: int, stride: int, index: int, count: int) -> tuple[int, int]:
     """Where along an axis one of `count` parts of whole tiles starts and stops; it may be empty."""
     tiles = -(-size // stride)
     return min(size, tiles * index // count * stride), min(size, tiles * (index + 1) // count * stride)
+
+
+def tiles_of_part(shape: Sequence[int], stride: Sequence[int], index: int, count: int) -> list[Tile]:
+    """The tiles of one of `count` parts of an image, which is cut along its first axis."""
+    first, last = part_of(shape[0], stride[0], index, count)
+    return [tile for tile in lay_tiles(shape, stride) if first <= tile.start[0] < last]
 
 
 def mirror_indices(start: int, stop: int, size: int) -> np.ndarray:

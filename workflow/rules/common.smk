@@ -5,7 +5,7 @@ import json
 import os
 import re
 from difflib import get_close_matches
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 
 import pandas as pd
@@ -114,7 +114,12 @@ def list_images(where):
 def name_of(path):
     """The name of a file without its suffix."""
     name = os.path.basename(path)
-    return name[: -len(next(s for s in SUFFIXES if name.lower().endswith(s)))]
+    return legal_name(name[: -len(next(s for s in SUFFIXES if name.lower().endswith(s)))])
+
+
+def legal_name(text):
+    """With a dash for what names may not hold."""
+    return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", text)) or "image"
 
 
 def sheet_problems_of(sheet, known, path):
@@ -149,10 +154,15 @@ def digest(rows):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def model_files(wildcards):
+def model_files(*names):
+    """The files of these names in the config's model, or in its folds."""
+    return sorted(path for name in names for path in glob(f"{escape(MODEL)}/**/{name}", recursive=True))
+
+
+def models(wildcards):
     """What predicting hangs on: the models of all folds, or those of the config's model."""
     if MODEL:
-        return [p for p in glob(f"{MODEL}/**", recursive=True) if p.endswith(("model.safetensors", "model.json"))]
+        return model_files("model.safetensors", "model.json")
     return expand(rules.train.output, fold=FOLDS, experiment=wildcards.experiment)
 
 
@@ -212,11 +222,15 @@ if problems:
     raise WorkflowError("\n".join(problems))
 
 if MODEL:
-    EXPERIMENTS = {Path(MODEL).resolve().name: next(iter(EXPERIMENTS.values()))}
-    if not glob(f"{MODEL}/model.json") + glob(f"{MODEL}/fold-*/model.json"):
+    EXPERIMENTS = {legal_name(Path(MODEL).resolve().name): next(iter(EXPERIMENTS.values()))}
+    if not model_files("model.json"):
         raise WorkflowError(
             f"config.model: found no model.json in {MODEL}; expected the folder of a trained model; correct it"
         )
+elif IMAGES:
+    raise WorkflowError(
+        "config.images: found no model; expected the folder of one to predict them with; set config.model"
+    )
 SHEET = Path(config["sheet"])
 DATA = Path(config["data"] or ("." if IMAGES else SHEET.parent))
 RUN = f"results/{config['name']}"
@@ -237,6 +251,8 @@ BATCHES = list(dict.fromkeys(sheet["batch"]))
 PARTS = {batch: int(rows["parts"].max()) for batch, rows in sheet.groupby("batch")}
 digests = {batch: digest(rows) for batch, rows in sheet.groupby("batch")}
 training_digest = digest(training)
+if MODEL and predicted.empty:
+    raise WorkflowError(f"{SHEET}: found no row to predict; expected some; set the column subset to predict or test")
 PREDICTIONS = [f"{RUN}/predictions/{e}/{b}" for e in EXPERIMENTS for b in PREDICT_BATCHES]
 VALIDATIONS = [f"{RUN}/validation/{e}/fold-{f}" for e in EXPERIMENTS for f in FOLDS]
 SIMULATED = [config["data"]] if config["simulate"] else []

@@ -20,7 +20,7 @@ rule validate:
         folder=subpath(input.weights, parent=True),
         settings=settings("folds", "validation"),
     shell:
-        "python -m snakeseg predict {params.folder} --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
+        "python -m snakeseg predict {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --fold {wildcards.fold}"
         " --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.gpu}"
         " --probabilities {output} 2> {log}"
 
@@ -46,7 +46,7 @@ rule plan:
     input:
         SIMULATED,
         sheet=ancient(SHEET),
-        models=model_files,
+        models=models,
     output:
         f"{RUN}/plans/{{experiment}}/{{batch}}.json",
     log:
@@ -60,10 +60,11 @@ rule plan:
     params:
         data=DATA,
         folder=model_folder,
+        folds="" if MODEL else f"--folds {len(FOLDS)}",
         digest=lambda w: digests[w.batch],
     shell:
-        "python -m snakeseg plan {params.folder} --sheet {input.sheet} --data {params.data} --batch {wildcards.batch:q}"
-        " --threads {resources.compute_threads} --gpus {resources.gpu} --output {output} > {log} 2>&1"
+        "python -m snakeseg plan {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
+        " {params.folds} --threads {resources.compute_threads} --gpus {resources.gpu} --output {output} > {log} 2>&1"
 
 
 rule infer:
@@ -71,7 +72,7 @@ rule infer:
         SIMULATED,
         [] if MODEL else rules.inspect.output,
         sheet=ancient(SHEET),
-        models=model_files,
+        models=models,
         plan=lambda w: expand(rules.plan.output, **w) if PARTS[w.batch] > 1 else [],
     output:
         kept_or_temp(f"{RUN}/probabilities/predictions/{{experiment}}/{{batch}}/{{share}}.zarr.zip"),
@@ -88,13 +89,13 @@ rule infer:
     params:
         data=DATA,
         folder=model_folder,
-        folds=lambda w: "" if MODEL else f"--folds {len(FOLDS)}",
+        folds="" if MODEL else f"--folds {len(FOLDS)}",
         part=lambda w: w.share.replace("-of-", "/"),
         plan=lambda w, input: f"--plan {input.plan}" if input.plan else "",
         keep="--keep-probabilities" if config["predict"]["keep_probabilities"] else "",
         digest=lambda w: digests[w.batch],
     shell:
-        "python -m snakeseg predict {params.folder} --sheet {input.sheet} --data {params.data} --batch {wildcards.batch:q}"
+        "python -m snakeseg predict {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
         " --part {params.part} {params.folds} {params.plan} {params.keep} --threads {resources.compute_threads}"
         " --gpus {resources.gpu} --probabilities {output} 2> {log}"
 
@@ -103,7 +104,7 @@ rule instances:
     input:
         sheet=ancient(SHEET),
         probabilities=stores,
-        parameters=[] if MODEL else rules.tune.output,
+        parameters=model_files("instances.json") if MODEL else rules.tune.output,
     output:
         directory(f"{RUN}/{{kind}}/{{experiment}}/{{part}}"),
     log:
@@ -116,5 +117,5 @@ rule instances:
         data=DATA,
         folder=model_folder,
     shell:
-        "python -m snakeseg instances --sheet {input.sheet} --data {params.data} --model {params.folder}"
+        "python -m snakeseg instances --sheet {input.sheet:q} --data {params.data:q} --model {params.folder:q}"
         " --probabilities {input.probabilities} --output {output} 2> {log}"

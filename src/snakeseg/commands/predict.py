@@ -28,7 +28,8 @@ def predict(given: Namespace) -> None:
         return
     images = _rows(given)
     strides = read_json(given.plan) or _strides(predictor, images, given.memory_gb)
-    part, tick = _part(given.part), _ticker(_tiles(predictor, images, strides) // _part(given.part)[1] + 1)
+    part = _part(given.part)
+    tick = _ticker(_tiles(predictor, images, strides, part))
 
     def samples() -> Iterable:
         for name, image in images.items():
@@ -60,11 +61,11 @@ def plan(given: Namespace) -> None:
 
 def calibrate(given: Namespace) -> None:
     """Seconds and memory of tiles, for plans."""
-    from snakeseg.costs import measure_tiles, write_samples
+    from snakeseg.costs import keep_samples, measure_tiles
     from snakeseg.devices import choose_device, free_memory
 
     device = choose_device(given.gpus, given.threads)
-    write_samples(given.output, measure_tiles(given.model, device, free_memory(device) / 2))
+    keep_samples(given.output, measure_tiles(given.model, device, free_memory(device) / 2))
 
 
 def _predictor(given: Namespace):
@@ -115,16 +116,17 @@ def _strides(predictor, images: dict[str, _Image], memory_gb: float | None) -> d
     return strides
 
 
-def _tiles(predictor, images: dict[str, _Image], strides: dict[str, Sequence[int]]) -> int:
-    from snakeseg.tiling import lay_tiles
+def _tiles(predictor, images: dict[str, _Image], strides: dict[str, Sequence[int]], part: tuple[int, int]) -> int:
+    from snakeseg.tiling import tiles_of_part
 
     shapes = {name: _open(predictor, image).array.shape[1:] for name, image in images.items()}
-    return sum(len(list(lay_tiles(shapes[name], stride))) for name, stride in strides.items())
+    return sum(len(tiles_of_part(shapes[name], strides[name], *part)) for name in images)
 
 
 def _ticker(total: int) -> Callable[[], None]:
     """A function to call after every tile, which tells how far all are."""
     ticks = progress(count(), total, "predicting")
+    next(ticks)
     return lambda: next(ticks, None)
 
 
@@ -147,7 +149,7 @@ def _predict_files(given: Namespace, predictor) -> None:
     _require_safe_outputs(given.images, given.output)
     images = _files(given)
     strides = _strides(predictor, images, given.memory_gb)
-    tick = _ticker(_tiles(predictor, images, strides))
+    tick = _ticker(_tiles(predictor, images, strides, (0, 1)))
     given.output.mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
         raster = _open(predictor, image)

@@ -1,5 +1,6 @@
 """One way in and one way out for every image format."""
 
+import errno
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -151,9 +152,11 @@ def _damage(path: Path) -> Iterator[None]:
     """Whatever decoders raise on damaged files, as BadInput."""
     try:
         yield
-    except BadInput:
+    except (BadInput, MemoryError):
         raise
     except Exception as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
+            raise  # not the file's fault
         cause = " ".join(str(error).split())[:200] or type(error).__name__
         raise BadInput(
             path, f"a damaged file ({cause})", "a readable image", "copy it again from its source"

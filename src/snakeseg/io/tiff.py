@@ -1,17 +1,18 @@
 """TIFF and OME-TIFF through tifffile."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 import tifffile
 import zarr
 
-from snakeseg.lazy import Lazy
+from snakeseg.lazy import BLOCK, Lazy
 
 CHANNELS = "CS"
 OME_SIZES = {"Z": "PhysicalSizeZ", "Y": "PhysicalSizeY", "X": "PhysicalSizeX"}
-# Labels whose sides exceed it are written in tiles, so that no page must be held at once.
-PAGE, TILE = 1024, 256
+# Labels larger than BLOCK are written in tiles, so that no page must be held at once.
+TILE = 256
 
 
 def read(path):
@@ -21,7 +22,8 @@ def read(path):
     axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
     sizes = _ome_sizes(file)
     spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
-    ends = [a + n for page in series.pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    pages = [page for page in series.pages if page is not None and page.parent is file]
+    ends = [a + n for page in pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if max(ends, default=0) > file.filehandle.size:
         raise EOFError(f"{file.filehandle.size} bytes of {max(ends)}")
     return _on_demand(path, file, series), axes, spacing
@@ -44,11 +46,14 @@ def _on_demand(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries):
 def write(path, labels, source, largest) -> None:
     """In their own type, deflated, with the source's resolution tags or OME pixel sizes."""
     options = _geometry_of(source.path, {"axes": "ZYX"[-labels.ndim :]})
-    if max(labels.shape[-2:]) <= PAGE:
-        tifffile.imwrite(path, labels[:], compression="zlib", **options)
+    pixels = math.prod(labels.shape)
+    # Labels are never colours, whatever their shape; and offsets may exceed 4 GB.
+    large = pixels * labels.dtype.itemsize > 2**32 - 2**25
+    options |= {"compression": "zlib", "photometric": "minisblack", "bigtiff": large}
+    if pixels <= BLOCK:
+        tifffile.imwrite(path, labels[:], **options)
         return
-    whole = {"shape": labels.shape, "dtype": labels.dtype, "tile": (TILE, TILE)}
-    tifffile.imwrite(path, _tiles(labels), compression="zlib", **whole, **options)
+    tifffile.imwrite(path, _tiles(labels), shape=labels.shape, dtype=labels.dtype, tile=(TILE, TILE), **options)
 
 
 def _geometry_of(path, metadata: dict) -> dict:
