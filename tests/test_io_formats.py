@@ -341,6 +341,15 @@ def test_truncated_file(tmp_path, name):
     assert refused >= 20
 
 
+def test_a_codec_that_cannot_be_read(tmp_path):
+    """A tiled TIFF that says it is compressed in a way that nobody knows."""
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((64, 64), np.uint8), tile=(32, 32), compression="zlib")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        file.pages[0].tags["Compression"].overwrite(34676)  # SGI's
+    with pytest.raises(BadInput, match=r"a\.tif: found a damaged file \(.*COMPRESSION.*expected a readable image"):
+        open_image(tmp_path / "a.tif", 2).array[:]
+
+
 def test_damage_inside_a_compressed_volume(tmp_path):
     """A flipped byte is caught by gzip's checksum."""
     path = save(tmp_path / "a.nii.gz", STACK.astype(np.int32))
@@ -526,3 +535,31 @@ def test_damage_within_is_found_when_it_is_read(tmp_path):
     np.testing.assert_array_equal(raster.array[0:1, 0:10, 0:10][0], LARGE[:10, :10])
     with pytest.raises(BadInput, match=r"a.tif: found a damaged file"):
         raster.array[:]
+
+
+@pytest.mark.parametrize("shape", [(70, 90), (3, 70, 90)])
+def test_large_ome_tiff_labels_have_a_pyramid(tmp_path, monkeypatch, shape):
+    """Every second row and column, down to one screen; the finest level is what the workflow reads."""
+    monkeypatch.setattr(tiff, "BLOCK", 1000)
+    monkeypatch.setattr(tiff, "SCREEN", 30)
+    monkeypatch.setattr(tiff, "TILE", 16)
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros(shape, np.uint8), metadata={"axes": "ZYX"[-len(shape) :]})
+    labels = np.random.default_rng(0).integers(0, 70_000, shape).astype(np.uint32)
+    write_labels(tmp_path / "b.ome.tif", as_lazy(labels), open_image(tmp_path / "a.ome.tif", len(shape)), 70_000)
+    with tifffile.TiffFile(tmp_path / "b.ome.tif") as file:
+        (series,) = file.series
+        assert series.is_pyramidal
+        assert [level.shape[-2:] for level in series.levels] == [(70, 90), (35, 45), (18, 23)]
+        for step, level in zip((1, 2, 4), series.levels, strict=True):
+            np.testing.assert_array_equal(level.asarray(), labels[..., ::step, ::step])
+    np.testing.assert_array_equal(read_label(tmp_path / "b.ome.tif", len(shape)).array, labels)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.nii", "a.png", "a.zarr"])
+def test_a_note_is_in_the_file(tmp_path, name):
+    image = np.zeros((20, 30), np.uint8)
+    (save_zarr if ".zarr" in name else save)(tmp_path / name, image)
+    write_labels(tmp_path / f"b{name[1:]}", image, open_image(tmp_path / name, 2), note="blended tiles")
+    written = tmp_path / f"b{name[1:]}"
+    files = [path for path in written.rglob("*") if path.is_file()] if written.is_dir() else [written]
+    assert any(b"blended tiles" in path.read_bytes() for path in files)

@@ -12,12 +12,13 @@ from snakeseg import costs, labelling, predictor
 from snakeseg.checkpoint import Description, save_model
 from snakeseg.cli import main
 from snakeseg.errors import BadInput
-from snakeseg.inference import assemble
+from snakeseg.inference import assemble, tile_probabilities
 from snakeseg.instances import Parameters
 from snakeseg.io.raster import Raster, open_image, read_label
 from snakeseg.io.store import Streamed, read_parts, write_store
 from snakeseg.lazy import as_lazy
 from snakeseg.networks.registry import geometry_of
+from snakeseg.resample import resampled
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
 from snakeseg.tiling import Sample, tile_shape
 
@@ -79,7 +80,7 @@ def test_parts_make_the_whole_to_the_bit(tmp_path, count):
     for index in range(count):
         arrays = predictor.answers(made, image, stride, (index, count))
         write_store(tmp_path / f"{index}.zarr.zip", [("s", {}, arrays)] if arrays else [])
-    ((name, found),) = read_parts([tmp_path / f"{index}.zarr.zip" for index in range(count)])
+    ((name, _, found),) = read_parts([tmp_path / f"{index}.zarr.zip" for index in range(count)])
     expected = assemble(predictor.pieces(made, image, stride), (61, 43))
     assert name == "s"
     np.testing.assert_array_equal(found["probabilities"][:], expected)
@@ -88,10 +89,10 @@ def test_parts_make_the_whole_to_the_bit(tmp_path, count):
 
 def test_only_classes_of_semantic_labels_are_kept_unless_asked(tmp_path):
     made = predictor.load_predictor([save(tmp_path / "m", description=SEMANTIC)], CPU)
-    ((name, classes),) = predictor.answers(made, picture(), (16, 16)).items()
-    assert (name, classes.dtype) == ("classes", np.uint8)
-    ((name, kept),) = predictor.answers(made, picture(), (16, 16), keep=True).items()
-    assert (name, kept.dtype) == ("probabilities", np.float16)
+    classes = predictor.answers(made, picture(), (16, 16))
+    assert (classes.channels, classes.dtype) == ({"classes": 1}, np.uint8)
+    kept = predictor.answers(made, picture(), (16, 16), keep=True)
+    assert (kept.channels, kept.dtype) == ({"probabilities": 2}, np.float16)
     found, probable = (assemble(each.pieces, (61, 43)) for each in (classes, kept))
     np.testing.assert_array_equal(found[0], probable.argmax(axis=0))
 
@@ -138,9 +139,9 @@ def test_label_files_do_not_depend_on_the_blocks(tmp_path, method, monkeypatch):
         ]:
             yield region, probabilities[(slice(None), *region)]
 
-    streamed = Streamed(probabilities.shape, np.dtype(np.float16), (2, 16, 32), pieces())
-    write_store(tmp_path / "p.zarr.zip", [("s", {}, {"probabilities": streamed})])
-    ((_, found),) = read_parts([tmp_path / "p.zarr.zip"])
+    streamed = Streamed({"probabilities": 2}, (70, 83), (16, 32), np.dtype(np.float16), pieces())
+    write_store(tmp_path / "p.zarr.zip", [("s", {}, streamed)])
+    ((_, _, found),) = read_parts([tmp_path / "p.zarr.zip"])
     labelling.write_answer(tmp_path / "a.tif", {"probabilities": probabilities}, Labels(), parameters, source)
     monkeypatch.setattr(labelling, "IN_MEMORY", 100)
     monkeypatch.setattr(labelling, "BLOCK", {2: 20})
@@ -195,6 +196,92 @@ def test_images_of_another_pixel_size(tmp_path, trained, found, setting, refused
     image = replace(picture(), spacing=found, path="a.tif")
     if refused:
         with pytest.raises(BadInput, match=r"a.tif: found pixels of 1.2 x 0.5; expected about 0.5 x 0.5"):
-            predictor.require_fit(made, image)
+            predictor.fit(made, image)
     else:
-        predictor.require_fit(made, image)
+        assert predictor.fit(made, image) is image
+
+
+@pytest.mark.parametrize("labels", [SEMANTIC.labels, Labels("binary")])
+def test_an_image_of_finer_pixels_is_resampled_and_its_labels_come_back(tmp_path, labels):
+    """Predicting a magnified image gives magnified labels, on the image's own grid and with its own pixel size."""
+    plain = replace(PLAIN, labels=labels, predict=Predict(average=False, tile=32), spacing=[0.6, 0.6])
+    coarse = resampled(np.random.default_rng(0).normal(size=(1, 7, 5)), (84, 60))[:][0]
+    fine = resampled(coarse[None], (252, 180))[:][0]
+    sizes = {}
+    for name, image, size in [("coarse", coarse, 0.6), ("fine", fine, 0.2)]:
+        path = tmp_path / f"{name}.ome.tif"
+        tifffile.imwrite(path, image, metadata={"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeY": size})
+        sizes[name] = image.shape
+    found = {}
+    for setting in ("resample", "ignore", "refuse"):
+        predict = replace(plain.predict, spacing=setting)
+        folder = save(tmp_path / setting, 3, replace(plain, predict=predict))
+        out, images = tmp_path / f"out-{setting}", [str(tmp_path / f"{name}.ome.tif") for name in sizes]
+        assert main(["predict", str(folder), *images, "-o", str(out)]) == (setting == "refuse")
+        if setting != "refuse":
+            found[setting] = [open_image(out / f"{name}.ome.tif", 2) for name in sizes]
+    assert [raster.array.shape[1:] for raster in found["resample"]] == list(sizes.values())
+    assert found["resample"][1].spacing == (0.2, 0.2)
+    least = 4 if labels.kind == "semantic" else 1
+    masks = {setting: [raster.array[0:1][0] >= least for raster in each] for setting, each in found.items()}
+    same = {setting: np.mean(fine == coarse.repeat(3, 0).repeat(3, 1)) for setting, (coarse, fine) in masks.items()}
+    assert 0.02 < masks["resample"][0].mean() < 0.98
+    assert same["resample"] > 0.97
+    assert same["ignore"] < 0.9
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_uncertainty(tmp_path, average):
+    """Entropy 1 where classes are equally likely; no disagreement where there is nobody to disagree with."""
+    description = replace(PLAIN, predict=Predict(average=average))
+    alone = predictor.load_predictor([save(tmp_path / "0", 0, description)], CPU, uncertainty=True)
+    both = predictor.load_predictor([tmp_path / "0", save(tmp_path / "1", 1, description)], CPU, uncertainty=True)
+    for made, several in [(alone, False), (both, True)]:
+        streamed = predictor.answers(made, picture(), (16, 16))
+        assert streamed.channels == {"probabilities": 2, "uncertainty": 3}
+        found = assemble(streamed.pieces, (61, 43)).astype(np.float64)
+        expected = -(found[:2] * np.log2(found[:2])).sum(axis=0)
+        np.testing.assert_allclose(found[2], expected, atol=2e-3)
+        assert (found[3].max() > 1e-3) == several
+        assert (found[4].max() > 1e-3) == average
+        assert (found[3:] <= found[2] + 1e-3).all()
+        plain = predictor.load_predictor(made.folders, CPU)
+        np.testing.assert_array_equal(assemble(predictor.pieces(plain, picture(), (16, 16)), (61, 43)), found[:2])
+
+
+def test_models_that_contradict_each_other_are_told(monkeypatch):
+    """Two certain models of opposite opinion: entropy is highest, and all of it is disagreement."""
+    sure = [
+        lambda seen: torch.stack([seen[0] * 0 + 50, seen[0] * 0]),
+        lambda seen: torch.stack([seen[0] * 0, seen[0] * 0 + 50]),
+    ]
+    found = tile_probabilities(sure, average=False, uncertainty=True)(torch.zeros(1, 4, 4))
+    np.testing.assert_allclose(
+        found.numpy(), np.broadcast_to([[[0.5]], [[0.5]], [[1]], [[1]], [[0]]], (5, 4, 4)), atol=1e-6
+    )
+
+
+def test_a_network_that_normalises_by_the_tile_is_blended_and_the_file_says_so(tmp_path):
+    network = UNetSettings(width=2, depth=2, normalisation="instance")
+    folder = save(
+        tmp_path / "m", description=replace(SEMANTIC, network=network, predict=Predict(average=False, tile=32))
+    )
+    image = np.random.default_rng(0).normal(size=(90, 70)).astype(np.float32)
+    for name, size in [("large.tif", 90), ("small.tif", 30)]:
+        tifffile.imwrite(tmp_path / name, image[:size, :size])
+    out = tmp_path / "out"
+    assert main(["predict", str(folder), str(tmp_path / "large.tif"), str(tmp_path / "small.tif"), "-o", str(out)]) == 0
+    notes = [tifffile.TiffFile(out / name).pages[0].tags["Software"].value for name in ("large.tif", "small.tif")]
+    assert "tiles were blended" in notes[0]
+    assert "blended" not in notes[1]
+
+
+def test_maps_are_kept_beside_the_labels_where_asked(tmp_path):
+    folder = save(tmp_path / "m", description=replace(SEMANTIC, predict=Predict(average=False, tile=32)))
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((60, 50), np.float32))
+    assert main(["predict", str(folder), str(tmp_path / "a.tif"), "-o", str(tmp_path / "out"), "--uncertainty"]) == 0
+    ((_, _, found),) = read_parts([tmp_path / "out" / "a.tif.answers.zarr.zip"])
+    assert {label: array.shape for label, array in found.items()} == {
+        "probabilities": (2, 60, 50),
+        "uncertainty": (3, 60, 50),
+    }

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snakeseg.networks.registry import geometry_of
+from snakeseg.settings import NETWORK_SETTINGS
 from snakeseg.tiling import (
     Costs,
     Geometry,
@@ -18,6 +20,7 @@ from snakeseg.tiling import (
     price_tiles,
     read_mirrored,
     tile_shape,
+    tiles_of_part,
 )
 
 quick = settings(deadline=None, max_examples=60)
@@ -74,6 +77,36 @@ def test_the_papers_tile():
     assert geometry.output_size(388) == 388
     assert geometry.input_size(388) == 572
     assert geometry.output_size(389) == 404
+
+
+every_network = st.builds(
+    lambda cls, depth: geometry_of(cls(**({"depth": depth} if hasattr(cls, "depth") else {}))),
+    st.sampled_from(list(NETWORK_SETTINGS.values())), st.integers(2, 4),
+)  # fmt: skip
+
+
+@quick
+@given(data=st.data(), dims=st.sampled_from([2, 3]), geometry=every_network, count=st.integers(1, 7))
+def test_parts_of_any_image_for_any_network(data, dims, geometry, count):
+    """Every pixel is written once, in phase with pooling, from nothing but pixels of the mirrored image."""
+    shape = data.draw(st.tuples(*[st.integers(1, 3000)] * dims))
+    stride = tile_shape(shape, geometry, data.draw(st.integers(max(shape) // 8 + 1, 3000)))
+    tiles = [tile for index in range(count) for tile in tiles_of_part(shape, stride, index, count)]
+    assert all(step % geometry.multiple == 0 for step in stride)
+    # Different points of a grid as wide as the tiles, and as many pixels as there are: each of them once.
+    assert len({tile.start for tile in tiles}) == len(tiles)
+    assert sum(np.prod([b - a for a, b in zip(t.start, t.stop, strict=True)], dtype=object) for t in tiles) == np.prod(
+        shape, dtype=object
+    )
+    for tile in tiles:
+        for a, b, n, step in zip(tile.start, tile.stop, shape, stride, strict=True):
+            assert 0 <= a < b <= min(n, a + step)
+            assert a % step == 0
+    for a, n, step in zip(tiles[-1].start, shape, stride, strict=True):
+        seen = mirror_indices(a - geometry.halo, a - geometry.halo + geometry.input_size(step), n)
+        after = max(0, a - geometry.halo + geometry.input_size(step) - n)
+        mirrored = np.pad(np.arange(n), (geometry.halo, after), mode="reflect" if n > 1 else "edge")
+        np.testing.assert_array_equal(seen, mirrored[a : a + len(seen)])
 
 
 def test_tile_order_and_edges():

@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--plan", type=Path, help="tiles from `plan`, in place of a plan of its own")
     predict.add_argument("--part", default="0/1", help="K/N: the K-th (from 0) of N parts of each image")
     predict.add_argument("--keep-probabilities", action="store_true", help="of all classes, of semantic labels too")
+    predict.add_argument("--uncertainty", action="store_true", help="maps of it, kept with the probabilities")
     plan = command(
         "plan", "print how images will be tiled, and the time and memory that it takes",
         *sheet, "--batch", "--fold", "--settings", "--threads", "--gpus",
@@ -67,9 +68,6 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--ensemble", type=Path, nargs="+", help="more such folders, to average with")
         sub.add_argument("--folds", type=int, help="average the first so many folds; by default all there are")
         sub.add_argument("--memory-gb", type=float, help="memory to stay within; by default half of what is free")
-    made = command("sheet", "write a sample sheet of images to predict", "--output")
-    made.add_argument("images", type=Path, nargs="+", help="image files")
-    made.add_argument("--names", nargs="+", required=True, help="their names")
     command("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")
     command(
         "tune", "choose how objects are cut out, on validation images", *sheet, "--models", "--stores", "--settings"
@@ -93,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
 
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
-    **dict.fromkeys(("sheet", "simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh"), "data"),
+    **dict.fromkeys(("simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh"), "data"),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
     **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
     **dict.fromkeys(("evaluate", "summarise", "report"), "evaluate"),

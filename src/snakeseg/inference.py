@@ -1,5 +1,6 @@
 """Overlap-tile inference: class probabilities of an image of any size, without seams."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -131,7 +132,7 @@ def orientations(dims: int, average: bool) -> Iterator[tuple[bool, tuple[int, ..
             yield bool(code >> dims), tuple(axis - dims for axis in range(dims) if code >> axis & 1)
 
 
-def tile_probabilities(models: Sequence[OnTile], average: bool) -> OnTile:
+def tile_probabilities(models: Sequence[OnTile], average: bool, uncertainty: bool = False) -> OnTile:
     """A function from what a tile sees to the mean class probabilities over models and, if asked, orientations.
 
     Every tile starts and ends on a multiple of the network's period, so that orientations of tiles are tiles of the
@@ -143,17 +144,42 @@ def tile_probabilities(models: Sequence[OnTile], average: bool) -> OnTile:
         Each maps what a tile sees to logits.
     average : bool
         Average over all rotations and flips (test-time augmentation).
+    uncertainty : bool
+        Append the `UNCERTAINTY` of each pixel, three channels.
     """
 
-    def work(seen: Tensor) -> Tensor:
-        views = list(orientations(seen.ndim - 1, average))
-        total = None
-        for turned, flipped in views:
+    def views(seen: Tensor) -> Iterator[list[Tensor]]:
+        for turned, flipped in orientations(seen.ndim - 1, average):
             view = torch.flip(seen.transpose(-1, -2) if turned else seen, flipped)
-            for logits in models:
-                part = torch.flip(torch.softmax(logits(view), dim=0), flipped)
-                part = part.transpose(-1, -2) if turned else part
-                total = part.contiguous() if total is None else total.add_(part)
-        return total.div_(len(views) * len(models))
+            found = (torch.flip(torch.softmax(logits(view), dim=0), flipped) for logits in models)
+            yield [(one.transpose(-1, -2) if turned else one).contiguous() for one in found]
 
-    return work
+    def mean(seen: Tensor) -> Tensor:
+        total, count = None, 0
+        for found in views(seen):
+            for one in found:
+                total, count = one if total is None else total.add_(one), count + 1
+        return total.div_(count)
+
+    def mean_and_uncertainty(seen: Tensor) -> Tensor:
+        of_models, of_views = None, []
+        for found in views(seen):
+            of_views.append(_entropy(sum(found) / len(found)))
+            of_models = found if of_models is None else [a + b for a, b in zip(of_models, found, strict=True)]
+        of_models = [one / len(of_views) for one in of_models]
+        whole = sum(of_models) / len(of_models)
+        entropy, mean_entropy = _entropy(whole), sum(map(_entropy, of_models)) / len(of_models)
+        split = [entropy, entropy - mean_entropy, entropy - sum(of_views) / len(of_views)]
+        return torch.cat([whole, torch.stack(split).clamp(0, 1)])
+
+    return mean_and_uncertainty if uncertainty else mean
+
+
+# What is told of each pixel on request, 0 to 1: the entropy of its class probabilities, as a share of the highest; and
+# how much of it is disagreement, of models and of orientations (the mutual information of Houlsby et al. 2011).
+UNCERTAINTY = ("entropy", "disagreement of models", "disagreement of orientations")
+
+
+def _entropy(probabilities: Tensor) -> Tensor:
+    """Over the classes, axis 0; 1 where all are equally likely."""
+    return torch.special.entr(probabilities).sum(0) / math.log(len(probabilities))

@@ -12,6 +12,7 @@ from snakeseg.io.files import atomic_file, atomic_folder
 from snakeseg.io.raster import Raster, write_labels
 from snakeseg.io.store import scratch
 from snakeseg.lazy import Lazy, Region, as_lazy
+from snakeseg.resample import nearest, resampled
 from snakeseg.settings import Labels
 
 # Sides of the blocks that objects of large images are cut in, by number of axes; smaller images are cut in memory.
@@ -19,8 +20,13 @@ BLOCK = {2: 1024, 3: 128}
 IN_MEMORY = 2**22
 
 
-def write_answer(path: Path, answers: Mapping, labels: Labels, parameters: Parameters, source: Raster) -> None:
+def write_answer(
+    path: Path, answers: Mapping, labels: Labels, parameters: Parameters, source: Raster, note: str = ""
+) -> None:
     """Write a label file: the value of the likeliest class of each pixel, or ids of the objects.
+
+    What was predicted on another grid is brought back to that of the source: probabilities, for classes, by
+    interpolation; objects, which are cut on the grid that their parameters were chosen for, by the nearest pixel.
 
     Parameters
     ----------
@@ -32,37 +38,49 @@ def write_answer(path: Path, answers: Mapping, labels: Labels, parameters: Param
     parameters : Parameters
         How objects are cut.
     source : Raster
+    note : str
+        To be written into the file's header.
     """
     with (atomic_folder if path.suffix == ".zarr" else atomic_file)(path) as beside:
         if labels.kind == "semantic":
             values = np.array(list(labels.values.values()))
             kind = np.result_type(*map(np.min_scalar_type, values.tolist()))
-            written = likeliest(answers).map(lambda classes: values[classes].astype(kind), kind)
-            write_labels(beside, written, source, int(values.max()))
+            classes = likeliest(answers, source.array.shape[1:])
+            written = classes.map(lambda classes: values[classes].astype(kind), kind)
+            write_labels(beside, written, source, int(values.max()), note)
         else:
-            _write_objects(beside, *foreground_and_interior(answers["probabilities"]), parameters, source)
+            _write_objects(beside, *foreground_and_interior(answers["probabilities"]), parameters, source, note)
 
 
-def _write_objects(path: Path, foreground: Lazy, interior: Lazy, parameters: Parameters, source: Raster) -> None:
+def _write_objects(
+    path: Path, foreground: Lazy, interior: Lazy, parameters: Parameters, source: Raster, note: str
+) -> None:
     shape, pixels = foreground.shape, math.prod(foreground.shape)
     if pixels <= IN_MEMORY:
         objects = np.zeros(shape, np.uint32)
         numbers = segment_blocks(foreground[:], interior[:], parameters, shape, objects)
-        write_labels(path, numbers[objects], source)
+        write_labels(path, _on_grid(numbers[objects], source), source, int(numbers.max(initial=0)), note)
         return
     # The chunks of what was predicted, as many as make a block.
     block = [max(1, BLOCK[len(shape)] // c) * c for c in foreground.chunks or (1,) * len(shape)]
     with scratch(path.parent, shape, np.uint32 if pixels < 2**32 else np.uint64, block) as objects:
         numbers = segment_blocks(foreground, interior, parameters, block, objects)
         written = as_lazy(objects).map(lambda ids: numbers[ids], numbers.dtype)
-        write_labels(path, written, source, int(numbers.max(initial=0)))
+        write_labels(path, _on_grid(written, source), source, int(numbers.max(initial=0)), note)
 
 
-def likeliest(answers: Mapping) -> Lazy:
-    """The class of each pixel, (*spatial)."""
+def _on_grid(objects, source: Raster):
+    shape = source.array.shape[1:]
+    return objects if objects.shape == shape else nearest(objects, shape)
+
+
+def likeliest(answers: Mapping, shape: tuple[int, ...]) -> Lazy:
+    """The class of each pixel of a grid of this shape."""
     if "classes" in answers:
         return _without_channels(answers["classes"], np.uint8, lambda classes: classes[0])
-    return _without_channels(answers["probabilities"], np.uint8, lambda p: p.argmax(axis=0).astype(np.uint8))
+    found = answers["probabilities"]
+    found = found if tuple(found.shape[1:]) == shape else resampled(found, shape)
+    return _without_channels(found, np.uint8, lambda p: p.argmax(axis=0).astype(np.uint8))
 
 
 def foreground_and_interior(probabilities) -> tuple[Lazy, Lazy]:

@@ -4,22 +4,25 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from snakeseg.blending import run_blended
 from snakeseg.checkpoint import Description, load_model, load_parameters, model_folders
 from snakeseg.costs import cache_path, keep_samples, read_samples, used_memory
 from snakeseg.devices import autocast, free_memory
 from snakeseg.errors import BadInput
 from snakeseg.grey import normalise
-from snakeseg.inference import OnTile, Piece, orientations, run_tiles, tile_logits, tile_probabilities
+from snakeseg.inference import UNCERTAINTY, OnTile, Piece, orientations, run_tiles, tile_logits, tile_probabilities
 from snakeseg.instances import Parameters
 from snakeseg.io.raster import Raster
 from snakeseg.io.store import Streamed
 from snakeseg.networks.folding import fold_normalisation
+from snakeseg.resample import resampled
 from snakeseg.tiling import (
     PLAIN_TILE,
     Costs,
@@ -28,6 +31,7 @@ from snakeseg.tiling import (
     Sample,
     Tile,
     combine,
+    is_blended,
     part_of,
     plan_tiles,
     price_tiles,
@@ -50,9 +54,12 @@ class Predictor(NamedTuple):
     parameters: Parameters
     device: torch.device
     work: OnTile
+    uncertainty: bool = False
 
 
-def load_predictor(folders: Sequence[Path], device: torch.device, count: int | None = None) -> Predictor:
+def load_predictor(
+    folders: Sequence[Path], device: torch.device, count: int | None = None, uncertainty: bool = False
+) -> Predictor:
     """The model in a folder, or the mean of the fold-* models in it; or the mean over several such folders.
 
     Parameters
@@ -61,6 +68,8 @@ def load_predictor(folders: Sequence[Path], device: torch.device, count: int | N
     device : torch.device
     count : int
         Take only the first so many folds of each.
+    uncertainty : bool
+        Tell the uncertainty of each pixel too.
 
     Raises
     ------
@@ -82,13 +91,14 @@ def load_predictor(folders: Sequence[Path], device: torch.device, count: int | N
     geometries = [description.geometry for description in descriptions]
     common = combine(geometries)
     logits = [tile_logits(fold_normalisation(n), g, common) for n, g in zip(networks, geometries, strict=True)]
-    mean = tile_probabilities(logits, first.predict.average)
+    mean = tile_probabilities(logits, first.predict.average, uncertainty)
 
     def work(seen: torch.Tensor) -> torch.Tensor:
         with autocast(first.predict.precision, device):
             return mean(seen).half()
 
-    return Predictor(found, first, common, load_parameters(found[0]) or Parameters(), device, work)
+    parameters = load_parameters(found[0]) or Parameters()
+    return Predictor(found, first, common, parameters, device, work, uncertainty)
 
 
 def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> Plan:
@@ -140,36 +150,47 @@ def _samples(predictor: Predictor) -> list[Sample]:
     return keep_samples(kept, found)
 
 
-def require_fit(predictor: Predictor, raster: Raster) -> None:
-    """Raise BadInput if an image has other channels than those trained on, or (if it is known) another pixel size."""
+def fit(predictor: Predictor, raster: Raster) -> Raster:
+    """The image, or (if pixel sizes are known, and `predict.spacing` says so) one resampled to those trained on.
+
+    Raises
+    ------
+    BadInput
+        If it has other channels than those trained on, or another pixel size that is to be refused.
+    """
     description = predictor.description
     if raster.array.shape[0] != description.channels:
         expected = f"{description.channels}, as in training"
         raise BadInput(raster.path, f"{raster.array.shape[0]} channels", expected, "convert the image")
     ours, theirs = description.spacing or [], raster.spacing
     told = all(any(size != 1 for size in sizes) for sizes in (ours, theirs))
-    if told and description.predict.spacing == "refuse":
-        ratios = np.divide(theirs, ours)
-        if ratios.max() > SAME_SPACING or ratios.min() < 1 / SAME_SPACING:
-            found, expected = (" x ".join(f"{size:g}" for size in sizes) for sizes in (theirs, ours))
-            remedy = "resample the image, correct its spacing, or set predict.spacing to ignore in model.json"
-            raise BadInput(raster.path, f"pixels of {found}", f"about {expected}, as in training", remedy)
+    if not told or description.predict.spacing == "ignore":
+        return raster
+    ratios = np.divide(theirs, ours)
+    if ratios.max() <= SAME_SPACING and ratios.min() >= 1 / SAME_SPACING:
+        return raster
+    if description.predict.spacing == "resample":
+        shape = [max(1, round(n * ratio)) for n, ratio in zip(raster.array.shape[1:], ratios, strict=True)]
+        return replace(raster, array=resampled(raster.array, shape), spacing=tuple(ours))
+    found, expected = (" x ".join(f"{size:g}" for size in sizes) for sizes in (theirs, ours))
+    remedy = "correct its spacing, or set predict.spacing to resample or ignore in model.json"
+    raise BadInput(raster.path, f"pixels of {found}", f"about {expected}, as in training", remedy)
 
 
 def pieces(
     predictor: Predictor, raster: Raster, stride: Sequence[int], tiles: Iterable[Tile] | None = None
 ) -> Iterator[Piece]:
-    """Class probabilities of an image tile by tile, float16, as from `run_tiles`.
+    """Class probabilities (and uncertainty) of an image that was made to `fit`, tile by tile, float16.
 
     Raises
     ------
     BadInput
-        If the image does not fit (`require_fit`), or (while it is read) has pixels that are no numbers.
+        While the image is read, if it has pixels that are no numbers.
     """
-    require_fit(predictor, raster)
-    description = predictor.description
+    description, geometry = predictor.description, predictor.geometry
     image = normalise(raster.array, description.prepare, description.statistics)
-    return run_tiles(predictor.work, image, predictor.geometry, stride, predictor.device, tiles)
+    run = run_blended if is_blended(image.shape[1:], stride, geometry) else run_tiles
+    return run(predictor.work, image, geometry, stride, predictor.device, tiles)
 
 
 def answers(
@@ -179,13 +200,14 @@ def answers(
     part: tuple[int, int] = (0, 1),
     keep: bool = False,
     tick: Callable[[], None] = lambda: None,
-) -> dict[str, Streamed]:
+) -> Streamed | None:
     """What is predicted for an image, as arrays that come tile by tile.
 
     Parameters
     ----------
     predictor : Predictor
     raster : Raster
+        As from `fit`.
     stride : sequence of int
         Of the tiles.
     part : (index, count)
@@ -197,26 +219,32 @@ def answers(
 
     Returns
     -------
-    dict of Streamed
-        "classes", uint8 (1, *part), of semantic labels; else, or if they are to be kept, "probabilities", float16
-        (classes, *part). Empty if the part holds no row of tiles.
+    Streamed or None
+        "classes", uint8, one channel, of semantic labels; else, or if they are to be kept, "probabilities", float16,
+        and, if the predictor tells it, "uncertainty". None if the part holds no row of tiles.
     """
     shape = raster.array.shape[1:]
     first, last = part_of(shape[0], stride[0], *part)
     if first == last:
-        return {}
-    tiles = tiles_of_part(shape, stride, *part)
+        return None
     description, work = predictor.description, predictor.work
-    name, channels, kind = "probabilities", description.classes, np.float16
-    if description.labels.kind == "semantic" and not keep:
-        name, channels, kind = "classes", 1, np.uint8
+    channels, kind = {"probabilities": description.classes}, np.float16
+    if predictor.uncertainty:
+        channels |= {"uncertainty": len(UNCERTAINTY)}
+    elif description.labels.kind == "semantic" and not keep and not _is_changed_later(predictor, shape, stride):
+        channels, kind = {"classes": 1}, np.uint8
         predictor = predictor._replace(work=lambda seen: work(seen).argmax(0, keepdim=True).byte())
 
     def shifted() -> Iterator[Piece]:
-        for region, answer in pieces(predictor, raster, stride, tiles):
+        for region, answer in pieces(predictor, raster, stride, tiles_of_part(shape, stride, *part)):
             tick()
             yield (slice(region[0].start - first, region[0].stop - first), *region[1:]), answer
 
     extent = (last - first, *shape[1:])
     chunks = tuple(min(step, size) for step, size in zip(stride, extent, strict=True))
-    return {name: Streamed((channels, *extent), np.dtype(kind), (channels, *chunks), shifted())}
+    return Streamed(channels, extent, chunks, np.dtype(kind), shifted())
+
+
+def _is_changed_later(predictor: Predictor, shape: Sequence[int], stride: Sequence[int]) -> bool:
+    """Whether probabilities are blended or resampled, so that a tile does not know the likeliest class yet."""
+    return predictor.description.predict.spacing == "resample" or is_blended(shape, stride, predictor.geometry)

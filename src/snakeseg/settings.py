@@ -163,6 +163,7 @@ class Predict:
     precision: str = "float32"
     spacing: str = "refuse"
     keep_probabilities: bool = False
+    uncertainty: bool = False
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: f
     """
     largest = costs.samples[-1].pixels
     strides = product(*(_strides(size, geometry) for size in shape))
-    known = [s for s in strides if math.prod(map(geometry.input_size, s)) <= largest]
+    known = [s for s in strides if _passes(shape, s, geometry)[1] <= largest]
     plans = [price_tiles(shape, s, geometry, costs) for s in known or [(geometry.multiple,) * len(shape)]]
     fitting = [plan for plan in plans if plan.memory <= budget]
     if not fitting:  # nearly the least, but not at any price
@@ -145,14 +145,25 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: f
 
 def price_tiles(shape: Sequence[int], stride: Sequence[int], geometry: Geometry, costs: Costs) -> Plan:
     """What tiles of this stride cost over an image."""
-    tiles = math.prod(-(-size // step) for size, step in zip(shape, stride, strict=True))
-    pixels = math.prod(geometry.input_size(step) for step in stride)
+    tiles, pixels = _passes(shape, stride, geometry)
     sizes, times, memory = np.array(costs.samples).T
     # Per pixel, which changes little from one size to the next, or beyond them.
     rate = float(np.interp(np.log(pixels), np.log(sizes), times / sizes))
     taken = np.interp(pixels, sizes, memory) if pixels > sizes[0] else memory[0] * pixels / sizes[0]
     redundancy = tiles * pixels / math.prod(shape)
     return Plan(tuple(stride), tiles, redundancy, tiles * pixels * rate * costs.passes, costs.fixed + float(taken))
+
+
+def is_blended(shape: Sequence[int], stride: Sequence[int], geometry: Geometry) -> bool:
+    """Whether tiles must be blended: there are several, of a network whose answers depend on the tile."""
+    return not geometry.tile_exact and any(size > step for size, step in zip(shape, stride, strict=True))
+
+
+def _passes(shape: Sequence[int], stride: Sequence[int], geometry: Geometry) -> tuple[int, int]:
+    """How often the network is run, on how many pixels; what is blended takes windows around the tiles' corners."""
+    blended = is_blended(shape, stride, geometry)
+    count = math.prod(-(-size // step) + blended for size, step in zip(shape, stride, strict=True))
+    return count, math.prod(geometry.input_size(step * (1 + blended)) for step in stride)
 
 
 def _strides(size: int, geometry: Geometry) -> list[int]:

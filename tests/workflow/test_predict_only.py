@@ -2,6 +2,10 @@
 
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -84,3 +88,31 @@ def test_parts_give_the_same_bytes_and_a_lost_one_comes_back_alone(folder, snake
     assert sorted(done) == ["infer", "instances", "predict"]
     assert again == whole
     assert [path.read_bytes() for path in stores] == before
+
+
+def test_a_killed_part_changes_nothing(folder, tmp_path):
+    """Killed again and again while it writes, then left alone: the bytes of one that never was."""
+    rows = "sample\timage\tsubset\na\timages/cell-0.tif\tpredict\n"
+    (folder / "samples.tsv").write_text(rows)
+
+    def start(name):
+        options = ["--sheet", "samples.tsv", "--part", "1/3", "--probabilities", f"{name}.zarr.zip"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakeseg", "predict", "model", *options], cwd=folder, stderr=subprocess.PIPE
+        )
+
+    undisturbed = start("whole")
+    assert undisturbed.wait() == 0
+    process = start("part")
+    for _ in range(3):
+        while not (open_files := list(folder.glob(".*.part.zarr.zip"))) and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() != 0
+        assert open_files
+        assert not (folder / "part.zarr.zip").exists()
+        for path in open_files:
+            path.unlink()
+        process = start("part")
+    assert process.wait() == 0
+    assert (folder / "part.zarr.zip").read_bytes() == (folder / "whole.zarr.zip").read_bytes()

@@ -183,8 +183,8 @@ def settings(*sections, experiment=None):
     """Sections of the config as JSON for the command line, with an experiment's overrides."""
     source = {**config, **EXPERIMENTS[experiment]} if experiment else config
     chosen = {section: source[section] for section in sections}
-    if "predict" in chosen:  # that one is the workflow's own
-        chosen["predict"] = {key: value for key, value in chosen["predict"].items() if key != "keep_probabilities"}
+    if "predict" in chosen:  # those are the workflow's own
+        chosen["predict"] = {key: value for key, value in chosen["predict"].items() if key not in KEPT_MAPS}
     return json.dumps(chosen)
 
 
@@ -203,6 +203,7 @@ if MODEL:
     config.setdefault("name", "prediction")
 if IMAGES:
     config["sheet"] = f"results/{config.get('name', '')}/samples.tsv"
+KEPT_MAPS = ("keep_probabilities", "uncertainty")
 EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
 SCHEMA = read_schema("config")
 problems = list(config_problems(config, SCHEMA, "config"))
@@ -257,7 +258,8 @@ PREDICTIONS = [f"{RUN}/predictions/{e}/{b}" for e in EXPERIMENTS for b in PREDIC
 VALIDATIONS = [f"{RUN}/validation/{e}/fold-{f}" for e in EXPERIMENTS for f in FOLDS]
 SIMULATED = [config["data"]] if config["simulate"] else []
 ENVIRONMENT = "../../environment.yml"
-kept_or_temp = (lambda path: path) if config["predict"]["keep_probabilities"] else temp
+keep_flags = " ".join(f"--{key.replace('_', '-')}" for key in KEPT_MAPS if config["predict"][key])
+kept_or_temp = (lambda path: path) if keep_flags else temp
 
 
 wildcard_constraints:

@@ -32,13 +32,9 @@ if IMAGES:
             SHEET,
         log:
             f"{LOGS}/sheet.log",
-        conda:
-            ENVIRONMENT
-        params:
-            images=IMAGES,
-            names=sheet["sample"].tolist(),
-        shell:
-            "python -m snakeseg sheet {params.images:q} --names {params.names:q} --output {output} 2> {log}"
+        localrule: True
+        run:  # more images than a command line holds
+            sheet.assign(image=IMAGES)[["sample", "image", "subset"]].to_csv(output[0], sep="\t", index=False)
 
 
 # All parts of an image take the same tiles, whatever machines they run on.
@@ -92,7 +88,7 @@ rule infer:
         folds="" if MODEL else f"--folds {len(FOLDS)}",
         part=lambda w: w.share.replace("-of-", "/"),
         plan=lambda w, input: f"--plan {input.plan}" if input.plan else "",
-        keep="--keep-probabilities" if config["predict"]["keep_probabilities"] else "",
+        keep=keep_flags,
         digest=lambda w: digests[w.batch],
     shell:
         "python -m snakeseg predict {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"

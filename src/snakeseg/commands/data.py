@@ -13,12 +13,6 @@ from snakeseg.progress import progress
 from snakeseg.settings import read_sections
 
 
-def sheet(given: Namespace) -> None:
-    """A sample sheet of images that need no labels."""
-    rows = pd.DataFrame({"sample": given.names, "image": given.images})
-    write_table(given.output, rows.assign(subset="predict"))
-
-
 def simulate(given: Namespace) -> None:
     """Images and labels as TIFF files in two folders."""
     import numpy as np

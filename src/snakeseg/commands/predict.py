@@ -16,6 +16,8 @@ from snakeseg.io.sheet import read_sheet, spacing_of
 from snakeseg.progress import progress
 from snakeseg.settings import read_sections
 
+BLENDED = "SnakeSeg: tiles were blended, as this network's normalisation depends on the tile"
+
 
 def predict(given: Namespace) -> None:
     """Answers to sheet rows as a store, or labels of image files."""
@@ -36,7 +38,7 @@ def predict(given: Namespace) -> None:
             raster = _open(predictor, image)
             found = answers(predictor, raster, strides[name], part, given.keep_probabilities, tick)
             if found:
-                yield name, {}, found
+                yield name, _attributes(predictor, raster, strides[name]), found
 
     write_store(given.probabilities, samples())
 
@@ -73,7 +75,15 @@ def _predictor(given: Namespace):
     from snakeseg.predictor import load_predictor
 
     folders = [given.model, *(given.ensemble or [])]
-    return load_predictor(folders, choose_device(given.gpus, given.threads), given.folds)
+    device = choose_device(given.gpus, given.threads)
+    return load_predictor(folders, device, given.folds, getattr(given, "uncertainty", False))
+
+
+def _attributes(predictor, raster, stride: Sequence[int]) -> dict:
+    """What is to be said about an image's answers."""
+    from snakeseg.tiling import is_blended
+
+    return {"note": BLENDED if is_blended(raster.array.shape[1:], stride, predictor.geometry) else ""}
 
 
 class _Image(NamedTuple):
@@ -93,12 +103,10 @@ def _files(given: Namespace) -> dict[str, _Image]:
 
 def _open(predictor, image: _Image):
     from snakeseg.io.raster import open_image
-    from snakeseg.predictor import require_fit
+    from snakeseg.predictor import fit
 
     raster = open_image(image.path, predictor.description.dims)
-    raster = replace(raster, spacing=spacing_of(image.spacing, raster.spacing))
-    require_fit(predictor, raster)
-    return raster
+    return fit(predictor, replace(raster, spacing=spacing_of(image.spacing, raster.spacing)))
 
 
 def _strides(predictor, images: dict[str, _Image], memory_gb: float | None) -> dict[str, tuple[int, ...]]:
@@ -140,6 +148,7 @@ def _bytes(gigabytes: float | None) -> float | None:
 
 
 def _predict_files(given: Namespace, predictor) -> None:
+    from snakeseg.io.raster import open_image
     from snakeseg.io.store import read_parts, write_store
     from snakeseg.labelling import write_answer
     from snakeseg.predictor import answers
@@ -154,11 +163,13 @@ def _predict_files(given: Namespace, predictor) -> None:
     for name, image in images.items():
         raster = _open(predictor, image)
         with tempfile.TemporaryDirectory(prefix=".scratch-", dir=given.output) as folder:
-            store = Path(folder) / "answers.zarr.zip"
-            write_store(store, [(name, {}, answers(predictor, raster, strides[name], tick=tick))])
-            ((_, found),) = read_parts([store])
-            labels = predictor.description.labels
-            write_answer(given.output / name, found, labels, predictor.parameters, raster)
+            kept = given.keep_probabilities or given.uncertainty
+            store = (given.output if kept else Path(folder)) / f"{name}.answers.zarr.zip"
+            found = answers(predictor, raster, strides[name], keep=given.keep_probabilities, tick=tick)
+            write_store(store, [(name, _attributes(predictor, raster, strides[name]), found)])
+            ((_, about, found),) = read_parts([store])
+            source, labels = open_image(image.path, predictor.description.dims), predictor.description.labels
+            write_answer(given.output / name, found, labels, predictor.parameters, source, about["note"])
 
 
 def _require_safe_outputs(images: list[Path], output: Path) -> None:
@@ -224,7 +235,7 @@ def instances(given: Namespace) -> None:
     description, parameters = load_description(folder), load_parameters(folder) or Parameters()
     images = read_sheet(given.sheet, given.data).set_index("sample")["image"]
     with atomic_folder(given.output) as output:
-        for name, found in read_parts(given.probabilities):
+        for name, about, found in read_parts(given.probabilities):
             source = open_image(images[name], description.dims)
             path = output / f"{name}{suffix_of(source.path)}"
-            write_answer(path, found, description.labels, parameters, source)
+            write_answer(path, found, description.labels, parameters, source, about["note"])

@@ -27,13 +27,15 @@ def read(path):
     return Lazy(proxy.shape, dtype, lambda region: np.asanyarray(proxy[region])), AXES[: len(proxy.shape)], spacing
 
 
-def write(path, labels, source, largest) -> None:
+def write(path, labels, source, largest, note) -> None:
     """Smallest unsigned integer that holds the ids, in the source's space; slab by slab along the last axis."""
     file = nibabel.load(source.path)
     header, dtype = file.header.copy(), np.min_scalar_type(largest)
     header.set_data_dtype(dtype)
     header.set_data_shape(file.shape[:3])
     header.set_slope_inter(1, 0)
+    if note:
+        header["descrip"] = note.encode()[:79]
     plain = open(path, "wb")  # noqa: SIM115
     packed = str(source.path).lower().endswith(".gz")
     with plain, gzip.GzipFile("", "wb", fileobj=plain, mtime=0) if packed else plain as out:

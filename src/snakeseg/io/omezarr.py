@@ -28,7 +28,7 @@ def read(path):
     return node[finest["path"]], axes, tuple(float(sizes[a]) for a in axes if a in "XYZ")
 
 
-def write(path, labels, source, largest) -> None:
+def write(path, labels, source, largest, note) -> None:
     """In their own type; each level of the pyramid takes every second pixel of the one before."""
     axes = "zyx"[-labels.ndim :]
     root = zarr.open_group(path, mode="w")
@@ -42,6 +42,8 @@ def write(path, labels, source, largest) -> None:
         shape, spacing = tuple(-(-n // 2) for n in shape), [2 * s for s in spacing]
         array = _copy(root, str(len(levels)), array, shape, 2)
     scales = {"name": "labels", "axes": [{"name": a, "type": "space"} for a in axes], "datasets": levels}
+    if note:
+        root.attrs["note"] = note
     root.attrs["ome"] = {"version": "0.5", "multiscales": [scales], "image-label": {}}
 
 

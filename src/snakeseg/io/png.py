@@ -3,6 +3,7 @@
 import numpy as np
 import psutil
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from snakeseg.errors import BadInput
 
@@ -25,8 +26,12 @@ def read(path):
     return array[..., :colours], "YXC", (1.0, 1.0)
 
 
-def write(path, labels, source, largest) -> None:
+def write(path, labels, source, largest, note) -> None:
     """8 bit where the ids fit, else 16; PNG is written whole."""
     if largest > 65535:
         raise BadInput(path, f"{largest} objects", "at most 65535 in a PNG", "give the images as TIFF")
-    Image.fromarray(labels[:].astype(np.uint8 if largest < 256 else np.uint16)).save(path, format="PNG")
+    info = PngInfo()
+    if note:
+        info.add_text("Comment", note)
+    kind = np.uint8 if largest < 256 else np.uint16
+    Image.fromarray(labels[:].astype(kind)).save(path, format="PNG", pnginfo=info)

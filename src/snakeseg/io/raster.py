@@ -114,7 +114,7 @@ def read_label(path: str | Path, dims: int) -> Raster:
     return replace(raster, array=array[0] if array.dtype.kind in "iu" else array[0].astype(np.int64))
 
 
-def write_labels(path: Path, labels, source: Raster, largest: int | None = None) -> None:
+def write_labels(path: Path, labels, source: Raster, largest: int | None = None, note: str = "") -> None:
     """Write labels in the format and geometry of `source`, part by part.
 
     Parameters
@@ -124,6 +124,8 @@ def write_labels(path: Path, labels, source: Raster, largest: int | None = None)
     source : Raster
     largest : int
         The largest of them, if they are not held in memory.
+    note : str
+        For whoever opens the file.
 
     Raises
     ------
@@ -131,7 +133,7 @@ def write_labels(path: Path, labels, source: Raster, largest: int | None = None)
         If the format cannot hold the largest id.
     """
     largest = int(np.max(labels, initial=0)) if largest is None else largest
-    FORMATS[suffix_of(source.path).lower()].write(path, labels, source, largest)
+    FORMATS[suffix_of(source.path).lower()].write(path, labels, source, largest, note)
 
 
 def require_same_shape(image: Raster, label: Raster) -> None:

@@ -21,15 +21,27 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class Streamed(NamedTuple):
-    """An array that comes in pieces, each of which fills whole chunks: region without the first axis, and values."""
+    """Arrays of one type and extent that come in pieces, each of which fills whole chunks.
 
+    Parameters
+    ----------
+    channels : dict
+        Length of each array's first axis, by its name.
+    shape, chunks : tuple of int
+        Without the first axis; chunks hold all of it.
+    dtype : dtype
+    pieces : iterable of (region, values)
+        The region without the first axis; the arrays' values one after the other along it.
+    """
+
+    channels: dict[str, int]
     shape: tuple[int, ...]
-    dtype: np.dtype
     chunks: tuple[int, ...]
+    dtype: np.dtype
     pieces: Iterable[tuple[tuple[slice, ...], np.ndarray]]
 
 
-def write_store(path: str | Path, samples: Iterable[tuple[str, dict, dict[str, np.ndarray | Streamed]]]) -> None:
+def write_store(path: str | Path, samples: Iterable[tuple[str, dict, dict[str, np.ndarray] | Streamed]]) -> None:
     """Write samples to a store.
 
     Parameters
@@ -37,7 +49,7 @@ def write_store(path: str | Path, samples: Iterable[tuple[str, dict, dict[str, n
     path : path
         Ends in .zarr.zip.
     samples : iterable of (name, attributes, arrays)
-        Each becomes a group with JSON attributes and one array per name, of one chunk unless it comes in pieces.
+        Each becomes a group with JSON attributes and one array per name, of one chunk unless they come in pieces.
     """
     with atomic_file(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
         order = []
@@ -48,20 +60,25 @@ def write_store(path: str | Path, samples: Iterable[tuple[str, dict, dict[str, n
         archive.writestr(zipfile.ZipInfo("zarr.json", EPOCH), json.dumps(root))
 
 
-def _append_sample(archive: zipfile.ZipFile, name: str, attributes: dict, arrays: dict) -> None:
+def _append_sample(archive: zipfile.ZipFile, name: str, attributes: dict, arrays: dict | Streamed) -> None:
     keys: dict = {}
     group = zarr.open_group(MemoryStore(keys), mode="w", path=name, attributes=attributes)
-    for label, array in arrays.items():
-        if isinstance(array, Streamed):
-            target = group.create_array(label, shape=array.shape, dtype=array.dtype, chunks=array.chunks)
+    if isinstance(arrays, Streamed):
+        targets = [
+            group.create_array(label, shape=(count, *arrays.shape), dtype=arrays.dtype, chunks=(count, *arrays.chunks))
+            for label, count in arrays.channels.items()
+        ]
 
-            def append(piece, target=target) -> None:
-                target[(slice(None), *piece[0])] = piece[1]
+        def append(piece) -> None:
+            region, values = piece
+            for target in targets:
+                target[(slice(None), *region)], values = np.split(values, [target.shape[0]])
                 _move(archive, keys, f"{target.path}/c/")
 
-            for _ in ahead(append, array.pieces):
-                pass
-        else:
+        for _ in ahead(append, arrays.pieces):
+            pass
+    else:
+        for label, array in arrays.items():
             group.create_array(label, data=np.ascontiguousarray(array), chunks=tuple(max(1, n) for n in array.shape))
     _move(archive, keys, f"{name}/")
 
@@ -97,12 +114,14 @@ def scratch(folder: Path, shape: Sequence[int], dtype: np.dtype, chunks: Sequenc
         yield zarr.create_array(path, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks))
 
 
-def read_parts(paths: Sequence[Path]) -> Iterator[tuple[str, dict]]:
+def read_parts(paths: Sequence[Path]) -> Iterator[tuple[str, dict, dict]]:
     """Samples whose arrays lie in several stores, one after the other along the first axis after the channels.
 
     Yields
     ------
     name : str
+    attributes : dict
+        Of the first part.
     arrays : dict of array-like
     """
     found: dict[str, list[zarr.Group]] = {}
@@ -111,4 +130,5 @@ def read_parts(paths: Sequence[Path]) -> Iterator[tuple[str, dict]]:
             found.setdefault(name, []).append(group)
     for name, groups in found.items():
         labels = sorted(groups[0].array_keys())
-        yield name, {label: concatenate([group[label] for group in groups], axis=1) for label in labels}
+        arrays = {label: concatenate([group[label] for group in groups], axis=1) for label in labels}
+        yield name, dict(groups[0].attrs), arrays

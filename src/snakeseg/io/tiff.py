@@ -7,12 +7,14 @@ import numpy as np
 import tifffile
 import zarr
 
-from snakeseg.lazy import BLOCK, Lazy
+from snakeseg.lazy import BLOCK, Lazy, Region, as_lazy
 
 CHANNELS = "CS"
 OME_SIZES = {"Z": "PhysicalSizeZ", "Y": "PhysicalSizeY", "X": "PhysicalSizeX"}
 # Labels larger than BLOCK are written in tiles, so that no page must be held at once.
 TILE = 256
+# Side of the smallest copy in a pyramid.
+SCREEN = 1024
 
 
 def read(path):
@@ -43,17 +45,38 @@ def _on_demand(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries):
     return series.asarray() if array.chunks == array.shape else array
 
 
-def write(path, labels, source, largest) -> None:
-    """In their own type, deflated, with the source's resolution tags or OME pixel sizes."""
+def write(path, labels, source, largest, note) -> None:
+    """In their own type, deflated, with the source's resolution tags or OME pixel sizes; large OME-TIFF as pyramids."""
     options = _geometry_of(source.path, {"axes": "ZYX"[-labels.ndim :]})
     pixels = math.prod(labels.shape)
     # Labels are never colours, whatever their shape; and offsets may exceed 4 GB.
     large = pixels * labels.dtype.itemsize > 2**32 - 2**25
-    options |= {"compression": "zlib", "photometric": "minisblack", "bigtiff": large}
-    if pixels <= BLOCK:
-        tifffile.imwrite(path, labels[:], **options)
-        return
-    tifffile.imwrite(path, _tiles(labels), shape=labels.shape, dtype=labels.dtype, tile=(TILE, TILE), **options)
+    options |= {"compression": "zlib", "photometric": "minisblack", "software": note or "tifffile.py"}
+    steps = _pyramid_steps(labels.shape) if options["ome"] and pixels > BLOCK else []
+    with tifffile.TiffWriter(path, bigtiff=large, ome=options.pop("ome")) as file:
+        if pixels <= BLOCK:
+            file.write(labels[:], **options)
+            return
+        for step in [1, *steps]:
+            level = as_lazy(labels) if step == 1 else _thinned(labels, step)
+            options |= {"subifds": len(steps)} if step == 1 else {"subifds": None, "subfiletype": 1, "metadata": None}
+            file.write(_tiles(level), shape=level.shape, dtype=level.dtype, tile=(TILE, TILE), **options)
+
+
+def _pyramid_steps(shape: tuple[int, ...]) -> list[int]:
+    """Every second row and column, every fourth, ..., down to one screen."""
+    return [2**level for level in range(1, 20) if max(shape[-2:]) > SCREEN * 2 ** (level - 1)]
+
+
+def _thinned(labels, step: int) -> Lazy:
+    """Every `step`-th row and column of each page."""
+    rows, columns = (-(-n // step) for n in labels.shape[-2:])
+
+    def read(region: Region) -> np.ndarray:
+        wide = (slice(step * part.start, step * part.stop) for part in region[-2:])
+        return labels[(*region[:-2], *wide)][..., ::step, ::step]
+
+    return Lazy((*labels.shape[:-2], rows, columns), labels.dtype, read)
 
 
 def _geometry_of(path, metadata: dict) -> dict:
