@@ -27,6 +27,7 @@ from snakeseg.checkpoint import Description
 from snakeseg.costs import sample_tiles
 from snakeseg.devices import autocast, choose_device
 from snakeseg.inference import assemble, run_tiles, tile_logits
+from snakeseg.networks.blocks import LAYOUT
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.registry import geometry_of, make_network
 from snakeseg.settings import Labels, Network, Predict, Prepare, UNetSettings
@@ -71,8 +72,7 @@ def networks(case: Case, device: torch.device) -> list[torch.nn.Module]:
     for other in made[1:]:
         other.load_state_dict(made[0].state_dict())
     fold_normalisation(made[0].eval())
-    layout = torch.channels_last if dims == 2 else torch.contiguous_format
-    return [network.eval().to(device, memory_format=layout) for network in made]
+    return [network.eval().to(device, memory_format=LAYOUT[dims]) for network in made]
 
 
 def nnunet(network: torch.nn.Module, case: Case, device: torch.device) -> Callable[[torch.Tensor], np.ndarray]:

@@ -27,7 +27,7 @@ from snakeseg.predictor import answers, choose_stride, load_predictor
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 from snakeseg.simulate import simulate_cells
 
-SIDES, CHUNK, BUDGET = (2048, 8192, 32768), 1024, 1.0
+SIDES, BUSY_SIDE, CHUNK, BUDGET = (2048, 8192, 32768), 8192, 1024, 1.0
 NETWORK = UNetSettings(width=8, normalisation="batch", dropout=0.0)
 LABELS = Labels("semantic", {"background": 0, "cell": 1})
 
@@ -48,14 +48,14 @@ def make_image(path: Path, side: int, cells: np.ndarray) -> None:
 def call(*arguments) -> tuple[float, float, str]:
     """Peak memory in GB and seconds of a call of the command line in a process of its own, and what it prints."""
     code = (
-        "import resource, sys; from snakeseg.cli import main; status = main(sys.argv[1:]);"
-        " print(f'peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}'); sys.exit(status)"
+        "import sys, torch; from snakeseg.cli import main; from snakeseg.costs import peak_memory;"
+        " status = main(sys.argv[1:]); print(f'peak {peak_memory(torch.device(\"cpu\")) / 1e9}'); sys.exit(status)"
     )
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=True
     )
-    return float(re.search(r"peak ([\d.]+)", done.stdout)[1]) * 1.024, time.perf_counter() - start, done.stdout
+    return float(re.search(r"peak ([\d.]+)", done.stdout)[1]), time.perf_counter() - start, done.stdout
 
 
 def busy(folder: Path, image: Path, store: Path) -> float:
@@ -96,7 +96,9 @@ def main() -> None:
                 {"side": side, "GB": peak, "planned": planned, "s": seconds, "tiles": told.split(" in ")[1][:30]}
             )
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-        share = busy(work / "model", work / "8192.ome.zarr", work / "store.zarr.zip")
+            if side == BUSY_SIDE:
+                share = busy(work / "model", image, work / "store.zarr.zip")
+                print(f"busy: {share:.3f}", file=sys.stderr, flush=True)
     table(rows)
     peaks, plans = ([row[key] for row in rows] for key in ("GB", "planned"))
     spread, off = max(peaks) / min(peaks) - 1, max(abs(p / q - 1) for p, q in zip(peaks, plans, strict=True))

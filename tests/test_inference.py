@@ -13,12 +13,20 @@ from torch import nn
 from snakeseg import inference
 from snakeseg.checkpoint import Description, save_model
 from snakeseg.errors import BadInput
-from snakeseg.inference import assemble, orientations, run_tiles, tile_logits, tile_probabilities, tiled_logits
+from snakeseg.inference import (
+    assemble,
+    likeliest_class,
+    orientations,
+    run_tiles,
+    tile_logits,
+    tile_probabilities,
+    tiled_logits,
+)
 from snakeseg.instances import Parameters
 from snakeseg.io.raster import open_image, read_label
 from snakeseg.labelling import write_answer
 from snakeseg.networks.registry import geometry_of
-from snakeseg.predictor import load_predictor, pieces
+from snakeseg.predictor import fit, load_predictor, pieces
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 from snakeseg.tiling import Geometry, tile_shape
 
@@ -270,9 +278,15 @@ def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
 def test_refuses_images_of_other_channels(tmp_path, picture):
     save_random(tmp_path / "m", 0, channels=3)
     with pytest.raises(BadInput, match=r"image.png: found 1 channels; expected 3"):
-        predicted(tmp_path / "m", picture)
+        fit(load_predictor([tmp_path / "m"], torch.device("cpu")), picture)
 
 
 def test_refuses_a_folder_without_model(tmp_path):
     with pytest.raises(BadInput, match=r"model.json: found no such file"):
         load_predictor([tmp_path], torch.device("cpu"))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_the_likeliest_class_is_the_first_of_the_largest(classes):
+    values = torch.from_numpy(np.random.default_rng(0).integers(0, 4, (classes, 30, 20))).half()
+    np.testing.assert_array_equal(likeliest_class(values).numpy(), values.numpy().argmax(0)[None].astype(np.uint8))

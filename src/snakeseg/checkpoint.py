@@ -12,6 +12,7 @@ from snakeseg import __version__
 from snakeseg.errors import BadInput
 from snakeseg.instances import Parameters
 from snakeseg.io.files import atomic_file, write_text
+from snakeseg.networks.blocks import LAYOUT
 from snakeseg.networks.registry import geometry_of, make_network
 from snakeseg.settings import Labels, Network, Predict, Prepare, build, network_settings
 from snakeseg.tiling import Geometry
@@ -111,8 +112,7 @@ def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Des
     except (OSError, SafetensorError, RuntimeError) as error:
         cause = " ".join(str(error).split())[:200]
         raise BadInput(path, cause, "the weights that model.json describes", "train it again") from error
-    layout = torch.channels_last if description.dims == 2 else torch.contiguous_format
-    return network.eval().to(device, memory_format=layout), description
+    return network.eval().to(device, memory_format=LAYOUT[description.dims]), description
 
 
 def model_folders(folder: Path) -> list[Path]:

@@ -28,8 +28,10 @@ from snakeseg.tiling import PLAIN_TILE, Sample, tile_shape
 
 # Strides that are measured, by number of axes; no more are begun after so many seconds, or beyond that share of memory.
 MEASURED = {2: (128, 256, 384, 512, 768, 1024, 1536), 3: (16, 32, 48, 64, 96, 128)}
-ENOUGH_SECONDS = 15.0
-ENOUGH_MEMORY = 1 / 3
+ENOUGH_SECONDS = 20.0
+# The first runs of a size are slow: their memory is new.
+RUNS = 4
+ENOUGH_MEMORY = 1 / 2
 # Side of the image that is timed for the report, by number of axes.
 TIMED_SIDE = {2: 512, 3: 64}
 
@@ -59,7 +61,7 @@ def sample_tiles(work: OnTile, description: Description, device: torch.device, b
         seen = torch.rand(description.channels, *[side] * description.dims, device=device)
         times = []
         with torch.inference_mode(), autocast(description.predict.precision, device):
-            for _ in range(3):
+            for _ in range(RUNS):
                 start = time.perf_counter()
                 work(seen).sum().item()  # which waits for the device
                 times.append(time.perf_counter() - start)

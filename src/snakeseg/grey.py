@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from snakeseg.lazy import Lazy, as_lazy, blocks
+from snakeseg.lazy import Lazy, ahead, as_lazy, blocks
 from snakeseg.settings import Prepare
 
 # Bits of a value that one pass over an image sorts by.
@@ -98,8 +98,10 @@ def quantiles(
 
 def _keys(array: np.ndarray) -> np.ndarray:
     """Unsigned integers that sort as the values do: uint16 for small integers, else the bits of floats."""
-    if array.dtype.kind in "bui" and array.dtype.itemsize <= 2:
-        return (array.astype(np.int32) + (2**15 if array.dtype.kind == "i" else 0)).astype(np.uint16)
+    if array.dtype.kind in "bu" and array.dtype.itemsize <= 2:
+        return array.astype(np.uint16)
+    if array.dtype.kind == "i" and array.dtype.itemsize <= 2:
+        return (array.astype(np.int32) + 2**15).astype(np.uint16)
     kind = np.float32 if array.dtype in (np.float16, np.float32) else np.float64
     raw = np.ascontiguousarray(array, kind).view(f"u{np.dtype(kind).itemsize}")
     top = raw.dtype.type(1 << (raw.dtype.itemsize * 8 - 1))
@@ -132,4 +134,4 @@ def _channel(image, index: int) -> Callable[[], Iterator[np.ndarray]]:
     """A function that passes over a channel, block by block."""
     chunks = getattr(image, "chunks", None)
     regions = list(blocks(image.shape[1:], chunks and chunks[1:]))
-    return lambda: (image[(slice(index, index + 1), *region)] for region in regions)
+    return lambda: ahead(lambda region: image[(slice(index, index + 1), *region)], regions)

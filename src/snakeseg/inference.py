@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from snakeseg.lazy import ahead
 from snakeseg.losses import weighted_cross_entropy
+from snakeseg.networks.blocks import LAYOUT
 from snakeseg.tiling import Geometry, Tile, lay_tiles, read_mirrored, tile_shape
 
 OnTile = Callable[[Tensor], Tensor]
@@ -90,10 +91,7 @@ def tile_logits(network: nn.Module, geometry: Geometry, common: Geometry | None 
         if frame != geometry:
             spare = frame.halo - geometry.halo
             seen = seen[(slice(None), *(slice(spare, spare + geometry.input_size(step)) for step in strides))]
-        batch = seen[None]
-        if batch.ndim == 4:
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        out = network(batch)[0]
+        out = network(seen[None].contiguous(memory_format=LAYOUT[seen.ndim - 1]))[0]
         out = out.float() if out.dtype != torch.float64 else out
         # A padded network also answers for the halo.
         starts = (geometry.halo - (n - m) // 2 for n, m in zip(seen.shape[1:], out.shape[1:], strict=True))
@@ -173,6 +171,16 @@ def tile_probabilities(models: Sequence[OnTile], average: bool, uncertainty: boo
         return torch.cat([whole, torch.stack(split).clamp(0, 1)])
 
     return mean_and_uncertainty if uncertainty else mean
+
+
+def likeliest_class(probabilities: Tensor) -> Tensor:
+    """The first of the largest along axis 0, uint8, with that axis kept; PyTorch's argmax takes 40 times as long."""
+    largest = probabilities[:1]
+    index = torch.zeros_like(largest, dtype=torch.uint8)
+    for number in range(1, len(probabilities)):
+        index.masked_fill_(probabilities[number, None] > largest, number)
+        largest = torch.maximum(largest, probabilities[number, None])
+    return index
 
 
 # What is told of each pixel on request, 0 to 1: the entropy of its class probabilities, as a share of the highest; and

@@ -17,7 +17,16 @@ from snakeseg.costs import cache_path, keep_samples, read_samples, used_memory
 from snakeseg.devices import autocast, free_memory
 from snakeseg.errors import BadInput
 from snakeseg.grey import normalise
-from snakeseg.inference import UNCERTAINTY, OnTile, Piece, orientations, run_tiles, tile_logits, tile_probabilities
+from snakeseg.inference import (
+    UNCERTAINTY,
+    OnTile,
+    Piece,
+    likeliest_class,
+    orientations,
+    run_tiles,
+    tile_logits,
+    tile_probabilities,
+)
 from snakeseg.instances import Parameters
 from snakeseg.io.raster import Raster
 from snakeseg.io.store import Streamed
@@ -40,7 +49,7 @@ from snakeseg.tiling import (
 )
 
 # Tiles that are read ahead, computed and written at the same time.
-IN_FLIGHT = 6
+IN_FLIGHT = 3
 # Pixels whose sizes differ by less are taken for the same.
 SAME_SPACING = 1.2
 
@@ -233,7 +242,7 @@ def answers(
         channels |= {"uncertainty": len(UNCERTAINTY)}
     elif description.labels.kind == "semantic" and not keep and not _is_changed_later(predictor, shape, stride):
         channels, kind = {"classes": 1}, np.uint8
-        predictor = predictor._replace(work=lambda seen: work(seen).argmax(0, keepdim=True).byte())
+        predictor = predictor._replace(work=lambda seen: likeliest_class(work(seen)))
 
     def shifted() -> Iterator[Piece]:
         for region, answer in pieces(predictor, raster, stride, tiles_of_part(shape, stride, *part)):

@@ -91,6 +91,10 @@ def combine(geometries: Sequence[Geometry]) -> Geometry:
 PLAIN_TILE = {2: 384, 3: 64}
 
 
+# Times closer than this are alike: they scatter as much from one run to the next.
+ALIKE = 1.03
+
+
 class Sample(NamedTuple):
     """What one tile took that was tried: pixels of its input, seconds, bytes at most."""
 
@@ -118,7 +122,7 @@ class Plan(NamedTuple):
 
 
 def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: float) -> Plan:
-    """The tiles that are expected to be fastest in a memory budget, rectangles allowed.
+    """The tiles that are expected to be fastest (or all but that, in less memory) in a budget, rectangles allowed.
 
     The largest tiles waste the least on halos but overflow the processor's caches, so what tiles take is measured, not
     assumed; none larger than those measured are planned.
@@ -140,7 +144,10 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: f
     if not fitting:  # nearly the least, but not at any price
         least = min(plan.memory for plan in plans) - costs.fixed
         fitting = [plan for plan in plans if plan.memory - costs.fixed <= 1.5 * least]
-    return min(fitting, key=lambda plan: plan.seconds)
+    fastest = min(plan.seconds for plan in fitting)
+    return min(
+        (plan for plan in fitting if plan.seconds <= ALIKE * fastest), key=lambda plan: (plan.memory, plan.seconds)
+    )
 
 
 def price_tiles(shape: Sequence[int], stride: Sequence[int], geometry: Geometry, costs: Costs) -> Plan:

@@ -17,6 +17,7 @@ from snakeseg.course import Course, Keep, resume, spent, state_of, steps_left
 from snakeseg.devices import autocast
 from snakeseg.errors import BadInput, Interrupted
 from snakeseg.losses import Criterion
+from snakeseg.networks.blocks import LAYOUT
 from snakeseg.optimiser import LossScale, derive_seed, learning_rate_factor, make_optimiser
 from snakeseg.parallel import ALONE, Team, average_gradients, mean_of_all
 from snakeseg.patches import Item, PatchPlan, draw_items, prefetch
@@ -96,7 +97,7 @@ def fit(
     Interrupted
         If a signal asked for it.
     """
-    network.to(device, memory_format=torch.channels_last if items[0].target.ndim == 2 else torch.contiguous_format)
+    network.to(device, memory_format=LAYOUT[items[0].target.ndim])
     network.train()
     if plan.train.compile and device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
         raise BadInput("train.compile", "no C++ compiler", "g++, or another in CXX", "install it, or set it to false")
@@ -202,9 +203,7 @@ def train_step(
     total, parts = 0.0, min(settings.accumulate, len(batch.image))
     for part in zip(*(np.array_split(array, parts) for array in batch), strict=True):
         image, target, weight = (torch.from_numpy(array).to(device, non_blocking=True) for array in part)
-        image = image.to(next(network.parameters()).dtype)
-        if image.ndim == 4:
-            image = image.contiguous(memory_format=torch.channels_last)
+        image = image.to(next(network.parameters()).dtype).contiguous(memory_format=LAYOUT[image.ndim - 2])
         with autocast(settings.precision, device):
             logits = network(image)
         loss = criterion(logits, target, weight) * (len(image) / len(batch.image))
