@@ -27,8 +27,8 @@ from snakeseg.settings import Network
 from snakeseg.tiling import PLAIN_TILE, Sample, tile_shape
 
 # Strides that are measured, by number of axes; no more are begun after so many seconds, or beyond that share of memory.
-MEASURED = {2: (128, 256, 384, 512, 768, 1024, 1536), 3: (16, 32, 48, 64, 96, 128)}
-ENOUGH_SECONDS = 20.0
+MEASURED = {2: (128, 256, 384, 512, 768, 1024, 1536), 3: (16, 32, 48, 64, 96, 128, 160)}
+ENOUGH_SECONDS = 30.0
 # The first runs of a size are slow: their memory is new.
 RUNS = 4
 ENOUGH_MEMORY = 1 / 2
