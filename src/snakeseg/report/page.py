@@ -25,10 +25,11 @@ from snakeseg.report.pictures import grey, outlines, plane, thumbnail
 from snakeseg.settings import Labels, build
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "zarr", "tifffile", "nibabel")
-SHOWN = ("pixel_error", "mean_iu", "dice", "iou", "adapted_rand_error", "voi_split", "voi_merge", "precision_0.50",
-         "recall_0.50", "f1_0.50", "ap_0.50", "ap_0.70", "ap_0.90")  # fmt: skip
+SHOWN = ("pixel_error", "mean_iu", "dice", "iou", "hd95", "nsd", "adapted_rand_error", "v_rand", "v_info", "voi_split",
+         "voi_merge", "seg", "pq_0.50", "precision_0.50", "recall_0.50", "f1_0.50", "ap_0.50", "ap_0.70",
+         "ap_0.90")  # fmt: skip
 SUBSETS = ("validation", "test", "predict")
-LOWER_IS_BETTER = ("pixel_error", "adapted_rand_error", "voi_split", "voi_merge")
+LOWER_IS_BETTER = ("pixel_error", "hd95", "adapted_rand_error", "voi_split", "voi_merge")
 EXAMPLES = 3
 
 
