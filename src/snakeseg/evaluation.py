@@ -1,4 +1,4 @@
-"""Scores of predicted label files against true ones: per image, per object, pooled."""
+"""Scores of predicted label files against true ones: per image and per object."""
 
 from pathlib import Path
 
@@ -18,11 +18,7 @@ from snakeseg.metrics.overlap import (
     variation_of_information,
 )
 from snakeseg.settings import Labels
-
-DETECTION = ("precision", "recall", "f1", "ap")
-# Columns that count pixels of class i called class j.
-CONFUSION = "confusion_"
-COUNTS = ("pixels", "wrong_pixels", "true_objects", "predicted_objects")
+from snakeseg.summary import CONFUSION, DETECTION
 
 
 def evaluate_rows(rows: pd.DataFrame, folder: Path, dims: int, labels: Labels) -> tuple[list[dict], list[dict]]:
@@ -142,52 +138,3 @@ def _one_side(side: str, ids, sizes, pair, pair_iou, partner, partner_ids) -> li
         }
         for i in range(len(ids))
     ]
-
-
-def summarise(images: pd.DataFrame) -> pd.DataFrame:
-    """One row per experiment, subset and metric.
-
-    Returns
-    -------
-    DataFrame
-        experiment, subset, metric; n (images the mean is of), unscored, missed (objects there, none found), empty
-        (no objects there); mean and median over images; pooled over all pixels or objects of the subset.
-    """
-    rows = []
-    for (experiment, subset), part in images.groupby(["experiment", "subset"], sort=True):
-        scored = part[part["status"] == "scored"]
-        counts = {
-            "unscored": len(part) - len(scored),
-            "missed": int(scored["missed"].sum()) if len(scored) else 0,
-            "empty": int(scored["empty"].sum()) if len(scored) else 0,
-        }
-        pooled = _pooled(scored) if len(scored) else {}
-        for metric in metric_columns(images):
-            values = scored[metric].astype(float).dropna()
-            rows.append({
-                "experiment": experiment, "subset": subset, "metric": metric, "n": len(values), **counts,
-                "mean": values.mean(), "median": values.median(), "pooled": pooled.get(metric, np.nan),
-            })  # fmt: skip
-    columns = ["experiment", "subset", "metric", "n", "unscored", "missed", "empty", "mean", "median", "pooled"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def metric_columns(images: pd.DataFrame) -> list[str]:
-    """Columns of the image table that are scores."""
-    if "pixel_error" not in images:
-        return []
-    first = list(images.columns).index("pixel_error")
-    return [name for name in images.columns[first:] if not name.startswith("tp_")]
-
-
-def _pooled(scored: pd.DataFrame) -> dict[str, float]:
-    total = {name: scored[name].astype(float).sum() for name in COUNTS}
-    pooled = {"pixel_error": total["wrong_pixels"] / total["pixels"] if total["pixels"] else np.nan}
-    counts = [scored[name].astype(float).sum() for name in scored if name.startswith(CONFUSION)]
-    classes = round(len(counts) ** 0.5)
-    pooled |= fcn_scores(np.reshape(counts, (classes, classes)))
-    for threshold in THRESHOLDS:
-        hits = scored[f"tp_{threshold:.2f}"].astype(float).sum()
-        detection = detection_scores(hits, total["true_objects"], total["predicted_objects"])
-        pooled |= {f"{key}_{threshold:.2f}": detection[key] for key in DETECTION}
-    return pooled
