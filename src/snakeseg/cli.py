@@ -85,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     fetch.add_argument("name", choices=["vgg16"], help="which")
     fetch.add_argument("--url", help="where from, if not from their publisher; the checksum stays the same")
     command("summarise", "gather the score tables", "--tables", "--output")
+    command("compare", "test experiments against each other", "--images", "--output")
     command("report", "write the report and its figures", *sheet, "--run", "--settings", "--output")
     return top
 
@@ -94,7 +95,7 @@ MODULES = {
     **dict.fromkeys(("simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh"), "data"),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
     **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
-    **dict.fromkeys(("evaluate", "summarise", "report"), "evaluate"),
+    **dict.fromkeys(("evaluate", "summarise", "compare", "report"), "evaluate"),
 }
 
 OPTIONS = {
@@ -119,6 +120,7 @@ OPTIONS = {
     "--experiment": {"required": True, "help": "name of the experiment"},
     "--predictions": {"type": Path, "required": True, "help": "folder of predicted label files"},
     "--tables": {"type": Path, "nargs": "+", "required": True, "help": "folders from `evaluate`"},
+    "--images": {"type": Path, "required": True, "help": "table of images from `summarise`"},
     "--run": {"type": Path, "required": True, "help": "folder of the run's results"},
 }
 

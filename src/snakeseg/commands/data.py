@@ -5,10 +5,11 @@ from argparse import Namespace
 
 import pandas as pd
 
-from snakeseg.commands.tables import read_json, rows_of, write_table
+from snakeseg.commands.tables import read_json, rows_of
 from snakeseg.errors import BadInputs
 from snakeseg.io.files import atomic_folder, write_text
 from snakeseg.io.sheet import read_sheet
+from snakeseg.io.tables import write_table
 from snakeseg.progress import progress
 from snakeseg.settings import read_sections
 

@@ -15,26 +15,29 @@ from jinja2 import Environment
 from PIL import Image
 
 from snakeseg import __version__
+from snakeseg.compare import sentences
 from snakeseg.io.files import atomic_folder, checksum, write_text
 from snakeseg.io.raster import read, read_label, suffix_of
 from snakeseg.io.store import read_store
+from snakeseg.io.tables import read_table
 from snakeseg.labels import classes_and_objects
-from snakeseg.report.comparison import MEASURES, SCORES, comparison_image, comparison_rows, rows_of, spread_over_seeds
+from snakeseg.report.comparison import MEASURES, SCORES, comparison_image, comparison_rows, rows_of
 from snakeseg.report.figures import grid_of_pictures, learning_curves, scores_over_thresholds
+from snakeseg.report.markdown import render_markdown
 from snakeseg.report.pictures import grey, outlines, plane, thumbnail
 from snakeseg.settings import Labels, build
+from snakeseg.summary import SUBSETS, lower_is_better
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "zarr", "tifffile", "nibabel")
 SHOWN = ("pixel_error", "mean_iu", "dice", "iou", "hd95", "nsd", "adapted_rand_error", "v_rand", "v_info", "voi_split",
          "voi_merge", "seg", "pq_0.50", "precision_0.50", "recall_0.50", "f1_0.50", "ap_0.50", "ap_0.70",
          "ap_0.90")  # fmt: skip
-SUBSETS = ("validation", "test", "predict")
-LOWER_IS_BETTER = ("pixel_error", "hd95", "adapted_rand_error", "voi_split", "voi_merge")
+TABLES = ("images", "summary", "comparison", "spread")
 EXAMPLES = 3
 
 
 def write_report(run: Path, sheet: pd.DataFrame, config: dict, output: Path) -> None:
-    """Write `output` (HTML) and, beside it, figures/ and provenance.json.
+    """Write `output` (HTML) and, beside it, figures/, summary.md and provenance.json.
 
     Parameters
     ----------
@@ -46,15 +49,17 @@ def write_report(run: Path, sheet: pd.DataFrame, config: dict, output: Path) -> 
         The whole config, defaults filled in.
     output : path
     """
-    tables = {name: _table(run / "evaluation" / f"{name}.tsv") for name in ("images", "summary")}
+    tables = {name: read_table(run / "evaluation" / f"{name}.tsv") for name in TABLES}
+    said = sentences(tables["comparison"], ranking(config))
     experiments = tables["images"]["experiment"].unique()
     models = sorted(run / "models" / name / f"fold-{fold}" for name in experiments for fold in range(config["folds"]))
     with atomic_folder(output.parent / "figures") as folder:
         draw_figures(folder, run, sheet, config, tables, models)
         figures = {path.stem: _embedded(path) for path in sorted(folder.glob("*.png"))}
         facts = provenance(sheet, config, models)
-        page = render_page(run, sheet, config, tables, models, figures, facts)
+        page = render_page(run, sheet, config, tables, said, models, figures, facts)
         write_text(output, page)
+    write_text(output.parent / "summary.md", render_markdown(run, sheet, config, tables["summary"], said))
     write_text(output.parent / "provenance.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
@@ -123,7 +128,7 @@ def _ranked_rows(run: Path, rows, part, metric: str, dims: int, labels: Labels):
         first = part[part["status"] == "unlabelled"][:EXAMPLES]
         yield [_overlay(run, rows, row, "not scored", dims, labels) for _, row in first.iterrows()]
         return
-    scored = scored.sort_values([metric, "sample"], ascending=metric not in LOWER_IS_BETTER)
+    scored = scored.sort_values([metric, "sample"], ascending=not lower_is_better(metric))
     middle = max(0, (len(scored) - EXAMPLES) // 2)
     ranks = {"worst": 0, "median": middle, "best": max(0, len(scored) - EXAMPLES)}
     shown: set[str] = set()
@@ -163,7 +168,7 @@ def provenance(sheet: pd.DataFrame, config: dict, models: list[Path]) -> dict:
 
 
 def render_page(
-    run: Path, sheet, config: dict, tables, models: list[Path], figures: dict[str, str], facts: dict
+    run: Path, sheet, config: dict, tables, said, models: list[Path], figures: dict[str, str], facts: dict
 ) -> str:
     """The page as HTML; all text from files is escaped."""
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
@@ -173,30 +178,31 @@ def render_page(
     starts = {name: e["start_from"] for name, e in config["experiments"].items() if (e or {}).get("start_from")}
     comparison = comparison_rows(run, summary, starts)
     scored = images[images["status"] == "scored"].groupby(["experiment", "subset"]).size().to_dict()
-    wide = summary.pivot_table(index=["experiment", "subset"], columns="metric", values="mean", dropna=False)
-    pooled = summary.pivot_table(index=["experiment", "subset"], columns="metric", values="pooled", dropna=False)
+    wide, low, high, pooled = (
+        summary.pivot_table(index=["experiment", "subset"], columns="metric", values=values, dropna=False)
+        for values in ("mean", "low", "high", "pooled")
+    )
     counts = summary.groupby(["experiment", "subset"])[["unscored", "missed", "empty"]].first()
     shown = [name for name in SHOWN if name in wide]
     return template.render(
         config=config,
         subsets=sheet["subset"].value_counts().to_dict(),
-        means=wide, pooled=pooled, counts=counts, shown=shown, lower=LOWER_IS_BETTER, ranking=ranking(config),
+        means=wide, low=low, high=high, pooled=pooled, counts=counts, shown=shown, ranking=ranking(config),
+        lower=[name for name in shown if lower_is_better(name)],
         scored=scored, parts=sorted(wide.index, key=lambda part: (part[0], SUBSETS.index(part[1]))),
         images=images.to_dict("records"),
-        facts=_table(run / "check.tsv").to_dict("records"),
+        facts=read_table(run / "check.tsv").to_dict("records"),
         parameters={m: json.loads((m / "instances.json").read_text()) for m in models if m.name == "fold-0"},
         comparison=comparison,
-        spread=spread_over_seeds(comparison),
+        spread=tables["spread"].query("folds > 1 or seeds > 1").to_dict("records"),
+        pairs=tables["comparison"].to_dict("records"),
+        said=said,
         compared=[name for name in SCORES if name in wide],
         measures=MEASURES,
         figures=figures,
         settings=json.dumps(config, indent=1, sort_keys=True),
         provenance=facts,
     )  # fmt: skip
-
-
-def _table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, sep="\t", na_values=["nan"], keep_default_na=False)
 
 
 def _embedded(path: Path) -> str:
