@@ -29,7 +29,8 @@ rule summarise:
         summary=report(
             f"{RUN}/evaluation/summary.tsv",
             caption="../report/summary.rst",
-            category="Scores",
+            category="scores",
+            labels={"figure": "summary"},
         ),
     log:
         f"{LOGS}/summarise.log",

@@ -13,13 +13,14 @@ rule report:
             for output in (rules.prepare.output, rules.augment.output, rules.weigh.output)
         ],
     output:
-        page=report(f"{RUN}/report.html", caption="../report/page.rst", category="Report"),
+        page=report(f"{RUN}/report.html", caption="../report/page.rst", category="Report", labels={"page": "report"}),
         provenance=f"{RUN}/provenance.json",
         figures=report(
             directory(f"{RUN}/figures"),
-            patterns=["{figure}.png"],
+            patterns=["{section}/{figure}.png"],
             caption="../report/figure.rst",
-            category="Figures",
+            category="{section}",
+            labels={"figure": "{figure}"},
         ),
     log:
         f"{LOGS}/report.log",
