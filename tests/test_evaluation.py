@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from snakeseg.evaluation import evaluate_rows, metric_columns, score, summarise
+from snakeseg import evaluation
+from snakeseg.evaluation import evaluate_rows, metric_columns, summarise
+from snakeseg.scoring import score
 from snakeseg.settings import Labels
 
 INSTANCE = Labels()
@@ -25,17 +27,54 @@ def test_worked_example():
         (1 / 3, 1 / 2, 1 / 2, 1 / 2)
     )
     assert (scores["missed"], scores["empty"]) == (0, 0)
-    assert [(o["side"], o["size"], o["iou"]) for o in objects] == [
-        ("true", 4, 0.75), ("true", 4, 0.4), ("predicted", 3, 0.75), ("predicted", 3, 0.4),
+    assert (scores["pq_0.50"], scores["sq_0.50"], scores["rq_0.50"]) == (0.75 / 2, 0.75, 1 / 2)
+    assert (scores["seg"], scores["aji"]) == pytest.approx((0.75 / 2, (3 + 2) / (4 + 5)))
+    assert (scores["count_error"], scores["relative_count_error"], scores["splits"], scores["merges"]) == (0, 0, 0, 0)
+    # Surfaces: nobody has an inside; the first row's last pixel is 1 away, two of the last row's likewise 2 and 1.
+    assert (scores["hd95"], scores["nsd"]) == pytest.approx((np.percentile([0, 0, 0, 0, 0, 1, 1, 2], 95), 13 / 14))
+    assert [(o["side"], o["pixels"], o["iou"], o["kind"]) for o in objects] == [
+        ("true", 4, 0.75, "match"), ("true", 4, 0.4, "miss"),
+        ("predicted", 3, 0.75, "match"), ("predicted", 3, 0.4, "false"),
     ]  # fmt: skip
     assert [o["partner"] for o in objects] == [2, "", 1, ""]
 
 
+def test_units_and_grey_values():
+    """Areas and lengths are in units of the spacing, places in pixels."""
+    image = np.arange(15.0).reshape(3, 5)
+    scores, objects = score(TRUTH, FOUND, INSTANCE, (2.0, 0.5), image)
+    assert [o["area"] for o in objects] == [4, 4, 3, 3]
+    assert [o["intensity_mean"] for o in objects] == [1.5, 11.5, 1, 13]
+    assert [(o["centroid_0"], o["centroid_1"]) for o in objects] == [(0, 1.5), (2, 1.5), (0, 1), (2, 3)]
+    assert scores["assd"] == pytest.approx(0.5 * (1 + 2 + 1 + 1) / 14)
+    assert "intensity_mean" not in score(TRUTH, FOUND, INSTANCE)[1][0]
+
+
+def test_volumes():
+    """All scores but the warping error; objects have no eccentricity there."""
+    truth, found = np.stack([TRUTH, TRUTH]), np.stack([TRUTH, FOUND])
+    scores, objects = score(truth, found, INSTANCE, (3.0, 1.0, 1.0))
+    flat, _ = score(TRUTH, FOUND, INSTANCE)
+    assert set(flat) - set(scores) == {"warping_error"}
+    assert set(objects[0]) >= {"area", "axis_major_length", "centroid_2", "kind"}
+    assert [o["area"] for o in objects[:2]] == [24, 24]
+
+
+def test_touching_objects_are_apart_for_the_warping_error():
+    """A merger of two that touch opens no path through background, so the border between them must be drawn."""
+    truth = np.zeros((9, 12), int)
+    truth[1:8, 1:6], truth[1:8, 6:11] = 1, 2
+    scores, _ = score(truth, (truth > 0).astype(int), INSTANCE)
+    assert (scores["warping_error"], scores["merges"]) == (7 / truth.size, 1)
+    assert score(truth, truth, INSTANCE)[0]["warping_error"] == 0
+
+
 def test_perfect():
     scores, objects = score(TRUTH, TRUTH, INSTANCE)
-    for key in ("dice", "iou", "ap_0.50", "ap_0.90", "precision_0.70", "recall_0.70", "f1_0.70"):
+    for key in ("dice", "iou", "nsd", "v_rand", "v_info", "seg", "aji", "pq_0.50", "ap_0.50", "ap_0.95", "f1_0.70"):
         assert scores[key] == 1
-    for key in ("pixel_error", "adapted_rand_error", "voi_split", "voi_merge"):
+    for key in ("pixel_error", "hd95", "assd", "rand_error", "adapted_rand_error", "voi_split", "voi_merge",
+                "warping_error", "count_error", "splits", "merges"):  # fmt: skip
         assert scores[key] == pytest.approx(0, abs=1e-12)
     assert all(o["iou"] == 1 for o in objects)
 
@@ -43,8 +82,10 @@ def test_perfect():
 def test_a_miss_is_marked():
     scores, _ = score(TRUTH, np.zeros_like(TRUTH), INSTANCE)
     assert (scores["missed"], scores["empty"]) == (1, 0)
-    assert scores["ap_0.50"] == scores["dice"] == 0
+    for key in ("ap_0.50", "dice", "nsd", "v_rand", "v_info", "seg", "aji", "pq_0.50"):
+        assert scores[key] == 0
     assert scores["adapted_rand_error"] == 1
+    assert scores["hd95"] == pytest.approx(np.hypot(3, 5))
 
 
 def test_an_empty_image_is_marked():
@@ -53,7 +94,9 @@ def test_an_empty_image_is_marked():
     scores, objects = score(empty, empty, INSTANCE)
     assert (scores["empty"], scores["missed"], scores["ap_0.50"], scores["dice"]) == (1, 0, 1, 1)
     assert objects == []
-    assert np.isnan(scores["adapted_rand_error"])
+    assert scores["nsd"] == scores["aji"] == scores["pq_0.50"] == 1
+    undefined = {key for key, value in scores.items() if np.isnan(value)}
+    assert undefined >= {"adapted_rand_error", "voi_split", "v_rand", "v_info", "seg", "sq_0.50", "hd95", "assd"}
     scores, _ = score(empty, FOUND, INSTANCE)
     assert (scores["empty"], scores["ap_0.50"], scores["dice"]) == (1, 0, 0)
 
@@ -85,6 +128,15 @@ def test_semantic_scores_are_of_every_class():
     assert (scores["iou_cell"], scores["iou_wall"], scores["iou"]) == pytest.approx((1 / 2, 2 / 3, 7 / 12))
     assert scores["dice_cell"] == pytest.approx(2 / 3)
     assert scores["pixel_error"] == pytest.approx(1 / 3)
+    assert (scores["assd_cell"], scores["assd_wall"]) == pytest.approx((1 / 3, 1 / 5))
+    assert scores["assd"] == pytest.approx((1 / 3 + 1 / 5) / 2)
+
+
+def test_a_class_that_is_not_there_does_not_count_for_distances():
+    labels = Labels("semantic", {"sky": 0, "cell": 1, "wall": 2})
+    scores, _ = score(np.array([[0, 1, 1]]), np.array([[0, 0, 1]]), labels)
+    assert (scores["assd"], scores["assd_cell"], scores["nsd_wall"]) == pytest.approx((1 / 3, 1 / 3, 1))
+    assert np.isnan(scores["assd_wall"])
 
 
 def test_ids_that_float32_could_not_tell_apart():
@@ -99,12 +151,14 @@ def files(tmp_path):
     predictions = tmp_path / "predictions"
     predictions.mkdir()
 
-    def row(name, truth, found):
-        label = tmp_path / f"{name}-label.png"
-        for path, array in ((label, truth), (predictions / f"{name}.png", found)):
+    def row(name, truth, found, spacing=""):
+        label, image = tmp_path / f"{name}-label.png", tmp_path / f"{name}.png"
+        grey = None if truth is None else 10 + truth
+        for path, array in ((label, truth), (image, grey), (predictions / f"{name}.png", found)):
             if array is not None:
                 Image.fromarray(array.astype(np.uint8)).save(path)
-        return {"sample": name, "group": "g", "image": f"{name}.png", "label": "" if truth is None else str(label)}
+        return {"sample": name, "group": "g", "image": str(image), "label": "" if truth is None else str(label),
+                "spacing": spacing}  # fmt: skip
 
     return SimpleNamespace(folder=predictions, row=row)
 
@@ -120,6 +174,20 @@ def test_every_row_is_accounted_for(files):
     assert "no such file" in images[2]["reason"]
     assert images[0]["ap_0.50"] == pytest.approx(1 / 3)
     assert {o["sample"] for o in objects} == {"good"}
+
+
+def test_the_spacing_of_the_sheet_and_the_grey_values_of_the_image(files, monkeypatch):
+    rows = pd.DataFrame([files.row("good", TRUTH, FOUND, "2 0.5")])
+    _, objects = evaluate_rows(rows, files.folder, 2, INSTANCE)
+    assert [(o["area"], o["intensity_mean"]) for o in objects] == [
+        (4, 11),
+        (4, 15),
+        (3, 11),
+        (3, pytest.approx(40 / 3)),
+    ]
+    monkeypatch.setattr(evaluation, "MOST_PIXELS", 14)
+    _, objects = evaluate_rows(rows, files.folder, 2, INSTANCE)
+    assert "intensity_mean" not in objects[0]
 
 
 def test_a_prediction_of_another_shape_is_a_row_with_a_reason(files):
@@ -164,6 +232,9 @@ def test_summary(files):
     assert row["pooled"] == pytest.approx(3 / (6 + 4 - 3))
     assert summary.loc["pixel_error", "pooled"] == pytest.approx((4 + 8) / 50)
     assert summary.loc["adapted_rand_error", "n"] == 3
+    assert summary.loc["pq_0.50", "pooled"] == pytest.approx((2 + 0.75) / (3 + 3 / 2 + 1 / 2))
+    assert summary.loc["seg", "pooled"] == pytest.approx((2 + 0.75 + 0) / 6)
+    assert (summary.loc["count_error", "pooled"], summary.loc["relative_count_error", "pooled"]) == (-2, -1 / 3)
     assert np.isnan(summary.loc["dice", "pooled"])
 
 

@@ -7,8 +7,9 @@ import pytest
 from scipy import ndimage
 
 from snakeseg.instances import Parameters, segment
-from snakeseg.metrics.matching import detection_scores, match, overlaps
-from snakeseg.metrics.overlap import adapted_rand_error
+from snakeseg.metrics.contingency import overlaps
+from snakeseg.metrics.matching import detection_scores, match
+from snakeseg.metrics.partition import adapted_rand_error
 from snakeseg.settings import Instances
 from snakeseg.tuning import SCORES, candidates, choose
 
@@ -71,11 +72,11 @@ def test_scores_are_those_of_segmenting_and_scoring(select_by):
         parameters = Parameters(**{key: value for key, value in trial.items() if key != "score"})
         found = [(truth, segment(foreground, foreground, parameters)) for foreground, truth in pairs]
         if thresholds is None:
-            expected = 1 - np.mean([adapted_rand_error(*pair) for pair in found])
+            expected = 1 - np.mean([adapted_rand_error(overlaps(*pair)) for pair in found])
         else:
             shared = [overlaps(*pair) for pair in found]
             counts = [sum(len(s.true_ids) for s in shared), sum(len(s.predicted_ids) for s in shared)]
-            hits = [sum((match(s, t) >= 0).sum() for s in shared) for t in thresholds]
+            hits = [sum((match(s)[1] >= t).sum() for s in shared) for t in thresholds]
             expected = np.mean([detection_scores(h, *counts)["ap"] for h in hits])
         assert trial["score"] == pytest.approx(expected, abs=1e-12)
     assert len({trial["score"] for trial in trials}) > 3

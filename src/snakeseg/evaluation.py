@@ -6,23 +6,16 @@ import numpy as np
 import pandas as pd
 
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import read_label, suffix_of
-from snakeseg.labels import IGNORED, classes_and_objects
-from snakeseg.metrics.matching import THRESHOLDS, Overlaps, detection_scores, match, overlaps
-from snakeseg.metrics.overlap import (
-    adapted_rand_error,
-    confusion_matrix,
-    dice_and_iou,
-    fcn_scores,
-    pixel_error,
-    variation_of_information,
-)
+from snakeseg.io.raster import open_image, read_label, require_same_shape, suffix_of
+from snakeseg.io.sheet import spacing_of
+from snakeseg.metrics.matching import THRESHOLDS, detection_scores, panoptic_scores
+from snakeseg.metrics.overlap import fcn_scores
+from snakeseg.scoring import CONFUSION, DETECTION, score
 from snakeseg.settings import Labels
 
-DETECTION = ("precision", "recall", "f1", "ap")
-# Columns that count pixels of class i called class j.
-CONFUSION = "confusion_"
-COUNTS = ("pixels", "wrong_pixels", "true_objects", "predicted_objects")
+COUNTS = ("pixels", "wrong_pixels", "true_objects", "predicted_objects", "splits", "merges")
+# Grey values of larger images are not read: brightness of objects would need more memory than all scores.
+MOST_PIXELS = 2**26
 
 
 def evaluate_rows(rows: pd.DataFrame, folder: Path, dims: int, labels: Labels) -> tuple[list[dict], list[dict]]:
@@ -33,7 +26,8 @@ def evaluate_rows(rows: pd.DataFrame, folder: Path, dims: int, labels: Labels) -
     images : list of dict
         One per row: sample, group, status (scored, unlabelled, unreadable), reason, and the scores.
     objects : list of dict
-        One per true or predicted object: its size, partner and IoU.
+        One per true or predicted object: its partner, IoU, and measurements. Those of grey values are left out for
+        images of more than `MOST_PIXELS`.
     """
     images, objects = [], []
     for row in rows.itertuples():
@@ -42,12 +36,7 @@ def evaluate_rows(rows: pd.DataFrame, folder: Path, dims: int, labels: Labels) -
             images.append({**image, "status": "unlabelled", "reason": "no label in the sample sheet"})
             continue
         try:
-            truth = read_label(row.label, dims).array
-            found = folder / f"{row.sample}{suffix_of(Path(row.image))}"
-            predicted = read_label(found, dims).array
-            if predicted.shape != truth.shape:
-                raise BadInput(found, f"shape {predicted.shape}", f"{truth.shape}, as its label", "predict it again")
-            scores, found = score(truth, predicted, labels)
+            scores, found = _score_row(row, folder, dims, labels)
         except ValueError as error:
             images.append({**image, "status": "unreadable", "reason": str(error)})
             continue
@@ -56,92 +45,17 @@ def evaluate_rows(rows: pd.DataFrame, folder: Path, dims: int, labels: Labels) -
     return images, objects
 
 
-def score(truth: np.ndarray, predicted: np.ndarray, labels: Labels) -> tuple[dict, list[dict]]:
-    """Scores of one image.
-
-    Parameters
-    ----------
-    truth : integer array, shape (*spatial)
-        As in the label file; pixels it ignores do not count.
-    predicted : integer array, shape (*spatial)
-        As written by the workflow: classes (their values in the label files) or object ids.
-    labels : Labels
-
-    Returns
-    -------
-    scores : dict
-    objects : list of dict
-    """
-    true_classes, true_objects = classes_and_objects(truth, labels)
-    if labels.kind == "semantic":
-        classes, predicted_objects = classes_and_objects(predicted, labels)
-    else:
-        classes, predicted_objects = (predicted > 0).astype(np.uint8), predicted.astype(np.int64)
-    counted = true_classes != IGNORED
-    predicted_objects = np.where(counted, predicted_objects, 0)
-    t, p = true_classes[counted], classes[counted]
-    found = overlaps(true_objects, predicted_objects)
-    splits, merges = variation_of_information(true_objects, predicted_objects)
-    confusion = confusion_matrix(t, p, len(labels.classes))
-    scores = {
-        "pixels": int(t.size),
-        "wrong_pixels": int(np.count_nonzero(t != p)),
-        "true_objects": len(found.true_ids),
-        "predicted_objects": len(found.predicted_ids),
-        "missed": int(len(found.true_ids) > 0 and len(found.predicted_ids) == 0),
-        "empty": int(len(found.true_ids) == 0),
-        **{f"{CONFUSION}{i}_{j}": int(count) for (i, j), count in np.ndenumerate(confusion)},
-        "pixel_error": pixel_error(t, p) if t.size else float("nan"),
-        **fcn_scores(confusion),
-        **_class_scores(t, p, labels),
-        "adapted_rand_error": adapted_rand_error(true_objects, predicted_objects),
-        "voi_split": splits,
-        "voi_merge": merges,
-    }
-    for threshold in THRESHOLDS:
-        hits = int((match(found, threshold) >= 0).sum())
-        scores[f"tp_{threshold:.2f}"] = hits
-        detection = detection_scores(hits, len(found.true_ids), len(found.predicted_ids))
-        scores.update({f"{key}_{threshold:.2f}": detection[key] for key in DETECTION})
-    return scores, _object_rows(found)
-
-
-def _class_scores(truth: np.ndarray, predicted: np.ndarray, labels: Labels) -> dict:
-    """Dice and IoU: the mean over foreground classes, and each class where there are several."""
-    names = labels.classes[1:]
-    each = [dice_and_iou(truth == index, predicted == index) for index in range(1, len(names) + 1)]
-    scores = {"dice": float(np.mean([d for d, _ in each])), "iou": float(np.mean([i for _, i in each]))}
-    if len(names) > 1:
-        for name, (dice, iou) in zip(names, each, strict=True):
-            scores |= {f"dice_{name}": dice, f"iou_{name}": iou}
-    return scores
-
-
-def _object_rows(found: Overlaps) -> list[dict]:
-    """Every object with its partner at IoU 0.5 and the best IoU it has with anybody."""
-    partner = match(found, 0.5)
-    back = np.full(len(found.predicted_ids), -1)
-    back[partner[partner >= 0]] = np.flatnonzero(partner >= 0)
-    true, predicted = (found.true_ids, found.true_sizes), (found.predicted_ids, found.predicted_sizes)
-    return [
-        *_one_side("true", *true, found.pair_true, found.pair_iou, partner, found.predicted_ids),
-        *_one_side("predicted", *predicted, found.pair_predicted, found.pair_iou, back, found.true_ids),
-    ]
-
-
-def _one_side(side: str, ids, sizes, pair, pair_iou, partner, partner_ids) -> list[dict]:
-    best = np.zeros(len(ids))
-    np.maximum.at(best, pair, pair_iou)
-    return [
-        {
-            "side": side,
-            "id": int(ids[i]),
-            "size": int(sizes[i]),
-            "partner": int(partner_ids[partner[i]]) if partner[i] >= 0 else "",
-            "iou": best[i],
-        }
-        for i in range(len(ids))
-    ]
+def _score_row(row, folder: Path, dims: int, labels: Labels) -> tuple[dict, list[dict]]:
+    truth, image = read_label(row.label, dims), open_image(row.image, dims)
+    path = folder / f"{row.sample}{suffix_of(Path(row.image))}"
+    predicted = read_label(path, dims).array
+    if predicted.shape != truth.array.shape:
+        found, expected = f"shape {predicted.shape}", f"{truth.array.shape}, as its label"
+        raise BadInput(path, found, expected, "predict it again")
+    require_same_shape(image, truth)
+    few = predicted.size <= MOST_PIXELS
+    grey = image.array[:1][0] if few else None
+    return score(truth.array, predicted, labels, spacing_of(row.spacing, image.spacing), grey)
 
 
 def summarise(images: pd.DataFrame) -> pd.DataFrame:
@@ -181,13 +95,26 @@ def metric_columns(images: pd.DataFrame) -> list[str]:
 
 
 def _pooled(scored: pd.DataFrame) -> dict[str, float]:
-    total = {name: scored[name].astype(float).sum() for name in COUNTS}
+    """Scores of all pixels or objects of the images together, where they can be told from counts."""
+    total = {name: _sum(scored[name]) for name in COUNTS}
+    true, predicted = total["true_objects"], total["predicted_objects"]
     pooled = {"pixel_error": total["wrong_pixels"] / total["pixels"] if total["pixels"] else np.nan}
-    counts = [scored[name].astype(float).sum() for name in scored if name.startswith(CONFUSION)]
+    counts = [_sum(scored[name]) for name in scored if name.startswith(CONFUSION)]
     classes = round(len(counts) ** 0.5)
     pooled |= fcn_scores(np.reshape(counts, (classes, classes)))
+    pooled |= {"splits": total["splits"], "merges": total["merges"], "count_error": predicted - true}
+    pooled["seg"] = _sum(scored["seg"], scored["true_objects"]) / true if true else np.nan
+    pooled["relative_count_error"] = (predicted - true) / true if true else np.nan
+    lowest = f"{THRESHOLDS[0]:.2f}"
+    iou, hits = _sum(scored[f"sq_{lowest}"], scored[f"tp_{lowest}"]), _sum(scored[f"tp_{lowest}"])
+    pooled |= {f"{key}_{lowest}": value for key, value in panoptic_scores(iou, hits, true, predicted).items()}
     for threshold in THRESHOLDS:
-        hits = scored[f"tp_{threshold:.2f}"].astype(float).sum()
-        detection = detection_scores(hits, total["true_objects"], total["predicted_objects"])
+        detection = detection_scores(_sum(scored[f"tp_{threshold:.2f}"]), true, predicted)
         pooled |= {f"{key}_{threshold:.2f}": detection[key] for key in DETECTION}
     return pooled
+
+
+def _sum(values: pd.Series, weights: pd.Series | float = 1.0) -> float:
+    """Of what is not NaN, each times its weight."""
+    weights = weights.astype(float) if isinstance(weights, pd.Series) else weights
+    return float((values.astype(float) * weights).sum())

@@ -5,9 +5,10 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from snakeseg.instances import Parameters, drop_small, split
-from snakeseg.metrics.matching import detection_scores, match, overlaps, without_small
-from snakeseg.metrics.overlap import adapted_rand_error
+from snakeseg.instances import Parameters, split
+from snakeseg.metrics.contingency import overlaps, without_small
+from snakeseg.metrics.matching import detection_scores, match
+from snakeseg.metrics.partition import adapted_rand_error
 from snakeseg.progress import progress
 from snakeseg.settings import Instances
 
@@ -63,16 +64,17 @@ def _mean_ap(found: Sequence[Pair], sizes: Sequence[int], thresholds: Sequence[f
         kept = [without_small(each, smallest) for each in shared]
         true_objects = sum(len(each.true_ids) for each in kept)
         predicted_objects = sum(len(each.predicted_ids) for each in kept)
-        hits = [sum(int((match(each, threshold) >= 0).sum()) for each in kept) for threshold in thresholds]
+        iou = np.concatenate([match(each)[1] for each in kept])
+        hits = [int((iou >= threshold).sum()) for threshold in thresholds]
         values.append(float(np.mean([detection_scores(h, true_objects, predicted_objects)["ap"] for h in hits])))
     return values
 
 
 def _rand(found: Sequence[Pair], sizes: Sequence[int]) -> list[float]:
     """One minus the mean adapted Rand error, for each smallest size."""
+    shared = [overlaps(truth, predicted) for truth, predicted in found]
     return [
-        1
-        - float(np.nanmean([adapted_rand_error(truth, drop_small(predicted, smallest)) for truth, predicted in found]))
+        1 - float(np.nanmean([adapted_rand_error(without_small(each, smallest)) for each in shared]))
         for smallest in sizes
     ]
 

@@ -34,12 +34,15 @@ def test_tiles_equal_one_pass_on_a_section(realdata):
         np.testing.assert_allclose(tiled_logits(network, image, geometry, tile), expected, rtol=0, atol=1e-9)
 
 
-@pytest.fixture(scope="module")
-def section(realdata):
-    """A part of a section, in float64, and its classes."""
-    image = normalise(read(realdata / "isbi2012/train/images/000.png", 2).array[:, :150, :120], Prepare(), None)[:]
-    label = read_label(realdata / "isbi2012/train/labels/000.png", 2).array[:150, :120]
-    return image.astype(np.float64), (label > 0).astype(np.int64)
+@pytest.fixture(scope="module", params=["membranes", "nuclei"])
+def section(realdata, request):
+    """A part of an image, in float64, and its classes."""
+    image, label = realdata / "isbi2012/train/images/000.png", realdata / "isbi2012/train/labels/000.png"
+    if request.param == "nuclei":
+        image = sorted((realdata / "dsb2018/images").iterdir())[0]
+        label = realdata / "dsb2018/labels" / image.name
+    image = normalise(read(image, 2).array[:, :150, :120], Prepare(), None)[:]
+    return image.astype(np.float64), (read_label(label, 2).array[:150, :120] > 0).astype(np.int64)
 
 
 def train_a_little(network, image, target):
@@ -58,7 +61,7 @@ def train_a_little(network, image, target):
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("settings", [s for dims, s in NARROW if dims == 2], ids=name_of)
 def test_tiles_equal_one_pass_for_every_network(section, settings, trained):
-    """Contract 1 on a real section: logits to 1e-9 of their size in float64, and the same labels."""
+    """Contract 1 on real images: logits to 1e-9 of their size in float64, and the same labels; so in float32."""
     image, target = section
     geometry = geometry_of(settings)
     network = random_network(2, settings)
@@ -73,6 +76,9 @@ def test_tiles_equal_one_pass_for_every_network(section, settings, trained):
         found = tiled_logits(network, image, geometry, tile)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * max(1, np.abs(expected).max()))
         np.testing.assert_array_equal(found.argmax(axis=0), expected.argmax(axis=0))
+    network, image = network.float(), image.astype(np.float32)
+    whole, tiles = (tiled_logits(network, image, geometry, tile).argmax(axis=0) for tile in (10_000, 48))
+    np.testing.assert_array_equal(whole, tiles)
 
 
 def test_example_sheets_name_the_files(realdata, repository):

@@ -1,95 +1,41 @@
-"""Matching of predicted to true objects."""
-
-from typing import NamedTuple
+"""Matching of predicted to true objects, and the scores of how many were found."""
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
-THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(9))
+from snakeseg.metrics.contingency import Overlaps
 
-
-class Overlaps(NamedTuple):
-    """Pairs of true and predicted objects that share pixels, and everybody's size."""
-
-    true_ids: np.ndarray
-    predicted_ids: np.ndarray
-    true_sizes: np.ndarray
-    predicted_sizes: np.ndarray
-    pair_true: np.ndarray
-    pair_predicted: np.ndarray
-    pair_iou: np.ndarray
+THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 
 
-def overlaps(truth: np.ndarray, predicted: np.ndarray) -> Overlaps:
-    """All overlapping pairs, in memory linear in their number.
+def match(found: Overlaps) -> tuple[np.ndarray, np.ndarray]:
+    """For every true object its partner: the predicted object whose IoU with it is at least 0.5.
 
-    Parameters
-    ----------
-    truth, predicted : integer arrays of equal shape
-        0 is background.
+    Nobody has two partners above 0.5. At exactly 0.5 halves of one object compete, of which the first wins; halves
+    have no other partner, so that no other choice would match more. What matches at a higher threshold are therefore
+    the partners here whose IoU reaches it.
 
     Returns
     -------
-    Overlaps
-        `pair_true` and `pair_predicted` index into `true_ids` and `predicted_ids`.
+    partner : int array, shape (true objects,)
+        Index of the predicted object, or -1.
+    iou : float array, shape (true objects,)
+        0 where there is no partner.
     """
-    true_ids, true_index = _dense(truth)
-    predicted_ids, predicted_index = _dense(predicted)
-    shape = (len(true_ids), len(predicted_ids))
-    table = coo_matrix((np.ones(truth.size, np.int64), (true_index.ravel(), predicted_index.ravel())), shape)
-    table.sum_duplicates()
-    true_sizes, predicted_sizes = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
-    i, j, shared = table.row, table.col, table.data
-    objects = (true_ids[i] != 0) & (predicted_ids[j] != 0)
-    i, j, shared = i[objects], j[objects], shared[objects]
-    iou = shared / (true_sizes[i] + predicted_sizes[j] - shared)
-    # From here on the background is left out.
-    t, p = true_ids != 0, predicted_ids != 0
-    i, j = (np.cumsum(t) - 1)[i], (np.cumsum(p) - 1)[j]
-    return Overlaps(true_ids[t], predicted_ids[p], true_sizes[t], predicted_sizes[p], i, j, iou)
-
-
-def without_small(found: Overlaps, smallest: int) -> Overlaps:
-    """The overlaps there would be if predicted objects of fewer than `smallest` pixels were dropped."""
-    kept = found.predicted_sizes >= smallest
-    pairs = kept[found.pair_predicted]
-    return found._replace(
-        predicted_ids=found.predicted_ids[kept],
-        predicted_sizes=found.predicted_sizes[kept],
-        pair_true=found.pair_true[pairs],
-        pair_predicted=(np.cumsum(kept) - 1)[found.pair_predicted[pairs]],
-        pair_iou=found.pair_iou[pairs],
-    )
-
-
-def _dense(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ids that occur, and each pixel's index among them."""
-    if labels.max(initial=0) > labels.size:
-        ids, index = np.unique(labels, return_inverse=True)
-        return ids, index.reshape(labels.shape)
-    present = np.bincount(labels.ravel()) > 0
-    return np.flatnonzero(present), (np.cumsum(present) - 1)[labels]
-
-
-def match(found: Overlaps, threshold: float) -> np.ndarray:
-    """For every true object the index of its predicted object, or -1.
-
-    Objects match one to one if their IoU is at least `threshold`; as many as possible are matched. Above 0.5 a
-    partner is unique.
-    """
-    good = found.pair_iou >= threshold
-    shape = (len(found.true_ids), len(found.predicted_ids))
-    if not good.any():
-        return np.full(shape[0], -1)
-    graph = csr_matrix((np.ones(good.sum()), (found.pair_true[good], found.pair_predicted[good])), shape=shape)
-    return maximum_bipartite_matching(graph, perm_type="column")
+    pair_iou = found.pair_iou
+    good = np.flatnonzero(pair_iou >= THRESHOLDS[0])
+    for side in (found.pair_true, found.pair_predicted):
+        good = good[np.unique(side[good], return_index=True)[1]]
+    partner, iou = np.full(len(found.true_ids), -1), np.zeros(len(found.true_ids))
+    partner[found.pair_true[good]] = found.pair_predicted[good]
+    iou[found.pair_true[good]] = pair_iou[good]
+    return partner, iou
 
 
 def detection_scores(true_positives: int, true_objects: int, predicted_objects: int) -> dict[str, float]:
     """Precision TP/(TP+FP), recall TP/(TP+FN), F1 2TP/(2TP+FP+FN) and AP TP/(TP+FP+FN) (Schmidt et al. 2018).
 
-    This AP is no area under a curve. Where nothing is to be found and nothing was found all are 1.
+    All 0 to 1, higher is better. This AP is no area under a curve. Where nothing is to be found and nothing was found
+    all are 1; where one of the two is missing all are 0.
     """
     tp, total = true_positives, true_objects + predicted_objects
     if total == 0:
@@ -99,4 +45,30 @@ def detection_scores(true_positives: int, true_objects: int, predicted_objects: 
         "recall": tp / true_objects if true_objects else 0.0,
         "f1": 2 * tp / total,
         "ap": tp / (total - tp),
+    }
+
+
+def panoptic_scores(iou: float, true_positives: int, true_objects: int, predicted_objects: int) -> dict[str, float]:
+    """Panoptic quality PQ = SQ RQ, segmentation quality SQ and recognition quality RQ (Kirillov et al. 2019, eq. 1-2).
+
+    SQ is the mean IoU of the matched objects, RQ is F1; all 0 to 1, higher is better. Kirillov matches above IoU 0.5,
+    here as everywhere it is at 0.5 or above.
+
+    Parameters
+    ----------
+    iou : float
+        Sum of the IoU of all matched pairs.
+    true_positives, true_objects, predicted_objects : int
+
+    Returns
+    -------
+    dict of float
+        pq, sq, rq. SQ is NaN if nothing matched; PQ and RQ are then 0, or 1 if there was nothing to be found either.
+    """
+    rq = detection_scores(true_positives, true_objects, predicted_objects)["f1"]
+    total = true_objects + predicted_objects
+    return {
+        "pq": 2 * iou / total if total else 1.0,
+        "sq": iou / true_positives if true_positives else float("nan"),
+        "rq": rq,
     }
