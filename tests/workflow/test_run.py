@@ -71,9 +71,17 @@ def test_labels_are_uint32_tiff_of_the_images_shape(results):
 def test_report_is_self_contained(results):
     page = (results / "report.html").read_text()
     assert len(page) < 10_000_000
-    assert not re.search(r"""(src|href)\s*=\s*(?!["']?(data:|#))""", page)
-    for word in ("How good", "Every image", "elastic copies", "Loss weights", "cells-08", "SHA-256"):
+    without_scripts = re.sub("<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"""(src|href)\s*=\s*["']?(?!data:)(\w+:|/)""", without_scripts)
+    for word in ("Verdict", "Every image", "How to cite", "elastic copies", "Loss weights", "cells-08", "SHA-256"):
         assert word in page
+
+
+def test_probabilities_are_held_against_the_truth(results):
+    """Of all pixels of the one validation image."""
+    found = json.loads((results / "models" / "plain" / "fold-0" / "instances.json").read_text())
+    assert sum(one["pixels"] for one in found["calibration"]["bins"]) == 64**2
+    assert 0 < found["calibration"]["error"] < 1
 
 
 def test_second_run_does_nothing(results, snakemake):

@@ -29,7 +29,7 @@ rule summarise:
         summary=report(
             f"{RUN}/evaluation/summary.tsv",
             caption="../report/summary.rst",
-            category="scores",
+            category="Scores",
             labels={"figure": "summary"},
         ),
     log:

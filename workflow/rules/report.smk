@@ -19,7 +19,7 @@ rule report:
             directory(f"{RUN}/figures"),
             patterns=["{section}/{figure}.png"],
             caption="../report/figure.rst",
-            category="{section}",
+            category=lambda w: w.section.capitalize(),
             labels={"figure": "{figure}"},
         ),
     log:

@@ -1,8 +1,8 @@
 """Pictures for the page's viewer, within a budget of bytes.
 
 The rule: at most `MOST` samples have pictures, the first ones of the page's table (failures, then the worst scores).
-The budget is dealt to them in equal shares. Each sample gets the largest of `SIDES` at which its picture and all its
-layers fit its share; a share too small for the least of them is overdrawn.
+The budget is dealt to them in equal shares, and what one leaves to those after it. Each sample gets the first of
+`STEPS` at which its picture and all its layers fit its share; the last one, if none does.
 """
 
 import os
@@ -14,18 +14,18 @@ import numpy as np
 from skimage.segmentation import find_boundaries
 
 from snakeseg.report.pictures import PREDICTION, TRUTH, Colour, jpeg_url, layer_url, shrink, shrink_labels
-from snakeseg.report.views import CODES, KINDS, View, Views
+from snakeseg.report.views import View, Views
 
-BUDGET = 7_000_000
+BUDGET = 7_500_000
 MOST = 300
-# Pixels of the longer side.
-SIDES = (512, 384, 256, 192, 128)
+# Pixels of the longer side, and JPEG quality.
+STEPS = ((512, 80), (512, 50), (384, 60), (256, 70), (256, 45), (192, 60), (128, 60))
 # Of Okabe and Ito's palette, which the colour-blind can tell apart.
 COLOURS: dict[str, Colour] = {
     "match": (0, 158, 115), "split": (86, 180, 233), "merge": (204, 121, 167), "miss": (213, 94, 0),
     "false": (240, 228, 66),
 }  # fmt: skip
-FILL = 110
+OPACITY = 130
 
 
 def gallery(views: Views, samples: Iterable[str], page: Path) -> dict[str, dict]:
@@ -46,7 +46,11 @@ def gallery(views: Views, samples: Iterable[str], page: Path) -> dict[str, dict]
         height; grey_value, contrast; note; files. If it could not be read: only the note, and files.
     """
     chosen = list(dict.fromkeys(samples))[:MOST]
-    return {sample: _entry(views, sample, BUDGET // len(chosen), page) for sample in chosen}
+    made, left = {}, BUDGET
+    for index, sample in enumerate(chosen):
+        made[sample] = _entry(views, sample, left // (len(chosen) - index), page)
+        left -= _size(made[sample])
+    return made
 
 
 def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
@@ -54,9 +58,8 @@ def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
     files = {name: link(Path(source[name]), page.parent) for name in ("image", "label") if source[name]}
     try:
         view = views.view(sample)
-        made = next((made for made in (_pictures(view, side) for side in SIDES) if _size(made) <= share), None)
-        made = made or _pictures(view, SIDES[-1])
-        for row in views.images[sample].to_dict("records"):
+        made = _fitting(view, share)
+        for row in views.readable(sample):
             name = row["experiment"]
             made["shown"][name]["file"] = link(views.prediction(row), page.parent)
             made["shown"][name]["counts"] = views.counts(name, sample)
@@ -65,18 +68,28 @@ def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
     return {**made, "grey_value": view.grey_value, "contrast": view.contrast, "note": view.note, "files": files}
 
 
-def _pictures(view: View, side: int) -> dict:
-    """The picture and its layers, of which the longer side is at most so long."""
-    picture = shrink(view.picture, side)
+def _fitting(view: View, share: int) -> dict:
+    """The picture and its layers at the first step at which they fit."""
+    for side, quality in STEPS:
+        picture = shrink(view.picture, side)
+        url = jpeg_url(picture, quality)
+        if len(url) > share and side > STEPS[-1][0]:
+            continue
+        height, width = picture.shape[:2]
+        made = {"width": width, "height": height, "picture": url, **_layers(view, side)}
+        if _size(made) <= share:
+            break
+    return made
+
+
+def _layers(view: View, side: int) -> dict:
+    """Outlines and errors, of which the longer side is at most so long."""
     return {
-        "width": picture.shape[1],
-        "height": picture.shape[0],
-        "picture": jpeg_url(picture),
         "truth": None if view.truth is None else _outline(shrink_labels(view.truth, side), TRUTH),
         "shown": {
             name: {
                 "prediction": _outline(shrink_labels(predicted, side), PREDICTION),
-                "errors": _errors(predicted, view.errors[name], side) if name in view.errors else None,
+                "errors": _fills(view.errors[name], side) if name in view.errors else None,
             }
             for name, predicted in view.predicted.items()
         },
@@ -87,20 +100,14 @@ def _outline(labels: np.ndarray, colour: Colour) -> str:
     return layer_url(find_boundaries(labels, mode="inner").astype(np.uint8), [colour], [255])
 
 
-def _errors(predicted: np.ndarray, codes: np.ndarray, side: int) -> str:
-    """Objects filled with a shade of what became of them, with edges in the full colour."""
-    codes = shrink_labels(codes, side)
-    # Missed objects lie where nothing was predicted, and have an edge too.
-    ids = np.where(codes == CODES["miss"], -1, shrink_labels(predicted, side).astype(np.int64))
-    edges = (codes > 0) & find_boundaries(ids, mode="inner", background=-2)
-    opacity = [FILL] * len(KINDS) + [255] * len(KINDS)
-    return layer_url((codes + len(KINDS) * edges).astype(np.uint8), 2 * list(COLOURS.values()), opacity)
+def _fills(codes: np.ndarray, side: int) -> str:
+    return layer_url(shrink_labels(codes, side), list(COLOURS.values()), [OPACITY] * len(COLOURS))
 
 
 def _size(made: dict) -> int:
     """Bytes of all data URLs."""
-    layers = [layer for shown in made["shown"].values() for layer in shown.values()]
-    return sum(len(url) for url in (made["picture"], made["truth"], *layers) if url)
+    shown = [one[layer] for one in made.get("shown", {}).values() for layer in ("prediction", "errors")]
+    return sum(len(url) for url in (made.get("picture"), made.get("truth"), *shown) if url)
 
 
 def link(path: Path, start: Path) -> dict:

@@ -11,7 +11,6 @@ from skimage.segmentation import find_boundaries
 
 Colour = tuple[int, int, int]
 TRUTH, PREDICTION, BOTH = (0, 190, 255), (255, 140, 0), (255, 255, 255)
-JPEG_QUALITY = 80
 # A caption and an RGB or grey array.
 Picture = tuple[str, np.ndarray]
 
@@ -63,9 +62,9 @@ def outlines(picture: np.ndarray, truth: np.ndarray | None, predicted: np.ndarra
     return picture
 
 
-def jpeg_url(picture: np.ndarray) -> str:
+def jpeg_url(picture: np.ndarray, quality: int) -> str:
     """A data URL of an RGB picture."""
-    return _url(Image.fromarray(picture), format="JPEG", quality=JPEG_QUALITY)
+    return _url(Image.fromarray(picture), format="JPEG", quality=quality)
 
 
 def layer_url(codes: np.ndarray, colours: Sequence[Colour], opacity: Sequence[int]) -> str:

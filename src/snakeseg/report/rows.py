@@ -12,11 +12,11 @@ STATES = {
 }
 SUBSETS = ("validation", "test", "predict")
 SHOWN = ("ap_0.50", "ap_0.70", "ap_0.75", "ap_0.90", "pq_0.50", "precision_0.50", "recall_0.50", "f1_0.50", "seg",
-         "splits", "merges", "count_error", "dice", "iou", "mean_iu", "pixel_error", "hd95", "nsd", "adapted_rand_error",
+         "splits", "merges", "dice", "iou", "mean_iu", "pixel_error", "hd95", "nsd", "adapted_rand_error",
          "v_rand", "v_info", "voi_split", "voi_merge")  # fmt: skip
 MISSING = "\N{EN DASH}"
 # How the names of scores begin that are better the lower they are.
-LOWER = ("pixel_error", "adapted_rand_error", "rand_error", "voi_", "hd95", "assd", "warping_error", "count_error",
+LOWER = ("pixel_error", "adapted_rand_error", "rand_error", "voi_", "hd95", "assd", "warping_error",
          "splits", "merges")  # fmt: skip
 WORDS = {"ap": "AP", "iou": "IoU", "iu": "IU", "f1": "F1", "pq": "PQ", "voi": "VOI", "v": "V", "hd95": "HD95",
          "nsd": "NSD", "seg": "SEG", "dice": "Dice", "rand": "Rand"}  # fmt: skip

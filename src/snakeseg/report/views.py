@@ -80,7 +80,7 @@ class Views:
         BadInput
             If a file cannot be read.
         """
-        source, rows = self.sources.loc[sample], self.images[sample]
+        source = self.sources.loc[sample]
         array = open_image(source["image"], self.dims).array
         part = shown_part(array.shape[1:])
         image = self._flat(array[(slice(0, 3), *part)])
@@ -88,13 +88,18 @@ class Views:
         if source["label"]:
             true = self._flat(classes_and_objects(read_label(source["label"], self.dims).array, self.labels)[1][part])
         predicted, errors = {}, {}
-        for row in rows.to_dict("records"):
+        for row in self.readable(sample):
             name, scored = row["experiment"], row["status"] == "scored"
             predicted[name] = self._predicted(self.prediction(row), part, scored)
             if scored:
                 errors[name] = self._errors(name, sample, true, predicted[name])
         measured = {"grey_value": float(image[0].mean()), "contrast": float(image[0].std())}
         return View(grey(image), true, predicted, errors, **measured, note=_note(array.shape[1:], part))
+
+    def readable(self, sample: str) -> list[dict]:
+        """Rows of the image table, one for each experiment, but for predictions that could not be read."""
+        rows = self.images[sample]
+        return rows[rows["status"] != "unreadable"].to_dict("records")
 
     def prediction(self, row: dict) -> Path:
         """The label file that was predicted for a row of the image table."""
