@@ -18,9 +18,10 @@ rule report:
         provenance=f"{RUN}/provenance.json",
         figures=report(
             directory(f"{RUN}/figures"),
-            patterns=["{figure}.png"],
+            patterns=["{section}/{figure}.png"],
             caption="../report/figure.rst",
-            category="Figures",
+            category=lambda w: w.section.capitalize(),
+            labels={"figure": "{figure}"},
         ),
     log:
         f"{LOGS}/report.log",

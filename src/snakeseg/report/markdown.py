@@ -32,7 +32,7 @@ def render_markdown(
         From `compare.sentences`.
     """
     template = Environment(finalize=escape, trim_blocks=True, lstrip_blocks=True).from_string(
-        resources.files("snakeseg.report").joinpath("summary.md.j2").read_text(encoding="utf-8")
+        resources.files("snakeseg.report").joinpath("templates/summary.md.j2").read_text(encoding="utf-8")
     )
     experiments = summary["experiment"].unique()
     networks = {
