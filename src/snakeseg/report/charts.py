@@ -17,10 +17,11 @@ UNIT = alt.Scale(domain=[0, 1])
 
 
 class Chart(NamedTuple):
-    """A chart, and what it shows in words."""
+    """A chart, what it is about, and its numbers in words, for those who cannot see it."""
 
     title: str
     text: str
+    numbers: str
     chart: alt.TopLevelMixin
 
     @property
@@ -40,19 +41,21 @@ def javascript() -> str:
 
 def learning_curves(histories: dict[str, pd.DataFrame]) -> Chart:
     """Loss over steps of every model, as running means."""
-    rows, told = [], []
+    rows, told = [], {}
     for name, history in histories.items():
         window = max(1, len(history) // 40)
         loss = history["loss"].rolling(window, min_periods=1).mean()
         for index in np.unique(np.linspace(0, len(history) - 1, MOST_POINTS).astype(int)):
             rows.append({"step": int(history["step"].iloc[index]), "loss": float(loss.iloc[index]), "series": name})
-        told.append(f"{name} from {loss.iloc[0]:.3g} to {loss.iloc[-1]:.3g} in {len(history)} steps")
+        told[name] = loss.iloc[-1]
     chart = _chart(rows).mark_line(strokeWidth=2).encode(
         x=alt.X("step:Q", title="training step"),
         y=alt.Y("loss:Q", title="weighted loss", scale=alt.Scale(type="log", nice=False)),
         color=_series(histories),
     )  # fmt: skip
-    return Chart("Learning curves", f"Loss on the training patches, as a running mean: {'; '.join(told)}.", chart)
+    return Chart(
+        "Learning curves", "Loss on the training patches, as a running mean.", f"At the end, {_told(told)}", chart
+    )
 
 
 def spread_of_images(rows: pd.DataFrame, summary: pd.DataFrame, metric: str) -> Chart | None:
@@ -61,23 +64,20 @@ def spread_of_images(rows: pd.DataFrame, summary: pd.DataFrame, metric: str) -> 
     if not points:
         return None
     means = summary[(summary["metric"] == metric) & (summary["n"] > 0)].to_dict("records")
-    means = [
-        {"part": _part(m), "mean": m["mean"], "low": m["low"], "high": m["high"]} if _has_interval(m)
-        else {"part": _part(m), "mean": m["mean"]} for m in means
-    ]  # fmt: skip
-    name, told = title(metric), "; ".join(f"{m['part']} {m['mean']:.3f}" for m in means)
-    parts = alt.Y("part:N", title=None, axis=alt.Axis(labelLimit=160), sort=[m["part"] for m in means])
+    means = [{"series": _part(m), **{key: m.get(key, np.nan) for key in ("mean", "low", "high")}} for m in means]
+    known = [m for m in means if m["low"] == m["low"]]
+    means = [{"series": m["series"], "mean": m["mean"]} for m in means]
+    parts = alt.Y("series:N", title=None, axis=alt.Axis(labelLimit=160), sort=[m["series"] for m in means])
     dots = _chart(points).mark_circle(size=60, opacity=0.55).encode(
-        x=alt.X("score:Q", title=name, scale=alt.Scale(zero=False)), y=parts, tooltip=_tooltips(points),
+        x=alt.X("score:Q", title=title(metric), scale=alt.Scale(zero=False)), y=parts, tooltip=_tooltips(points),
         color=alt.value(RANGE[2]),
     )  # fmt: skip
-    bars = _chart([m for m in means if "low" in m]).mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", y=parts)
-    ticks = _chart(means).mark_tick(thickness=3, size=22).encode(x="mean:Q", y=parts)
-    chart = alt.layer(dots, *([bars] if any("low" in m for m in means) else []), ticks).properties(
-        height=40 * len(means)
-    )
-    interval = " with its 95 % interval" if any("low" in m for m in means) else ""
-    return Chart(f"{name} of every image", f"A dot is an image, the mark the mean{interval}: {told}.", chart)
+    bars = _chart(known).mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=title(metric)), x2="high:Q", y=parts)
+    ticks = _chart(means).mark_tick(thickness=3, size=22).encode(x=alt.X("mean:Q", title=title(metric)), y=parts)
+    # Dots on top, as they open their images.
+    chart = alt.layer(bars, ticks, dots).properties(height=40 * len(means))
+    text = f"A dot is an image, the mark the mean{', the bar its 95 % interval' if known else ''}."
+    return Chart(f"{title(metric)} of every image", text, _told({m["series"]: m["mean"] for m in means}), chart)
 
 
 def scores_over_thresholds(summary: pd.DataFrame) -> Chart | None:
@@ -89,14 +89,14 @@ def scores_over_thresholds(summary: pd.DataFrame) -> Chart | None:
         {"threshold": float(r["metric"].removeprefix("ap_")), "AP": r["pooled"], "series": _part(r), "n": r["n"]}
         for r in rows.to_dict("records")
     ]
-    first = [f"{v['series']} {v['AP']:.3f}" for v in values if v["threshold"] == 0.5]
+    first = {v["series"]: v["AP"] for v in values if v["threshold"] == 0.5}
     chart = _chart(values).mark_line(point=True).encode(
         x=alt.X("threshold:Q", title="IoU threshold", scale=alt.Scale(domain=[0.5, 0.95])),
         y=alt.Y("AP:Q", title="AP, pooled", scale=UNIT), color=_series([v["series"] for v in values]),
         tooltip=_tooltips(values),
     )  # fmt: skip
-    text = f"The stricter the match, the fewer pass; a late fall means exact outlines. At 0.5: {'; '.join(first)}."
-    return Chart("AP over IoU thresholds", text, chart)
+    text = "The stricter the match, the fewer objects pass; a late fall means exact outlines."
+    return Chart("AP over IoU thresholds", text, f"At 0.5, {_told(first)}", chart)
 
 
 # Column of the trials, the method that it is told of, and its name.
@@ -138,7 +138,7 @@ def sensitivity(parameters: dict[str, dict]) -> list[Chart]:
         top = best.loc[best["score"].idxmax()]
         lost = best.groupby(column)["score"].max().min()
         text = f"Best at {top[column]:g} ({top['score']:.3f}); at the worst value, {lost:.3f} is still to be had."
-        charts.append(Chart(name[0].upper() + name[1:], text, chart))
+        charts.append(Chart(name[0].upper() + name[1:], text, "", chart))
     return charts
 
 
@@ -157,12 +157,10 @@ def reliability_diagram(parameters: dict[str, dict]) -> Chart | None:
         y=alt.Y("share:Q", title="share that is foreground", scale=UNIT),
         color=_series(measured), tooltip=_tooltips(rows),
     )  # fmt: skip
-    errors = "; ".join(f"{name} {found['error']:.3f}" for name, found in measured.items())
-    text = (
-        "On the dashed line, probabilities are what they say; below it, the network is too sure of its objects."
-        f" Expected calibration error on the validation images: {errors}."
-    )
-    return Chart("Calibration", text, alt.layer(line.encode(x="x:Q", y="y:Q"), chart))
+    text = "On the dashed line, probabilities are what they say; below it, the network is too sure of its objects."
+    errors = _told({name: found["error"] for name, found in measured.items()})
+    numbers = f"Expected calibration error on the validation images: {errors}"
+    return Chart("Calibration", f"{text} {numbers}", "", alt.layer(line.encode(x="x:Q", y="y:Q"), chart))
 
 
 PROPERTIES = {
@@ -199,8 +197,8 @@ def score_over_properties(rows: pd.DataFrame, metric: str) -> list[Chart]:
             color=_series(sorted({p["series"] for p in points})), tooltip=_tooltips(points),
         )  # fmt: skip
         rank = pd.Series(values).corr(pd.Series([p["score"] for p in points]), method="spearman")
-        text = f"{len(points)} images; rank correlation {rank:+.2f}." if rank == rank else f"{len(points)} images."
-        charts.append(Chart(f"{title(metric)} against {name}", text, chart))
+        text = f"{len(points)} predictions" + (f"; rank correlation {rank:+.2f}." if rank == rank else ".")
+        charts.append(Chart(f"{title(metric)} against {name}", text, "", chart))
     return charts
 
 
@@ -230,12 +228,12 @@ def _scored(rows: pd.DataFrame, metric: str) -> list[dict]:
 
 def _point(row: dict) -> dict:
     """What a mark says of its image; the page opens it by sample and experiment."""
-    return {"sample": row["sample"], "experiment": row["experiment"], "part": _part(row), "series": _part(row)}
+    return {"sample": row["sample"], "experiment": row["experiment"], "series": _part(row)}
 
 
 def _part(row: dict) -> str:
     return f"{row['experiment']}, {row['subset']}"
 
 
-def _has_interval(row: dict) -> bool:
-    return row.get("low", np.nan) == row.get("low", np.nan)
+def _told(numbers: dict[str, float]) -> str:
+    return "; ".join(f"{name} {value:.3g}" for name, value in numbers.items()) + "."
