@@ -68,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--ensemble", type=Path, nargs="+", help="more such folders, to average with")
         sub.add_argument("--folds", type=int, help="average the first so many folds; by default all there are")
         sub.add_argument("--memory-gb", type=float, help="memory to stay within; by default half of what is free")
+    made = command("sheet", "write a sample sheet of images to predict", "--output")
+    made.add_argument("images", help="a folder of images, or a pattern such as 'plates/*/*.tif'")
     command("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")
     command(
         "tune", "choose how objects are cut out, on validation images", *sheet, "--models", "--stores", "--settings"
@@ -92,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
 
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
-    **dict.fromkeys(("simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh"), "data"),
+    **dict.fromkeys(("sheet", "simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh"), "data"),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
     **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
     **dict.fromkeys(("evaluate", "summarise", "compare", "report"), "evaluate"),

@@ -8,10 +8,15 @@ import pandas as pd
 from snakeseg.commands.tables import read_json, rows_of
 from snakeseg.errors import BadInputs
 from snakeseg.io.files import atomic_folder, write_text
-from snakeseg.io.sheet import read_sheet
+from snakeseg.io.sheet import read_sheet, sheet_of_images
 from snakeseg.io.tables import write_table
 from snakeseg.progress import progress
 from snakeseg.settings import read_sections
+
+
+def sheet(given: Namespace) -> None:
+    """A sample sheet of images that need no labels."""
+    write_table(given.output, sheet_of_images(given.images))
 
 
 def simulate(given: Namespace) -> None:
