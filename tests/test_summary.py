@@ -6,7 +6,7 @@ import pytest
 
 from snakeseg.scoring import score
 from snakeseg.settings import Labels
-from snakeseg.summary import headlines, lower_is_better, metric_columns, summarise
+from snakeseg.summary import headlines, lower_is_better, metric_columns, summarise, within
 
 TRUTH = np.array([[1, 1, 1, 1, 0], [0, 0, 0, 0, 0], [5, 5, 5, 5, 0]])
 FOUND = np.array([[2, 2, 2, 0, 0], [0, 0, 0, 0, 0], [0, 0, 9, 9, 9]])  # IoU 3/4 and 2/5
@@ -80,3 +80,18 @@ def test_errors_are_better_the_lower(metric):
 @pytest.mark.parametrize("metric", ["dice", "iou_cell", "mean_iu", "ap_0.50", "pq", "v_rand", "v_info", "nsd"])
 def test_scores_are_better_the_higher(metric):
     assert not lower_is_better(metric)
+
+
+@pytest.mark.parametrize(
+    ("metric", "lowest", "expected"),
+    [
+        ("dice", 0, (0, 1)),
+        ("dice", -1, (-1, 1)),
+        ("hd95", 0, (0, 5)),
+        ("hd95", -1, (-5, 5)),
+        ("count_error", 0, (-5, 5)),
+        ("relative_count_error", 0, (-5, 5)),
+    ],
+)
+def test_intervals_hold_nothing_that_a_score_cannot_be(metric, lowest, expected):
+    assert within(metric, -5, 5, lowest) == expected

@@ -79,8 +79,12 @@ def lower_is_better(metric: str) -> bool:
 
 
 def within(metric: str, low: float, high: float, lowest: float) -> tuple[float, float]:
-    """An interval without what a share, or a difference of shares, cannot be; others as they are."""
-    return (low, high) if metric.startswith(UNBOUNDED) else tuple(np.clip((low, high), lowest, 1).tolist())
+    """An interval without what a share, or a difference of shares, cannot be; of others, only means are limited, by 0,
+    unless they have a sign."""
+    limits = lowest, 1.0
+    if metric.startswith(UNBOUNDED):
+        limits = (0.0 if lowest == 0 and "count_error" not in metric else -np.inf), np.inf
+    return tuple(np.clip((low, high), *limits).tolist())
 
 
 def _pooled(scored: pd.DataFrame) -> dict[str, float]:
