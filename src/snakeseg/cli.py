@@ -93,7 +93,9 @@ def parser() -> argparse.ArgumentParser:
 
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
-    **dict.fromkeys(("simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"), "data"),
+    **dict.fromkeys(
+        ("simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"), "data"
+    ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
     **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
     **dict.fromkeys(("evaluate", "summarise", "report"), "evaluate"),

@@ -189,9 +189,9 @@ def settings(*sections, experiment=None):
 
 
 def check_settings(**more):
-    """What input is checked against, as JSON for the command line."""
+    """What input is checked against, as JSON for the command line; a given model fits whatever it reads."""
     chosen = {section: config[section] for section in ("folds", "validation", "spatial_dims", "labels")}
-    networks = {name: sections["network"] for name, sections in EXPERIMENTS.items()}
+    networks = {} if MODEL else {name: sections["network"] for name, sections in EXPERIMENTS.items()}
     return json.dumps({**chosen, "networks": networks, "starts": STARTS, **more})
 
 

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment
 from PIL import Image
+from skimage.measure import block_reduce
 
 from snakeseg.io.raster import open_image
 from snakeseg.report.pictures import grey, outlines
 
 # How many findings and pictures of a topic, examples and images are shown; the tables beside the page have all.
 LINES, PICTURES, EXAMPLES, ROWS = 6, 4, 6, 200
-# Pixels a side of what is read for a picture of an image, and of a place in it; of the picture.
-WINDOW, PLACE, PICTURE = 1024, 96, 240
+# Pixels a side of what is read for a picture of an image, and of a place in it; of the picture, about.
+WINDOW, PLACE, PICTURE = 1024, 96, 256
 PARTS = ("training", "validation", "fold", "test", "predict")
 COLUMNS = ["sample", "part", "shape", "type", "smallest", "p50", "p99", "largest", "values", "objects", "extent_50",
            "foreground", "findings"]  # fmt: skip
@@ -104,10 +105,11 @@ def _some(values: pd.Series) -> str:
 def _pictures(wanted: Iterable[tuple[str, str]], rows: pd.DataFrame, dims: int) -> Iterator[dict]:
     """Pictures of samples, or of a place in them, with outlines of the labels; what cannot be read has none."""
     for sample, at in wanted:
-        row = rows.loc[sample]
         try:
-            image = _window(row["image"], dims, at)
-            label = _window(row["label"], dims, at)[0] if row["label"] else None
+            image = _window(rows.at[sample, "image"], dims, at)
+            step = max(1, round(max(image.shape[1:]) / PICTURE))
+            image = block_reduce(image, (1, step, step), np.mean, image.mean())
+            label = _window(rows.at[sample, "label"], dims, at)[0, ::step, ::step] if rows.at[sample, "label"] else None
             picture = outlines(grey(image), label, None)
         except (ValueError, OSError, IndexError):
             continue
@@ -125,7 +127,6 @@ def _window(path: str, dims: int, at: str) -> np.ndarray:
 
 
 def _url(picture: np.ndarray) -> str:
-    small, stream = Image.fromarray(picture), io.BytesIO()
-    small.thumbnail((PICTURE, PICTURE))
-    small.save(stream, format="JPEG", quality=80)
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
