@@ -1,4 +1,4 @@
-"""Scores of files against files, and their summary: nothing is missed in silence."""
+"""Scores of files against files: nothing is missed in silence."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from snakeseg import evaluation
-from snakeseg.evaluation import evaluate_rows, metric_columns, summarise
+from snakeseg.evaluation import evaluate_rows
 from snakeseg.scoring import score
 from snakeseg.settings import Labels
 
@@ -203,58 +203,3 @@ def test_a_label_of_unknown_classes_is_a_row_with_a_reason(files):
     images, _ = evaluate_rows(pd.DataFrame(rows), files.folder, 2, labels)
     assert [i["status"] for i in images] == ["unreadable", "scored"]
     assert "[5]" in images[0]["reason"]
-
-
-def table(files):
-    """One experiment: a perfect image of 2 objects, a worse one of 2, a smaller empty one, a miss, one unlabelled."""
-    empty = np.zeros_like(TRUTH)
-    rows = [
-        files.row("a", TRUTH, TRUTH),
-        files.row("b", TRUTH, FOUND),
-        files.row("c", empty[:1], empty[:1]),
-        files.row("d", TRUTH, empty),
-        files.row("e", None, empty),
-    ]
-    images, _ = evaluate_rows(pd.DataFrame(rows), files.folder, 2, INSTANCE)
-    made = pd.DataFrame(images)
-    made.insert(0, "subset", "test")
-    made.insert(0, "experiment", "x")
-    return made
-
-
-def test_summary(files):
-    """Mean and median over images, pooled over objects or pixels, and how many each is of."""
-    summary = summarise(table(files)).set_index("metric")
-    row = summary.loc["ap_0.50"]
-    assert (row["n"], row["unscored"], row["missed"], row["empty"]) == (4, 1, 1, 1)
-    assert row["mean"] == pytest.approx((1 + 1 / 3 + 1 + 0) / 4)
-    assert row["median"] == pytest.approx(2 / 3)
-    assert row["pooled"] == pytest.approx(3 / (6 + 4 - 3))
-    assert summary.loc["pixel_error", "pooled"] == pytest.approx((4 + 8) / 50)
-    assert summary.loc["adapted_rand_error", "n"] == 3
-    assert summary.loc["pq_0.50", "pooled"] == pytest.approx((2 + 0.75) / (3 + 3 / 2 + 1 / 2))
-    assert summary.loc["seg", "pooled"] == pytest.approx((2 + 0.75 + 0) / 6)
-    assert (summary.loc["count_error", "pooled"], summary.loc["relative_count_error", "pooled"]) == (-2, -1 / 3)
-    assert np.isnan(summary.loc["dice", "pooled"])
-
-
-def test_summary_keeps_experiments_and_subsets_apart(files):
-    both = pd.concat([table(files), table(files).assign(experiment="y"), table(files).assign(subset="validation")])
-    summary = summarise(both)
-    assert len(summary.groupby(["experiment", "subset"])) == 3
-    assert (summary.loc[summary["metric"] == "ap_0.50", "n"] == 4).all()
-
-
-def test_an_experiment_without_scores_says_so(files):
-    other = table(files).assign(experiment="y", status="unreadable")
-    summary = summarise(pd.concat([table(files), other])).set_index(["experiment", "metric"])
-    row = summary.loc[("y", "ap_0.50")]
-    assert (row["n"], row["unscored"]) == (0, 5)
-    assert np.isnan(row["mean"])
-
-
-def test_metric_columns_are_scores_only():
-    assert metric_columns(pd.DataFrame(columns=["sample", "status", "pixel_error", "dice", "tp_0.50", "ap_0.50"])) == [
-        "pixel_error", "dice", "ap_0.50",
-    ]  # fmt: skip
-    assert metric_columns(pd.DataFrame(columns=["sample", "status"])) == []

@@ -1,11 +1,11 @@
-"""Experiments side by side: which scores, in which order, over which seeds."""
+"""Networks side by side: which scores, in which order."""
 
 import json
 
 import pandas as pd
 import pytest
 
-from snakeseg.report.comparison import comparison_image, comparison_rows, rows_of, spread_over_seeds
+from snakeseg.report.comparison import comparison_image, comparison_rows, rows_of
 
 
 @pytest.fixture
@@ -35,13 +35,6 @@ def test_rows_are_ranked_and_take_pooled_scores_where_there_are_any(run):
     ]  # fmt: skip
     assert rows[0]["adapted_rand_error"] == 0.15
     assert {r["subset"] for r in rows} == {"validation"}
-
-
-def test_spread_is_over_seeds_alone(run):
-    (row,) = spread_over_seeds(comparison_rows(run, summary(VALUES), {}))
-    assert (row["experiment"], row["subset"], row["seeds"]) == ("a", "validation", 2)
-    assert row["mean_iu"] == pytest.approx((0.6, 0.02**0.5))
-    assert spread_over_seeds([]) == []
 
 
 def test_image_is_the_median_of_the_validation_images():

@@ -70,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--ensemble", type=Path, nargs="+", help="more such folders, to average with")
         sub.add_argument("--folds", type=int, help="average the first so many folds; by default all there are")
         sub.add_argument("--memory-gb", type=float, help="memory to stay within; by default half of what is free")
+    made = command("sheet", "write a sample sheet of images to predict", "--output")
+    made.add_argument("images", help="a folder of images, or a pattern such as 'plates/*/*.tif'")
     command("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")
     command(
         "tune", "choose how objects are cut out, on validation images", *sheet, "--models", "--stores", "--settings"
@@ -87,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     fetch.add_argument("name", choices=["vgg16"], help="which")
     fetch.add_argument("--url", help="where from, if not from their publisher; the checksum stays the same")
     command("summarise", "gather the score tables", "--tables", "--output")
+    command("compare", "test experiments against each other", "--images", "--output")
     command("report", "write the report and its figures", *sheet, "--run", "--settings", "--output")
     return top
 
@@ -94,11 +97,11 @@ def parser() -> argparse.ArgumentParser:
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
     **dict.fromkeys(
-        ("simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"), "data"
+        ("sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"), "data"
     ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
     **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
-    **dict.fromkeys(("evaluate", "summarise", "report"), "evaluate"),
+    **dict.fromkeys(("evaluate", "summarise", "compare", "report"), "evaluate"),
 }
 
 OPTIONS = {
@@ -123,6 +126,7 @@ OPTIONS = {
     "--experiment": {"required": True, "help": "name of the experiment"},
     "--predictions": {"type": Path, "required": True, "help": "folder of predicted label files"},
     "--tables": {"type": Path, "nargs": "+", "required": True, "help": "folders from `evaluate`"},
+    "--images": {"type": Path, "required": True, "help": "table of images from `summarise`"},
     "--run": {"type": Path, "required": True, "help": "folder of the run's results"},
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from snakeseg.labels import IGNORED, classes_and_objects, separate_touching
 from snakeseg.metrics.contingency import Overlaps, overlaps
-from snakeseg.metrics.matching import THRESHOLDS, detection_scores, match, panoptic_scores
+from snakeseg.metrics.matching import DETECTION, THRESHOLDS, detection_scores, match, panoptic_scores
 from snakeseg.metrics.objects import (
     aggregated_jaccard,
     count_errors,
@@ -12,7 +12,7 @@ from snakeseg.metrics.objects import (
     segmentation_accuracy,
     split_and_merging,
 )
-from snakeseg.metrics.overlap import confusion_matrix, dice_and_iou, fcn_scores, pixel_error
+from snakeseg.metrics.overlap import CONFUSION, confusion_matrix, dice_and_iou, fcn_scores, pixel_error
 from snakeseg.metrics.partition import (
     adapted_rand_error,
     rand_error,
@@ -25,10 +25,6 @@ from snakeseg.metrics.shape import measure
 from snakeseg.metrics.surface import surface_scores
 from snakeseg.metrics.warping import warp
 from snakeseg.settings import Labels
-
-DETECTION = ("precision", "recall", "f1", "ap")
-# Columns that count pixels of class i called class j.
-CONFUSION = "confusion_"
 
 
 def score(

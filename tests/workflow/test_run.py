@@ -38,10 +38,12 @@ def test_layout(results):
         assert [p.name for p in (results / "validation" / experiment / "fold-0").glob("*.tif")] == ["cells-04.tif"]
         assert (results / "predictions" / experiment / "test-0000" / "cells-07.tif").is_file()
         assert (results / "predictions" / experiment / "predict-0000" / "cells-08.tif").is_file()
-    for name in ("images", "objects", "summary"):
+    for name in ("images", "objects", "summary", "spread"):
         table = pd.read_csv(results / "evaluation" / f"{name}.tsv", sep="\t")
         assert table.columns[0] == "experiment"
         assert set(table["experiment"]) == {"plain", "online"}
+    pairs = pd.read_csv(results / "evaluation" / "comparison.tsv", sep="\t")
+    assert set(pairs["subset"] + pairs["A"] + pairs["B"]) == {"testonlineplain", "validationonlineplain"}
     assert json.loads((results / "provenance.json").read_text())["packages"]["torch"]
 
 
@@ -71,9 +73,25 @@ def test_labels_are_uint32_tiff_of_the_images_shape(results):
 def test_report_is_self_contained(results):
     page = (results / "report.html").read_text()
     assert len(page) < 10_000_000
-    assert not re.search(r"""(src|href)\s*=\s*(?!["']?(data:|#))""", page)
-    for word in ("How good", "Every image", "elastic copies", "Loss weights", "cells-08", "SHA-256"):
+    without_scripts = re.sub("<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"""(src|href)\s*=\s*["']?(?!data:)(\w+:|/)""", without_scripts)
+    for word in ("Verdict", "Every image", "How to cite", "elastic copies", "Loss weights", "cells-08", "SHA-256"):
         assert word in page
+    assert "no difference shown between online and plain in ap_0.50" in page
+
+
+def test_notes_for_a_notebook(results):
+    notes = (results / "summary.md").read_text()
+    assert notes.startswith("# small\n\nTrained on 6 images in 6 groups (instance labels),\n1 fold;\n2 test images")
+    assert "no difference shown between online and plain in ap\\_0.50" in notes
+    assert "| plain | 2 |" in notes.split("## test images")[1].split("##")[0]
+
+
+def test_probabilities_are_held_against_the_truth(results):
+    """Of all pixels of the one validation image."""
+    found = json.loads((results / "models" / "plain" / "fold-0" / "instances.json").read_text())
+    assert sum(one["pixels"] for one in found["calibration"]["bins"]) == 64**2
+    assert 0 < found["calibration"]["error"] < 1
 
 
 def test_second_run_does_nothing(results, snakemake):
@@ -89,7 +107,7 @@ def test_deleted_predictions_rerun_only_what_hangs_on_them(results, snakemake):
     gone.rename(kept)
     done = snakemake(results.parents[1], "--configfile", "config.yaml", "--dry-run")
     kept.rename(gone)
-    assert planned(done) == {"infer", "instances", "evaluate", "summarise", "report"}
+    assert planned(done) == {"infer", "instances", "evaluate", "summarise", "compare", "report"}
     assert len(re.findall(r"^rule infer:", done.stdout, re.MULTILINE)) == 1
 
 
@@ -123,7 +141,7 @@ def test_one_core_gives_the_same_bytes(results, tmp_path, small_run):
         for path in results.glob(pattern):
             assert path.read_bytes() == (other / path.relative_to(results)).read_bytes(), path
             compared += 1
-    assert compared == 20
+    assert compared == 22
 
 
 def test_predict_command_equals_the_workflow(results, tmp_path):

@@ -30,6 +30,7 @@ rule summarise:
             f"{RUN}/evaluation/summary.tsv",
             caption="../report/summary.rst",
             category="Scores",
+            labels={"table": "summary"},
         ),
     log:
         f"{LOGS}/summarise.log",
@@ -39,3 +40,29 @@ rule summarise:
         folder=subpath(output.summary, parent=True),
     shell:
         "python -m snakeseg summarise --tables {input} --output {params.folder} 2> {log}"
+
+
+rule compare:
+    input:
+        rules.summarise.output.images,
+    output:
+        pairs=report(
+            f"{RUN}/evaluation/comparison.tsv",
+            caption="../report/comparison.rst",
+            category="Scores",
+            labels={"table": "comparison"},
+        ),
+        spread=report(
+            f"{RUN}/evaluation/spread.tsv",
+            caption="../report/spread.rst",
+            category="Scores",
+            labels={"table": "spread"},
+        ),
+    log:
+        f"{LOGS}/compare.log",
+    conda:
+        ENVIRONMENT
+    params:
+        folder=subpath(output.pairs, parent=True),
+    shell:
+        "python -m snakeseg compare --images {input} --output {params.folder} 2> {log}"

@@ -32,9 +32,12 @@ if IMAGES:
             SHEET,
         log:
             f"{LOGS}/sheet.log",
-        localrule: True
-        run:  # more images than a command line holds
-            sheet.assign(image=IMAGES)[["sample", "image", "subset"]].to_csv(output[0], sep="\t", index=False)
+        conda:
+            ENVIRONMENT
+        params:
+            images=config["images"],  # not one by one: there may be more than a command line holds
+        shell:
+            "python -m snakeseg sheet {params.images:q} --output {output} 2> {log}"
 
 
 # All parts of an image take the same tiles, whatever machines they run on.

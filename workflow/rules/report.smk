@@ -2,7 +2,7 @@ rule report:
     input:
         sheet=ancient(SHEET),
         checked=rules.check.output,
-        tables=rules.summarise.output,
+        tables=[*rules.summarise.output, *rules.compare.output],
         models=expand(rules.train.output, experiment=EXPERIMENTS, fold=FOLDS),
         parameters=expand(rules.tune.output, experiment=EXPERIMENTS),
         measures=expand(rules.measure.output, experiment=EXPERIMENTS),
@@ -13,13 +13,15 @@ rule report:
             for output in (rules.prepare.output, rules.augment.output, rules.weigh.output)
         ],
     output:
-        page=report(f"{RUN}/report.html", caption="../report/page.rst", category="Report"),
+        page=report(f"{RUN}/report.html", caption="../report/page.rst", category="Report", labels={"form": "page"}),
+        summary=report(f"{RUN}/summary.md", caption="../report/notes.rst", category="Report", labels={"form": "notes"}),
         provenance=f"{RUN}/provenance.json",
         figures=report(
             directory(f"{RUN}/figures"),
-            patterns=["{figure}.png"],
+            patterns=["{section}/{figure}.png"],
             caption="../report/figure.rst",
-            category="Figures",
+            category=lambda w: w.section.capitalize(),
+            labels={"figure": "{figure}"},
         ),
     log:
         f"{LOGS}/report.log",

@@ -7,15 +7,21 @@ from contextlib import suppress
 
 import pandas as pd
 
-from snakeseg.commands.tables import read_json, rows_of, write_table
+from snakeseg.commands.tables import read_json, rows_of
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.files import atomic_folder, write_text
-from snakeseg.io.sheet import parts_of, read_sheet
+from snakeseg.io.sheet import parts_of, read_sheet, sheet_of_images
+from snakeseg.io.tables import write_table
 from snakeseg.progress import progress
 from snakeseg.settings import Network, network_settings, read_sections
 
 # What of the facts the table of a successful check tells.
 CHECKED = ("sample", "path", "shape", "channels", "type", "smallest", "largest", "spacing", "objects", "foreground")
+
+
+def sheet(given: Namespace) -> None:
+    """A sample sheet of images that need no labels."""
+    write_table(given.output, sheet_of_images(given.images))
 
 
 def simulate(given: Namespace) -> None:

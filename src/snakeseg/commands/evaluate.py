@@ -6,9 +6,10 @@ from argparse import Namespace
 
 import pandas as pd
 
-from snakeseg.commands.tables import read_table, rows_of_part, write_table
+from snakeseg.commands.tables import rows_of_part
 from snakeseg.io.files import atomic_folder
 from snakeseg.io.sheet import read_sheet
+from snakeseg.io.tables import read_table, write_table
 from snakeseg.settings import read_sections
 
 
@@ -23,6 +24,7 @@ def evaluate(given: Namespace) -> None:
     with atomic_folder(given.output) as folder:
         for name, table in (("images", images), ("objects", objects)):
             table = pd.DataFrame(table, columns=None if table else ["sample"])
+            table.insert(0, "fold", given.fold)
             table.insert(0, "subset", table["sample"].map(subset))
             table.insert(0, "experiment", given.experiment)
             write_table(folder / f"{name}.tsv", table)
@@ -30,7 +32,7 @@ def evaluate(given: Namespace) -> None:
 
 def summarise(given: Namespace) -> None:
     """The gathered tables and their summary."""
-    from snakeseg.evaluation import summarise as summary_of
+    from snakeseg.summary import summarise as summary_of
 
     gathered = {}
     for name in ("images", "objects"):
@@ -38,6 +40,16 @@ def summarise(given: Namespace) -> None:
         gathered[name] = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
         write_table(given.output / f"{name}.tsv", gathered[name])
     write_table(given.output / "summary.tsv", summary_of(gathered["images"]))
+
+
+def compare(given: Namespace) -> None:
+    """The table of pairs, and that of the spread over folds and seeds."""
+    from snakeseg.compare import compare as comparison_of
+    from snakeseg.compare import spread
+
+    images = read_table(given.images)
+    write_table(given.output / "comparison.tsv", comparison_of(images))
+    write_table(given.output / "spread.tsv", spread(images))
 
 
 def report(given: Namespace) -> None:

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -195,32 +195,48 @@ def _require_safe_outputs(images: list[Path], output: Path) -> None:
 
 
 def tune(given: Namespace) -> None:
-    """The chosen parameters and all trials, beside each model's weights."""
+    """The chosen parameters, all trials, and how far probabilities can be believed, beside each model's weights."""
     from dataclasses import asdict
 
     from snakeseg.checkpoint import PARAMETERS
+    from snakeseg.labels import IGNORED
+    from snakeseg.metrics.calibration import reliability
+    from snakeseg.tuning import choose
+
+    s = read_sections(given.settings)
+    found: dict = {"chosen": {}, "trials": []}
+    if s["labels"].kind != "semantic":
+        maps, truths = zip(*_held_out(given, s), strict=True)
+        pairs = [(pair, objects) for pair, (_, objects) in zip(maps, truths, strict=True)]
+        chosen, trials = choose(pairs, s["instances"])
+        known = [classes != IGNORED for classes, _ in truths]
+        calibration = reliability(
+            (foreground[k], classes[k] > 0)
+            for (foreground, _), (classes, _), k in zip(maps, truths, known, strict=True)
+        )
+        found = {
+            "select_by": s["instances"].select_by, "chosen": asdict(chosen), "trials": trials,
+            "calibration": calibration,
+        }  # fmt: skip
+    for folder in given.models:
+        write_text(folder / PARAMETERS, json.dumps(found, indent=1) + "\n")
+
+
+def _held_out(given: Namespace, s: dict) -> Iterator:
+    """Of every held-out image: foreground and interior probabilities, true classes and objects."""
     from snakeseg.io.raster import read_label
     from snakeseg.io.store import read_store
     from snakeseg.labelling import foreground_and_interior
     from snakeseg.labels import classes_and_objects
-    from snakeseg.tuning import choose
 
-    s = read_sections(given.settings)
     labels = read_sheet(given.sheet, given.data).set_index("sample")["label"]
-    found: dict = {"chosen": {}, "trials": []}
-    if s["labels"].kind != "semantic":
-        pairs = [
-            (
+    for store in given.stores:
+        for name, _, group in read_store(store):
+            truth = read_label(labels[name], s["spatial_dims"]).array
+            yield (
                 tuple(one[:] for one in foreground_and_interior(group["probabilities"])),
-                classes_and_objects(read_label(labels[name], s["spatial_dims"]).array, s["labels"])[1],
+                classes_and_objects(truth, s["labels"]),
             )
-            for store in given.stores
-            for name, _, group in read_store(store)
-        ]
-        chosen, trials = choose(pairs, s["instances"])
-        found = {"select_by": s["instances"].select_by, "chosen": asdict(chosen), "trials": trials}
-    for folder in given.models:
-        write_text(folder / PARAMETERS, json.dumps(found, indent=1) + "\n")
 
 
 def instances(given: Namespace) -> None:

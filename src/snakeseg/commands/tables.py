@@ -1,4 +1,4 @@
-"""What several subcommands read and write: rows of the sheet, JSON, tables."""
+"""What several subcommands read: rows of the sheet, JSON."""
 
 import json
 from argparse import Namespace
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from snakeseg.io.files import atomic_file
 from snakeseg.io.sheet import assign_folds, read_sheet
 from snakeseg.settings import read_sections
 
@@ -29,12 +28,3 @@ def rows_of_part(given: Namespace) -> pd.DataFrame:
 
 def read_json(path: Path | None) -> dict | None:
     return json.loads(path.read_text(encoding="utf-8")) if path else None
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"])
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    with atomic_file(path) as beside:
-        table.to_csv(beside, sep="\t", index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")

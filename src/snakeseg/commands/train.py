@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from snakeseg.checkpoint import Description, is_finished, save_model
-from snakeseg.commands.tables import rows_of, write_table
+from snakeseg.commands.tables import rows_of
 from snakeseg.costs import measure_model
 from snakeseg.course import Keep
 from snakeseg.devices import choose_device, total_memory
@@ -22,6 +22,7 @@ from snakeseg.events import event_writer
 from snakeseg.inference import validation_loss
 from snakeseg.io.files import atomic_file, write_text
 from snakeseg.io.sheet import assign_folds
+from snakeseg.io.tables import write_table
 from snakeseg.losses import make_loss
 from snakeseg.memory import settle
 from snakeseg.optimiser import derive_seed

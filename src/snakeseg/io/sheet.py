@@ -1,11 +1,15 @@
 """The sample sheet: which images there are, and which are trained on, held out, tested and predicted."""
 
+import os
+import re
 from fnmatch import fnmatch
+from glob import glob
 from pathlib import Path
 
 import pandas as pd
 
 from snakeseg.errors import BadInput
+from snakeseg.io.raster import FORMATS
 
 COLUMNS = ("sample", "image", "label", "subset", "group", "batch", "parts", "spacing")
 BATCH_SIZE = 32
@@ -39,6 +43,18 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
     sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
     sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", default_batches(sheet))
     return sheet[list(COLUMNS)]
+
+
+def sheet_of_images(where: str) -> pd.DataFrame:
+    """Rows to predict: all images of a folder or pattern, named as `workflow/rules/common.smk` names them."""
+    where = f"{where}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
+    rows = []
+    for path in sorted(glob(where)):
+        suffix = next((suffix for suffix in FORMATS if path.lower().endswith(suffix)), None)
+        if suffix:
+            name = re.sub("[^A-Za-z0-9._-]", "-", os.path.basename(path)[: -len(suffix)])
+            rows.append({"sample": re.sub("^[._-]+", "", name) or "image", "image": path, "subset": "predict"})
+    return pd.DataFrame(rows, columns=["sample", "image", "subset"])
 
 
 def default_batches(sheet: pd.DataFrame) -> pd.Series:

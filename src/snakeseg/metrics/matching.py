@@ -5,6 +5,7 @@ import numpy as np
 from snakeseg.metrics.contingency import Overlaps
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
+DETECTION = ("precision", "recall", "f1", "ap")
 
 
 def match(found: Overlaps) -> tuple[np.ndarray, np.ndarray]:

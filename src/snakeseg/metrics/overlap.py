@@ -2,6 +2,8 @@
 
 import numpy as np
 
+# Columns that count pixels of class i called class j.
+CONFUSION = "confusion_"
 FCN_SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
 
 

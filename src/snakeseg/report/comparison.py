@@ -1,4 +1,4 @@
-"""Experiments side by side: one row each, and the same image through all of them."""
+"""Networks side by side: one row per experiment, and the same image through all of them."""
 
 import json
 import re
@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from snakeseg.compare import SEEDED
 from snakeseg.report.pictures import Picture
 
 SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu", "adapted_rand_error", "ap_0.50")
-# How the workflow names an experiment's repeats.
-SEEDED = r"\.seed-\d+$"
 MEASURES = ("parameters", "gigaflops_per_megapixel", "seconds_per_megapixel", "checkerboard", "halo")
 
 
@@ -22,7 +21,7 @@ def comparison_rows(run: Path, summary: pd.DataFrame, starts: dict[str, str]) ->
     run : path
         Folder of the run's results.
     summary : DataFrame
-        From `evaluation.summarise`.
+        From `summary.summarise`.
     starts : dict
         The experiment that each one's weights came from.
 
@@ -48,24 +47,6 @@ def comparison_rows(run: Path, summary: pd.DataFrame, starts: dict[str, str]) ->
                 **{name: float(values[name]) for name in SCORES if name in values},
             })  # fmt: skip
     return sorted(rows, key=lambda row: (row["subset"] != "validation", -row["mean_iu"], row["experiment"]))
-
-
-def spread_over_seeds(rows: list[dict]) -> list[dict]:
-    """Mean and standard deviation of the scores of experiments that were repeated with several seeds.
-
-    Returns
-    -------
-    list of dict
-        experiment, subset, seeds (how many), and (mean, deviation) of each of `SCORES`.
-    """
-    table = pd.DataFrame(rows, columns=None if rows else ["experiment", "subset"])
-    table = table[table["experiment"].str.contains(SEEDED)]
-    groups = table.groupby([table["experiment"].str.replace(SEEDED, "", regex=True), "subset"], sort=False)
-    return [
-        {"experiment": experiment, "subset": subset, "seeds": len(part)}
-        | {name: (part[name].mean(), part[name].std()) for name in SCORES if name in part}
-        for (experiment, subset), part in groups
-    ]
 
 
 def comparison_image(images: pd.DataFrame, metric: str) -> str | None:

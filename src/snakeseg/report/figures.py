@@ -27,30 +27,6 @@ def grid_of_pictures(path: Path, rows: list[list[tuple[str, np.ndarray]]]) -> No
     _save(figure, path)
 
 
-def learning_curves(path: Path, histories: dict[str, pd.DataFrame]) -> None:
-    """Loss over steps of every model, as running means."""
-    figure, axis = pyplot.subplots(figsize=(7, 3.6))
-    for name, history in histories.items():
-        window = max(1, len(history) // 40)
-        axis.plot(history["step"], history["loss"].rolling(window, min_periods=1).mean(), label=name)
-    axis.set(xlabel="training step", ylabel="weighted cross entropy", yscale="log")
-    axis.legend(fontsize=8)
-    axis.grid(alpha=0.3)
-    _save(figure, path)
-
-
-def scores_over_thresholds(path: Path, summary: pd.DataFrame) -> None:
-    """Pooled AP against the IoU threshold of a match."""
-    figure, axis = pyplot.subplots(figsize=(5, 3.6))
-    rows = summary[summary["metric"].str.startswith("ap_")]
-    for (experiment, subset), part in rows.groupby(["experiment", "subset"]):
-        axis.plot(part["metric"].str[3:].astype(float), part["pooled"], marker="o", label=f"{experiment}, {subset}")
-    axis.set(xlabel="IoU threshold", ylabel="AP = TP / (TP + FP + FN)", ylim=(0, 1))
-    axis.legend(fontsize=8)
-    axis.grid(alpha=0.3)
-    _save(figure, path)
-
-
 def learning_rate_range(path: Path, found: pd.DataFrame, proposal: float, current: float) -> None:
     """Loss over rising learning rates, with the proposed rate and the one that is set."""
     figure, axis = pyplot.subplots(figsize=(6, 3.6))

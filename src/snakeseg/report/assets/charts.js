@@ -1,0 +1,27 @@
+"use strict";
+// Charts: drawn one after the other once the page is there; a click on a mark opens its image.
+
+function chartTheme() {
+  const style = getComputedStyle(document.documentElement);
+  const [ink, soft, line] = ["--ink", "--soft", "--line"].map(name => style.getPropertyValue(name).trim());
+  const text = { labelColor: soft, titleColor: ink, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" };
+  return {
+    background: null, font: "system-ui, sans-serif", aria: false, view: { stroke: null },
+    axisQuantitative: { tickCount: 6 }, axis: { ...text, gridColor: line, domainColor: soft, tickColor: soft }, legend: { ...text, symbolStrokeWidth: 3 },
+    rule: { color: ink }, tick: { color: ink },
+  };
+}
+
+async function drawCharts() {
+  const options = { actions: false, renderer: "svg", config: chartTheme() };
+  for (const [name, spec] of Object.entries(JSON.parse(document.getElementById("charts").textContent))) {
+    const { view } = await vegaEmbed(document.getElementById(`chart-${name}`), spec, options);
+    view.addEventListener("click", (event, item) => {
+      if (item?.datum?.sample) viewer.openImage(item.datum.sample, item.datum.experiment);
+    });
+    await new Promise(resolve => setTimeout(resolve)); // the page stays alive in between
+  }
+  document.documentElement.dataset.charts = "drawn";
+}
+
+addEventListener("load", drawCharts);

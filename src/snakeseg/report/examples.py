@@ -1,0 +1,101 @@
+"""Figures of examples, as grids of pictures: training images, weight maps, predictions."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from snakeseg.io.store import read_store
+from snakeseg.report.comparison import comparison_image, rows_of
+from snakeseg.report.figures import grid_of_pictures
+from snakeseg.report.pictures import Picture, grey, outlines, plane, shrink, shrink_labels
+from snakeseg.report.rows import title
+from snakeseg.report.views import Views
+from snakeseg.summary import lower_is_better
+
+EXAMPLES = 3
+SIDE = 360
+
+
+def draw_examples(folder: Path, run: Path, views: Views, rows: pd.DataFrame, metric: str) -> None:
+    """Write them into `training` and `images` of a folder.
+
+    Parameters
+    ----------
+    folder : path
+    run : path
+        Folder of the run's results.
+    views : Views
+    rows : DataFrame
+        From `image_rows`.
+    metric : str
+        The score that they are ranked by.
+    """
+    for name in ("training", "images"):
+        (folder / name).mkdir(exist_ok=True)
+    grid_of_pictures(folder / "training" / "augmentation.png", list(_augmentation_rows(run, views.dims)))
+    grid_of_pictures(folder / "training" / "weights.png", list(_weight_rows(run, views.dims)))
+    for (experiment, subset), part in rows.groupby(["experiment", "subset"]):
+        pictures = [_overlay(views, row, metric) for row in ranked(part, metric)]
+        if pictures:
+            grid_of_pictures(folder / "images" / f"overlays-{experiment}-{subset}.png", rows_of(pictures, EXAMPLES))
+    sample = comparison_image(rows, metric)
+    if sample and rows["experiment"].nunique() > 1:
+        chosen = rows[rows["sample"] == sample].to_dict("records")
+        pictures = [_overlay(views, {**row, "rank": row["experiment"]}, metric) for row in chosen]
+        grid_of_pictures(folder / "images" / "comparison.png", rows_of(pictures))
+
+
+def ranked(rows: pd.DataFrame, metric: str) -> list[dict]:
+    """The worst, middle and best images, each with its `rank`; the first ones where nothing is scored."""
+    scored = rows.dropna(subset=[metric]) if metric in rows else rows[:0]
+    if scored.empty:
+        return rows[rows["state"] == "unlabelled"][:EXAMPLES].assign(rank="not scored").to_dict("records")
+    scored = scored.sort_values([metric, "sample"], ascending=not lower_is_better(metric)).to_dict("records")
+    starts = {"worst": 0, "middle": max(0, (len(scored) - EXAMPLES) // 2), "best": max(0, len(scored) - EXAMPLES)}
+    chosen: dict[int, dict] = {}
+    for word, start in starts.items():
+        for index in range(start, min(start + EXAMPLES, len(scored))):
+            chosen.setdefault(index, {**scored[index], "rank": word})
+    return list(chosen.values())
+
+
+def _overlay(views: Views, row: dict, metric: str) -> Picture:
+    """An image with its true and predicted outlines."""
+    view = views.view(row["sample"])
+    truth = None if view.truth is None else shrink_labels(view.truth, SIDE)
+    predicted = shrink_labels(view.predicted[row["experiment"]], SIDE)
+    score = f", {title(metric)} {row[metric]:.3f}" if row["status"] == "scored" else ""
+    return f"{row['sample']}\n{row['rank']}{score}", outlines(shrink(view.picture, SIDE), truth, predicted)
+
+
+def _augmentation_rows(run: Path, dims: int) -> Iterator[list[Picture]]:
+    """Some training images, each followed by its elastic copies, with outlines."""
+    samples: dict[str, list] = {}
+    for store in _first_stores(run, "prepared") + _first_stores(run, "augmented"):
+        for name, noted, group in read_store(store):
+            source = noted.get("copy_of", name)
+            shown = samples.setdefault(source, []) if len(samples) < EXAMPLES or source in samples else None
+            if shown is not None and len(shown) < 5:
+                shown.append((name, _outlined(group, dims)))
+    yield from samples.values()
+
+
+def _weight_rows(run: Path, dims: int) -> Iterator[list[Picture]]:
+    """Some training images with outlines, and their weight maps."""
+    maps = {n: group for store in _first_stores(run, "weights") for n, _, group in read_store(store)}
+    for store in _first_stores(run, "prepared"):
+        for name, _, group in list(read_store(store))[:EXAMPLES]:
+            weights = plane(maps[name]["weights"][:], dims)
+            caption = f"weights {weights.min():.2g} to {weights.max():.3g}"
+            yield [(name, _outlined(group, dims)), (caption, shrink(weights, SIDE))]
+
+
+def _outlined(group, dims: int):
+    """A prepared image with the outlines of its objects."""
+    image, objects = (plane(group[name][:], dims) for name in ("image", "objects"))
+    return outlines(shrink(grey(image), SIDE), shrink_labels(objects, SIDE), None)
+
+
+def _first_stores(run: Path, kind: str) -> list[Path]:
+    return sorted((run / kind).glob("*.zarr.zip"))[:1]

@@ -1,0 +1,118 @@
+"""Pictures for the page's viewer, within a budget of bytes.
+
+The rule: at most `MOST` samples have pictures, the first ones of the page's table (failures, then the worst scores).
+The budget is dealt to them in equal shares, and what one leaves to those after it. Each sample gets the first of
+`STEPS` at which its picture and all its layers fit its share; the last one, if none does.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+from skimage.segmentation import find_boundaries
+
+from snakeseg.report.pictures import PREDICTION, TRUTH, Colour, jpeg_url, layer_url, shrink, shrink_labels
+from snakeseg.report.views import View, Views
+
+BUDGET = 7_500_000
+MOST = 300
+# Pixels of the longer side, and JPEG quality.
+STEPS = ((512, 80), (512, 50), (384, 60), (256, 70), (256, 45), (192, 60), (128, 60))
+# Of Okabe and Ito's palette, which the colour-blind can tell apart.
+COLOURS: dict[str, Colour] = {
+    "match": (0, 158, 115), "split": (86, 180, 233), "merge": (204, 121, 167), "miss": (213, 94, 0),
+    "false": (240, 228, 66),
+}  # fmt: skip
+OPACITY = 130
+
+
+def gallery(views: Views, samples: Iterable[str], page: Path) -> dict[str, dict]:
+    """What the viewer needs to know of each sample, as JSON.
+
+    Parameters
+    ----------
+    views : Views
+    samples : iterable of str
+        In the order of the page's table.
+    page : path
+        The page, which links start from.
+
+    Returns
+    -------
+    dict
+        By sample: picture, truth and, by experiment, prediction, errors (data URLs), counts of `KINDS`, file; width,
+        height; grey_value, contrast; note; files. If it could not be read: only the note, and files.
+    """
+    chosen = list(dict.fromkeys(samples))[:MOST]
+    made, left = {}, BUDGET
+    for index, sample in enumerate(chosen):
+        made[sample] = _entry(views, sample, left // (len(chosen) - index), page)
+        left -= _size(made[sample])
+    return made
+
+
+def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
+    source = views.sources.loc[sample]
+    files = {name: link(Path(source[name]), page.parent) for name in ("image", "label") if source[name]}
+    try:
+        view = views.view(sample)
+        made = _fitting(view, share)
+        for row in views.readable(sample):
+            name = row["experiment"]
+            made["shown"][name]["file"] = link(views.prediction(row), page.parent)
+            made["shown"][name]["counts"] = views.counts(name, sample)
+    except ValueError as error:
+        return {"note": str(error), "files": files}
+    return {**made, "grey_value": view.grey_value, "contrast": view.contrast, "note": view.note, "files": files}
+
+
+def _fitting(view: View, share: int) -> dict:
+    """The picture and its layers at the first step at which they fit."""
+    for side, quality in STEPS:
+        picture = shrink(view.picture, side)
+        url = jpeg_url(picture, quality)
+        if len(url) > share and side > STEPS[-1][0]:
+            continue
+        height, width = picture.shape[:2]
+        made = {"width": width, "height": height, "picture": url, **_layers(view, side)}
+        if _size(made) <= share:
+            break
+    return made
+
+
+def _layers(view: View, side: int) -> dict:
+    """Outlines and errors, of which the longer side is at most so long."""
+    return {
+        "truth": None if view.truth is None else _outline(shrink_labels(view.truth, side), TRUTH),
+        "shown": {
+            name: {
+                "prediction": _outline(shrink_labels(predicted, side), PREDICTION),
+                "errors": _fills(view.errors[name], side) if name in view.errors else None,
+            }
+            for name, predicted in view.predicted.items()
+        },
+    }
+
+
+def _outline(labels: np.ndarray, colour: Colour) -> str:
+    return layer_url(find_boundaries(labels, mode="inner").astype(np.uint8), [colour], [255])
+
+
+def _fills(codes: np.ndarray, side: int) -> str:
+    return layer_url(shrink_labels(codes, side), list(COLOURS.values()), [OPACITY] * len(COLOURS))
+
+
+def _size(made: dict) -> int:
+    """Bytes of all data URLs."""
+    shown = [one[layer] for one in made.get("shown", {}).values() for layer in ("prediction", "errors")]
+    return sum(len(url) for url in (made.get("picture"), made.get("truth"), *shown) if url)
+
+
+def link(path: Path, start: Path) -> dict:
+    """A file's name, and the way to it from a folder; none to what is outside of the working folder, which a page that
+    is moved along with it could not follow."""
+    if os.path.relpath(path).startswith(".."):
+        return {"text": str(path)}
+    return {"text": str(path), "href": quote(os.path.relpath(path, start))}

@@ -1,0 +1,173 @@
+"""A run's results for the report, made by hand: files and tables as the workflow leaves them, without any training."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from snakeseg.cli import main
+from snakeseg.io.store import write_store
+
+SIDE = 96
+ODD = "<script>alert(1)</script>"
+EXPERIMENTS = ("plain", "wide")
+CONFIG = {
+    "name": "made", "sheet": "samples.tsv", "data": None, "spatial_dims": 2, "folds": 1, "seeds": [],
+    "validation": ["v-*"],
+    "labels": {"kind": "instance"}, "experiments": {"plain": {}, "wide": {"network": {"width": 8}}}, "weigh": {},
+    "loss": {"name": "border"}, "instances": {"select_by": "ap_0.50"},
+}  # fmt: skip
+NETWORK = {"name": "unet", "width": 4, "depth": 2}
+TRAIN = {
+    "steps": 50, "minutes": None, "optimiser": "adamw", "learning_rate": 0.01, "schedule": "cosine", "batch": 1,
+    "patch": 40,
+    "seed": 0,
+}  # fmt: skip
+
+
+def make_run(folder: Path, images: int = 4, size: int = SIDE) -> Path:
+    """Write a run of two experiments and its report into a folder, which must be the working folder.
+
+    Parameters
+    ----------
+    folder : path
+    images : int
+        Scored test images, besides one of each kind that has no score.
+    size : int
+        Pixels a side.
+
+    Returns
+    -------
+    path
+        The page.
+    """
+    rng = np.random.default_rng(0)
+    names = {f"v-{index}": "train" for index in range(3)} | {f"t-{index}": "test" for index in range(images)}
+    names |= {
+        "missed": "test",
+        "empty": "test",
+        "damaged": "test",
+        ODD: "test",
+        "unlabelled": "predict",
+        "trained": "train",
+    }
+    rows = []
+    for index, (name, subset) in enumerate(names.items()):
+        truth = np.zeros((size, size), np.uint16) if name == "empty" else discs(size, 4 + index % 3)
+        file = f"{index:04d}.png"
+        save(
+            folder / "images" / file, np.uint8(np.clip(60 + 120 * (truth > 0) + rng.normal(0, 12, truth.shape), 0, 255))
+        )
+        save(folder / "labels" / file, truth)
+        label = "" if name == "unlabelled" else f"labels/{file}"
+        rows.append({"sample": name, "image": f"images/{file}", "label": label, "subset": subset, "group": name[:1]})
+        for shift, experiment in enumerate(EXPERIMENTS, start=1):
+            write_prediction(folder, experiment, name, subset, predicted(truth, name, index + shift))
+    pd.DataFrame(rows).to_csv(folder / "samples.tsv", sep="\t", index=False)
+    write_models(folder / "results" / "made")
+    write_stores(folder / "results" / "made", rows[:2], folder)
+    facts = [
+        {"sample": r["sample"], "path": r["image"], "shape": f"{size}x{size}", "objects": 4, "foreground": 0.2}
+        for r in rows
+    ]
+    pd.DataFrame(facts).to_csv(folder / "results" / "made" / "check.tsv", sep="\t", index=False)
+    return write_tables_and_page(folder)
+
+
+def discs(size: int, across: int) -> np.ndarray:
+    """A grid of discs, with ids from 1."""
+    pitch = size // across
+    y, x = np.mgrid[:size, :size]
+    inside = (y % pitch - pitch / 2) ** 2 + (x % pitch - pitch / 2) ** 2 < (0.4 * pitch) ** 2
+    whole = (y < across * pitch) & (x < across * pitch)
+    return ((y // pitch * across + x // pitch + 1) * (inside & whole)).astype(np.uint16)
+
+
+def predicted(truth: np.ndarray, name: str, errors: int) -> np.ndarray:
+    """The truth with an object cut, two joined, some missed and one made up."""
+    found = np.zeros_like(truth) if name == "missed" else truth.copy()
+    if found.any():
+        found[np.isin(found, range(5, 5 + errors % 8))] = 0
+        found[found == 2] = 1
+        halves = (found == 3) & (np.arange(len(found))[:, None] < np.nonzero(truth == 3)[0].mean())
+        found[halves] = 200
+        found[-5:, -5:] = 201
+    return found
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def write_prediction(folder: Path, experiment: str, name: str, subset: str, found: np.ndarray) -> None:
+    if name in (ODD, "trained"):  # the one has no file, the other was trained on
+        return
+    kind = "validation" if subset == "train" else "predictions"
+    part = "fold-0" if subset == "train" else f"{subset}-0000"
+    path = folder / "results" / "made" / kind / experiment / part / f"{name}.png"
+    save(path, found)
+    if name == "damaged":
+        path.write_bytes(b"no image")
+
+
+def write_models(run: Path) -> None:
+    steps = np.arange(50)
+    curve = pd.DataFrame({"step": steps, "loss": 0.1 + np.exp(-steps / 10)})
+    trials = [
+        {"method": method, "threshold": threshold, "depth": depth, "smallest": 0, "score": 1.3 - threshold - depth / 50}
+        for method in ("components", "distance") for threshold in (0.4, 0.5, 0.6) for depth in (1.0, 2.0)
+    ]  # fmt: skip
+    chosen = {key: value for key, value in trials[2].items() if key != "score"}
+    bins = [{"pixels": 100, "probability": p, "share": p**1.2} for p in (0.1, 0.5, 0.9)]
+    found = {"select_by": "ap_0.50", "chosen": chosen, "trials": trials, "calibration": {"bins": bins, "error": 0.04}}
+    measures = {
+        "network": "unet, width 4, depth 2", "parameters": 7562, "halo": 20, "tile_exact": True, "checkerboard": 0.001,
+        "gigaflops_per_megapixel": 8.0, "seconds_per_megapixel": 0.1, "device": "cpu, 1 thread",
+    }  # fmt: skip
+    for name in EXPERIMENTS:
+        model = run / "models" / name / "fold-0"
+        model.mkdir(parents=True)
+        (model / "model.safetensors").write_bytes(b"weights")
+        described = {"network": NETWORK, "predict": {"average": True}, "provenance": {"train": TRAIN}}
+        (model / "model.json").write_text(json.dumps(described))
+        curve.to_csv(model / "history.tsv", sep="\t", index=False)
+        (model / "instances.json").write_text(json.dumps(found))
+        (model.parent / "measures.json").write_text(json.dumps(measures))
+
+
+def write_stores(run: Path, rows: list[dict], folder: Path) -> None:
+    """What the galleries of training images are made of."""
+    objects = {row["sample"]: np.asarray(Image.open(folder / row["label"])).astype(np.int32) for row in rows}
+    images = {name: (found > 0).astype(np.float32)[None] for name, found in objects.items()}
+    prepared = [(name, {}, {"image": images[name], "objects": found}) for name, found in objects.items()]
+    for kind in ("prepared", "augmented", "weights"):
+        (run / kind).mkdir(parents=True)
+    write_store(run / "prepared" / "train-0000.zarr.zip", prepared)
+    copies = [(f"{name}-copy", {"copy_of": name}, arrays) for name, _, arrays in prepared]
+    write_store(run / "augmented" / "train-0000.zarr.zip", copies)
+    weights = [(name, {}, {"weights": image[0] + 1}) for name, image in images.items()]
+    write_store(run / "weights" / "train-0000.zarr.zip", weights)
+
+
+def write_tables_and_page(folder: Path) -> Path:
+    """By the commands of the workflow."""
+    run, tables = folder / "results" / "made", []
+    sheet = ["--sheet", str(folder / "samples.tsv"), "--data", "."]
+    settings = json.dumps({key: CONFIG[key] for key in ("spatial_dims", "labels", "folds", "validation")})
+    for experiment in EXPERIMENTS:
+        for kind, part in (("validation", "fold-0"), ("predictions", "test-0000"), ("predictions", "predict-0000")):
+            tables.append(run / "evaluation" / kind / experiment / part)
+            which = ["--fold", "0"] if kind == "validation" else ["--batch", part]
+            call("evaluate", *sheet, *which, "--experiment", experiment, "--settings", settings,
+                 "--predictions", run / kind / experiment / part, "--output", tables[-1])  # fmt: skip
+    call("summarise", "--tables", *tables, "--output", run / "evaluation")
+    call("compare", "--images", run / "evaluation" / "images.tsv", "--output", run / "evaluation")
+    call("report", *sheet, "--run", run, "--settings", json.dumps(CONFIG), "--output", run / "report.html")
+    return run / "report.html"
+
+
+def call(*arguments) -> None:
+    assert main([*map(str, arguments), "--debug"]) == 0

@@ -1,0 +1,50 @@
+"""The summary for a notebook: what it says, and that no text can break it."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from snakeseg.report.markdown import escape, render_markdown
+
+NAN = float("nan")
+SUMMARY = pd.DataFrame(
+    [
+        ("a_b", "test", "dice", 8, 2, 1, 0, 0.9, 0.85, 0.94, 4),
+        ("a_b", "test", "adapted_rand_error", 0, 2, 1, 0, NAN, NAN, NAN, 0),
+        ("plain", "test", "dice", 10, 0, 0, 0, 0.5, NAN, NAN, 1),
+        ("plain", "test", "adapted_rand_error", 0, 0, 0, 0, NAN, NAN, NAN, 0),
+    ],
+    columns=["experiment", "subset", "metric", "n", "unscored", "missed", "empty", "mean", "low", "high", "groups"],
+)
+
+
+@pytest.fixture
+def text(tmp_path):
+    for name in ("a_b", "plain"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        (tmp_path / "models" / name / "measures.json").write_text(json.dumps({"network": "unet, width 4"}))
+    sheet = pd.DataFrame({"subset": ["train"] * 4 + ["test"] * 10, "group": list("aabb") + list("cccccddddd")})
+    config = {"name": "run", "labels": {"kind": "binary"}, "folds": 2, "seeds": [0, 1, 2]}
+    said = {"test": ["no difference shown between a_b and plain", "<b> | *c*"]}
+    return render_markdown(tmp_path, sheet, config, SUMMARY, said)
+
+
+def test_it_says_what_was_trained_on_what_and_how_good_it_is(text):
+    assert text.startswith(
+        "# run\n\nTrained on 4 images in 2 groups (binary labels),\n2 folds, 3 seeds;\n10 test images"
+    )
+    assert "\n- a\\_b: unet, width 4\n- plain: unet, width 4\n\n## test images\n" in text
+    lines = text.splitlines()
+    head = lines.index("| experiment | scored | missed | empty | not scored | dice |")
+    assert lines[head + 1 : head + 4] == [
+        "|---|---|---|---|---|---|",
+        "| a\\_b | 8 | 1 | 0 | 2 | 0.900 (0.850 to 0.940) |",
+        "| plain | 10 | 0 | 0 | 0 | 0.500 |",
+    ]
+    assert "\n\n- no difference shown between a\\_b and plain\n- \\<b\\> \\| \\*c\\*\n" in text
+
+
+def test_text_from_files_is_shown_as_it_is():
+    assert escape("a_b | *c*\n# d `e` [f](g) <h> $i$") == r"a\_b \| \*c\* \# d \`e\` \[f\](g) \<h\> \$i\$"
+    assert escape(3) == 3
