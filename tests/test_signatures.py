@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from snakeseg.signatures import CELLS, cell_shares, cell_sums, components, look_alikes, orientations, signature
+from snakeseg.signatures import (
+    CELLS,
+    cell_shares,
+    cell_sums,
+    components,
+    invariants,
+    look_alikes,
+    orientations,
+    signature,
+)
 
 
 def signature_of(image):
@@ -104,3 +113,41 @@ def test_blocks_of_rows_make_no_difference(monkeypatch):
     monkeypatch.setattr("snakeseg.signatures.ROWS", 7)
     np.testing.assert_array_equal(components(look_alikes(made, 2, 0.99)[0], 120), groups)
     assert groups.max() == 39
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_invariants_part_no_look_alikes(dims):
+    """The same in all orientations, of length 1, and never further apart than signatures in their best orientation."""
+    rng = np.random.default_rng(1)
+    made = np.stack([signature(each) for each in rng.normal(size=(30, *(CELLS[dims],) * dims))])
+    made[1] = signature((made[0] + 0.3 * made[2]).reshape((CELLS[dims],) * dims))
+    known = invariants(made, dims)
+    for turn in orientations(dims):
+        np.testing.assert_allclose(invariants(made[:, turn], dims), known, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(known, axis=1), 1, atol=1e-5)
+    best = np.max([made @ made[:, turn].T for turn in orientations(dims)], axis=0)
+    assert (known @ known.T >= best - 1e-5).all()
+
+
+def test_of_many_images_hardly_a_pair_is_missed(monkeypatch):
+    """Random trees with small leaves find the planted pairs, in time that grows with images, not with pairs."""
+    monkeypatch.setattr("snakeseg.signatures.LEAF", 64)
+    rng, count = np.random.default_rng(5), 2000
+    base = np.stack([signature(each) for each in rng.normal(size=(count, 16, 16))])
+    noise = np.stack([signature(each) for each in rng.normal(size=(count // 10, 16, 16))])
+    turns = orientations(2)
+    for i, other in enumerate(noise):  # correlation 0.97
+        base[count // 2 + i] = signature((base[i] + 0.25 * other)[turns[i % 8]].reshape(16, 16))
+    pairs, _ = look_alikes(base, 2, 0.95)
+    found = {tuple(sorted(pair)) for pair in pairs.tolist()}
+    planted = {(i, count // 2 + i) for i in range(count // 10)}
+    assert found <= planted
+    assert len(found) > 0.98 * len(planted)
+
+
+def test_the_same_image_over_and_over_is_one_group(monkeypatch):
+    monkeypatch.setattr("snakeseg.signatures.LEAF", 32)
+    made = np.repeat(signature(np.random.default_rng(0).normal(size=(16, 16)))[None], 500, axis=0)
+    pairs, _ = look_alikes(made, 2, 0.95)
+    assert components(pairs, 500).max() == 0
+    assert len(pairs) < 500 * 32

@@ -1,16 +1,21 @@
 """Small signatures of images, by which look-alikes among many are found without comparing all pixels of all pairs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import permutations, product
 
 import numpy as np
+from scipy import fft
 from scipy.sparse import coo_array, csgraph
 
 # Cells along each axis, by number of axes.
 CELLS = {2: 16, 3: 8}
-# Images that are compared with all later ones at a time.
+# Images that are compared with all later ones of their leaf at a time.
 ROWS = 128
+# Images of a leaf, and trees: of 100 000 images, a pair just at the limit is found by 99 of 100 trials (docs/how-to).
+LEAF, TREES = 4096, 16
+# Error of a product of two vectors of length 1.
+ROUNDING = 1e-4
 
 
 def cell_shares(pixels: int, cells: int) -> np.ndarray:
@@ -78,21 +83,46 @@ def look_alikes(signatures: np.ndarray, dims: int, least: float) -> tuple[np.nda
 
     Notes
     -----
-    All pairs are compared, by products of matrices: 2048 multiplications each in two dimensions, 24576 in three. At 50
-    thousand million a second, which is one core, 10 000 images take 2 seconds and 100 000 three or four minutes; 10 000
-    volumes half a minute. Memory is some kB for each image.
+    Up to `LEAF` images, none is missed. Of more, those are compared that any of `TREES` random trees leaves in one
+    leaf (random projection trees, Dasgupta and Freund 2008): `TREES * LEAF / 2` comparisons for each image, so that
+    the cost is linear in images but for a logarithm. What is compared are `invariants`; only pairs that these do not
+    tell apart are compared in all orientations.
     """
-    turns, component = orientations(dims), np.arange(len(signatures))
+    turns, component, blurred = orientations(dims), np.arange(len(signatures)), invariants(signatures, dims)
     pairs, found = np.zeros((0, 2), np.intp), np.zeros(0, np.float32)
-    for start in range(0, len(signatures), ROWS):
-        correlations = _best(signatures[start : start + ROWS], signatures[start:], turns)
-        close = start + np.argwhere(np.triu(correlations >= least, 1))
-        new = close[component[close[:, 0]] != component[close[:, 1]]]
-        if len(new):
-            pairs = np.concatenate([pairs, new])
-            found = np.concatenate([found, correlations[tuple((new - start).T)]])
+    for one, other in _candidates(blurred, least):
+        apart = component[one] != component[other]
+        if not apart.any():
+            continue
+        (rows, row), (columns, column) = (np.unique(ends[apart], return_inverse=True) for ends in (one, other))
+        correlations = _best(signatures[rows], signatures[columns], turns)[row, column]
+        close = correlations >= least
+        if close.any():
+            pairs = np.concatenate([pairs, np.stack([rows[row], columns[column]], axis=1)[close]])
+            found = np.concatenate([found, correlations[close]])
             component = components(pairs, len(signatures))
     return pairs, found
+
+
+def invariants(signatures: np.ndarray, dims: int) -> np.ndarray:
+    """Vectors that are the same in every orientation, and as far apart as signatures in their best one, or less.
+
+    They are the sizes of the coefficients of the cosine transform: a flip changes nothing but their signs, and an
+    exchange of axes their places, so that those which it can exchange are sorted. None of it makes a distance longer,
+    or changes a length.
+
+    Returns
+    -------
+    float32 array, shape (images, coefficients)
+    """
+    places = np.arange(CELLS[dims] ** dims).reshape((CELLS[dims],) * dims)
+    exchanged = np.stack([places.transpose(axes).ravel() for axes in permutations(range(dims))], axis=1)
+    exchanged = np.unique(np.sort(exchanged, axis=1), axis=0)
+    # Coefficients that an exchange leaves in their place are listed more than once.
+    different = 1 + np.count_nonzero(np.diff(exchanged, axis=1), axis=1, keepdims=True)
+    waves = fft.dctn(signatures.reshape(-1, *places.shape), axes=range(1, dims + 1), norm="ortho")
+    sizes = np.sort(np.abs(waves).reshape(len(signatures), -1)[:, exchanged], axis=-1)
+    return (sizes * np.sqrt(different / exchanged.shape[1])).reshape(len(signatures), -1).astype(np.float32)
 
 
 def components(pairs: np.ndarray, count: int) -> np.ndarray:
@@ -116,6 +146,32 @@ def _smooth(shape: tuple[int, ...]) -> np.ndarray:
     axes = np.stack(np.meshgrid(*[np.linspace(-1, 1, size) for size in shape], indexing="ij"), axis=-1)
     powers = [p for p in product(range(3), repeat=len(shape)) if sum(p) <= 2]
     return np.linalg.qr(np.stack([(axes**p).prod(axis=-1).ravel() for p in powers], axis=1))[0]
+
+
+def _candidates(vectors: np.ndarray, least: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs whose products reach a limit, block by block, as the numbers of the one and of the other."""
+    rng = np.random.default_rng(0)
+    for _ in range(1 if len(vectors) <= LEAF else TREES):
+        for leaf in _leaves(vectors, rng):
+            own = vectors[leaf]
+            for start in range(0, len(leaf), ROWS):
+                alike = np.triu(own[start : start + ROWS] @ own[start:].T >= least - ROUNDING, 1)
+                one, other = start + np.stack(alike.nonzero())
+                yield leaf[one], leaf[other]
+
+
+def _leaves(vectors: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Halves of halves, each along the line through two random members, until `LEAF` or fewer are left together."""
+    # In random order, so that equal vectors are not halved in the same way in every tree.
+    parts = [rng.permutation(len(vectors))]
+    while parts:
+        part = parts.pop()
+        if len(part) <= LEAF:
+            yield part
+            continue
+        one, other = vectors[rng.choice(part, 2, replace=False)]
+        order = part[np.argsort(vectors[part] @ (one - other), kind="stable")]
+        parts += [order[: len(order) // 2], order[len(order) // 2 :]]
 
 
 def _best(some: np.ndarray, others: np.ndarray, turns: np.ndarray) -> np.ndarray:

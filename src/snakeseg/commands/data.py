@@ -82,11 +82,12 @@ def data_report(given: Namespace) -> None:
     experiments = experiments_of(networks, s["patches"])
     problems = list(problem_findings(problems, sheet))
     findings = all_findings(table, problems, dims, labels, s["prepare"], networks, experiments)
-    page = data_page(given.name, dims, sheet, table, findings, overview(trusted(table, labels), labels, experiments))
+    objects = overview(trusted(table, labels), labels, experiments)
+    output = given.output / "data-report.html"
     write_table(given.output / "data.tsv", shown(table))
     write_table(given.output / "findings.tsv", as_table(findings))
-    write_text(given.output / "data-report.html", page)
-    print(given.output / "data-report.html", file=sys.stderr)
+    write_text(output, data_page(given.name, dims, sheet, table, findings, objects, output))
+    print(output, file=sys.stderr)
 
 
 def _facts_and_problems(given: Namespace, s: dict, sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -29,12 +29,13 @@ def leakage_findings(table: pd.DataFrame, dims: int) -> Iterator[Finding]:
         return
     pairs, found = look_alikes(np.stack([decoded(text) for text in table["signature"]]), dims, LEAST)
     component = components(pairs, len(table))
-    for number in pd.unique(component[pairs[:, 0]]):
-        linked = component[pairs[:, 0]] == number
-        yield from _of_set(table[component == number], found[linked])
+    linked = component[pairs[:, 0]]
+    sets = table[np.isin(component, linked)].groupby(component[np.isin(component, linked)])
+    for number, correlations in pd.Series(found).groupby(linked, sort=False):
+        yield from _of_set(sets.get_group(number), correlations)
 
 
-def _of_set(alike: pd.DataFrame, correlations: np.ndarray) -> Iterator[Finding]:
+def _of_set(alike: pd.DataFrame, correlations: pd.Series) -> Iterator[Finding]:
     """What is wrong with a set of look-alikes, if anything is."""
     same = alike["pixels"].nunique() == 1
     named = [f"{row.sample} ({row.part})" for row in alike.head(NAMED).itertuples()]
@@ -60,5 +61,5 @@ def _of_set(alike: pd.DataFrame, correlations: np.ndarray) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _range(values: np.ndarray) -> str:
+def _range(values: pd.Series) -> str:
     return " to ".join(dict.fromkeys(f"{value:.3f}" for value in (values.min(), values.max())))

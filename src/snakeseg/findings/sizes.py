@@ -60,7 +60,7 @@ def overview(table: pd.DataFrame, labels: Labels, experiments: list[dict]) -> di
     -------
     dict
         small, middle, large (extents that 5, 50 and 95 % do not exceed); bars (a histogram, by doublings: start, stop,
-        count, height from 0 to 1); patch (proposed, in pixels; none for classes); touching (share, if the labels tell);
+        count); patch (proposed, in pixels; none for classes); scale (in words); touching (share, if the labels tell);
         experiments. Empty if there are no objects.
     """
     train = table[table["subset"] == "train"]
@@ -68,14 +68,12 @@ def overview(table: pd.DataFrame, labels: Labels, experiments: list[dict]) -> di
     if not counts.sum():
         return {}
     doublings = np.pad(counts, (0, -len(counts) % STEPS)).reshape(-1, STEPS).sum(axis=1)
-    bars = [
-        {"start": 2**i, "stop": 2 ** (i + 1) - 1, "count": int(count), "height": count / doublings.max()}
-        for i, count in enumerate(doublings)
-    ]
+    bars = [{"start": 2**i, "stop": 2 ** (i + 1) - 1, "count": int(count)} for i, count in enumerate(doublings)]
     return {
         **{name: extent_at(counts, percent) for name, percent in (("small", 5), ("middle", 50), ("large", 95))},
         "bars": bars[int(np.argmax(doublings > 0)) :],
         "patch": None if labels.kind == "semantic" else proposed_patch(counts, side_of(train)),
+        "scale": _scale(extent_at(counts, 50), extent_at(counts, 95), experiments),
         **({"touching": train["touching"].sum() / counts.sum()} if labels.kind == "instance" else {}),
         "experiments": experiments,
     }
@@ -133,7 +131,7 @@ def _field(experiment: dict, large: float) -> Iterator[Finding]:
             "warning", "Objects larger than what the network sees", (),
             f"{experiment['experiment']}: {experiment['field']} pixels; one object in 20 is longer than {large:.0f}",
             "inside such an object the network sees no edge to go by",
-            f"take a deeper network, or shrink images and labels {np.ceil(large / experiment['field']):.0f} times",
+            _shrink(experiment, large),
         )  # fmt: skip
 
 
@@ -142,5 +140,25 @@ def _tiny(middle: float) -> Iterator[Finding]:
         yield Finding(
             "warning", "Objects of a few pixels", (), f"the middle object is {middle:.0f} pixels long",
             "one pixel more or less decides about a match",
-            f"enlarge images and labels {np.ceil(8 / middle):.0f} times",
+            _enlarge(middle),
         )  # fmt: skip
+
+
+def _scale(middle: float, large: float, experiments: list[dict]) -> str:
+    """Whether images should be larger or smaller, for their objects' sake."""
+    if middle < TINY:
+        return _enlarge(middle)
+    narrow = [each for each in experiments if each["field"] < large]
+    return (
+        _shrink(min(narrow, key=lambda each: each["field"]), large)
+        if narrow
+        else "keep it; objects are neither too small nor too large"
+    )
+
+
+def _enlarge(middle: float) -> str:
+    return f"enlarge images and labels {np.ceil(8 / middle):.0f} times"
+
+
+def _shrink(experiment: dict, large: float) -> str:
+    return f"take a deeper network, or shrink images and labels {np.ceil(large / experiment['field']):.0f} times"

@@ -1,30 +1,33 @@
 """The page about the data: findings first, then the data at a glance, then every image."""
 
-import base64
-import io
-from collections.abc import Iterable, Iterator
-from importlib import resources
+from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
-from jinja2 import Environment
-from PIL import Image
-from skimage.measure import block_reduce
 
-from snakeseg.io.raster import open_image
-from snakeseg.report.pictures import grey, outlines
+from snakeseg.io.raster import open_image, read_label
+from snakeseg.lazy import Region
+from snakeseg.report import charts
+from snakeseg.report.gallery import gallery
+from snakeseg.report.pictures import grey, jpeg_url, outlines
+from snakeseg.report.rendering import numbered, render
+from snakeseg.report.views import Views
 
-# How many findings and pictures of a topic, examples and images are shown; the tables beside the page have all.
-LINES, PICTURES, EXAMPLES, ROWS = 6, 4, 6, 200
-# Pixels a side of what is read for a picture of an image, and of a place in it; of the picture, about.
-WINDOW, PLACE, PICTURE = 1024, 96, 256
+# How many findings of a topic, pictures of each, and images are shown; the tables beside the page have all.
+LINES, PICTURES, ROWS = 6, 6, 2000
+# Pixels a side of what is shown around a place, how often each is repeated, and the ring's radius after that.
+PLACE, TIMES, RING, YELLOW = 96, 3, 60, (240, 228, 66)
+SEVERITIES = ("error", "warning", "note")
 PARTS = ("training", "validation", "fold", "test", "predict")
-COLUMNS = ["sample", "part", "shape", "type", "smallest", "p50", "p99", "largest", "values", "objects", "extent_50",
-           "foreground", "findings"]  # fmt: skip
+COLUMNS = ["shape", "type", "smallest", "p1", "p50", "p99", "largest", "objects", "extent_50", "touching", "foreground"]
 
 
-def data_page(name: str, dims: int, sheet: pd.DataFrame, table: pd.DataFrame, findings: list, objects: dict) -> str:
+def data_page(
+    name: str, dims: int, sheet: pd.DataFrame, table: pd.DataFrame, findings: list, objects: dict, page: Path
+) -> str:
     """The page as HTML; all text from files is escaped.
 
     Parameters
@@ -40,59 +43,124 @@ def data_page(name: str, dims: int, sheet: pd.DataFrame, table: pd.DataFrame, fi
         Worst first.
     objects : dict
         From `findings.sizes.overview`.
+    page : path
+        Where it will be, which links start from.
     """
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        resources.files("snakeseg.report").joinpath("data.html.j2").read_text(encoding="utf-8")
-    )
-    rows = sheet.set_index("sample")
-    concerned = pd.Series([sample for finding in findings for sample in finding.samples], dtype=str).value_counts()
-    listed = table.assign(findings=table["sample"].map(concerned).fillna(0).astype(int))
-    listed = listed.sort_values("findings", ascending=False, kind="stable")
-    labelled = table.loc[table["values"].notna(), "sample"].tolist()
-    examples = labelled[:: max(1, len(labelled) // EXAMPLES)][:EXAMPLES]
-    return template.render(
-        name=name,
-        topics=[_topic(list(alike), rows, dims) for _, alike in groupby(findings, lambda f: (f.severity, f.topic))],
-        lines=LINES,
-        glance=sorted((_glance(part, own) for part, own in table.groupby("part")), key=_rank),
-        objects=objects,
-        examples=list(_pictures([(sample, "") for sample in examples], rows, dims)),
-        columns=COLUMNS,
-        listed=listed[COLUMNS].head(ROWS).to_dict("records"),
-        images=len(table),
-    )
+    listed = _listed(table, findings)
+    # Labels that could not be read leave the image without outlines.
+    readable = table["ids"].notna().to_numpy()
+    known = sheet.assign(label=sheet["label"].where(readable, ""), part=table["part"].to_numpy())
+    views = Views(page.parent, known, pd.DataFrame(columns=["sample"]), pd.DataFrame(), dims, None)
+    pictures = gallery(views, listed["sample"], page)
+    topics = [_topic(list(alike), views, pictures) for _, alike in groupby(findings, lambda f: (f.severity, f.topic))]
+    sections = {"verdict": "Verdict", "findings": "Findings", "overview": "At a glance",
+                **({"objects": "Objects"} if objects else {}), "images": "Images"}  # fmt: skip
+    shown = numbered({
+        "greys": [charts.grey_values(table)],
+        "objects": [charts.extents(objects["bars"]), charts.objects_of_images(table)] if objects else [],
+    })  # fmt: skip
+    return render(
+        "data.html.j2", shown, name=name, sections=sections, topics=topics, objects=objects,
+        beside=_beside(objects["experiments"], objects["middle"]) if objects else [], gallery=pictures,
+        counted=[_counted(*part) for part in sorted(table["part"].value_counts().items(), key=_rank)],
+        severities={severity: sum(f.severity == severity for f in findings) for severity in SEVERITIES},
+        choices={"part": sorted(table["part"].unique(), key=lambda part: _rank((part, 0))),
+                 "state": [severity for severity in SEVERITIES if (listed["state"] == severity).any()]},
+        glance=[_glance(part, own) for part, own in sorted(table.groupby("part"), key=_rank)],
+        columns=COLUMNS, listed=listed.head(ROWS).to_dict("records"), images=len(table),
+        unpictured=len(set(table["sample"]) - set(pictures)), layers={"image": "Image", "truth": "Label"},
+    )  # fmt: skip
 
 
-def _topic(alike: list, rows: pd.DataFrame, dims: int) -> dict:
-    """Findings of one topic, with pictures of the rows that the first of them are about."""
-    places = {sample: finding.at for finding in alike[:LINES] for sample in finding.samples}
+def _listed(table: pd.DataFrame, findings: list) -> pd.DataFrame:
+    """Images in the order of the page's table, with the worst severity (`state`) and the topics of their findings."""
+    told: dict[str, dict[str, str]] = {}
+    for finding in findings:
+        for sample in finding.samples:
+            told.setdefault(sample, {}).setdefault(finding.topic, finding.severity)
+    own = [told.get(sample, {}) for sample in table["sample"]]
+    listed = table.assign(
+        topics=["; ".join(each) for each in own], state=[next(iter(each.values()), "") for each in own]
+    )
+    order = [((*SEVERITIES, "").index(state), -len(each)) for state, each in zip(listed["state"], own, strict=True)]
+    return listed.iloc[sorted(range(len(order)), key=order.__getitem__)]
+
+
+def _topic(alike: list, views: Views, pictures: dict[str, dict]) -> dict:
+    """Findings of one topic, with pictures: of all together if each is about one image, else of each."""
+    first = [(finding, list(_pictures(finding, views, pictures))) for finding in alike[:LINES]]
     return {
         "severity": alike[0].severity,
         "topic": alike[0].topic,
-        "findings": alike[:LINES],
+        "findings": [
+            {"samples": f.samples, "found": f.found, "means": f.means, "remedy": f.remedy, "pictures": shown}
+            for f, shown in first
+        ],
         "count": len(alike),
-        "advice": {(finding.means, finding.remedy) for finding in alike},
-        "pictures": list(_pictures(list(places.items())[:PICTURES], rows, dims)),
+        "advice": list(dict.fromkeys((f.means, f.remedy) for f in alike)),
+        "pictures": [picture for f, shown in first if len(f.samples) == 1 for picture in shown],
     }
+
+
+def _pictures(finding, views: Views, pictures: dict[str, dict]) -> Iterator[dict]:
+    """The place that a finding is about, or the images, which the page has anyhow."""
+    for sample in finding.samples[:PICTURES]:
+        if finding.at:
+            yield {"sample": sample, "at": finding.at, "url": _place(views.sources.loc[sample], views.dims, finding.at)}
+        elif "picture" in pictures.get(sample, {}):
+            yield {"sample": sample, "part": views.sources.at[sample, "part"]}
+
+
+def _place(source: pd.Series, dims: int, at: str) -> str:
+    """A data URL of what is around a pixel, outlined, with a ring around it."""
+    array = open_image(source["image"], dims).array
+    place = [int(number) for number in at.split()]
+    region = _around(place, array.shape[1:])
+    image, label = array[(slice(0, 3), *region)], read_label(source["label"], dims).array[region]
+    image, label = (each.reshape(*each.shape[:-dims], *each.shape[-2:]) for each in (image, label))
+    picture, label = (each.repeat(TIMES, 0).repeat(TIMES, 1) for each in (grey(image), label))
+    picture = np.ascontiguousarray(outlines(picture, label, None))
+    y, x = (int(TIMES * (at - own.start + 0.5)) for at, own in zip(place[-2:], region[-2:], strict=True))
+    return jpeg_url(cv2.circle(picture, (x, y), RING, YELLOW, 2, cv2.LINE_AA), 80)
+
+
+def _around(place: list[int], shape: tuple[int, ...]) -> Region:
+    """One plane, and at most `PLACE` pixels a side, with the place in the middle if there is room."""
+    sides = [1] * (len(shape) - 2) + [PLACE] * 2
+    starts = [max(0, min(at - side // 2, size - side)) for at, side, size in zip(place, sides, shape, strict=True)]
+    return tuple(slice(start, start + side) for start, side in zip(starts, sides, strict=True))
 
 
 def _glance(part: str, own: pd.DataFrame) -> dict:
-    """What the images of a part have in common."""
+    """What the images of a part have in common, as a row of a table."""
+    labelled = own["ids"].notna()
+    shares = {key.removeprefix("share_"): own[key].mean() for key in own if key.startswith("share_")}
     return {
-        "part": part,
-        "images": len(own),
-        "shapes": _some(own["shape"]),
-        "types": _some(own["type"]),
-        "greys": (own["smallest"].min(), own["p50"].median(), own["largest"].max()),
-        "labelled": int(own["values"].notna().sum()),
-        "objects": own["objects"].sum(),
-        "shares": {key.removeprefix("share_"): own[key].mean() for key in own if key.startswith("share_")},
-    }
+        "part": part, "sizes": _some(own["shape"]), "types": _some(own["type"]), "pixel sizes": _some(own["spacing"]),
+        "images": len(own), "with label": int(labelled.sum()), "lowest": own["smallest"].min(),
+        "middle": own["p50"].median(), "highest": own["largest"].max(),
+        "objects": int(own["objects"].sum()) if labelled.any() else None,
+        "objects an image": own["objects"].median(),
+        **{f"share of {name}": f"{share:.1%}" if share == share else None for name, share in shares.items()},
+    }  # fmt: skip
 
 
-def _rank(glance: dict) -> tuple[int, str]:
-    """Place among the parts: in the order in which they are used."""
-    return next((i for i, word in enumerate(PARTS) if glance["part"].startswith(word)), 0), glance["part"]
+def _beside(experiments: list[dict], middle: float) -> list[dict]:
+    """What networks see beside the middle object, as rows of a table."""
+    return [
+        {"experiment": e["experiment"], "network": e["network"], "sees, in pixels": e["field"], "patch": e["patch"],
+         "middle objects along a patch": None if e["patch"] == "auto" else round(e["patch"] / middle, 1)}
+        for e in experiments
+    ]  # fmt: skip
+
+
+def _counted(part: str, images: int) -> str:
+    return f"{images} {'to predict' if part == 'predict' else part}"
+
+
+def _rank(entry: tuple) -> tuple[int, str]:
+    """Place of an entry (part, ...) among the parts: in the order in which they are used."""
+    return next((i for i, word in enumerate(PARTS) if entry[0].startswith(word)), 0), entry[0]
 
 
 def _some(values: pd.Series) -> str:
@@ -100,33 +168,3 @@ def _some(values: pd.Series) -> str:
     counts = values.dropna().value_counts()
     more = f", {len(counts) - 2} more" if len(counts) > 2 else ""
     return ", ".join(map(str, counts.index[:2])) + more
-
-
-def _pictures(wanted: Iterable[tuple[str, str]], rows: pd.DataFrame, dims: int) -> Iterator[dict]:
-    """Pictures of samples, or of a place in them, with outlines of the labels; what cannot be read has none."""
-    for sample, at in wanted:
-        try:
-            image = _window(rows.at[sample, "image"], dims, at)
-            step = max(1, round(max(image.shape[1:]) / PICTURE))
-            image = block_reduce(image, (1, step, step), np.mean, image.mean())
-            label = _window(rows.at[sample, "label"], dims, at)[0, ::step, ::step] if rows.at[sample, "label"] else None
-            picture = outlines(grey(image), label, None)
-        except (ValueError, OSError, IndexError):
-            continue
-        yield {"caption": f"{sample}, around {at}" if at else sample, "url": _url(picture)}
-
-
-def _window(path: str, dims: int, at: str) -> np.ndarray:
-    """The middle of an image, or what is around a pixel, in one plane of a volume; shape (channels, y, x)."""
-    array = open_image(path, dims).array
-    centre = [int(number) for number in at.split()] or [size // 2 for size in array.shape[1:]]
-    sides = [1] * (dims - 2) + [PLACE if at else WINDOW] * 2
-    starts = [max(0, min(c - side // 2, n - side)) for c, side, n in zip(centre, sides, array.shape[1:], strict=True)]
-    found = array[(slice(None), *(slice(start, start + side) for start, side in zip(starts, sides, strict=True)))]
-    return found.reshape(len(found), *found.shape[-2:])
-
-
-def _url(picture: np.ndarray) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
