@@ -203,6 +203,16 @@ def test_empty_and_full_labels(data, good):
     assert {("warning", "Labels without objects", "s1"), ("warning", "Labels without background", "s2")} <= new
 
 
+def test_a_label_that_says_it_lies_elsewhere(data, good):
+    for column, size in (("image", 0.5), ("label", 0.7)):
+        path = data.at[4, column].replace(".tif", ".ome.tif")
+        tifffile.imwrite(
+            path, tifffile.imread(data.at[4, column]), metadata={"PhysicalSizeX": size, "PhysicalSizeY": size}
+        )
+        data.loc[4, column] = path
+    assert ("warning", "Labels on another grid", "s4") in topics(found_in(data)[0]) - good
+
+
 def test_images_that_show_nothing(data, good, pictures):
     image = pictures[5][0]
     rewrite(data, 1, np.zeros((128, 96), np.uint8))

@@ -9,7 +9,7 @@ import torch
 
 from snakeseg.errors import BadInput
 from snakeseg.imagefacts import image_facts
-from snakeseg.io.raster import Raster, open_image, read_label, require_same_shape
+from snakeseg.io.raster import Raster, open_image, read_label, require_same_shape, same_place
 from snakeseg.io.sheet import parts_of, spacing_of
 from snakeseg.labelfacts import object_facts, value_facts
 from snakeseg.labels import IGNORED, known_labels
@@ -26,8 +26,8 @@ def inspect(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], 
     -------
     facts : list of dict
         One per image: sample, path, shape, channels, type, spacing; what `image_facts`, `value_facts` and
-        `object_facts` say; share of foreground, of ignored pixels, and of each class (shares: dict); what could not be
-        read is left out.
+        `object_facts` say; elsewhere (whether the label's file says that it does not lie on the image); share of
+        foreground, of ignored pixels, and of each class (shares: dict); what could not be read is left out.
     problems : list of str
         All of them, a line each.
     """
@@ -146,8 +146,9 @@ def _row_facts(row, dims: int, labels: Labels, problems: list[str]) -> dict:
     label = _collect(problems, lambda: _label_of(row, dims, raster))
     if label is None:
         return facts or {}
-    known = _collect(problems, lambda: _class_facts(label, labels, row.label))
-    return {**(facts or {}), **value_facts(label), **(known or {})}
+    known = _collect(problems, lambda: _class_facts(label.array, labels, row.label))
+    elsewhere = raster is not None and not same_place(raster, label)
+    return {**(facts or {}), **value_facts(label.array), "elsewhere": elsewhere, **(known or {})}
 
 
 def _image_facts(row, raster: Raster) -> dict:
@@ -166,7 +167,7 @@ def _image_facts(row, raster: Raster) -> dict:
     }
 
 
-def _label_of(row, dims: int, raster: Raster | None) -> np.ndarray | None:
+def _label_of(row, dims: int, raster: Raster | None) -> Raster | None:
     """The label of a row, if it has one."""
     if not row.label:
         if row.subset == "train":
@@ -178,7 +179,7 @@ def _label_of(row, dims: int, raster: Raster | None) -> np.ndarray | None:
     label = read_label(row.label, dims)
     if raster is not None:
         require_same_shape(raster, label)
-    return label.array
+    return label
 
 
 def _class_facts(label: np.ndarray, labels: Labels, where: str) -> dict:

@@ -54,6 +54,12 @@ IMAGES = (
 
 LABELS = (
     Rule(
+        "warning", "Labels on another grid", lambda t: t["elsewhere"].eq(True),
+        "by what the files say of pixel size and place, the label does not lie on the image",
+        "as many pixels along each axis, but they may be flipped, turned or of another size",
+        "look whether the outlines fit; if not, resample the label to the image",
+    ),
+    Rule(
         "warning", "Labels without background", lambda t: t["foreground"] > FULL,
         "{foreground:.1%} of the pixels are foreground", "is it inverted, or is the background a value of its own?",
         "make the background 0",

@@ -6,7 +6,7 @@ COLUMNS = (
     "sample", "subset", "part", "group", "path", "label", "shape", "channels", "type", "spacing", "smallest", "p1",
     "p50", "p99", "largest", "darkest", "brightest", "levels", "constant_channels", "values", "looks_like", "ids",
     "gaps", "split", "split_ids", "split_at", "objects", "extent_5", "extent_50", "extent_95", "specks", "speck_at",
-    "holes", "hole_at", "touching", "foreground", "ignored",
+    "holes", "hole_at", "touching", "foreground", "ignored", "elsewhere",
 )  # fmt: skip
 # What is no number or word, for the rules alone.
 HIDDEN = ("pixels", "signature", "extents", "shares")
