@@ -149,7 +149,7 @@ def _smooth(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _candidates(vectors: np.ndarray, least: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs whose products reach a limit, block by block, as the numbers of the one and of the other."""
+    """Pairs whose products reach a limit, block by block: numbers of the one, and of the other, which are larger."""
     rng = np.random.default_rng(0)
     for _ in range(1 if len(vectors) <= LEAF else TREES):
         for leaf in _leaves(vectors, rng):
@@ -167,7 +167,7 @@ def _leaves(vectors: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarra
     while parts:
         part = parts.pop()
         if len(part) <= LEAF:
-            yield part
+            yield np.sort(part)
             continue
         one, other = vectors[rng.choice(part, 2, replace=False)]
         order = part[np.argsort(vectors[part] @ (one - other), kind="stable")]
