@@ -27,7 +27,7 @@ def noise(rng, count: int, sigma: float) -> np.ndarray:
 
 
 def planted(rng, count: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Signatures, of which the last 20th are those of the first 20th changed; and how much each correlates with its own."""
+    """Signatures, the last 20th of which are the first 20th changed; and how much each correlates with its own."""
     pairs, turns = count // 20, orientations(2)
     made, other = noise(rng, count - pairs, sigma), noise(rng, pairs, sigma)
     own = made[:pairs]
