@@ -65,8 +65,8 @@ def test_places_to_look_at():
     assert value_facts(drawn("12.. 12.."))["split_at"] == ""
     assert object_facts(drawn("..... .111. .1.1. .111. ....."))["hole_at"] == "2 2"
     label = np.zeros((40, 40), int)
-    label[:20, :10], label[30:35, 20:30], label[39, 38] = 1, 2, 3
-    assert object_facts(label)["speck_at"] == "39 38"
+    label[:20, :10], label[30:35, 20:30], label[38, 37], label[39, 39] = 1, 2, 3, 4
+    assert object_facts(label)["speck_at"] == "38 37"
 
 
 def test_touching():
@@ -78,13 +78,23 @@ def test_touching():
 def test_sizes():
     """One object of 20 x 10, one of 10 x 5, one of a pixel, which is 2 % of the middle one."""
     label = np.zeros((40, 40), int)
-    label[:20, :10], label[30:35, 20:30], label[39, 39] = 1, 2, 3
+    label[:20, :10], label[30:35, 20:30], label[38, 38] = 1, 2, 3
     facts = object_facts(label)
     assert (facts["objects"], facts["specks"]) == (3, 1)
     assert facts["extent_50"] == 10
     expected = np.zeros(int(STEPS * np.log2(20)) + 1, int)
     expected[[0, int(STEPS * np.log2(10)), -1]] = 1
     assert facts["extents"] == expected.tolist()
+
+
+def test_what_the_edge_cuts_off_is_no_speck():
+    """Of an image and of a volume, whichever axis it is; an axis of one pixel has no edge."""
+    for shape in ((40, 40), (1, 40, 40), (9, 40, 40)):
+        label = np.zeros(shape, int)
+        label[..., :20, :10], label[..., 0, 20], label[..., 30, 39] = 1, 2, 3
+        assert object_facts(label)["specks"] == 0
+        label[0, ..., 20, 20] = 4
+        assert object_facts(label)["specks"] == (shape == (1, 40, 40))
 
 
 def test_no_objects():

@@ -79,25 +79,34 @@ def object_facts(objects: np.ndarray) -> dict:
     dict
         objects; extent_5, extent_50, extent_95 (percentiles of the longest side of their boxes, in pixels; left out if
         there are none); extents (list: how many have ``STEPS * log2(extent)`` from 0 to 1, 1 to 2, ...); specks
-        (objects of hardly any pixels beside the others); holes (objects with background inside); speck_at, hole_at
-        (place of the smallest, and of the first, in words); touching (objects that have a face in common with others).
+        (objects of hardly any pixels beside the others, but for those at the image's edge); holes (objects with
+        background inside); speck_at, hole_at (place of the smallest, and of the first, in words); touching (objects
+        that have a face in common with others).
     """
     sizes = np.bincount(objects.ravel())[1:]
     if not len(sizes):
         return {"objects": 0, "extents": [], "specks": 0, "holes": 0, "touching": 0}
-    specks = int((sizes <= SPECK * np.median(sizes)).sum())
+    # Of what the image's edge cuts off, little may be left.
+    small = (sizes <= SPECK * np.median(sizes)) & ~_at_edge(objects, len(sizes))
     surrounding, hole_at = _holes(objects)
     longest = np.array([max(side.stop - side.start for side in box) for box in ndimage.find_objects(objects)])
     return {
         "objects": len(sizes),
         **{f"extent_{q}": value for q, value in zip(EXTENTS, np.percentile(longest, EXTENTS).tolist(), strict=True)},
         "extents": np.bincount((STEPS * np.log2(longest)).astype(int)).tolist(),
-        "specks": specks,
-        "speck_at": _place(objects == 1 + sizes.argmin()) if specks else "",
+        "specks": int(small.sum()),
+        "speck_at": _place(objects == 1 + np.where(small, sizes, sizes.max() + 1).argmin()) if small.any() else "",
         "holes": len(surrounding),
         "hole_at": hole_at,
         "touching": len(_touching(objects)),
     }
+
+
+def _at_edge(objects: np.ndarray, count: int) -> np.ndarray:
+    """Whether each object reaches an end of an axis; shape (count,). An axis of one pixel has none."""
+    axes = [axis for axis, size in enumerate(objects.shape) if size > 1]
+    ends = [objects.take([0, -1], axis).ravel() for axis in axes]
+    return np.isin(np.arange(1, count + 1), np.concatenate(ends or [[0]]))
 
 
 def _place(mask: np.ndarray) -> str:

@@ -78,7 +78,7 @@ OBJECTS = (
     ),
     Rule(
         "warning", "Specks", lambda t: t["specks"] > 0,
-        "{specks:.0f} of {objects:.0f} objects have 2 % of the middle one's pixels, or fewer",
+        "{specks:.0f} of {objects:.0f} objects are smaller than a 50th of the middle one, away from the edge",
         "left-overs of drawing count as objects: each one missed lowers AP",
         "erase them, unless they are real", "{speck_at}",
     ),

@@ -149,11 +149,9 @@ def _scale(middle: float, large: float, experiments: list[dict]) -> str:
     if middle < TINY:
         return _enlarge(middle)
     narrow = [each for each in experiments if each["field"] < large]
-    return (
-        _shrink(min(narrow, key=lambda each: each["field"]), large)
-        if narrow
-        else "keep it; objects are neither too small nor too large"
-    )
+    if narrow:
+        return _shrink(min(narrow, key=lambda each: each["field"]), large)
+    return "keep it; objects are neither too small nor too large"
 
 
 def _enlarge(middle: float) -> str:

@@ -211,7 +211,7 @@ def grey_values(table: pd.DataFrame) -> Chart | None:
         return None
     rows = [{**row, "rank": rank} for rank, row in enumerate(rows, start=1)]
     x, y = alt.X("rank:Q", title="images, from dark to bright"), alt.Y("p1:Q", title="grey value")
-    base = _chart(rows).encode(x=x, tooltip=_tooltips(rows), color=_series((row["part"] for row in rows), "part"))
+    base = _chart(rows).encode(x=x, tooltip=_tooltips(rows), color=_series(table["part"], "part"))
     chart = alt.layer(
         base.mark_rule(opacity=0.45).encode(y=y, y2="p99:Q"), base.mark_circle(size=40, opacity=1).encode(y="p50:Q")
     )
@@ -222,15 +222,12 @@ def grey_values(table: pd.DataFrame) -> Chart | None:
 
 def extents(bars: list[dict]) -> Chart:
     """How many objects are how long; bars are doublings (start, stop, count)."""
-    rows = [
-        {"pixels": f"{b['start']} to {b['stop']}" if b["stop"] > b["start"] else str(b["start"]), "objects": b["count"]}
-        for b in bars
-    ]
+    rows = [{"from": str(b["start"]), "to": b["stop"], "objects": b["count"]} for b in bars]
     chart = _chart(rows).mark_bar(color=RANGE[0]).encode(
-        x=alt.X("pixels:N", title="length in pixels", sort=None, axis=alt.Axis(labelAngle=0)),
+        x=alt.X("from:N", title="pixels, from so many to twice as many", sort=None, axis=alt.Axis(labelAngle=0)),
         y=alt.Y("objects:Q", title="objects"), tooltip=_tooltips(rows),
     )  # fmt: skip
-    told = _told({f"{row['pixels']} pixels:": row["objects"] for row in rows})
+    told = _told({f"From {row['from']} pixels:": row["objects"] for row in rows})
     return Chart("Length of objects", "The longest side of each object's box.", told, chart)
 
 
@@ -242,7 +239,7 @@ def objects_of_images(table: pd.DataFrame) -> Chart | None:
     chart = _chart(rows).mark_circle(size=60, opacity=0.7).encode(
         x=alt.X("objects:Q", title="objects in an image", scale=alt.Scale(type="log", nice=False)),
         y=alt.Y("extent_50:Q", title="middle object, in pixels", scale=alt.Scale(type="log", nice=False, padding=12)),
-        color=_series((row["part"] for row in rows), "part"), tooltip=_tooltips(rows),
+        color=_series(table["part"], "part"), tooltip=_tooltips(rows),
     )  # fmt: skip
     return Chart("Objects of every image", "A dot is an image; those far from the others deserve a look.", "", chart)
 

@@ -19,7 +19,7 @@ from snakeseg.report.views import Views
 # How many findings of a topic, pictures of each, and images are shown; the tables beside the page have all.
 LINES, PICTURES, ROWS = 6, 6, 2000
 # Pixels a side of what is shown around a place, how often each is repeated, and the ring's radius after that.
-PLACE, TIMES, RING, YELLOW = 96, 3, 60, (240, 228, 66)
+PLACE, TIMES, RING, YELLOW = 96, 3, 54, (240, 228, 66)
 SEVERITIES = ("error", "warning", "note")
 PARTS = ("training", "validation", "fold", "test", "predict")
 COLUMNS = ["shape", "type", "smallest", "p1", "p50", "p99", "largest", "objects", "extent_50", "touching", "foreground"]
@@ -82,6 +82,8 @@ def _listed(table: pd.DataFrame, findings: list) -> pd.DataFrame:
     listed = table.assign(
         topics=["; ".join(each) for each in own], state=[next(iter(each.values()), "") for each in own]
     )
+    for column in COLUMNS:
+        listed[column] = [_plain(value) for value in listed[column]]
     order = [((*SEVERITIES, "").index(state), -len(each)) for state, each in zip(listed["state"], own, strict=True)]
     return listed.iloc[sorted(range(len(order)), key=order.__getitem__)]
 
@@ -118,8 +120,7 @@ def _place(source: pd.Series, dims: int, at: str) -> str:
     region = _around(place, array.shape[1:])
     image, label = array[(slice(0, 3), *region)], read_label(source["label"], dims).array[region]
     image, label = (each.reshape(*each.shape[:-dims], *each.shape[-2:]) for each in (image, label))
-    picture, label = (each.repeat(TIMES, 0).repeat(TIMES, 1) for each in (grey(image), label))
-    picture = np.ascontiguousarray(outlines(picture, label, None))
+    picture = np.ascontiguousarray(outlines(grey(image), label, None).repeat(TIMES, 0).repeat(TIMES, 1))
     y, x = (int(TIMES * (at - own.start + 0.5)) for at, own in zip(place[-2:], region[-2:], strict=True))
     return jpeg_url(cv2.circle(picture, (x, y), RING, YELLOW, 2, cv2.LINE_AA), 80)
 
@@ -134,11 +135,12 @@ def _around(place: list[int], shape: tuple[int, ...]) -> Region:
 def _glance(part: str, own: pd.DataFrame) -> dict:
     """What the images of a part have in common, as a row of a table."""
     labelled = own["ids"].notna()
-    shares = {key.removeprefix("share_"): own[key].mean() for key in own if key.startswith("share_")}
+    # Of the first class, the background, is what the others leave.
+    shares = {key.removeprefix("share_"): own[key].mean() for key in [k for k in own if k.startswith("share_")][1:]}
     return {
         "part": part, "sizes": _some(own["shape"]), "types": _some(own["type"]), "pixel sizes": _some(own["spacing"]),
-        "images": len(own), "with label": int(labelled.sum()), "lowest": own["smallest"].min(),
-        "middle": own["p50"].median(), "highest": own["largest"].max(),
+        "images": len(own), "with label": int(labelled.sum()), "lowest": _plain(own["smallest"].min()),
+        "middle": _plain(own["p50"].median()), "highest": _plain(own["largest"].max()),
         "objects": int(own["objects"].sum()) if labelled.any() else None,
         "objects an image": own["objects"].median(),
         **{f"share of {name}": f"{share:.1%}" if share == share else None for name, share in shares.items()},
@@ -149,18 +151,23 @@ def _beside(experiments: list[dict], middle: float) -> list[dict]:
     """What networks see beside the middle object, as rows of a table."""
     return [
         {"experiment": e["experiment"], "network": e["network"], "sees, in pixels": e["field"], "patch": e["patch"],
-         "middle objects along a patch": None if e["patch"] == "auto" else round(e["patch"] / middle, 1)}
+         "middle objects along a patch": None if e["patch"] == "auto" else f"{e['patch'] / middle:.1f}"}
         for e in experiments
     ]  # fmt: skip
 
 
 def _counted(part: str, images: int) -> str:
-    return f"{images} {'to predict' if part == 'predict' else part}"
+    return f"{images:,} {'to predict' if part == 'predict' else part}"
 
 
 def _rank(entry: tuple) -> tuple[int, str]:
     """Place of an entry (part, ...) among the parts: in the order in which they are used."""
     return next((i for i, word in enumerate(PARTS) if entry[0].startswith(word)), 0), entry[0]
+
+
+def _plain(value):
+    """Whole numbers without decimals, which columns with gaps hold as floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _some(values: pd.Series) -> str:

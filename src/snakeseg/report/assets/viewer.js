@@ -93,7 +93,7 @@ const viewer = (() => {
   }
 
   function open(next) {
-    if (!shownOf(next)) return;
+    if (!next || !shownOf(next)) return;
     if (!dialog.open) dialog.showModal();
     show(next);
     stage.focus();
@@ -167,7 +167,7 @@ const viewer = (() => {
   for (const button of document.querySelectorAll("button.open")) button.addEventListener("click", () => open(button.closest("tr")));
   for (const button of document.querySelectorAll(".strip button")) {
     const row = rowOf(button.dataset.sample, button.dataset.experiment);
-    if (shownOf(row)) button.prepend(stack(row));
+    if (row && shownOf(row) && !button.querySelector("img")) button.prepend(stack(row));
     button.addEventListener("click", () => open(row));
   }
   addEventListener("resize", () => { if (dialog.open) move(place.x, place.y, place.zoom); });
