@@ -69,10 +69,14 @@ def good(data):
 
 
 def test_nothing_is_said_of_simulated_images_but_what_is_so(good, pictures):
-    """Some of their ragged cells come in pieces."""
-    whole = np.ones((3, 3))
-    pieces = [max(ndimage.label(label == i, whole)[1] for i in range(1, label.max() + 1)) for _, label in pictures]
-    expected = {("warning", "One id in several pieces", f"s{i}") for i, most in enumerate(pieces) if most > 1}
+    """Some of their ragged cells come in pieces, and not all of those at the edge."""
+    expected = set()
+    for index, (_, label) in enumerate(pictures):
+        edge = np.pad(np.zeros(np.subtract(label.shape, 2), bool), 1, constant_values=True)
+        for i in range(1, label.max() + 1):
+            pieces, several = ndimage.label(label == i, np.ones((3, 3)))
+            if several > 1 and any(not edge[pieces == piece].any() for piece in range(1, several + 1)):
+                expected.add(("warning", "One id in several pieces", f"s{index}"))
     assert {told for told in good if told[0] != "note"} == expected
 
 

@@ -25,7 +25,15 @@ def drawn(text):
 )
 def test_values(drawing, expected):
     """Pieces that meet at a corner are one."""
-    assert value_facts(drawn(drawing)).items() >= expected.items()
+    assert value_facts(np.pad(drawn(drawing), 1)).items() >= expected.items()
+
+
+def test_pieces_at_the_edge_may_meet_outside():
+    assert value_facts(drawn("11.1 ...."))["split"] == 0
+    assert value_facts(drawn("11.1 ...1 1... ...."))["split"] == 0
+    assert value_facts(drawn(".1.. ..1. ...."))["split"] == 0  # they meet at a corner
+    assert value_facts(drawn("1.... ...1. ....."))["split"] == 1
+    assert value_facts(drawn("11.1 ...."))["looks_like"] == "mask"
 
 
 def test_a_mask_of_0_and_255():
@@ -61,7 +69,7 @@ def test_holes():
 
 def test_places_to_look_at():
     """Of the smallest piece of a split id, the smallest object, the first hole."""
-    assert value_facts(drawn("11.1 1... ....  22.."))["split_at"] == "0 3"
+    assert value_facts(np.pad(drawn("11.1 1... ....  22.."), 1))["split_at"] == "1 4"
     assert value_facts(drawn("12.. 12.."))["split_at"] == ""
     assert object_facts(drawn("..... .111. .1.1. .111. ....."))["hole_at"] == "2 2"
     label = np.zeros((40, 40), int)

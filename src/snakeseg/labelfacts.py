@@ -29,8 +29,9 @@ def value_facts(label: np.ndarray) -> dict:
     -------
     dict
         values (in words); ids (how many values but 0); gaps (values that are missing below the largest); split (ids in
-        several pieces that do not touch, corners included); split_ids (in words, the first three); split_at (place of
-        the smallest such piece, in words); looks_like: see `looks_like`.
+        several pieces that do not touch, corners included, not all of them at the image's edge); split_ids (in words,
+        the first three); split_at (place of the smallest such piece away from the edge, in words); looks_like: see
+        `looks_like`, of all ids in several pieces.
     """
     values = np.unique(label)
     ids = values[values != 0]
@@ -39,8 +40,11 @@ def value_facts(label: np.ndarray) -> dict:
     owners = np.zeros(pieces.max(initial=0) + 1, np.int64)
     owners[pieces] = numbers
     several = np.bincount(owners, minlength=len(ids) + 1) > 1
-    split = ids[several[1:]]
-    sizes = np.where(several[owners], np.bincount(pieces.ravel()), pieces.size)
+    # Pieces that all reach the image's edge may meet outside.
+    inside = np.append(False, ~_at_edge(pieces, len(owners) - 1))
+    apart = several & (np.bincount(owners, inside, minlength=len(ids) + 1) > 0)
+    split = ids[apart[1:]]
+    sizes = np.where(apart[owners] & inside, np.bincount(pieces.ravel()), pieces.size)
     return {
         "values": " ".join(map(str, values)) if len(values) <= FEW else f"{values[0]} to {values[-1]}, {len(values)}",
         "ids": len(ids),
@@ -48,7 +52,7 @@ def value_facts(label: np.ndarray) -> dict:
         "split": len(split),
         "split_ids": " ".join(map(str, split[:3])),
         "split_at": _place(pieces == sizes.argmin()) if len(split) else "",
-        "looks_like": looks_like(len(ids), len(split)),
+        "looks_like": looks_like(len(ids), int(several[1:].sum())),
     }
 
 
