@@ -1,5 +1,6 @@
 """From foreground probabilities to objects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,12 +27,18 @@ class Parameters:
         See `method`.
     smallest : int
         Objects of fewer pixels are dropped.
+    fill_holes : bool
+        Give background that a single component encloses to that component, before it is cut.
+    drop_at_edge : bool
+        Drop objects that touch the image's edge, of which only a part was seen.
     """
 
     method: str = "components"
     threshold: float = 0.5
     depth: float = 1.0
     smallest: int = 0
+    fill_holes: bool = False
+    drop_at_edge: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -55,16 +62,38 @@ def segment(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters
         0 is background; ids 1..n in C order of the objects' first pixels (uint64 if they are too many for uint32).
     """
     foreground, interior = (array.astype(np.float32, copy=False) for array in (foreground, interior))
-    return drop_small(split(foreground, interior, parameters), parameters.smallest)
+    objects = split(foreground, interior, parameters)
+    if parameters.drop_at_edge:
+        objects = drop_at_edge(objects)
+    return drop_small(objects, parameters.smallest)
 
 
 def split(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """As `segment`, before small objects are dropped."""
-    components, _ = ndimage.label(foreground > parameters.threshold)
-    return components if parameters.method == "components" else cut(components, interior, parameters)
+    """As `segment`, before objects are dropped that are small or at the edge."""
+    return cut(ndimage.label(foreground > parameters.threshold)[0], interior, parameters)
 
 
-def cut(components: np.ndarray, interior: np.ndarray | None, parameters: Parameters) -> np.ndarray:
+def drop_at_edge(objects: np.ndarray) -> np.ndarray:
+    """Without the objects that touch the image's edge; the others keep their ids."""
+    return np.where(np.isin(objects, ids_at_edge(objects)), 0, objects)
+
+
+def ids_at_edge(objects: np.ndarray, start: Sequence[int] | None = None, shape: Sequence[int] | None = None):
+    """Ids in the first and last layers of an image of this shape, of which a piece is given that starts there."""
+    start, shape = start or [0] * objects.ndim, shape or objects.shape
+    layers = [
+        np.unique(np.take(objects, at - offset, axis))
+        for axis, (offset, size) in enumerate(zip(start, shape, strict=True))
+        for at in (0, size - 1)
+        if 0 <= at - offset < objects.shape[axis]
+    ]
+    ids = np.unique(np.concatenate(layers)) if layers else np.zeros(0, objects.dtype)
+    return ids[ids > 0]
+
+
+def cut(
+    components: np.ndarray, interior: np.ndarray | None, parameters: Parameters, others: np.ndarray | None = None
+) -> np.ndarray:
     """Cut face-connected components into objects, each by itself: what the others are makes no difference.
 
     Parameters
@@ -75,13 +104,18 @@ def cut(components: np.ndarray, interior: np.ndarray | None, parameters: Paramet
     interior : float array, shape (*spatial), or None
         As in `segment`; only needed for the method "core".
     parameters : Parameters
-        Method "distance" or "core".
+    others : bool array, shape (*spatial), optional
+        Pixels of components that are not among these.
 
     Returns
     -------
     int array, shape (*spatial)
         Objects 1..m, 0 elsewhere.
     """
+    if parameters.fill_holes:
+        components = _fill_holes(components, others)
+    if parameters.method == "components":
+        return components
     mask = components > 0
     if parameters.method == "core":
         return _flood(components, ndimage.label(mask & (interior > parameters.depth))[0], interior)
@@ -92,6 +126,22 @@ def cut(components: np.ndarray, interior: np.ndarray | None, parameters: Paramet
     # neighbour on the way is nearer. And what touches a component by a face is background, never another component.
     landscape = ndimage.distance_transform_edt(mask)
     return _flood(components, ndimage.label(_deep_maxima(landscape, parameters.depth))[0], landscape)
+
+
+def _fill_holes(components: np.ndarray, others: np.ndarray | None) -> np.ndarray:
+    """Give every piece of background that touches neither the array's edge nor a second component to the first."""
+    full = ndimage.generate_binary_structure(components.ndim, components.ndim)
+    far = components.max(initial=0) + 1  # no larger: SciPy filters in float64
+    owners = components if others is None else np.where(others, far, components)
+    pieces, count = ndimage.label(owners == 0, full)
+    lowest = ndimage.minimum_filter(np.where(owners == 0, far, owners), footprint=full, mode="nearest")
+    highest = ndimage.maximum_filter(owners, footprint=full, mode="nearest")
+    index = np.arange(1, count + 1)
+    owner = np.append(0, ndimage.maximum(highest, pieces, index)).astype(components.dtype)
+    owner[1:][ndimage.minimum(lowest, pieces, index) != owner[1:]] = 0
+    owner[owner == far] = 0
+    owner[ids_at_edge(pieces)] = 0
+    return components + owner[pieces]
 
 
 def drop_small(objects: np.ndarray, smallest: int) -> np.ndarray:
