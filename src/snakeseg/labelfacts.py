@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import label as connected_components
 
+from snakeseg.instances import ids_at_edge
 from snakeseg.labels import number_objects
 
 EXTENTS = (5, 50, 95)
@@ -41,7 +42,7 @@ def value_facts(label: np.ndarray) -> dict:
     owners[pieces] = numbers
     several = np.bincount(owners, minlength=len(ids) + 1) > 1
     # Pieces that all reach the image's edge may meet outside.
-    inside = np.append(False, ~_at_edge(pieces, len(owners) - 1))
+    inside = _away_from_edge(pieces, len(owners) - 1)
     apart = several & (np.bincount(owners, inside, minlength=len(ids) + 1) > 0)
     split = ids[apart[1:]]
     sizes = np.where(apart[owners] & inside, np.bincount(pieces.ravel()), pieces.size)
@@ -91,7 +92,7 @@ def object_facts(objects: np.ndarray) -> dict:
     if not len(sizes):
         return {"objects": 0, "extents": [], "specks": 0, "holes": 0, "touching": 0}
     # Of what the image's edge cuts off, little may be left.
-    small = (sizes <= SPECK * np.median(sizes)) & ~_at_edge(objects, len(sizes))
+    small = (sizes <= SPECK * np.median(sizes)) & _away_from_edge(objects, len(sizes))[1:]
     surrounding, hole_at = _holes(objects)
     longest = np.array([max(side.stop - side.start for side in box) for box in ndimage.find_objects(objects)])
     return {
@@ -106,11 +107,9 @@ def object_facts(objects: np.ndarray) -> dict:
     }
 
 
-def _at_edge(objects: np.ndarray, count: int) -> np.ndarray:
-    """Whether each object reaches an end of an axis; shape (count,). An axis of one pixel has none."""
-    axes = [axis for axis, size in enumerate(objects.shape) if size > 1]
-    ends = [objects.take([0, -1], axis).ravel() for axis in axes]
-    return np.isin(np.arange(1, count + 1), np.concatenate(ends or [[0]]))
+def _away_from_edge(objects: np.ndarray, count: int) -> np.ndarray:
+    """Which of the numbers 0 to `count` are not at an end of an axis; an axis of one pixel has none."""
+    return ~np.isin(np.arange(count + 1), ids_at_edge(objects.squeeze()))
 
 
 def _place(mask: np.ndarray) -> str:
