@@ -23,7 +23,7 @@ def all_findings(
     table: pd.DataFrame, problems: list[Finding], dims: int, labels: Labels, prepare: Prepare,
     networks: dict[str, Network], experiments: list[dict],
 ) -> list[Finding]:  # fmt: skip
-    """Problems and whatever else deserves a look, worst first; of the same severity, what concerns more rows first.
+    """Problems and whatever else deserves a look, worst first.
 
     Parameters
     ----------

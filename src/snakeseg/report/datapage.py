@@ -1,7 +1,6 @@
 """The page about the data: findings first, then the data at a glance, then every image."""
 
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -52,7 +51,6 @@ def data_page(
     known = sheet.assign(label=sheet["label"].where(readable, ""), part=table["part"].to_numpy())
     views = Views(page.parent, known, pd.DataFrame(columns=["sample"]), pd.DataFrame(), dims, None)
     pictures = gallery(views, listed["sample"], page)
-    topics = [_topic(list(alike), views, pictures) for _, alike in groupby(findings, lambda f: (f.severity, f.topic))]
     sections = {"verdict": "Verdict", "findings": "Findings", "overview": "At a glance",
                 **({"objects": "Objects"} if objects else {}), "images": "Images"}  # fmt: skip
     shown = numbered({
@@ -60,16 +58,24 @@ def data_page(
         "objects": [charts.extents(objects["bars"]), charts.objects_of_images(table)] if objects else [],
     })  # fmt: skip
     return render(
-        "data.html.j2", shown, name=name, sections=sections, topics=topics, objects=objects,
-        beside=_beside(objects["experiments"], objects["middle"]) if objects else [], gallery=pictures,
-        counted=[_counted(*part) for part in sorted(table["part"].value_counts().items(), key=_rank)],
+        "data.html.j2", shown, **_of_parts(table), name=name, sections=sections, columns=COLUMNS, gallery=pictures,
+        topics=list(_topics(findings, views, pictures)), objects=objects,
+        beside=_beside(objects["experiments"], objects["middle"]) if objects else [],
         severities={severity: sum(f.severity == severity for f in findings) for severity in SEVERITIES},
-        choices={"part": sorted(table["part"].unique(), key=lambda part: _rank((part, 0))),
-                 "state": [severity for severity in SEVERITIES if (listed["state"] == severity).any()]},
-        glance=[_glance(part, own) for part, own in sorted(table.groupby("part"), key=_rank)],
-        columns=COLUMNS, listed=listed.head(ROWS).to_dict("records"), images=len(table),
+        states=[severity for severity in SEVERITIES if (listed["state"] == severity).any()],
+        listed=[_plain_row(row) for row in listed.head(ROWS).to_dict("records")], images=len(table),
         unpictured=len(set(table["sample"]) - set(pictures)), layers={"image": "Image", "truth": "Label"},
     )  # fmt: skip
+
+
+def _of_parts(table: pd.DataFrame) -> dict:
+    """Training, validation and so on, in the order in which they are used: how many images, and what they hold."""
+    parts = sorted(table.groupby("part"), key=_rank)
+    return {
+        "parts": [part for part, _ in parts],
+        "counted": [f"{len(own):,} {'to predict' if part == 'predict' else part}" for part, own in parts],
+        "glance": [_plain_row(_glance(part, own)) for part, own in parts],
+    }
 
 
 def _listed(table: pd.DataFrame, findings: list) -> pd.DataFrame:
@@ -82,26 +88,28 @@ def _listed(table: pd.DataFrame, findings: list) -> pd.DataFrame:
     listed = table.assign(
         topics=["; ".join(each) for each in own], state=[next(iter(each.values()), "") for each in own]
     )
-    for column in COLUMNS:
-        listed[column] = [_plain(value) for value in listed[column]]
     order = [((*SEVERITIES, "").index(state), -len(each)) for state, each in zip(listed["state"], own, strict=True)]
     return listed.iloc[sorted(range(len(order)), key=order.__getitem__)]
 
 
-def _topic(alike: list, views: Views, pictures: dict[str, dict]) -> dict:
-    """Findings of one topic, with pictures: of all together if each is about one image, else of each."""
-    first = [(finding, list(_pictures(finding, views, pictures))) for finding in alike[:LINES]]
-    return {
-        "severity": alike[0].severity,
-        "topic": alike[0].topic,
-        "findings": [
-            {"samples": f.samples, "found": f.found, "means": f.means, "remedy": f.remedy, "pictures": shown}
-            for f, shown in first
-        ],
-        "count": len(alike),
-        "advice": list(dict.fromkeys((f.means, f.remedy) for f in alike)),
-        "pictures": [picture for f, shown in first if len(f.samples) == 1 for picture in shown],
-    }
+def _topics(findings: list, views: Views, pictures: dict[str, dict]) -> Iterator[dict]:
+    """Findings by topic, with pictures: of all together if each is about one image, else of each."""
+    topics: dict[tuple[str, str], list] = {}
+    for finding in findings:
+        topics.setdefault((finding.severity, finding.topic), []).append(finding)
+    for (severity, topic), alike in topics.items():
+        first = [(finding, list(_pictures(finding, views, pictures))) for finding in alike[:LINES]]
+        yield {
+            "severity": severity,
+            "topic": topic,
+            "findings": [
+                {"samples": f.samples, "found": f.found, "means": f.means, "remedy": f.remedy, "pictures": shown}
+                for f, shown in first
+            ],
+            "count": len(alike),
+            "advice": list(dict.fromkeys((f.means, f.remedy) for f in alike)),
+            "pictures": [picture for f, shown in first if len(f.samples) == 1 for picture in shown],
+        }
 
 
 def _pictures(finding, views: Views, pictures: dict[str, dict]) -> Iterator[dict]:
@@ -139,8 +147,8 @@ def _glance(part: str, own: pd.DataFrame) -> dict:
     shares = {key.removeprefix("share_"): own[key].mean() for key in [k for k in own if k.startswith("share_")][1:]}
     return {
         "part": part, "sizes": _some(own["shape"]), "types": _some(own["type"]), "pixel sizes": _some(own["spacing"]),
-        "images": len(own), "with label": int(labelled.sum()), "lowest": _plain(own["smallest"].min()),
-        "middle": _plain(own["p50"].median()), "highest": _plain(own["largest"].max()),
+        "images": len(own), "with label": int(labelled.sum()), "lowest": own["smallest"].min(),
+        "middle": own["p50"].median(), "highest": own["largest"].max(),
         "objects": int(own["objects"].sum()) if labelled.any() else None,
         "objects an image": own["objects"].median(),
         **{f"share of {name}": f"{share:.1%}" if share == share else None for name, share in shares.items()},
@@ -156,18 +164,14 @@ def _beside(experiments: list[dict], middle: float) -> list[dict]:
     ]  # fmt: skip
 
 
-def _counted(part: str, images: int) -> str:
-    return f"{images:,} {'to predict' if part == 'predict' else part}"
-
-
 def _rank(entry: tuple) -> tuple[int, str]:
     """Place of an entry (part, ...) among the parts: in the order in which they are used."""
     return next((i for i, word in enumerate(PARTS) if entry[0].startswith(word)), 0), entry[0]
 
 
-def _plain(value):
+def _plain_row(row: dict) -> dict:
     """Whole numbers without decimals, which columns with gaps hold as floats."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return {key: int(v) if isinstance(v, float) and v.is_integer() else v for key, v in row.items()}
 
 
 def _some(values: pd.Series) -> str:
