@@ -63,6 +63,13 @@ def test_findings_come_with_pictures_and_text_is_escaped(tmp_path):
     assert len(ours) < 300_000
 
 
+def test_a_place_in_an_image_that_is_gone_has_no_picture(tmp_path):
+    page_of(tmp_path, [])
+    (tmp_path / "i1.tif").rename(tmp_path / "gone.tif")
+    page = without_vega(page_of(tmp_path, FINDINGS, read=False))
+    assert page.count('class="place"') == 4
+
+
 def test_without_findings_it_says_so(tmp_path):
     assert "Nothing stands in the way of training" in page_of(tmp_path, [])
 
