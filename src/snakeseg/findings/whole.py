@@ -95,5 +95,5 @@ def _touching(table: pd.DataFrame, plain: list[str]) -> Iterator[Finding]:
             "note", "Objects that touch", tuple(table.nlargest(3, "touching")["sample"]),
             f"{share:.0%} of the objects touch another without background between them",
             "the gap that training draws between them is one pixel wide, and easily missed",
-            f"try network: {{border: 1}} ({', '.join(plain)})",
+            f"try network: {{border: 1}} (now 0 in {', '.join(plain)})",
         )  # fmt: skip

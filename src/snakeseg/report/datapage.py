@@ -154,8 +154,8 @@ def _glance(part: str, own: pd.DataFrame) -> dict:
         "images": len(own), "with label": int(labelled.sum()), "lowest": own["smallest"].min(),
         "middle": own["p50"].median(), "highest": own["largest"].max(),
         "objects": int(own["objects"].sum()) if labelled.any() else None,
-        "objects an image": own["objects"].median(),
-        **{f"share of {name}": f"{share:.1%}" if share == share else None for name, share in shares.items()},
+        "per image": own["objects"].median(),
+        **{f"{name}, %": f"{100 * share:.1f}" if share == share else None for name, share in shares.items()},
     }  # fmt: skip
 
 
