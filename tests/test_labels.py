@@ -141,21 +141,6 @@ def test_border_class_is_the_inner_edge():
     assert wider[3].tolist() == [1, 1, 2, 2, 2, 2, 1, 1, 1]
 
 
-def test_border_class_as_a_share_of_depth():
-    """Half of the way in, whatever the size; one pixel at least; of touching objects each for itself."""
-    objects = np.zeros((15, 24), np.int32)
-    objects[1:14, 1:14], objects[1:4, 14:17], objects[8:10, 18:20] = 1, 2, 3
-    marked = mark_border((objects > 0).astype(np.uint8), objects, 0.5)
-    assert marked[7, 1:14].tolist() == [2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2]
-    assert marked[1:4, 14:17].tolist() == [[2, 2, 2], [2, 1, 2], [2, 2, 2]]
-    assert (marked[8:10, 18:20] == 1).all()
-    assert ((marked > 0) == (objects > 0)).all()
-
-
-def test_border_class_of_an_object_that_fills_the_image():
-    assert (mark_border(np.ones((5, 5), np.uint8), np.ones((5, 5), np.int32), 0.5) == 1).all()
-
-
 def test_objects_that_are_all_edge_stay_interior():
     objects = np.zeros((5, 9), np.int32)
     objects[2, 1:3], objects[1:4, 5:8] = 1, 2

@@ -25,7 +25,7 @@ def segment_blocks(foreground, interior, parameters: Parameters, block: Sequence
     ----------
     foreground, interior : array-like of float, shape (*spatial)
         As in `segment`. They are only sliced, so that they may lie on disk (Zarr) or be made as they are read; the
-        interior for the method "core" only.
+        interior for methods other than "components" only.
     parameters : Parameters
     block : sequence of int
         Shape of the blocks; best a multiple of the chunks of what lies on disk.
@@ -197,8 +197,7 @@ def _cut_components(
         found = np.asarray(objects[region])
         ranks = rank[np.where(found < len(rank), found, 0)]  # higher ids are objects made before
         own = (ranks > first) & (ranks <= end)
-        inner = _read(interior, region) if parameters.method == "core" else None
-        pieces = cut(np.where(own, ranks - first, 0), inner, parameters, (found > 0) & ~own)
+        pieces = cut(np.where(own, ranks - first, 0), _read(interior, region), parameters, (found > 0) & ~own)
         count, start = int(pieces.max()), [each.start for each in region]
         objects[region] = np.where(own | (pieces > 0), _provisional(pieces, last, count, objects.dtype), found)
         sizes, firsts = _pixels(pieces, count, start, shape)

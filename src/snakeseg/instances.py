@@ -9,6 +9,8 @@ from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 METHODS = ("components", "distance", "core")
+# Thresholds that distances are averaged over, so that a neck counts that is pale as well as one that is narrow.
+SHARES = np.arange(1, 10) / 10
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,10 @@ class Parameters:
     Parameters
     ----------
     method : {"components", "distance", "core"}
-        components: face-connected components of the foreground. distance: watershed of the distance transform, one
-        object per maximum deeper than `depth` pixels. core: watershed seeded by the components of the interior above
-        `depth`, a threshold of its own. Both of the latter drop a component in which there is no such seed.
+        components: face-connected components of the foreground. distance: watershed of the distance from the interior's
+        edge, in the mean of nine thresholds (`SHARES`), one object per maximum deeper than `depth` pixels. core:
+        watershed seeded by the components of the interior above `depth`, a threshold of its own. Both of the latter
+        drop a component in which there is no such seed.
     threshold : float
         Foreground is where the probability exceeds it.
     depth : float
@@ -92,7 +95,7 @@ def ids_at_edge(objects: np.ndarray, start: Sequence[int] | None = None, shape: 
 
 
 def cut(
-    components: np.ndarray, interior: np.ndarray | None, parameters: Parameters, others: np.ndarray | None = None
+    components: np.ndarray, interior: np.ndarray, parameters: Parameters, others: np.ndarray | None = None
 ) -> np.ndarray:
     """Cut face-connected components into objects, each by itself: what the others are makes no difference.
 
@@ -101,8 +104,8 @@ def cut(
     components : int array, shape (*spatial)
         Components 1..n, 0 elsewhere. Around each of them a layer of one pixel must be there, unless it is outside
         the image.
-    interior : float array, shape (*spatial), or None
-        As in `segment`; only needed for the method "core".
+    interior : float array, shape (*spatial)
+        As in `segment`.
     parameters : Parameters
     others : bool array, shape (*spatial), optional
         Pixels of components that are not among these.
@@ -113,19 +116,24 @@ def cut(
         Objects 1..m, 0 elsewhere.
     """
     if parameters.fill_holes:
+        holes = components == 0
         components = _fill_holes(components, others)
+        interior = np.where(holes & (components > 0), 1, interior)
     if parameters.method == "components":
         return components
     mask = components > 0
     if parameters.method == "core":
         return _flood(components, ndimage.label(mask & (interior > parameters.depth))[0], interior)
-    # SciPy measures an image without any background from a point of no meaning; infinitely deep, it is one object.
-    if mask.all():
-        return mask.astype(np.int32)
-    # A component's pixels lie nearest to one of the layer around it: of any pixel that is not in it, the face
+    # A component's pixels lie nearest to its own pixels or to the layer around it: of any pixel beyond, the face
     # neighbour on the way is nearer. And what touches a component by a face is background, never another component.
-    landscape = ndimage.distance_transform_edt(mask)
+    landscape = sum(_depths(mask & (interior > share)) for share in SHARES) / len(SHARES)
     return _flood(components, ndimage.label(_deep_maxima(landscape, parameters.depth))[0], landscape)
+
+
+def _depths(mask: np.ndarray) -> np.ndarray:
+    """Distance to the nearest pixel that is not in the mask; without any, there is one level."""
+    # SciPy would measure an image without background from a point of no meaning.
+    return np.full(mask.shape, float(sum(mask.shape))) if mask.all() else ndimage.distance_transform_edt(mask)
 
 
 def _fill_holes(components: np.ndarray, others: np.ndarray | None) -> np.ndarray:
@@ -192,6 +200,8 @@ def _deep_maxima(landscape: np.ndarray, depth: float) -> np.ndarray:
     # Below all lowered components, the background carries no flood from one to another.
     sunk = np.where(landscape > 0, landscape, -depth)
     lowered = reconstruction(sunk - depth, sunk, footprint=faces)
+    if lowered.min() == lowered.max():  # which scikit-image calls no maximum
+        return lowered > 0
     return local_maxima(lowered, connectivity=1) & (lowered > 0)
 
 

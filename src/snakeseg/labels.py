@@ -92,7 +92,7 @@ def separate_touching(objects: np.ndarray) -> np.ndarray:
     return np.where(np.isin(objects, vanished), objects, separated).astype(np.int32)
 
 
-def mark_border(classes: np.ndarray, objects: np.ndarray, border: float) -> np.ndarray:
+def mark_border(classes: np.ndarray, objects: np.ndarray, width: int) -> np.ndarray:
     """The classes of objects and background, with a further one for the objects' inner edges.
 
     Parameters
@@ -101,29 +101,18 @@ def mark_border(classes: np.ndarray, objects: np.ndarray, border: float) -> np.n
         0 and 1.
     objects : int32 array, shape (*spatial)
         Separated objects.
-    border : float
-        1 or more: pixels within this many steps of another object or the background are edge. Below 1: the outermost
-        pixels are, and those nearer to them than this share of the object's greatest distance, so that small and large
-        objects keep interiors of their own shape. An object that is nothing but edge stays interior, so that every
-        object keeps a seed.
+    width : int
+        Pixels within this many steps of another object or the background are edge. An object that is nothing but
+        edge stays interior, so that every object keeps a seed.
     """
-    edge = _edge(objects, max(1, int(border)))
-    if border < 1 and edge.any():
-        depth = ndimage.distance_transform_edt(~edge)
-        deepest = ndimage.maximum(depth, objects, np.arange(objects.max() + 1))
-        edge |= (objects > 0) & (depth < border * deepest[objects])
-    with_interior = np.unique(objects[~edge])
-    edge &= np.isin(objects, with_interior)
-    return np.where(edge, BORDER, classes).astype(np.uint8)
-
-
-def _edge(objects: np.ndarray, width: int) -> np.ndarray:
-    """Pixels of objects within so many steps of another object or the background."""
     reach = ndimage.iterate_structure(ndimage.generate_binary_structure(objects.ndim, 1), width)
     lowest, highest = (
         f(objects, footprint=reach, mode="nearest") for f in (ndimage.minimum_filter, ndimage.maximum_filter)
     )
-    return (objects > 0) & (lowest != highest)
+    edge = (objects > 0) & (lowest != highest)
+    with_interior = np.unique(objects[~edge])
+    edge &= np.isin(objects, with_interior)
+    return np.where(edge, BORDER, classes).astype(np.uint8)
 
 
 def _class_indices(label: np.ndarray, settings: Labels) -> np.ndarray:

@@ -58,7 +58,7 @@ class Network:
     """What every network has; each adds settings of its own."""
 
     name: str
-    border: float = 0
+    border: int = 0
     pretrained: str | None = None
 
 

@@ -27,7 +27,7 @@ def load_items(
     names: set[str],
     stores: Sequence[Path],
     weights: Sequence[Path],
-    border: float = 0,
+    border: int = 0,
     folder: Path | None = None,
     memory: float = float("inf"),
 ) -> tuple[list[Item], list[dict]]:
@@ -38,8 +38,8 @@ def load_items(
     names : set of str
     stores, weights : sequence of path
         Written by `prepare` and `augment`, and by `weigh`.
-    border : float
-        Width of the class along the inner edge of objects, as in `labels.mark_border`.
+    border : int
+        Width of the class along the inner edge of objects.
     folder : path, optional
         Where to keep what does not fit.
     memory : float
