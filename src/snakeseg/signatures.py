@@ -12,7 +12,7 @@ from scipy.sparse import coo_array, csgraph
 CELLS = {2: 16, 3: 8}
 # Images that are compared with all later ones of their leaf at a time.
 ROWS = 128
-# Images of a leaf, and trees: of 100 000 images, a pair just at the limit is found by 99 of 100 trials (docs/how-to).
+# Images of a leaf, and trees: what is missed of many images is measured in benchmarks/look_alikes.py.
 LEAF, TREES = 4096, 16
 # Error of a product of two vectors of length 1.
 ROUNDING = 1e-4
