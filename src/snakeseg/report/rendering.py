@@ -12,14 +12,14 @@ from snakeseg.report.rows import number, title, whole
 from snakeseg.summary import lower_is_better
 
 
-def render(template: str, shown: dict[str, dict[str, Chart]], **values) -> str:
+def render(template: str, drawn: dict[str, dict[str, Chart]], /, **values) -> str:
     """A page with its charts; all text from files is escaped.
 
     Parameters
     ----------
     template : str
         Name of a file of `templates/`.
-    shown : dict
+    drawn : dict
         Charts by section and name.
     **values
         What the template asks for.
@@ -28,9 +28,9 @@ def render(template: str, shown: dict[str, dict[str, Chart]], **values) -> str:
     # Names of scores and numbers as pages write them.
     made.filters |= {"named": title, "number": number, "whole": whole, "lower_is_better": lower_is_better}
     made.globals["asset"] = _asset
-    specs = {id: chart.spec for group in shown.values() for id, chart in group.items()}
+    specs = {id: chart.spec for group in drawn.values() for id, chart in group.items()}
     return made.get_template(template).render(
-        charts=shown, specs=specs, vega=Markup(charts.javascript()) if specs else "", version=__version__, **values
+        charts=drawn, specs=specs, vega=Markup(charts.javascript()) if specs else "", version=__version__, **values
     )
 
 
