@@ -1,16 +1,18 @@
 """Everything that can be wrong with the input, found before anything is computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import open_image, read_label, require_same_shape
-from snakeseg.io.sheet import assign_folds, spacing_of
-from snakeseg.labels import IGNORED, training_labels
-from snakeseg.lazy import blocks
+from snakeseg.imagefacts import image_facts
+from snakeseg.io.raster import Raster, open_image, read_label, require_same_shape, same_place
+from snakeseg.io.sheet import parts_of, spacing_of
+from snakeseg.labelfacts import object_facts, value_facts
+from snakeseg.labels import IGNORED, known_labels
 from snakeseg.networks.registry import geometry_of, make_network
 from snakeseg.pretrained import matching, read_state
 from snakeseg.progress import progress
@@ -23,22 +25,20 @@ def inspect(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], 
     Returns
     -------
     facts : list of dict
-        One per image: sample, path, shape, channels, type, smallest and largest grey value, spacing, objects, share of
-        foreground; what could not be read is left out.
+        One per image: sample, path, shape, channels, type, spacing; what `image_facts`, `value_facts` and
+        `object_facts` say; elsewhere (whether the label's file says that it does not lie on the image); share of
+        foreground, of ignored pixels, and of each class (shares: dict); what could not be read is left out.
     problems : list of str
         All of them, a line each.
     """
     facts, problems = [], []
     for row in progress(rows.itertuples(), len(rows), "checking"):
-        image = _collect(problems, lambda row=row: _image_facts(row, dims))
-        label = _collect(problems, lambda row=row, image=image: _label_facts(row, dims, labels, image))
-        image = {key: value for key, value in (image or {}).items() if key != "raster"}
-        facts.append({"sample": row.sample, "path": row.image, **image, **(label or {})})
+        facts.append({"sample": row.sample, "path": row.image, **_row_facts(row, dims, labels, problems)})
     return facts, problems
 
 
 def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list[str]) -> list[str]:
-    """Problems that no image has alone: other channels than the first, folds with nobody in them."""
+    """Problems that no image has alone: other channels than the first, folds with nobody in them, leaks."""
     problems: list[str] = []
     channels = facts.get("channels", pd.Series(dtype=float)).dropna()
     for index in channels.index[channels != (channels.iloc[0] if len(channels) else 0)]:
@@ -48,9 +48,25 @@ def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list
             "save all images with the same channels",
         )  # fmt: skip
         problems.append(str(error))
-    if (sheet["subset"] == "train").any():
-        _collect(problems, lambda: assign_folds(sheet, folds, validation))
-    return problems
+    parts = _collect(problems, lambda: parts_of(sheet, folds, validation))
+    parts = sheet["subset"] if parts is None else parts
+    return problems + [str(leak) for leak in _leaks(facts, dict(zip(sheet["sample"], parts, strict=True)))]
+
+
+def _leaks(facts: pd.DataFrame, parts: dict[str, str]) -> Iterator[BadInput]:
+    """The very same image in two parts, so that one learns from what the other is scored by."""
+    if "pixels" not in facts:
+        return
+    facts = facts[facts.duplicated("pixels", keep=False)]
+    facts = facts.assign(part=facts["sample"].map(parts))
+    facts = facts[(facts["part"] != "predict") & (facts["smallest"] != facts["largest"])]
+    for _, same in facts.groupby("pixels", sort=False):
+        first, *others = same.drop_duplicates("part").itertuples()
+        for other in others:
+            remedy = "drop one of the rows"
+            remedy += "" if "test" in (first.part, other.part) else ", or give both the same 'group'"
+            found = f"the very pixels of {first.path} ({other.part} and {first.part})"
+            yield BadInput(other.path, found, "no image in two parts", remedy)
 
 
 def check_networks(
@@ -123,12 +139,21 @@ def _collect(problems: list[str], work: Callable):
         return None
 
 
-def _image_facts(row, dims: int) -> dict:
-    raster = open_image(row.image, dims)
+def _row_facts(row, dims: int, labels: Labels, problems: list[str]) -> dict:
+    """What is found in a row's image and label; what goes wrong is added to the problems."""
+    raster = _collect(problems, lambda: open_image(row.image, dims))
+    facts = raster and _collect(problems, lambda: _image_facts(row, raster))
+    label = _collect(problems, lambda: _label_of(row, dims, raster))
+    if label is None:
+        return facts or {}
+    known = _collect(problems, lambda: _class_facts(label.array, labels, row.label))
+    elsewhere = raster is not None and not same_place(raster, label)
+    return {**(facts or {}), **value_facts(label.array), "elsewhere": elsewhere, **(known or {})}
+
+
+def _image_facts(row, raster: Raster) -> dict:
     array = raster.array
-    ends = [
-        (part.min().item(), part.max().item()) for part in map(array.__getitem__, blocks(array.shape, array.chunks))
-    ]
+    values = image_facts(array)
     try:
         spacing = spacing_of(row.spacing, raster.spacing)
     except ValueError as error:
@@ -137,26 +162,32 @@ def _image_facts(row, dims: int) -> dict:
         "shape": "x".join(map(str, array.shape[1:])),
         "channels": array.shape[0],
         "type": str(array.dtype),
-        "smallest": min(low for low, _ in ends),
-        "largest": max(high for _, high in ends),
         "spacing": " ".join(f"{size:g}" for size in spacing),
-        "raster": raster,
+        **values,
     }
 
 
-def _label_facts(row, dims: int, labels: Labels, image: dict | None) -> dict:
+def _label_of(row, dims: int, raster: Raster | None) -> Raster | None:
+    """The label of a row, if it has one."""
     if not row.label:
         if row.subset == "train":
             raise BadInput(
                 f"sample sheet, {row.sample}", "no label", "a label for every training image",
                 "add one, or set the row's subset to 'predict'",
             )  # fmt: skip
-        return {}
+        return None
     label = read_label(row.label, dims)
-    if image is not None:
-        require_same_shape(image["raster"], label)
-    classes, objects = training_labels(label.array, labels, row.label)
+    if raster is not None:
+        require_same_shape(raster, label)
+    return label
+
+
+def _class_facts(label: np.ndarray, labels: Labels, where: str) -> dict:
+    classes, objects = known_labels(label, labels, where)
+    shares = np.bincount(classes.ravel(), minlength=IGNORED + 1) / classes.size
     return {
-        "objects": len(set(objects.ravel().tolist()) - {0}),
-        "foreground": float(((classes > 0) & (classes != IGNORED)).mean()),
+        **object_facts(objects),
+        "foreground": float(shares[1:IGNORED].sum()),
+        "ignored": float(shares[IGNORED]),
+        "shares": dict(zip(labels.classes, shares.tolist(), strict=False)),
     }

@@ -26,6 +26,8 @@ def parser() -> argparse.ArgumentParser:
     command("simulate", "make the demo's images and labels", "--settings", "--output")
     command("inspect", "read the files of a batch", *sheet, "--batch", "--settings", "--output")
     command("check", "report all problems of the input at once", *sheet, "--inspected", "--settings", "--output")
+    made = command("data-report", "write a page about the data", *sheet, "--inspected", "--settings", "--output")
+    made.add_argument("--name", required=True, help="of the run")
     command("statistics", "grey values and class counts of all training images", *sheet, "--settings", "--output")
     command(
         "prepare", "normalise a batch of training images", *sheet, "--batch", "--settings", "--statistics", "--output"
@@ -94,7 +96,9 @@ def parser() -> argparse.ArgumentParser:
 
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
-    **dict.fromkeys(("sheet", "simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh"), "data"),
+    **dict.fromkeys(
+        ("sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"), "data"
+    ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
     **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
     **dict.fromkeys(("evaluate", "summarise", "compare", "report"), "evaluate"),

@@ -188,6 +188,13 @@ def settings(*sections, experiment=None):
     return json.dumps(chosen)
 
 
+def check_settings(**more):
+    """What input is checked against, as JSON for the command line; a given model fits whatever it reads."""
+    chosen = {section: config[section] for section in ("folds", "validation", "spatial_dims", "labels")}
+    networks = {} if MODEL else {name: sections["network"] for name, sections in EXPERIMENTS.items()}
+    return json.dumps({**chosen, "networks": networks, "starts": STARTS, **more})
+
+
 def batch_problems(experiments):
     """One line for every experiment whose processes cannot share its batch."""
     for name, sections in experiments.items():

@@ -49,16 +49,7 @@ rule check:
     params:
         data=DATA,
         pretrained=[file_mark(path) for path in PRETRAINED.values()],
-        settings=json.dumps(
-            {
-                "folds": config["folds"],
-                "validation": config["validation"],
-                "spatial_dims": config["spatial_dims"],
-                "labels": config["labels"],
-                "networks": {name: sections["network"] for name, sections in EXPERIMENTS.items()},
-                "starts": STARTS,
-            }
-        ),
+        settings=check_settings(),
     shell:
         "python -m snakeseg check --sheet {input.sheet} --data {params.data} --inspected {input.inspected}"
         " --settings {params.settings:q} --output {output} 2> {log}"

@@ -145,6 +145,18 @@ def require_same_shape(image: Raster, label: Raster) -> None:
         )  # fmt: skip
 
 
+def same_place(image: Raster, label: Raster) -> bool:
+    """Whether two files of one format say that their pixels lie in the same place, as far as they say anything."""
+    formats = [FORMATS[suffix_of(each.path).lower()] for each in (image, label)]
+    if formats[0] is not formats[1]:
+        return True
+    if formats[0] is nifti:
+        step = min(image.spacing)
+        return np.allclose(nifti.affine(image.path), nifti.affine(label.path), rtol=0.01, atol=0.01 * step)
+    silent = {1.0} in (set(image.spacing), set(label.spacing))
+    return silent or np.allclose(image.spacing, label.spacing, rtol=0.01)
+
+
 def _integral(array: np.ndarray) -> bool:
     return bool((array == np.rint(array)).all())
 

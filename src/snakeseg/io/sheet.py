@@ -98,6 +98,19 @@ def assign_folds(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.S
     return fold.astype(int)
 
 
+def parts_of(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.Series:
+    """What each row is for: training, validation (or fold 0, fold 1, ... if there are several), test, predict.
+
+    No image may be in two of them but "predict"; errors as in `assign_folds`.
+    """
+    parts = sheet["subset"].replace("train", "training")
+    if (sheet["subset"] != "train").all():
+        return parts
+    fold = assign_folds(sheet, folds, validation)
+    names = fold.map("fold {}".format) if folds > 1 else "validation"
+    return parts.mask(fold >= 0, names)
+
+
 def spacing_of(text: str, found: tuple[float, ...]) -> tuple[float, ...]:
     """Pixel size of a row: the sheet's numbers (one, or one per axis), else what the file says.
 
