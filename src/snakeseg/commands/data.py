@@ -39,7 +39,7 @@ def simulate(given: Namespace) -> None:
 
 def inspect(given: Namespace) -> None:
     """What was found in a batch's files, and all problems, as JSON; it never fails on them, `check` does."""
-    from snakeseg.checking import inspect as inspect_rows
+    from snakeseg.inspection import inspect as inspect_rows
 
     s = read_sections(given.settings)
     rows = rows_of(given, subset=["train", "test", "predict"])
@@ -53,10 +53,10 @@ def check(given: Namespace) -> None:
     from snakeseg.checking import check_networks
 
     s = read_sections(given.settings)
-    found = [read_json(path) for path in given.inspected]
+    sheet = read_sheet(given.sheet, given.data)
+    found = [read_json(given.inspected / f"{batch}.json") for batch in sheet["batch"].unique()]
     facts = pd.DataFrame([fact for part in found for fact in part["facts"]])
     problems = [problem for part in found for problem in part["problems"]]
-    sheet = read_sheet(given.sheet, given.data)
     problems += check_together(sheet, facts, s["folds"], s["validation"])
     problems += check_networks(s["networks"], s["starts"], facts, s["spatial_dims"], s["labels"])
     if problems:

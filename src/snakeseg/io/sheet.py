@@ -21,7 +21,7 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
     Parameters
     ----------
     path : path
-        TSV, or CSV by its suffix.
+        TSV, or CSV or Parquet by its suffix.
     data : path, optional
         Folder that relative paths start from; the sheet's own folder by default.
 
@@ -31,18 +31,35 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
         Columns `COLUMNS`, text (parts: a number); image and label are paths from here, label is "" if there is none.
     """
     path = Path(path)
-    sheet = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    sheet = read_cells(path)
     base = Path(data) if data else path.parent
+    folder = "" if base == Path() else str(base)
     for column in COLUMNS:
         if column not in sheet:
             sheet[column] = ""
     for column in ("image", "label"):
-        sheet[column] = [str(base / value) if value else "" for value in sheet[column]]
+        sheet[column] = [os.path.join(folder, value) if value else "" for value in sheet[column]]
     sheet["subset"] = sheet["subset"].replace("", "train")
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
     sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
     sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", default_batches(sheet))
     return sheet[list(COLUMNS)]
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """All cells as text, "" where there is nothing.
+
+    Raises
+    ------
+    BadInput
+        If the file is Parquet and pyarrow is not installed.
+    """
+    if path.suffix != ".parquet":
+        return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    try:
+        return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(str)
+    except ImportError as error:
+        raise BadInput(path, "no pyarrow to read it with", "it", "pip install pyarrow, or save as .tsv") from error
 
 
 def sheet_of_images(where: str) -> pd.DataFrame:
