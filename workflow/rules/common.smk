@@ -17,7 +17,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 SCHEMAS = Path(workflow.current_basedir) / ".." / "schemas"
-BATCH_SIZE = 32
+BATCH_SIZE, BATCHES_ALIKE = 32, 32
 
 
 def read_schema(name):
@@ -92,15 +92,27 @@ def read_sheet(path, data):
             sheet[column] = ""
     folder = "" if data == Path() else str(data)
     for column in ("image", "label"):
-        sheet[column] = [os.path.join(folder, value) if value else "" for value in sheet[column]]
+        sheet[column] = [os.path.join(folder, value) if value else "" for value in cells_of(sheet[column])]
     sheet["subset"] = sheet["subset"].replace("", known["subset"]["default"])
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
     sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
-    number = sheet.groupby("subset").cumcount() // BATCH_SIZE
+    number = batch_number(sheet.groupby("subset").cumcount())
     batches = sheet["subset"] + "-" + number.map("{:04d}".format)
     batches = batches.where(sheet["parts"] == 1, sheet["subset"] + "-" + sheet["sample"])
     sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", batches)
     return sheet
+
+
+def cells_of(column):
+    """As a list; pandas' own way takes ten times as long."""
+    return column.to_numpy(object).tolist()
+
+
+def batch_number(place):
+    """32 batches of 32 rows, 32 of 64, 32 of 96, ... (as in snakeseg/io/sheet.py)."""
+    level = ((1 + place / (BATCH_SIZE * BATCHES_ALIKE / 8)) ** 0.5 - 1) // 2
+    first = BATCH_SIZE * BATCHES_ALIKE / 2 * level * (level + 1)
+    return (BATCHES_ALIKE * level + (place - first) // (BATCH_SIZE * (level + 1))).astype(int)
 
 
 def read_cells(path):
@@ -281,8 +293,8 @@ is_training = sheet["subset"] == "train"
 TRAINING = is_training.to_numpy().nonzero()[0]
 TRAIN_BATCHES = sheet["batch"][is_training].unique().tolist()
 PREDICT_BATCHES = sheet["batch"][~is_training].unique().tolist()
-FILES = {column: sheet[column].tolist() for column in ("image", "label")}
-TEXTS = ["\t".join(cells) for cells in sheet.drop(columns="parts").itertuples(index=False, name=None)]
+FILES = {column: cells_of(sheet[column]) for column in ("image", "label")}
+TEXTS = ["\t".join(cells) for cells in zip(*(cells_of(sheet[column]) for column in sheet if column != "parts"))]
 # Asking a file system for many files takes long one by one. A job on a cluster reads the sheet again, but asks for its own files only.
 if workflow.is_main_process:
     with ThreadPoolExecutor(16) as pool:
