@@ -166,13 +166,19 @@ def sheet_problems_of(sheet, known, path):
         yield f"{path}: found sample '{name}' more than once; expected distinct names; rename one"
 
 
-def file_mark(path):
-    """Size and time of a file, so that a changed file is noticed; files that the workflow makes are tracked by it."""
+@cache
+def file_status(path):
+    """Size and time of a file; None of no file, and of those that the workflow makes."""
     try:
         status = os.stat(path) if path and not config["simulate"] else None
     except OSError:  # `check` tells
-        status = None
-    return f"{path} {status.st_size} {status.st_mtime_ns}" if status else path
+        return None
+    return status and (status.st_size, status.st_mtime_ns)
+
+
+def file_mark(path):
+    """A name for a file that changes with it."""
+    return " ".join(map(str, [path or "", *(file_status(path) or ())]))
 
 
 @cache
