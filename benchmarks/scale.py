@@ -24,6 +24,12 @@ from snakeseg.settings import Labels, Network, Predict, Prepare
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZES, PEER_SIZES = (1_000, 10_000, 100_000), (1_000, 10_000)
 SECONDS, MEGABYTES, START = 10, 400, 3
+BATCHES = 200
+SLURM = ["--workflow-profile", str(REPOSITORY / "profiles/slurm"), "--slurm-status-command", "squeue"]
+# In place of the package, so that only what is around a job is timed.
+STAND_IN = """#!/bin/sh
+while [ $# -gt 0 ]; do [ "$1" = --probabilities ] && : > "$2"; shift; done
+"""
 PEER = """
 NAMES = [line.split()[0] for line in open("samples.tsv")][1:]
 rule all:
@@ -181,6 +187,40 @@ def file_calls(command: list[str], folder: Path) -> int:
     return int(re.findall(r"(\d+) +(?:\d+ )?total", (folder / "calls").read_text())[-1])
 
 
+def through_slurm() -> dict:
+    """Seconds around a batch, for BATCHES that do nothing, through a Slurm on this machine and without one."""
+    sys.path.append(str(REPOSITORY / "tests"))
+    try:
+        from slurm_cluster import missing, slurm
+    except ImportError:
+        return {"left_out": "no tests/slurm_cluster.py"}
+    if missing():
+        return {"left_out": f"no {', '.join(missing())}"}
+    with tempfile.TemporaryDirectory() as made, slurm() as cluster:
+        folder = Path(made)
+        stand_in = folder / "bin" / "python"
+        stand_in.parent.mkdir()
+        stand_in.write_text(STAND_IN)
+        stand_in.chmod(0o755)
+        (folder / "model").mkdir()
+        (folder / "model" / "model.json").write_text("{}")
+        (folder / "config.yaml").write_text(RUNS["model"] + "threads: 1\n")
+        seconds = {}
+        for way, options in {"slurm": SLURM, "local": ["--cores", "2"]}.items():
+            rows = [f"s{index}\ti{index}.tif\tpredict\t{way}-{index}\n" for index in range(BATCHES)]
+            (folder / "samples.tsv").write_text("sample\timage\tsubset\tbatch\n" + "".join(rows))
+            targets = [
+                f"results/many/probabilities/predictions/model/{way}-{i}/0-of-1.zarr.zip" for i in range(BATCHES)
+            ]
+            command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--notemp", *targets,
+                       "--configfile", "config.yaml", *options]  # fmt: skip
+            environment = cluster.environment | {"PATH": f"{stand_in.parent}:{cluster.environment['PATH']}"}
+            start = time.perf_counter()
+            subprocess.run([*map(str, command)], cwd=folder, env=environment, check=True, capture_output=True)
+            seconds[way] = (time.perf_counter() - start) / BATCHES
+        return seconds
+
+
 def main() -> None:
     runs = dry_runs()
     table(runs)
@@ -190,11 +230,13 @@ def main() -> None:
     most = runs[-1] if runs[-1]["images"] == SIZES[-1] else None
     peer = next(row for row in runs if row["run"] == "a job per image" and row["images"] == PEER_SIZES[-1])
     same = next(row for row in runs if row["run"] == "training" and row["images"] == PEER_SIZES[-1])
+    print()
+    print(f"{BATCHES} batches, seconds each:", slurmed := through_slurm())
     slowest = max(row["seconds"] for row in jobs)
     met = most["seconds"] <= SECONDS and most["MB"] <= MEGABYTES and slowest <= START
     verdict(
         "scale", same["seconds"], peer["seconds"], peer["seconds"] / same["seconds"], SECONDS, met,
-        seconds_at_most=most["seconds"], MB_at_most=most["MB"], start=slowest,
+        seconds_at_most=most["seconds"], MB_at_most=most["MB"], start=slowest, slurm=slurmed.get("slurm"),
     )  # fmt: skip
 
 
