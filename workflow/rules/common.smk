@@ -227,6 +227,11 @@ def stores(wildcards):
     return [f"{base}/{index}-of-{count}.zarr.zip" for index in range(count)]
 
 
+def folder_of(name):
+    """For params: the folder of the input files of a name, which may be more than a command line holds."""
+    return lambda wildcards, input: os.path.dirname(next(iter(input[name]), ""))
+
+
 def settings(*sections, experiment=None):
     """Sections of the config as JSON for the command line, with an experiment's overrides."""
     source = {**config, **EXPERIMENTS[experiment]} if experiment else config

@@ -48,7 +48,7 @@ rule check:
     threads: ALL_CORES
     params:
         data=DATA,
-        inspected=f"{RUN}/checked",  # not one by one: there may be more than a command line holds
+        inspected=folder_of("inspected"),
         pretrained=[file_mark(path) for path in PRETRAINED.values()],
         settings=json.dumps(
             {
