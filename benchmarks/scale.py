@@ -19,7 +19,7 @@ import numpy as np
 import tifffile
 from _verdict import table, verdict
 
-from snakeseg.settings import Labels, Network, Predict, Prepare
+from snakeseg.settings import Labels, Predict, Prepare
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZES, PEER_SIZES = (1_000, 10_000, 100_000), (1_000, 10_000)
@@ -120,8 +120,9 @@ def write_small(folder: Path, count: int) -> list[str]:
         tifffile.imwrite(folder / f"i{index}.tif", (label * 50 + rng.integers(0, 30, label.shape)).astype(np.uint8))
         rows.append(f"s{index}\ti{index}.tif\tl{index}.tif\tb")
     (folder / "s.tsv").write_text("\n".join(rows) + "\n")
-    parts = {"labels": Labels(), "network": Network(), "prepare": Prepare(), "predict": Predict()}
-    described = {"dims": 2, "channels": 1, "statistics": None} | {key: asdict(part) for key, part in parts.items()}
+    parts = {"labels": Labels(), "prepare": Prepare(), "predict": Predict()}
+    described = {"dims": 2, "channels": 1, "network": {"name": "unet"}, "statistics": None}
+    described |= {key: asdict(part) for key, part in parts.items()}
     (folder / "model").mkdir()
     (folder / "model" / "model.json").write_text(json.dumps(described))
     return ["--sheet", "s.tsv", "--data", "."]

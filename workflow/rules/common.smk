@@ -97,8 +97,8 @@ def read_sheet(path, data):
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
     sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
     number = batch_number(sheet.groupby("subset").cumcount())
-    batches = sheet["subset"] + "-" + number.map("{:04d}".format)
-    batches = batches.where(sheet["parts"] == 1, sheet["subset"] + "-" + sheet["sample"])
+    batches = sheet["subset"].str.cat(number.map("{:04d}".format), sep="-")
+    batches = batches.where(sheet["parts"] == 1, sheet["subset"].str.cat(sheet["sample"], sep="-"))
     sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", batches)
     return sheet
 
