@@ -140,7 +140,7 @@ def write_answers(folder: Path, count: int) -> None:
 
 def small_jobs(sheet: list[str]) -> dict[str, list[str]]:
     """The commands of the rules that need no torch."""
-    fold = ["--fold", "0", "--settings", '{"validation": ["s0"]}']
+    fold = ["--fold", "0", "--settings", '{"validation": ["s[1-9]*"]}']
     return {
         "inspect": ["inspect", *sheet, "--batch", "b", "--output", "b.json"],
         "statistics": ["statistics", *sheet, "--output", "statistics.json"],
