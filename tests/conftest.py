@@ -42,8 +42,10 @@ def realdata() -> Path:
 def snakemake(repository):
     """Run snakemake on the project in a working folder; returns the finished process, output as text."""
 
-    def run(folder: Path, *options: str, snakefile: str = "Snakefile") -> subprocess.CompletedProcess:
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    def run(
+        folder: Path, *options: str, snakefile: str = "Snakefile", programs: Path = Path(sys.executable).parent
+    ) -> subprocess.CompletedProcess:
+        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
         command = [sys.executable, "-m", "snakemake", "--snakefile", repository / snakefile, *options]
         return subprocess.run(
             command,

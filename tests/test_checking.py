@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import tifffile
 
-from snakeseg.checking import check, check_networks, inspect
+from snakeseg.checking import check, check_networks
+from snakeseg.inspection import inspect
 from snakeseg.io.sheet import COLUMNS
 from snakeseg.settings import Labels
 

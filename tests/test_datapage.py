@@ -8,10 +8,10 @@ import pytest
 import tifffile
 from browsing import DESKTOP, PHONE, violations
 
-from snakeseg.checking import inspect
 from snakeseg.findings.finding import Finding
 from snakeseg.findings.sizes import experiments_of, overview
 from snakeseg.findings.table import table_of
+from snakeseg.inspection import inspect
 from snakeseg.io.sheet import COLUMNS
 from snakeseg.report.datapage import ROWS, data_page
 from snakeseg.settings import Labels, UNetSettings

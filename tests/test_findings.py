@@ -8,10 +8,11 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from snakeseg.checking import check, inspect
+from snakeseg.checking import check
 from snakeseg.findings.gather import all_findings, as_table, problem_findings
 from snakeseg.findings.sizes import experiments_of, extent_at, extents_of, overview, proposed_patch
 from snakeseg.findings.table import shown, table_of
+from snakeseg.inspection import inspect
 from snakeseg.io.sheet import COLUMNS, parts_of
 from snakeseg.settings import Labels, Prepare, UNetSettings
 from snakeseg.simulate import simulate_cells

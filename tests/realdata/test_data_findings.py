@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from snakeseg.checking import check, inspect
+from snakeseg.checking import check
 from snakeseg.findings.leakage import LEAST, leakage_findings
 from snakeseg.findings.meaning import meaning_findings
 from snakeseg.findings.table import table_of
 from snakeseg.imagefacts import decoded, image_facts
+from snakeseg.inspection import inspect
 from snakeseg.io.raster import read
 from snakeseg.io.sheet import COLUMNS, parts_of, read_sheet
 from snakeseg.settings import Labels, build

@@ -22,6 +22,7 @@ rule data_report:
         ENVIRONMENT
     params:
         data=DATA,
+        inspected=folder_of("inspected"),
         name=config["name"],
         folder=subpath(output.page, parent=True),
         settings=check_settings(
@@ -29,5 +30,5 @@ rule data_report:
             patches={name: sections["train"]["patch"] for name, sections in EXPERIMENTS.items()},
         ),
     shell:
-        "python -m snakeseg data-report --sheet {input.sheet} --data {params.data} --inspected {input.inspected}"
+        "python -m snakeseg data-report --sheet {input.sheet} --data {params.data} --inspected {params.inspected}"
         " --name {params.name} --settings {params.settings:q} --output {params.folder} 2> {log}"

@@ -44,7 +44,7 @@ def simulate(given: Namespace) -> None:
 
 def inspect(given: Namespace) -> None:
     """What was found in a batch's files, and all problems, as JSON; it never fails on them, `check` does."""
-    from snakeseg.checking import inspect as inspect_rows
+    from snakeseg.inspection import inspect as inspect_rows
 
     s = read_sections(given.settings)
     rows = rows_of(given, subset=["train", "test", "predict"])
@@ -95,7 +95,7 @@ def _facts_and_problems(given: Namespace, s: dict, sheet: pd.DataFrame) -> tuple
     from snakeseg.checking import check as check_together
     from snakeseg.checking import check_networks
 
-    found = [read_json(path) for path in given.inspected]
+    found = [read_json(given.inspected / f"{batch}.json") for batch in sheet["batch"].unique()]
     facts = pd.DataFrame([fact for part in found for fact in part["facts"]])
     problems = [problem for part in found for problem in part["problems"]]
     problems += check_together(sheet, facts, s["folds"], s["validation"])
