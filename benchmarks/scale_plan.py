@@ -13,17 +13,26 @@ from _verdict import table
 from snakeseg.io.sheet import batch_number
 
 # Of snakemake's own process (scale.py): seconds and megabytes at the start, of a row of the sheet, of a job.
-CONTROL_SECONDS, ROW_SECONDS, JOB_SECONDS = 1.5, 2.5e-5, 1.7e-3
-CONTROL_MB, ROW_MB, JOB_MB = 120, 1.0e-3, 0.02
-# Of a job: rules of a batch, seconds to send it off, seconds and file names of its start, file names of an image.
-RULES, SUBMIT_SECONDS, START_SECONDS, START_CALLS, IMAGE_CALLS = 2, 0.5, 6, 8_000, 60
-# Assumed: what a shared file system answers a second, and seconds of a GPU for an image.
-CALLS_A_SECOND, IMAGE_SECONDS = 20_000, 0.5
+CONTROL_SECONDS, ROW_SECONDS, JOB_SECONDS = 1.9, 1.5e-5, 1.6e-3
+CONTROL_MB, ROW_MB, JOB_MB = 135, 1.2e-3, 0.03
+# Of a job: rules of a batch, seconds to send it off, seconds and file names of its start (torch in one of the two, and
+# Snakemake itself, which starts again in each), file names of an image.
+RULES, SUBMIT_SECONDS, START_SECONDS, START_CALLS, IMAGE_CALLS = 2, 0.5, 6, 27_000, 50
+# Assumed: what a shared file system answers a second, seconds of a GPU for an image, and what is left of a start's
+# names if the environment is one file (a container image) or lies on the nodes' own disks.
+CALLS_A_SECOND, IMAGE_SECONDS, FEW_CALLS = 20_000, 0.5, 1_000
+ONE_FILE = {"start_calls": FEW_CALLS}
 WAYS = {
-    "a laptop": (1_000, 1, 1), "a workstation": (10_000, 2, 1), "a cluster": (100_000, 32, 1),
-    "the same": (1_000_000, 200, 1), "a large cluster": (10_000_000, 1_000, 1),
-    "in 100 runs": (10_000_000, 1_000, 100), "a job per image": (100_000, 32, 1),
-}  # fmt: skip
+    "a job per image": (100_000, 32, 1, {"alone": True}),
+    "a laptop": (1_000, 1, 1, {}),
+    "a workstation": (10_000, 2, 1, {}),
+    "a cluster": (100_000, 32, 1, {}),
+    "a larger one": (1_000_000, 200, 1, {}),
+    "the same, environment in one file": (1_000_000, 200, 1, ONE_FILE),
+    "1,000 GPUs": (10_000_000, 1_000, 1, {}),
+    "these, environment in one file": (10_000_000, 1_000, 1, ONE_FILE),
+    "and in ten runs": (10_000_000, 1_000, 10, ONE_FILE),
+}
 
 
 def batch_sizes(images: int, alone: bool = False) -> np.ndarray:
@@ -39,26 +48,26 @@ def makespan(seconds: np.ndarray, workers: int, interval: float) -> float:
     return max(free)
 
 
-def simulate(images: int, workers: int, runs: int = 1, alone: bool = False) -> dict:
+def simulate(images: int, workers: int, runs: int = 1, alone: bool = False, start_calls: int = START_CALLS) -> dict:
     """What so many images on so many workers cost, in so many runs of equal sheets at the same time."""
     sizes = batch_sizes(images // runs, alone)
     jobs = RULES * len(sizes)
     control = CONTROL_SECONDS + ROW_SECONDS * images / runs + JOB_SECONDS * jobs
     # Every job on a cluster reads the sheet again.
     start = START_SECONDS + ROW_SECONDS * images / runs
-    calls = runs * jobs * START_CALLS + IMAGE_CALLS * images
-    storm = min(workers, runs * len(sizes)) * START_CALLS / CALLS_A_SECOND
-    wall = storm + makespan(RULES * start + sizes * IMAGE_SECONDS, max(1, workers // runs), RULES * SUBMIT_SECONDS)
+    calls = runs * jobs * start_calls + IMAGE_CALLS * images
+    jobs_end = makespan(RULES * start + sizes * IMAGE_SECONDS, max(1, workers // runs), RULES * SUBMIT_SECONDS)
+    wall = control + max(jobs_end, calls / CALLS_A_SECOND)
     return {
-        "images": images, "workers": workers, "runs": runs, "jobs": runs * jobs, "control_s": control,
+        "images": images, "workers": workers, "jobs": runs * jobs, "control_s": control,
         "control_MB": CONTROL_MB + ROW_MB * images / runs + JOB_MB * jobs, "calls_per_image": calls / images,
-        "file_system_h": calls / CALLS_A_SECOND / 3600, "first_start_s": storm, "wall_h": (control + wall) / 3600,
-        "busy": images * IMAGE_SECONDS / workers / (control + wall),
+        "file_system_h": calls / CALLS_A_SECOND / 3600, "wall_h": wall / 3600,
+        "busy": images * IMAGE_SECONDS / workers / wall,
     }  # fmt: skip
 
 
 def main() -> None:
-    table([{"on": name, **simulate(*way, alone=name == "a job per image")} for name, way in WAYS.items()])
+    table([{"on": name, **simulate(*way, **more)} for name, (*way, more) in WAYS.items()])
 
 
 if __name__ == "__main__":
