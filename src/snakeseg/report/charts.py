@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
+from snakeseg.instances import METHODS
 from snakeseg.report.rows import title
 
 # Points of a learning curve that are drawn: more than the eye can tell apart.
@@ -101,12 +102,12 @@ def scores_over_thresholds(summary: pd.DataFrame) -> Chart | None:
     return Chart("AP over IoU thresholds", text, f"At 0.5, {_told(first)}", chart)
 
 
-# Column of the trials, the method that it is told of, and its name.
+# Column of the trials, the methods that it is told of, and its name.
 PARAMETERS = (
-    ("threshold", None, "foreground threshold"),
-    ("smallest", None, "smallest size in pixels"),
-    ("depth", "distance", "depth of distance maxima in pixels"),
-    ("depth", "core", "threshold of seeds"),
+    ("threshold", METHODS, "foreground threshold"),
+    ("smallest", METHODS, "smallest size in pixels"),
+    ("depth", ("distance", "soft"), "depth of distance maxima in pixels"),
+    ("depth", ("core",), "threshold of seeds"),
 )
 
 
@@ -126,8 +127,8 @@ def sensitivity(parameters: dict[str, dict]) -> list[Chart]:
         return []
     trials["series"] = trials["experiment" if len(parameters) > 1 else "method"]
     charts = []
-    for column, method, name in PARAMETERS:
-        tried = trials if method is None else trials[trials["method"] == method]
+    for column, methods, name in PARAMETERS:
+        tried = trials[trials["method"].isin(methods)]
         best = tried.groupby(["series", column], sort=False)["score"].max().reset_index()
         if best[column].nunique() < 2:
             continue
