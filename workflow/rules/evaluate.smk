@@ -34,6 +34,8 @@ rule summarise:
         ),
     log:
         f"{LOGS}/summarise.log",
+    benchmark:
+        f"{TIMES}/summarise.tsv"
     conda:
         ENVIRONMENT
     params:
@@ -60,6 +62,8 @@ rule compare:
         ),
     log:
         f"{LOGS}/compare.log",
+    benchmark:
+        f"{TIMES}/compare.tsv"
     conda:
         ENVIRONMENT
     params:

@@ -32,6 +32,8 @@ if IMAGES:
             SHEET,
         log:
             f"{LOGS}/sheet.log",
+        benchmark:
+            f"{TIMES}/sheet.tsv"
         conda:
             ENVIRONMENT
         params:
@@ -50,6 +52,8 @@ rule plan:
         f"{RUN}/plans/{{experiment}}/{{batch}}.json",
     log:
         f"{LOGS}/plan/{{experiment}}/{{batch}}.log",
+    benchmark:
+        f"{TIMES}/plan/{{experiment}}/{{batch}}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
