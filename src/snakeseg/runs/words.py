@@ -37,7 +37,9 @@ def _lines(run: Run) -> Iterator[str]:
 
 def _case(case: Case) -> Iterator[str]:
     wildcards = ", ".join(f"{name}={value}" for name, value in case.wildcards.items())
-    yield f"{case.state}: {case.rule} {wildcards}".rstrip() + (f": {case.cause}" if case.cause != case.state else "")
+    yield f"{case.state}: {case.rule} {wildcards}".rstrip() + (
+        f": {case.cause}" if case.cause not in ("", case.state) else ""
+    )
     facts = []
     if case.since:
         facts.append(f"since {case.since:%Y-%m-%d %H:%M:%S}" + (f" to {case.ended:%H:%M:%S}" if case.ended else ""))
