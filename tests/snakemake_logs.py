@@ -95,8 +95,8 @@ SLURMSTEPD = {
         "slurmstepd-node1: error: *** STEP 28.0 ON node1 CANCELLED AT 2024-05-02T10:11:12 DUE TO TIME LIMIT ***",
     ],
     "out of memory": [
-        "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=28.batch. Some of your processes may have been killed"
-        " by the cgroup out-of-memory handler.",  # 22.05 and before
+        "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=28.batch. Some of your processes may have been"
+        " killed by the cgroup out-of-memory handler.",  # 22.05 and before
         "slurmstepd: error: Detected 1 oom_kill event in StepId=28.batch. Some of the step tasks have been OOM Killed.",
         "slurmstepd: error: Exceeded job memory limit",
     ],

@@ -147,6 +147,20 @@ def test_a_job_array_has_a_number_for_every_job():
     assert [job.external for job in session.jobs.values()] == ["30_1", "30_2"]
 
 
+def test_a_job_that_was_not_submitted():
+    """The plugin's message goes on over lines of any kind."""
+    error = (
+        "[Sat Nov 21 21:40:40 2026]\nError in rule train:\n"
+        "    message: SLURM sbatch failed. The error message was 'invalid partition specified: gpus'.\n"
+        "    sbatch call:\n        sbatch -p gpus\nFor further error details see the log.\n"
+        "    jobid: 4\n    log: a.log (check log file(s) for error details)\n"
+    )
+    (job,) = read_session((STARTED.format(name="a", number=4, second=1) + error).splitlines()).jobs.values()
+    verdict = judge(job.failures[0].said, [""])
+    assert (job.state, verdict.cause) == ("failed", "not submitted")
+    assert "invalid partition specified: gpus" in verdict.lines[0]
+
+
 def test_a_failed_group_fails_its_jobs():
     jobs = "".join(STARTED.format(name=name, number=number, second=number) for number, name in ((4, "a"), (7, "b")))
     rules = "".join(f"        rule train:\n            jobid: {n}\n            output: x\n" for n in (4, 7))

@@ -139,7 +139,7 @@ def snakemake_process() -> int | None:
     here = os.path.realpath(".")
     for process in psutil.process_iter(["cmdline", "cwd"]):
         words = process.info["cmdline"] or []
-        named = any(Path(word).name == "snakemake" for word in words[:4])
+        named = "snakemake" in [Path(word).name for word in words[:2]] or words[1:3] == ["-m", "snakemake"]
         if named and process.info["cwd"] == here and "--mode" not in words:
             return process.pid
     return None

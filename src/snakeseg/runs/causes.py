@@ -58,19 +58,25 @@ def judge(said: str, texts: list[str]) -> Verdict:
     everything = "\n".join([said, *texts])
     for cause, pattern in CAUSES.items():
         if re.search(pattern, everything, re.MULTILINE):
-            return Verdict(cause, _useful(texts, pattern) or _useful([said], pattern))
-    return Verdict("exception", _useful(texts, "^error: ") or _useful([said], "."))
+            return Verdict(cause, _telling(texts, pattern) or _telling([said], pattern) or _last(texts))
+    return Verdict("exception", _telling(texts, "^error: ") or _last(texts) or _last([said]))
 
 
-def _useful(texts: list[str], pattern: str) -> list[str]:
-    """Lines that tell the cause, else the last ones that are neither progress nor noise."""
+def _telling(texts: list[str], pattern: str) -> list[str]:
+    """Lines that fit; how many more there are, if there are many."""
+    lines = list(dict.fromkeys(line for line in _useful(texts) if re.search(pattern, line)))
+    more = [f"(and {len(lines) - USEFUL} more lines like these)"] if len(lines) > USEFUL else []
+    return lines[:USEFUL] + more
+
+
+def _last(texts: list[str]) -> list[str]:
+    return _useful(texts)[-USEFUL:]
+
+
+def _useful(texts: list[str]) -> list[str]:
+    """Lines that are neither progress nor noise."""
     lines = [line.rstrip() for text in texts for line in text.splitlines()]
-    lines = [line for line in lines if not NOISE.search(line) and not PROGRESS.match(line)]
-    telling = [line for line in lines if re.search(pattern, line)]
-    telling = list(dict.fromkeys(telling))
-    if len(telling) > USEFUL:
-        return [*telling[:USEFUL], f"(and {len(telling) - USEFUL} more lines like these)"]
-    return telling or lines[-USEFUL:]
+    return [line for line in lines if not NOISE.search(line) and not PROGRESS.match(line)]
 
 
 def progress_of(text: str) -> dict | None:

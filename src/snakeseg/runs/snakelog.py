@@ -79,6 +79,12 @@ class _Block:
     items: dict[str, str] = field(default_factory=dict)
     shown: list[str] = field(default_factory=list)
 
+    def goes_on(self, line: str) -> bool:
+        """If a line is one of it: indented, or of a message, which may have lines of any kind."""
+        if STAMP.match(line) or RULE.match(line):
+            return False
+        return line.startswith(" ") or ("message" in self.items and not {"jobid", "jobs"} & self.items.keys())
+
     def take(self, line: str) -> None:
         item, last = ITEM.match(line), next(reversed(self.items), "")
         if item and (last != "shell" or item[1] == "external_jobid"):
@@ -108,7 +114,7 @@ def read_session(lines: Iterable[str]) -> Session:
         if isinstance(line, list):
             if block:
                 block.shown += line
-        elif block and line.startswith(" ") and not RULE.match(line) and not STAMP.match(line):
+        elif block and block.goes_on(line):
             block.take(line)
         else:
             stamp, rule, before = STAMP.match(line), RULE.match(line), block
