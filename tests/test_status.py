@@ -245,9 +245,21 @@ def test_a_mistake_in_the_config_is_told(folder, capsys):
     text = f'WorkflowError in file "common.smk", line 223:\n{line}\n  File "common.smk", line 223, in <module>\n'
     (folder / ".snakemake/log/2026-11-22T090000.snakemake.log").write_text(text)
     assert main(["status"]) == 1
-    assert f"snakemake stopped before any job:\n  | WorkflowError in file \"common.smk\", line 223:\n  | {line}" in (
+    assert f"snakemake says:\n  | WorkflowError in file \"common.smk\", line 223:\n  | {line}" in (
         capsys.readouterr().out
     )  # fmt: skip
+
+
+def test_what_stops_snakemake_on_its_way_is_told(folder, capsys):
+    """But what it says of failed jobs is not told twice."""
+    rule = "RuleException:\nCalledProcessError in file 'x', line 6:\nCommand 'x 2> y' returned non-zero exit status 1.\n"
+    write_log(folder, HEAD, STARTED, rule, FAILED, ENDED, name="2026-11-21T210510")
+    assert told(capsys)[0]["complaint"] == []
+    ended = "Complete log(s): x.log\nWorkflowError:\nPermissionError: [Errno 13] Permission denied: 'results'\n"
+    write_log(folder, HEAD, STARTED, ended, name="2026-11-22T090000")
+    answer, code = told(capsys)
+    assert (answer["complaint"], code) == (["PermissionError: [Errno 13] Permission denied: 'results'"], 1)
+    assert answer["controller"] == "ended"
 
 
 def test_no_run_here(tmp_path, monkeypatch, capsys):

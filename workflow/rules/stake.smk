@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import os
 from itertools import count
 
 from snakemake.logging import get_event, logger

@@ -4,6 +4,7 @@ import math
 import os
 import platform
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -70,11 +71,11 @@ def look_at(name: str) -> Run:
     controller = controller_of(last)
     jobs = {log: job for log, job in latest_jobs(sessions, name).items() if not finished_since(log, job)}
     unfinished = {log: job for log, job in jobs.items() if job.state != "finished"}
-    alive = controller.startswith("runs")
+    alive = set(map(id, last.jobs.values())) if controller.startswith("runs") else set()
     known = ask_slurm(job.external for job in unfinished.values() if job.external)
-    cases = [case_of(log, job, alive and job in last.jobs.values(), known) for log, job in unfinished.items()]
-    begun = [job.rule for job in last.jobs.values()]
-    waiting = {rule: n - begun.count(rule) for rule, n in last.planned.items() if rule not in TARGETS}
+    cases = [case_of(log, job, id(job) in alive, known) for log, job in unfinished.items()]
+    begun = Counter(job.rule for job in last.jobs.values())
+    waiting = {rule: n - begun[rule] for rule, n in last.planned.items() if rule not in TARGETS}
     order = ("failed", "lost", "interrupted", "running", "queued")
     return Run(
         name, controller, newest_complaint(), sorted(cases, key=lambda case: order.index(case.state)),
@@ -94,7 +95,7 @@ def snakemake_logs() -> list[Path]:
 
 
 def newest_complaint() -> list[str]:
-    """Why the last snakemake did not come as far as any job; mostly a mistake in the config, or a locked folder."""
+    """What stopped the last snakemake, other than failed jobs; mostly a mistake in the config, or a locked folder."""
     logs = snakemake_logs()
     return read_session(tail(logs[-1], None).splitlines()).complaint if logs else []
 

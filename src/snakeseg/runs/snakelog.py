@@ -16,8 +16,9 @@ ARRAY = re.compile(r"Submitted array job with Snakemake IDs ([\d,]+) and SLURM j
 STATUS = re.compile(r"Command '(.*)' (returned non-zero exit status \d+|died with .*)\.$")
 COUNT = re.compile(r"(\w+) +(\d+)$")
 HEADER = re.compile(r"  (Host|Command): (.*)")
-COMPLAINT = re.compile(r"\w*(Error|Exception)\b")
-ENDS = ("Complete log(s):", "WorkflowError:")
+COMPLAINT = re.compile(r"(?!RuleException|CalledProcessError)\w*(Error|Exception)\b")
+# Of failed jobs, of which more is told elsewhere; and where in the workflow's source.
+NO_COMPLAINT = ("WorkflowError:", "At least one job did not", "  File ")
 
 
 @dataclass
@@ -60,13 +61,14 @@ class Job:
 
 @dataclass
 class Session:
-    """One start of snakemake: its jobs by number, how many of each rule were planned, and what stopped it at once."""
+    """One start of snakemake: its jobs by number, how many of each rule were planned, and what it says of itself."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
     planned: dict[str, int] = field(default_factory=dict)
     host: str = ""
     command: str = ""
     complaint: list[str] = field(default_factory=list)
+    complains: bool = False
     ended: bool = False
 
 
@@ -120,6 +122,7 @@ def read_session(lines: Iterable[str]) -> Session:
             stamp, rule, before = STAMP.match(line), RULE.match(line), block
             _close(session, block, now, statuses)
             block = None
+            session.complains &= not stamp
             if stamp:
                 now, block = datetime.strptime(stamp[1], "%a %b %d %H:%M:%S %Y"), _Block()
             elif rule:
@@ -201,9 +204,10 @@ def _event(session: Session, line: str, now: datetime | None) -> None:
                 job.external = f"{found[2]}_{place}"
     elif found := HEADER.match(line):
         setattr(session, found[1].lower(), found[2])
-    elif line.startswith(ENDS) and jobs:
-        session.ended = True
-    elif not jobs and (found := COUNT.match(line)):
+    elif not jobs and not session.complains and (found := COUNT.match(line)):
         session.planned[found[1]] = int(found[2])
-    elif not jobs and (session.complaint or COMPLAINT.match(line)) and line.strip() and not line.startswith("  File "):
-        session.complaint.append(line)
+    else:
+        session.complains |= bool(COMPLAINT.match(line))
+        session.ended |= bool(jobs) and line.startswith(("Complete log(s):", "WorkflowError:"))
+        if session.complains and line.strip() and not line.startswith(NO_COMPLAINT):
+            session.complaint.append(line)

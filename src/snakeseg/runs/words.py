@@ -21,7 +21,7 @@ def _lines(run: Run) -> Iterator[str]:
     told = ", ".join(f"{number} {state}" for state, number in counts.items() if number) or "nothing done yet"
     yield f"run {run.name}: {told}; snakemake {run.controller}"
     if run.complaint:
-        yield "\nsnakemake stopped before any job:"
+        yield "\nsnakemake says:"
         yield from (f"  | {line}" for line in run.complaint)
         if any("LockException" in line for line in run.complaint):
             yield "  next: if no other snakemake works here, run snakemake once more with --unlock, then again"
