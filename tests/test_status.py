@@ -252,7 +252,9 @@ def test_a_mistake_in_the_config_is_told(folder, capsys):
 
 def test_what_stops_snakemake_on_its_way_is_told(folder, capsys):
     """But what it says of failed jobs is not told twice."""
-    rule = "RuleException:\nCalledProcessError in file 'x', line 6:\nCommand 'x 2> y' returned non-zero exit status 1.\n"
+    rule = (
+        "RuleException:\nCalledProcessError in file 'x', line 6:\nCommand 'x 2> y' returned non-zero exit status 1.\n"
+    )
     write_log(folder, HEAD, STARTED, rule, FAILED, ENDED, name="2026-11-21T210510")
     assert told(capsys)[0]["complaint"] == []
     ended = "Complete log(s): x.log\nWorkflowError:\nPermissionError: [Errno 13] Permission denied: 'results'\n"
