@@ -10,6 +10,8 @@ rule evaluate:
         f"{TIMES}/evaluate/{{kind}}/{{experiment}}/{{part}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(part_memory),
     params:
         data=DATA,
         rows=lambda w: f"--fold {w.part.removeprefix('fold-')}" if w.kind == "validation" else f"--batch {w.part}",

@@ -25,6 +25,8 @@ rule inspect:
     conda:
         ENVIRONMENT
     threads: ALL_CORES
+    resources:
+        mem_mb=growing(batch_memory),
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels"),
@@ -75,6 +77,8 @@ rule statistics:
         f"{LOGS}/statistics.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(lambda w: image_memory(training)),
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels", "prepare"),
@@ -98,6 +102,8 @@ rule prepare:
         f"{TIMES}/prepare/{{batch}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(batch_memory),
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels", "prepare"),
