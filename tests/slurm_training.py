@@ -9,7 +9,7 @@ import psutil
 # One experiment; enough steps that it can be disturbed.
 CHANGES = {
     "experiments": {"plain": {}},
-    "train": {"steps": 600, "patch": 40, "optimiser": "adamw", "learning_rate": 0.01, "state_seconds": 0},
+    "train": {"steps": 300, "patch": 40, "optimiser": "adamw", "learning_rate": 0.01, "state_seconds": 0},
 }
 MODEL = "results/small/models/plain/fold-0"
 WEIGHTS = f"{MODEL}/model.safetensors"

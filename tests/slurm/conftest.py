@@ -50,10 +50,16 @@ def submit(cluster, repository):
 
 
 @pytest.fixture(scope="session")
-def local(snakemake, write_run, tmp_path_factory) -> Path:
+def write_small(write_run, sheet_rows):
+    """Write config and sheet of the small run, without images to predict, into a folder."""
+    return lambda folder, changes=CHANGES: write_run(folder, changes, sheet_rows[:-1])
+
+
+@pytest.fixture(scope="session")
+def local(snakemake, write_small, tmp_path_factory) -> Path:
     """The folder of a whole run on this machine."""
     folder = tmp_path_factory.mktemp("local")
-    write_run(folder, CHANGES)
+    write_small(folder)
     done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout
     return folder

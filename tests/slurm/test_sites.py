@@ -1,4 +1,4 @@
-"""The three ways in which sites ask for a GPU, and several nodes for one training (docs/how-to/cluster.md)."""
+"""Other ways in which sites ask for a GPU, and several nodes for one training (docs/how-to/cluster.md)."""
 
 import re
 import shutil
@@ -12,11 +12,10 @@ from slurm_training import CHANGES, MODEL, SECONDS, WEIGHTS, training_processes
 @pytest.mark.parametrize(
     ("gpu_job", "told"),
     [
-        ({"slurm_partition": "gpu"}, "TresPerJob=gres:gpu:1"),
         ({"slurm_partition": "gpu", "gpu": 0, "gres": "gpu:1"}, "TresPerNode=gres:gpu:1"),
         ({"slurm_partition": "gpu", "gpu": 0, "constraint": "a100"}, "Features=a100"),
     ],
-    ids=["gpus", "gres", "constraint"],
+    ids=["gres", "constraint"],
 )
 def test_a_gpu_is_asked_for_in_the_sites_words(gpu_job, told, untrained, submit, cluster, repository, tmp_path):
     """The job starts, and its command may use a GPU."""
@@ -28,9 +27,9 @@ def test_a_gpu_is_asked_for_in_the_sites_words(gpu_job, told, untrained, submit,
     assert "--gpus 1" in " ".join(training_processes(untrained)[0].cmdline())
 
 
-def test_one_training_on_two_nodes(untrained, submit, cluster, repository, snakemake, write_run, tmp_path):
+def test_one_training_on_two_nodes(untrained, submit, cluster, repository, snakemake, write_small, tmp_path):
     """Two tasks on CPUs, started by srun, make the bytes of two processes here."""
-    write_run(untrained, CHANGES | {"train": {"patch": 40, "steps": 20, "batch": 2, "processes": 2}})
+    write_small(untrained, CHANGES | {"train": {"patch": 40, "steps": 20, "batch": 2, "processes": 2}})
     done = snakemake(untrained, WEIGHTS, "--configfile", "config.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout
     expected = (untrained / WEIGHTS).read_bytes()
