@@ -36,6 +36,8 @@ rule summarise:
         ),
     log:
         f"{LOGS}/summarise.log",
+    benchmark:
+        f"{TIMES}/summarise.tsv"
     conda:
         ENVIRONMENT
     params:
@@ -62,6 +64,8 @@ rule compare:
         ),
     log:
         f"{LOGS}/compare.log",
+    benchmark:
+        f"{TIMES}/compare.tsv"
     conda:
         ENVIRONMENT
     params:

@@ -35,6 +35,8 @@ if IMAGES:
             SHEET,
         log:
             f"{LOGS}/sheet.log",
+        benchmark:
+            f"{TIMES}/sheet.tsv"
         conda:
             ENVIRONMENT
         params:
@@ -53,6 +55,8 @@ rule plan:
         f"{RUN}/plans/{{experiment}}/{{batch}}.json",
     log:
         f"{LOGS}/plan/{{experiment}}/{{batch}}.log",
+    benchmark:
+        f"{TIMES}/plan/{{experiment}}/{{batch}}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS

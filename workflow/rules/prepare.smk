@@ -5,6 +5,8 @@ if config["simulate"]:
             directory(config["data"]),
         log:
             f"{LOGS}/simulate.log",
+        benchmark:
+            f"{TIMES}/simulate.tsv"
         conda:
             ENVIRONMENT
         params:
@@ -21,6 +23,8 @@ rule inspect:
         f"{RUN}/checked/{{batch}}.json",
     log:
         f"{LOGS}/inspect/{{batch}}.log",
+    benchmark:
+        f"{TIMES}/inspect/{{batch}}.tsv"
     priority: 2
     conda:
         ENVIRONMENT
@@ -44,6 +48,8 @@ rule check:
         f"{RUN}/check.tsv",
     log:
         f"{LOGS}/check.log",
+    benchmark:
+        f"{TIMES}/check.tsv"
     priority: 1
     conda:
         ENVIRONMENT
@@ -75,6 +81,8 @@ rule statistics:
         f"{RUN}/statistics.json",
     log:
         f"{LOGS}/statistics.log",
+    benchmark:
+        f"{TIMES}/statistics.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -75,6 +75,8 @@ rule measure:
         f"{RUN}/models/{{experiment}}/measures.json",
     log:
         f"{LOGS}/measure/{{experiment}}.log",
+    benchmark:
+        f"{TIMES}/measure/{{experiment}}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
