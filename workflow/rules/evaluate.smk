@@ -15,7 +15,9 @@ rule evaluate:
     params:
         data=DATA,
         rows=lambda w: f"--fold {w.part.removeprefix('fold-')}" if w.kind == "validation" else f"--batch {w.part}",
-        settings=settings("spatial_dims", "labels", "folds", "validation"),
+        settings=lambda w: settings(
+            "spatial_dims", "labels", "folds", "validation", "instances", experiment=w.experiment
+        ),
     shell:
         "python -m snakeseg evaluate --sheet {input.sheet} --data {params.data} {params.rows}"
         " --experiment {wildcards.experiment} --predictions {input.predictions}"
