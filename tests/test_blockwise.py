@@ -92,7 +92,8 @@ def problems(draw):
     block = tuple(draw(st.integers(1, size + 3)) for size in shape)
     foreground = blobs(seed, shape, width)
     interior = draw(st.sampled_from([foreground, blobs(seed + 1, shape, width)]))
-    return foreground, interior, Parameters(method, threshold, depth, smallest), block
+    fill, drop = draw(st.booleans()), draw(st.booleans())
+    return foreground, interior, Parameters(method, threshold, depth, smallest, fill, drop), block
 
 
 @settings(quick, max_examples=300)

@@ -74,6 +74,44 @@ def test_border_class_seeds_touching_cells():
     assert found[0, 5] == 0
 
 
+def test_a_neck_of_probability_is_cut():
+    """A bar without any waist, paler in the middle: two cells, however they touch."""
+    foreground = np.pad(np.full((7, 20), 0.95), 3)
+    foreground[:, 12:14] *= 0.6
+    assert cut(foreground, Parameters("distance", 0.5, 3.0)).max() == 1
+    found = cut(foreground, Parameters("distance", 0.5, 1.0))
+    assert found.max() == 2
+    assert (found[3:10, 3:12] == 1).all()
+    assert (found[3:10, 14:23] == 2).all()
+
+
+RINGS = np.array(
+    [
+        [1, 1, 1, 1, 1, 1, 1, 0, 1],
+        [1, 0, 1, 0, 0, 0, 1, 0, 1],
+        [1, 1, 1, 0, 1, 0, 1, 0, 1],
+        [1, 0, 1, 0, 0, 0, 1, 0, 1],
+        [0, 0, 1, 1, 1, 1, 1, 0, 0],
+    ]
+)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_holes(method):
+    """Filled where one component encloses nothing but background; corners that touch close no bay."""
+    found = cut(RINGS.astype(float), Parameters(method, 0.5, 0.5, fill_holes=True)) > 0
+    expected = RINGS.copy()
+    expected[1, 1] = 1
+    assert found.tolist() == expected.astype(bool).tolist()
+    assert (cut(RINGS.astype(float), Parameters(method, 0.5, 0.5)) > 0).tolist() == RINGS.astype(bool).tolist()
+
+
+def test_objects_at_the_edge():
+    found = cut(RINGS.astype(float), Parameters(drop_at_edge=True))
+    assert np.argwhere(found).tolist() == [[2, 4]]
+    assert found[2, 4] == 1
+
+
 def test_core_drops_what_has_no_core():
     foreground = np.array([[0.95, 0.6, 0.0, 0.6, 0.6]])
     assert cut(foreground, Parameters("core", 0.5, 0.9)).tolist() == [[1, 1, 0, 0, 0]]

@@ -45,7 +45,9 @@ def test_finds_the_threshold_and_size_that_are_right(select_by):
     foreground = np.where(truth > 0, 0.9, 0.0)
     foreground[3:10, 10:13] = 0.55
     foreground[15, 3:5] = 0.9
-    chosen, trials = pick([(foreground, truth)], Instances(select_by=select_by, **FEW))
+    chosen, trials = pick(
+        [(foreground, truth)], Instances(**{**FEW, "select_by": select_by, "depths": [], "cores": []})
+    )
     assert chosen.threshold == 0.7
     assert max(trial["score"] for trial in trials) == 1
     if select_by != "adapted_rand_error":  # which does not look outside the true objects

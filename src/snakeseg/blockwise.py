@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.sparse import coo_array, csgraph
 
-from snakeseg.instances import Parameters, cut, numbering, sizes_and_firsts
+from snakeseg.instances import Parameters, cut, ids_at_edge, numbering, sizes_and_firsts
 from snakeseg.tiling import Tile, lay_tiles
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -25,7 +25,7 @@ def segment_blocks(foreground, interior, parameters: Parameters, block: Sequence
     ----------
     foreground, interior : array-like of float, shape (*spatial)
         As in `segment`. They are only sliced, so that they may lie on disk (Zarr) or be made as they are read; the
-        interior for the method "core" only.
+        interior for methods other than "components" only.
     parameters : Parameters
     block : sequence of int
         Shape of the blocks; best a multiple of the chunks of what lies on disk.
@@ -46,12 +46,12 @@ def segment_blocks(foreground, interior, parameters: Parameters, block: Sequence
     Notes
     -----
     Memory does not grow with the image, but for some 80 bytes for each provisional id. What is held at a time is a
-    block with the method "components"; with others a block with the components that start in it, so up to two blocks
+    block with the method "components" as it is; else a block with the components that start in it, so up to two blocks
     along each axis, or the whole bounding box of a component that is longer than a block. A pixel that is held takes
     some 250 bytes at most (method "distance").
     """
     _check(foreground, interior, block, objects)
-    entire = parameters.method == "components"
+    entire = parameters.method == "components" and not (parameters.fill_holes or parameters.drop_at_edge)
     measured, touching = _label_blocks(foreground, parameters.threshold, block, objects, _pixels if entire else _boxes)
     components = _join(len(measured[0]), touching)
     if entire:
@@ -197,11 +197,13 @@ def _cut_components(
         found = np.asarray(objects[region])
         ranks = rank[np.where(found < len(rank), found, 0)]  # higher ids are objects made before
         own = (ranks > first) & (ranks <= end)
-        inner = _read(interior, region) if parameters.method == "core" else None
-        pieces = cut(np.where(own, ranks - first, 0), inner, parameters)
-        count = int(pieces.max())
-        objects[region] = np.where(own, _provisional(pieces, last, count, objects.dtype), found)
-        made.append(np.stack(_pixels(pieces, count, [each.start for each in region], shape)))
+        pieces = cut(np.where(own, ranks - first, 0), _read(interior, region), parameters, (found > 0) & ~own)
+        count, start = int(pieces.max()), [each.start for each in region]
+        objects[region] = np.where(own | (pieces > 0), _provisional(pieces, last, count, objects.dtype), found)
+        sizes, firsts = _pixels(pieces, count, start, shape)
+        if parameters.drop_at_edge:
+            sizes[ids_at_edge(pieces, start, shape) - 1] = 0
+        made.append(np.stack((sizes, firsts)))
         last += count
     return np.concatenate(made, axis=1)
 

@@ -14,8 +14,10 @@ from snakeseg.settings import Labels
 MOST_PIXELS = 2**26
 
 
-def evaluate_rows(rows: pd.DataFrame, folder: Path, dims: int, labels: Labels) -> tuple[list[dict], list[dict]]:
-    """Score every row's prediction in a folder.
+def evaluate_rows(
+    rows: pd.DataFrame, folder: Path, dims: int, labels: Labels, at_edge: bool = True
+) -> tuple[list[dict], list[dict]]:
+    """Score every row's prediction in a folder; without `at_edge`, true objects that touch the edge do not count.
 
     Returns
     -------
@@ -32,7 +34,7 @@ def evaluate_rows(rows: pd.DataFrame, folder: Path, dims: int, labels: Labels) -
             images.append({**image, "status": "unlabelled", "reason": "no label in the sample sheet"})
             continue
         try:
-            scores, found = _score_row(row, folder, dims, labels)
+            scores, found = _score_row(row, folder, dims, labels, at_edge)
         except ValueError as error:
             images.append({**image, "status": "unreadable", "reason": str(error)})
             continue
@@ -41,7 +43,7 @@ def evaluate_rows(rows: pd.DataFrame, folder: Path, dims: int, labels: Labels) -
     return images, objects
 
 
-def _score_row(row, folder: Path, dims: int, labels: Labels) -> tuple[dict, list[dict]]:
+def _score_row(row, folder: Path, dims: int, labels: Labels, at_edge: bool) -> tuple[dict, list[dict]]:
     truth, image = read_label(row.label, dims), open_image(row.image, dims)
     path = folder / f"{row.sample}{suffix_of(Path(row.image))}"
     predicted = read_label(path, dims).array
@@ -51,4 +53,4 @@ def _score_row(row, folder: Path, dims: int, labels: Labels) -> tuple[dict, list
     require_same_shape(image, truth)
     few = predicted.size <= MOST_PIXELS
     grey = image.array[:1][0] if few else None
-    return score(truth.array, predicted, labels, spacing_of(row.spacing, image.spacing), grey)
+    return score(truth.array, predicted, labels, spacing_of(row.spacing, image.spacing), grey, at_edge)

@@ -1,5 +1,6 @@
 """From foreground probabilities to objects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,8 @@ from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 METHODS = ("components", "distance", "core")
+# Thresholds that distances are averaged over, so that a neck counts that is pale as well as one that is narrow.
+SHARES = np.arange(1, 10) / 10
 
 
 @dataclass(frozen=True)
@@ -17,21 +20,28 @@ class Parameters:
     Parameters
     ----------
     method : {"components", "distance", "core"}
-        components: face-connected components of the foreground. distance: watershed of the distance transform, one
-        object per maximum deeper than `depth` pixels. core: watershed seeded by the components of the interior above
-        `depth`, a threshold of its own. Both of the latter drop a component in which there is no such seed.
+        components: face-connected components of the foreground. distance: watershed of the distance from the interior's
+        edge, in the mean of nine thresholds (`SHARES`), one object per maximum deeper than `depth` pixels. core:
+        watershed seeded by the components of the interior above `depth`, a threshold of its own. Both of the latter
+        drop a component in which there is no such seed.
     threshold : float
         Foreground is where the probability exceeds it.
     depth : float
         See `method`.
     smallest : int
         Objects of fewer pixels are dropped.
+    fill_holes : bool
+        Give background that a single component encloses to that component, before it is cut.
+    drop_at_edge : bool
+        Drop objects that touch the image's edge, of which only a part was seen.
     """
 
     method: str = "components"
     threshold: float = 0.5
     depth: float = 1.0
     smallest: int = 0
+    fill_holes: bool = False
+    drop_at_edge: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -55,16 +65,38 @@ def segment(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters
         0 is background; ids 1..n in C order of the objects' first pixels (uint64 if they are too many for uint32).
     """
     foreground, interior = (array.astype(np.float32, copy=False) for array in (foreground, interior))
-    return drop_small(split(foreground, interior, parameters), parameters.smallest)
+    objects = split(foreground, interior, parameters)
+    if parameters.drop_at_edge:
+        objects = drop_at_edge(objects)
+    return drop_small(objects, parameters.smallest)
 
 
 def split(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """As `segment`, before small objects are dropped."""
-    components, _ = ndimage.label(foreground > parameters.threshold)
-    return components if parameters.method == "components" else cut(components, interior, parameters)
+    """As `segment`, before objects are dropped that are small or at the edge."""
+    return cut(ndimage.label(foreground > parameters.threshold)[0], interior, parameters)
 
 
-def cut(components: np.ndarray, interior: np.ndarray | None, parameters: Parameters) -> np.ndarray:
+def drop_at_edge(objects: np.ndarray) -> np.ndarray:
+    """Without the objects that touch the image's edge; the others keep their ids."""
+    return np.where(np.isin(objects, ids_at_edge(objects)), 0, objects)
+
+
+def ids_at_edge(objects: np.ndarray, start: Sequence[int] | None = None, shape: Sequence[int] | None = None):
+    """Ids in the first and last layers of an image of this shape, of which a piece is given that starts there."""
+    start, shape = start or [0] * objects.ndim, shape or objects.shape
+    layers = [
+        np.unique(np.take(objects, at - offset, axis))
+        for axis, (offset, size) in enumerate(zip(start, shape, strict=True))
+        for at in (0, size - 1)
+        if 0 <= at - offset < objects.shape[axis]
+    ]
+    ids = np.unique(np.concatenate(layers)) if layers else np.zeros(0, objects.dtype)
+    return ids[ids > 0]
+
+
+def cut(
+    components: np.ndarray, interior: np.ndarray, parameters: Parameters, others: np.ndarray | None = None
+) -> np.ndarray:
     """Cut face-connected components into objects, each by itself: what the others are makes no difference.
 
     Parameters
@@ -72,26 +104,52 @@ def cut(components: np.ndarray, interior: np.ndarray | None, parameters: Paramet
     components : int array, shape (*spatial)
         Components 1..n, 0 elsewhere. Around each of them a layer of one pixel must be there, unless it is outside
         the image.
-    interior : float array, shape (*spatial), or None
-        As in `segment`; only needed for the method "core".
+    interior : float array, shape (*spatial)
+        As in `segment`.
     parameters : Parameters
-        Method "distance" or "core".
+    others : bool array, shape (*spatial), optional
+        Pixels of components that are not among these.
 
     Returns
     -------
     int array, shape (*spatial)
         Objects 1..m, 0 elsewhere.
     """
+    if parameters.fill_holes:
+        holes = components == 0
+        components = _fill_holes(components, others)
+        interior = np.where(holes & (components > 0), 1, interior)
+    if parameters.method == "components":
+        return components
     mask = components > 0
     if parameters.method == "core":
         return _flood(components, ndimage.label(mask & (interior > parameters.depth))[0], interior)
-    # SciPy measures an image without any background from a point of no meaning; infinitely deep, it is one object.
-    if mask.all():
-        return mask.astype(np.int32)
-    # A component's pixels lie nearest to one of the layer around it: of any pixel that is not in it, the face
+    # A component's pixels lie nearest to its own pixels or to the layer around it: of any pixel beyond, the face
     # neighbour on the way is nearer. And what touches a component by a face is background, never another component.
-    landscape = ndimage.distance_transform_edt(mask)
+    landscape = sum(_depths(mask & (interior > share)) for share in SHARES) / len(SHARES)
     return _flood(components, ndimage.label(_deep_maxima(landscape, parameters.depth))[0], landscape)
+
+
+def _depths(mask: np.ndarray) -> np.ndarray:
+    """Distance to the nearest pixel that is not in the mask; without any, there is one level."""
+    # SciPy would measure an image without background from a point of no meaning.
+    return np.full(mask.shape, float(sum(mask.shape))) if mask.all() else ndimage.distance_transform_edt(mask)
+
+
+def _fill_holes(components: np.ndarray, others: np.ndarray | None) -> np.ndarray:
+    """Give every piece of background that touches neither the array's edge nor a second component to the first."""
+    full = ndimage.generate_binary_structure(components.ndim, components.ndim)
+    far = components.max(initial=0) + 1  # no larger: SciPy filters in float64
+    owners = components if others is None else np.where(others, far, components)
+    pieces, count = ndimage.label(owners == 0, full)
+    lowest = ndimage.minimum_filter(np.where(owners == 0, far, owners), footprint=full, mode="nearest")
+    highest = ndimage.maximum_filter(owners, footprint=full, mode="nearest")
+    index = np.arange(1, count + 1)
+    owner = np.append(0, ndimage.maximum(highest, pieces, index)).astype(components.dtype)
+    owner[1:][ndimage.minimum(lowest, pieces, index) != owner[1:]] = 0
+    owner[owner == far] = 0
+    owner[ids_at_edge(pieces)] = 0
+    return components + owner[pieces]
 
 
 def drop_small(objects: np.ndarray, smallest: int) -> np.ndarray:
@@ -142,6 +200,8 @@ def _deep_maxima(landscape: np.ndarray, depth: float) -> np.ndarray:
     # Below all lowered components, the background carries no flood from one to another.
     sunk = np.where(landscape > 0, landscape, -depth)
     lowered = reconstruction(sunk - depth, sunk, footprint=faces)
+    if lowered.min() == lowered.max():  # which scikit-image calls no maximum
+        return lowered > 0
     return local_maxima(lowered, connectivity=1) & (lowered > 0)
 
 

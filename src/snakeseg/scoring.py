@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from snakeseg.instances import ids_at_edge
 from snakeseg.labels import IGNORED, classes_and_objects, separate_touching
 from snakeseg.metrics.contingency import Overlaps, overlaps
 from snakeseg.metrics.matching import DETECTION, THRESHOLDS, detection_scores, match, panoptic_scores
@@ -33,6 +34,7 @@ def score(
     labels: Labels,
     spacing: tuple[float, ...] | None = None,
     image: np.ndarray | None = None,
+    at_edge: bool = True,
 ) -> tuple[dict, list[dict]]:
     """Scores of one image; see `docs/reference/metrics.md`.
 
@@ -47,6 +49,8 @@ def score(
         Pixel size along each axis; 1 by default.
     image : array, shape (*spatial), or None
         Grey values, for the brightness of objects.
+    at_edge : bool
+        Whether pixels of true objects count that touch the image's edge.
 
     Returns
     -------
@@ -57,6 +61,9 @@ def score(
     spacing = spacing or (1.0,) * truth.ndim
     true_classes, true_objects = classes_and_objects(truth, labels)
     counted = true_classes != IGNORED
+    if not at_edge:
+        counted &= ~np.isin(true_objects, ids_at_edge(true_objects))
+        true_classes, true_objects = np.where(counted, true_classes, IGNORED), np.where(counted, true_objects, 0)
     classes, objects = _predicted(predicted, labels, counted)
     found = overlaps(true_objects[counted], objects[counted])
     scores = {

@@ -173,6 +173,8 @@ class Instances:
     cores: list[float] = field(default_factory=lambda: [0.7, 0.8, 0.9, 0.95])
     depths: list[float] = field(default_factory=lambda: [1.0, 2.0, 4.0])
     smallest: list[int] = field(default_factory=lambda: [0, 10, 20, 40, 80])
+    fill_holes: bool = False
+    drop_at_edge: bool = False
 
 
 def build(cls: type, values: dict[str, Any], where: str = "settings"):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator, Philox
 from scipy import stats
 
-LEVEL = 0.95
+COVERED = 0.95
 # With these, the limit of an interval is a whole rank.
 RESAMPLES = 3999
 # More groups than that are merged into so many, so that memory does not grow; the interval hardly changes.
@@ -43,9 +43,9 @@ def interval(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Groups are drawn with replacement and all their images come along. The half width is the standard error times
     the 0.95 quantile, over resamples, of ``|mean* - mean| / error*``. Percentile and BCa intervals know nothing of how
-    badly few groups tell their own spread, and Student's t nothing of skewed or heavy-tailed scores; of all that
-    `benchmarks/intervals.py` simulates, this one keeps closest to 95 %. Where resamples without any spread (few groups,
-    or all but one or two of them equal) leave no such quantile, that of Student's t is taken.
+    badly few groups tell their own spread, and Student's t nothing of skewed scores; of those that
+    `benchmarks/intervals.py` simulates, this one promises too much least. Where resamples without any spread (few
+    groups, or all but one or two of them equal) leave no such quantile, that of Student's t is taken.
 
     Parameters
     ----------
@@ -59,8 +59,10 @@ def interval(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarra
     low, high : float array, shape (...)
         NaN with fewer than two groups, or without any spread.
 
-    Sources: Hall 1988, On symmetric bootstrap confidence intervals, J R Stat Soc B 50; Davison and Hinkley 1997,
-    Bootstrap Methods and their Application, sections 2.4, 3.8 and 5.2.
+    References
+    ----------
+    Hall 1988, On symmetric bootstrap confidence intervals, J R Stat Soc B 50. Davison and Hinkley 1997, Bootstrap
+    Methods and their Application, sections 2.4, 3.8 and 5.2.
     """
     count = len(sizes)
     if count < 2:
@@ -71,9 +73,9 @@ def interval(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarra
     shifts, errors = _mean_and_error(rests, sizes, _resamples(count))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(errors > NO_SPREAD * error, np.abs(shifts) / errors, np.inf)
-    rank = round(LEVEL * (RESAMPLES + 1)) - 1
+    rank = round(COVERED * (RESAMPLES + 1)) - 1
     quantile = np.partition(ratios, rank, axis=-1)[..., rank]
-    quantile = np.where(np.isfinite(quantile), quantile, stats.t.ppf((1 + LEVEL) / 2, count - 1))
+    quantile = np.where(np.isfinite(quantile), quantile, stats.t.ppf((1 + COVERED) / 2, count - 1))
     half = quantile * np.where(error > 10.0**-DIGITS, error, np.nan)[..., 0]
     return mean - half, mean + half
 
@@ -89,7 +91,7 @@ def _mean_and_error(sums: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> t
     return mean, np.sqrt(np.maximum(squares, 0) * count / (count - 1)) / images
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _resamples(count: int) -> np.ndarray:
     """How often each of `count` groups is drawn, shape (RESAMPLES, count); the same for all scores of one sample."""
     drawn = Generator(Philox(key=count)).integers(count, size=(RESAMPLES, count))

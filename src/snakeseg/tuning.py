@@ -18,11 +18,12 @@ Maps = tuple[tuple[np.ndarray, np.ndarray], np.ndarray]
 
 def candidates(settings: Instances) -> Iterator[Parameters]:
     """Every method at every foreground threshold, with every depth, or higher threshold, of its seeds."""
+    fixed = {"fill_holes": settings.fill_holes, "drop_at_edge": settings.drop_at_edge}
     for threshold in settings.thresholds:
-        yield Parameters("components", threshold)
+        yield Parameters("components", threshold, **fixed)
         for depth in settings.depths:
-            yield Parameters("distance", threshold, depth)
-        yield from (Parameters("core", threshold, core) for core in settings.cores)
+            yield Parameters("distance", threshold, depth, **fixed)
+        yield from (Parameters("core", threshold, core, **fixed) for core in settings.cores)
 
 
 def choose(pairs: Sequence[Maps], settings: Instances) -> tuple[Parameters, list[dict]]:

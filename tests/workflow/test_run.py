@@ -114,6 +114,21 @@ def test_second_run_does_nothing(results, snakemake):
     assert "Nothing to be done" in done.stdout, done.stdout
 
 
+def test_resources_rerun_nothing(results, snakemake, repository):
+    """Another profile, more memory, more nodes: what is there stays."""
+    profile = ["--workflow-profile", str(repository / "profiles/slurm")]
+    more = [
+        "--set-resources",
+        "train:mem_mb=64000",
+        "train:runtime=9",
+        "train:mpi='srun'",
+        "train:tasks=4",
+        "infer:gpu=0",
+    ]
+    done = snakemake(results.parents[1], "--configfile", "config.yaml", "--dry-run", *profile, *more)
+    assert "Nothing to be done" in done.stdout, done.stdout
+
+
 def test_deleted_predictions_rerun_only_what_hangs_on_them(results, snakemake):
     gone = results / "predictions" / "plain" / "test-0000"
     kept = gone.with_name("kept")

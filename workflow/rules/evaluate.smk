@@ -10,10 +10,14 @@ rule evaluate:
         f"{TIMES}/evaluate/{{kind}}/{{experiment}}/{{part}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(part_memory),
     params:
         data=DATA,
         rows=lambda w: f"--fold {w.part.removeprefix('fold-')}" if w.kind == "validation" else f"--batch {w.part}",
-        settings=settings("spatial_dims", "labels", "folds", "validation"),
+        settings=lambda w: settings(
+            "spatial_dims", "labels", "folds", "validation", "instances", experiment=w.experiment
+        ),
     shell:
         "python -m snakeseg evaluate --sheet {input.sheet} --data {params.data} {params.rows}"
         " --experiment {wildcards.experiment} --predictions {input.predictions}"

@@ -29,6 +29,8 @@ rule inspect:
     conda:
         ENVIRONMENT
     threads: ALL_CORES
+    resources:
+        mem_mb=growing(batch_memory),
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels"),
@@ -83,6 +85,8 @@ rule statistics:
         f"{TIMES}/statistics.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(lambda w: image_memory(training)),
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels", "prepare"),
@@ -106,6 +110,8 @@ rule prepare:
         f"{TIMES}/prepare/{{batch}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(batch_memory),
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels", "prepare"),

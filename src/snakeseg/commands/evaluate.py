@@ -19,7 +19,8 @@ def evaluate(given: Namespace) -> None:
 
     s = read_sections(given.settings)
     rows = rows_of_part(given)
-    images, objects = evaluate_rows(rows, given.predictions, s["spatial_dims"], s["labels"])
+    at_edge = not s["instances"].drop_at_edge
+    images, objects = evaluate_rows(rows, given.predictions, s["spatial_dims"], s["labels"], at_edge)
     subset = dict(zip(rows["sample"], rows["subset"].replace("train", "validation"), strict=True))
     with atomic_folder(given.output) as folder:
         for name, table in (("images", images), ("objects", objects)):

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from yte import process_yaml
+from yte.exceptions import YteError
 
 from snakeseg.doctor.check import Check
 from snakeseg.runs.causes import judge, next_step
@@ -52,8 +54,8 @@ def read_profile(folder: Path) -> dict:
     if not files:
         raise OSError(f"no config.yaml in {folder}")
     try:
-        settings = yaml.safe_load(files[0].read_text())
-    except yaml.YAMLError as error:
+        settings = process_yaml(files[0].read_text(), require_use_yte=True)  # as Snakemake does
+    except (yaml.YAMLError, YteError) as error:
         raise ValueError(f"no YAML in {files[0]}: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
         raise ValueError(f"no settings in {files[0]}")

@@ -12,8 +12,8 @@ CAUSES = {
     "out of GPU memory": r"(CUDA|MPS backend|CUDA error:) out of memory|CUBLAS_STATUS_ALLOC_FAILED",
     "out of memory": rf"oom[-_]kill|OOM Killed|{STATE}OUT_OF_MEMORY|[Ee]xceeded (job )?memory limit|MemoryError"
     r"|Unable to allocate|[Cc]an(no|')t allocate memory|bad_alloc",
-    "file system": r"No space left|[Qq]uota exceeded|found a full disk|Permission denied|Read-only file system"
-    r"|Stale file handle|Input/output error|MissingOutputException",
+    "file system": r"No space left|[Qq]uota exceeded|found a full disk|Permission denied|Operation not permitted"
+    r"|Read-only file system|Stale file handle|Input/output error|MissingOutputException",
     "not submitted": r"sbatch failed|[Jj]ob submission failed",
     "bad input": r"^error: .+: found .+; expected .+",
     "cancelled": rf"CANCELLED AT|{STATE}CANCELLED|stopped by a signal|exit status 75|SIG(TERM|INT|USR1)",
