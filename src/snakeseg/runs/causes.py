@@ -25,10 +25,10 @@ PROGRESS = re.compile(
 )
 # Of Snakemake's, the shell's and Slurm's own words around what a job says.
 NOISE = re.compile(
-    r"^\s*$|^=+$|^    \w|^\[\w{3} \w{3}|^\s*(host|Date|Platform|Host|User): |^(Error in )?(group |local)?rule "
+    r"^\s*$|^=+$|^    \w|^\[\w{3} \w{3}|^host: |^  [A-Z][\w() ]+: |^(Error in )?(group |local)?rule "
     r"|^(Logfile|Assuming|SNAKEMAKE|Building DAG|Using shell|Provided|Rules claiming|Select jobs|Execute \d)\b"
     r"|^(Shutting down|Exiting because|At least one job|\w+Exception:$|CalledProcessError in|Command '|WorkflowError:$)"
-    r"|^(Complete log|Elapsed|Removing output|Job stats|Conda env|Singularity)"
+    r"|^(Complete log|Elapsed|Removing output|Storing output|Job stats|Conda env|Singularity)"
 )
 USEFUL = 6
 
