@@ -24,8 +24,8 @@ NO_COMPLAINT = ("WorkflowError:", "At least one job did not", "  File ")
 
 @dataclass
 class Failure:
-    """One attempt that failed: when, what Snakemake said of it, the job's logs as far as Snakemake shows them, its number
-    at the cluster, and what that has written to."""
+    """One attempt that failed: when, what Snakemake said of it, the job's logs as far as Snakemake shows them, and its
+    number and log at the cluster."""
 
     ended: datetime | None
     said: str = ""
