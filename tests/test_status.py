@@ -162,6 +162,23 @@ def test_a_job_that_was_not_submitted():
     assert "invalid partition specified: gpus" in verdict.lines[0]
 
 
+def test_outputs_that_do_not_appear(folder, capsys):
+    """The command ended well, as its benchmark file says; there is no error of the rule."""
+    missing = "results/mine/models/a/fold-0/model.safetensors (missing locally, parent dir contents: )\n"
+    error = (
+        "Waiting at most 5 seconds for missing files:\n"
+        f"{missing}MissingOutputException in rule train in file x, line 1:\n"
+        "Job 1  completed successfully, but some output files are missing. Missing files after 5 seconds. This might be"
+        f" due to filesystem latency. If that is the case, consider to increase the wait time:\n{missing}"
+    )
+    write_job_log(folder, "s\n1\n", "benchmarks/mine/train/a/fold-0.tsv", age=-3600)
+    write_log(folder, HEAD, STARTED, error, ENDED)
+    answer, _ = told(capsys)
+    (case,) = answer["cases"]
+    assert (case["state"], case["cause"], answer["complaint"]) == ("failed", "file system", [])
+    assert "some output files are missing" in case["lines"][0]
+
+
 def test_a_failed_group_fails_its_jobs(folder, capsys):
     """As Snakemake writes it: the group with Slurm's log first, then each job without. The causes are in that log."""
     jobs = "".join(STARTED.format(name=name, number=n, second=n) for n, name in ((4, "a"), (7, "b")))

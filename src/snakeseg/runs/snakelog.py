@@ -17,7 +17,8 @@ ARRAY = re.compile(r"Submitted array job with Snakemake IDs ([\d,]+) and SLURM j
 STATUS = re.compile(r"Command '(.*)' (returned non-zero exit status \d+|died with .*)\.$")
 COUNT = re.compile(r"(\w+) +(\d+)$")
 HEADER = re.compile(r"  (Host|Command): (.*)")
-COMPLAINT = re.compile(r"(?!RuleException|CalledProcessError)\w*(Error|Exception)\b")
+MISSING = re.compile(r"Job (\S+)  ?completed successfully, but some output files are missing")
+COMPLAINT = re.compile(r"(?!RuleException|CalledProcessError|MissingOutputException)\w*(Error|Exception)\b")
 # Of failed jobs, of which more is told elsewhere; and where in the workflow's source.
 NO_COMPLAINT = ("WorkflowError:", "At least one job did not", "  File ")
 
@@ -218,6 +219,10 @@ def _event(session: Session, line: str, now: datetime | None) -> None:
         for place, number in enumerate(found[1].split(","), start=int(found[3])):
             if job := jobs.get(number):
                 job.external = f"{found[2]}_{place}"
+    elif found := MISSING.match(line):
+        for number in session.groups.get(found[1], []):
+            jobs[number].state, jobs[number].ended = "failed", now
+            jobs[number].failures.append(Failure(now, f"MissingOutputException: {line}"))
     elif found := HEADER.match(line):
         setattr(session, found[1].lower(), found[2])
     elif not jobs and not session.complains and (found := COUNT.match(line)):
