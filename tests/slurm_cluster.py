@@ -61,7 +61,11 @@ class Slurm:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.environment = {**os.environ, "PATH": SEARCHED, "SLURM_CONF": str(folder / "slurm.conf")}
+        self.environment = {
+            **os.environ,
+            "PATH": f"{folder}/bin:{SEARCHED}",
+            "SLURM_CONF": str(folder / "slurm.conf"),
+        }
         self.running: dict[str, subprocess.Popen] = {}
 
     def start(self, name: str, *command: str) -> None:
@@ -144,6 +148,11 @@ def _configure(folder: Path) -> None:
     values = {"host": host, "user": getpass.getuser(), "folder": folder, "control": control, "one": one, "two": two}
     (folder / "slurm.conf").write_text(CONFIG.format(**values))
     (folder / "gres.conf").write_text("Name=gpu File=/dev/zero\n")
+    # The plugin hides SLURM_CONF from the srun within a job.
+    (folder / "bin").mkdir()
+    srun = folder / "bin/srun"
+    srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
+    srun.chmod(0o755)
     for name in ("state", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir()
 

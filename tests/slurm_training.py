@@ -1,6 +1,8 @@
 """A training of the small run under way through Slurm, and how it must end."""
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,16 @@ class Training(NamedTuple):
         assert not (self.folder / MODEL / "state").exists()
         if resumed:
             assert "training goes on from step" in (self.folder / "logs/small/train/plain/fold-0.log").read_text()
+
+    def told(self, environment: dict[str, str]) -> dict:
+        """What `snakeseg status` says."""
+        command = [sys.executable, "-m", "snakeseg", "status", "small", "--json"]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        return json.loads(done.stdout)
+
+    def causes(self, environment: dict[str, str]) -> list[str]:
+        """The causes that `snakeseg status` names for this training, of earlier attempts too."""
+        return [cause for case in self.told(environment)["cases"] for cause in (case["cause"], *case["before"])]
 
     def hang(self) -> None:
         """Let the process that trains do nothing any more."""

@@ -110,8 +110,8 @@ def test_many_problems_are_counted():
 
 def test_next_step_doubles_what_was_asked_for():
     asked = {"mem_mb": "4000", "runtime": "60"}
-    assert "--set-resources train:mem_mb=8000 (it had 4000)" in next_step("train", "out of memory", asked, "")
-    assert "--set-resources train:runtime=120 (it had 60)" in next_step("train", "time limit", asked, "")
+    assert "{train: {mem_mb: 8000}} into the profile (it had 4000)" in next_step("train", "out of memory", asked, "")
+    assert "{train: {runtime: 120}} into the profile (it had 60)" in next_step("train", "time limit", asked, "")
 
 
 def test_progress_is_read_as_it_is_told(capsys):
@@ -219,7 +219,7 @@ def test_a_failed_job_and_its_next_step(folder, capsys):
     assert main(["status", "results/mine"]) == 1
     text = capsys.readouterr().out
     assert "failed: train experiment=a, fold=0: time limit" in text
-    assert "  next: run snakemake again with --set-resources train:runtime=120" in text
+    assert "  next: write of_rule: {train: {runtime: 120}} into the profile" in text
 
 
 def test_an_earlier_attempt_is_named(folder, capsys):

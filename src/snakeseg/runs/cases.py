@@ -185,7 +185,8 @@ def at_slurm(case: Case, job: Job, queued: Queued | None, alive: bool) -> None:
 def fail(case: Case, job: Job, verdict: Verdict) -> None:
     """Note why a job failed and what to do."""
     case.state, (case.cause, case.lines) = "failed", verdict
-    case.next = next_step(job.rule, verdict.cause, job.resources, case.log)
+    asked = job.resources if job.external else {}  # what is asked for matters to a scheduler alone
+    case.next = next_step(job.rule, verdict.cause, asked, case.log)
 
 
 def verdict_of(job: Job, said: str = "") -> Verdict:

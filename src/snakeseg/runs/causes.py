@@ -140,5 +140,7 @@ LESS_GPU_MEMORY = {
 def _more(rule: str, name: str, resources: dict[str, str]) -> str:
     asked = resources.get(name, "")
     if asked.isdigit():
-        return f"run snakemake again with --set-resources {rule}:{name}={2 * int(asked)} (it had {asked})"
+        # Not --set-resources, which takes the place of all that the profile sets, partitions too.
+        more = f"of_rule: {{{rule}: {{{name}: {2 * int(asked)}}}}}"
+        return f"write {more} into the profile (it had {asked}), and run snakemake again"
     return f"give it more {name} in the profile, or run fewer jobs side by side (--cores), and run snakemake again"
