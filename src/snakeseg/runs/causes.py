@@ -111,7 +111,9 @@ def next_step(rule: str, cause: str, resources: dict[str, str], log: str) -> str
         case "node failure":
             return f"run snakemake again (add --retries 2){GOES_ON.get(rule, '')}"
         case "file system":
-            return "make room or give write access (snakeseg doctor tells), then run snakemake again"
+            return (
+                "make room, give write access, or raise latency-wait (snakeseg doctor tells), then run snakemake again"
+            )
         case "bad input":
             return "do what the lines above say, then run snakemake again"
         case "not submitted":
@@ -133,7 +135,7 @@ LESS_MEMORY = {
 }
 LESS_GPU_MEMORY = {
     "train": "set config train.batch: auto, a smaller train.patch, or train.accumulate: 2",
-    "measure": "run it without a GPU: --set-resources measure:gpu=0",
+    "measure": "write of_rule: {measure: {gpu: 0}} into the profile",
 }
 
 
