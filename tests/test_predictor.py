@@ -9,8 +9,9 @@ import tifffile
 import torch
 
 from snakeseg import costs, labelling, predictor
-from snakeseg.checkpoint import Description, save_model
+from snakeseg.checkpoint import save_model
 from snakeseg.cli import main
+from snakeseg.description import Description
 from snakeseg.errors import BadInput
 from snakeseg.inference import assemble, tile_probabilities
 from snakeseg.instances import Parameters
