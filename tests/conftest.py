@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from browsing import DESKTOP
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -19,6 +20,18 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 torch.set_num_threads(1)
+# A small run of the whole workflow.
+SMALL = {
+    "name": "small",
+    "data": "results/small/simulated",
+    "simulate": {"images": 9, "size": 64, "cells": 12},
+    "threads": 1,
+    "augment": {"copies": 1},
+    "network": {"width": 4, "depth": 2, "normalisation": "batch", "dropout": 0.2},
+    "train": {"steps": 8, "patch": 40, "optimiser": "adamw", "learning_rate": 0.01},
+    "instances": {"thresholds": [0.4, 0.5], "cores": [0.7], "depths": [1.0], "smallest": [0, 10]},
+    "experiments": {"plain": {}, "online": {"train": {"elastic": "online"}, "predict": {"average": False}}},
+}
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +69,48 @@ def snakemake(repository):
             text=True,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_config() -> dict:
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def sheet_rows() -> list[list[str]]:
+    """Six images to train on, two to test on, one without a label."""
+    subsets = ["train"] * 6 + ["test"] * 2 + ["predict"]
+    rows = [["sample", "image", "label", "subset"]]
+    for index, subset in enumerate(subsets):
+        label = "" if subset == "predict" else f"labels/cells-{index:02d}.tif"
+        rows.append([f"cells-{index:02d}", f"images/cells-{index:02d}.tif", label, subset])
+    return rows
+
+
+@pytest.fixture(scope="session")
+def write_run(sheet_rows):
+    """Write the small run's config, with changes, and its sheet, or other rows, into a folder."""
+
+    def write(folder: Path, changes: dict | None = None, rows: list[list[str]] | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = "".join("\t".join(row) + "\n" for row in (sheet_rows if rows is None else rows))
+        (folder / "samples.tsv").write_text(text)
+        (folder / "config.yaml").write_text(yaml.safe_dump({"sheet": "samples.tsv", **SMALL, **(changes or {})}))
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def small_run(snakemake, write_run):
+    """Write the small config into a folder and run it."""
+
+    def run(folder: Path, *options: str) -> Path:
+        write_run(folder)
+        done = snakemake(folder, "--configfile", "config.yaml", *options)
+        assert done.returncode == 0, done.stdout
+        return folder / "results" / "small"
 
     return run
 

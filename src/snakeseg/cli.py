@@ -93,6 +93,15 @@ def parser() -> argparse.ArgumentParser:
     summarise.add_argument("--folds", type=int, required=True, help="how many there are")
     command("compare", "test experiments against each other", "--images", "--output")
     command("report", "write the report and its figures", *sheet, "--run", "--settings", "--output")
+    state = command("status", "what became of a run: every job that is not finished, why, and what to do")
+    state.add_argument("run", nargs="?", help="name of the run; by default the one last worked on here")
+    state.add_argument("--watch", action="store_true", help="look again every 15 seconds, until snakemake ends")
+    doctor = command("doctor", "check what a run needs: packages, device, profile, file system")
+    doctor.add_argument("--profile", type=Path, help="folder of a Snakemake profile to check, such as profiles/slurm")
+    doctor.add_argument("--submit", action="store_true", help="send a short GPU job with the profile")
+    for sub in (state, doctor):
+        sub.add_argument("--json", action="store_true", help="for programs")
+    command("probe", "tell what a job finds where it runs", "--output")
     return top
 
 
@@ -104,6 +113,7 @@ MODULES = {
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
     **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
     **dict.fromkeys(("evaluate", "summarise", "compare", "report"), "evaluate"),
+    **dict.fromkeys(("status", "doctor", "probe"), "runs"),
 }
 
 OPTIONS = {
@@ -134,13 +144,13 @@ OPTIONS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; 0 if it went well, 1 on bad input or failure, 2 on a wrong command line."""
+    """Run a subcommand; 0 if it went well, 1 on bad input or failure (made or found), 2 on a wrong command line."""
     given = parser().parse_args(arguments)
     from snakeseg.errors import STOPPED, Interrupted
 
     try:
         module = import_module(f"snakeseg.commands.{MODULES[given.command]}")
-        getattr(module, given.command.replace("-", "_"))(given)
+        return getattr(module, given.command.replace("-", "_"))(given) or 0
     except KeyboardInterrupt:
         return 130
     except Interrupted as stop:
@@ -151,7 +161,6 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(_message(error), file=sys.stderr)
         return 1
-    return 0
 
 
 def _message(error: Exception) -> str:

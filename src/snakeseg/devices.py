@@ -1,8 +1,11 @@
 """Where to compute, and in which precision."""
 
 import ctypes
+import fcntl
+import os
 import platform
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -25,11 +28,40 @@ def choose_device(gpus: int, threads: int) -> torch.device:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # finds bugs, costs time
     _keep_freed_memory()
+    claim_gpus(gpus)
     if gpus and torch.cuda.is_available():
         return torch.device("cuda")
     if gpus and torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def claim_gpus(count: int) -> None:
+    """Make this process, and those it starts, see so many GPUs that no other process of this user has claimed.
+
+    For jobs that share a workstation: it acts before CUDA first counts devices, as long as the process lives. If too
+    few are free, or no more than `count` can be seen (a scheduler gave them), nothing changes.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    there = Path("/proc/driver/nvidia/gpus")
+    names = visible.split(",") if visible else [str(n) for n, _ in enumerate(there.iterdir())] if there.is_dir() else []
+    if visible == "" or not 0 < count < len(names):
+        return
+    held: dict[str, int] = {}
+    for name in names:
+        path = Path(tempfile.gettempdir(), f"snakeseg-{os.getuid()}-gpu-{name}.lock")
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            continue
+        held[name] = handle  # never closed: the lock ends with the process
+        if len(held) == count:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(held)
+            return
+    for handle in held.values():
+        os.close(handle)
 
 
 def _keep_freed_memory() -> None:

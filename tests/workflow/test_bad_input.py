@@ -1,9 +1,13 @@
 """Bad input is refused before any compute, in one line that names file, found, expected and remedy."""
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+
+from snakeseg.cli import main
 
 pytestmark = pytest.mark.slow
 
@@ -77,8 +81,8 @@ def test_config_and_sheet(changes, rows, words, refused):
         assert word in output, output
 
 
-def test_all_bad_files_are_reported_at_once(refused):
-    """Six rows, six different faults, one run."""
+def test_all_bad_files_are_reported_at_once(refused, tmp_path, monkeypatch, capsys):
+    """Six rows, six different faults, one run; and `snakeseg status` says so once more."""
 
     def spoil(folder):
         (folder / "i0.tif").unlink()
@@ -103,6 +107,12 @@ def test_all_bad_files_are_reported_at_once(refused):
             name,
             output,
         )
+    monkeypatch.chdir(tmp_path)
+    assert main(["status", "--json"]) == 1
+    (case,) = json.loads(capsys.readouterr().out)["cases"]
+    assert (case["rule"], case["state"], case["cause"]) == ("check", "failed", "bad input")
+    assert "i0.tif: found no such file" in case["lines"][0]
+    assert case["lines"][-1] == "(and 1 more lines like these)"
 
 
 def test_unknown_class(refused):

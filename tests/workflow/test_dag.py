@@ -77,15 +77,31 @@ def test_seeds_repeat_experiments_and_their_starts(snakemake, write_run, tmp_pat
     assert '"seed": 7' in snakemake(tmp_path, "--dry-run", "-p", "--configfile", "config.yaml").stdout
 
 
+def test_a_dry_run_tells_the_hours_at_stake(snakemake, write_run, tmp_path):
+    """Of planned jobs that were done before, as their benchmark files tell; nothing where there are none."""
+    write_run(tmp_path)
+    asked = ["--dry-run", "--configfile", "config.yaml"]
+    assert "At stake" not in snakemake(tmp_path, *asked).stdout
+    for name, seconds in (("train/plain/fold-0", 36000), ("train/online/fold-0", 7200), ("check", 1800)):
+        path = tmp_path / "benchmarks" / "small" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t-\t1\n")
+    told = snakemake(tmp_path, *asked).stdout
+    assert told.count("At stake: 3 of these jobs were done before, in 12 GPU hours and 0.5 others; most in ") == 1
+    assert "most in train plain 0 10, train online 0 2, check 0.5. The reasons above say why" in told
+    assert "in 0 GPU hours and 12.5 others" in snakemake(tmp_path, *asked, "--resources", "gpu=0").stdout
+
+
 def test_lint(snakemake, repository):
     done = snakemake(repository, "--lint")
     assert done.returncode == 0, done.stdout
 
 
-def test_every_rule_logs_and_makes_one_call(repository):
+def test_every_rule_logs_and_measures_and_makes_one_call(repository):
     for path in (repository / "workflow" / "rules").glob("*.smk"):
         for rule in re.split(r"^\s*rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             assert "log:" in rule, rule
+            assert "benchmark:" in rule, rule
             assert rule.count("python -m snakeseg ") == 1, rule
 
 

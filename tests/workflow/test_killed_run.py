@@ -1,5 +1,6 @@
 """The whole workflow killed while it trains, and run again."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,9 @@ import sys
 import time
 
 import pytest
+
+from snakeseg.cli import main
+from snakeseg.runs import cases
 
 pytestmark = pytest.mark.slow
 CHANGES = {
@@ -26,8 +30,11 @@ def weights(snakemake, write_run, tmp_path_factory):
 
 
 @pytest.mark.parametrize("everything", [True, False], ids=["with its jobs", "without its jobs"])
-def test_killed_workflow_ends_in_the_same_bits(everything, weights, tmp_path, snakemake, write_run, repository):
+def test_killed_workflow_ends_in_the_same_bits(
+    everything, weights, tmp_path, snakemake, write_run, repository, monkeypatch, capsys
+):
     """SIGKILL of snakemake with its jobs, and of snakemake alone, whose job goes on as an orphan or dies of it."""
+    monkeypatch.chdir(tmp_path)
     write_run(tmp_path, CHANGES)
     model = tmp_path / "results/small/models/plain/fold-0"
     command = [
@@ -46,9 +53,16 @@ def test_killed_workflow_ends_in_the_same_bits(everything, weights, tmp_path, sn
         while not list(model.glob("state/0000000[1-9]*")):
             assert running.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.02)
+        assert main(["status", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["controller"] == f"runs (process {running.pid})"
+        assert [(case["case"], case["state"]) for case in told["cases"]] == [("train/plain/fold-0", "running")]
         os.killpg(running.pid, signal.SIGKILL) if everything else running.kill()
         running.wait()
     assert not (model / "model.safetensors").exists()
+    monkeypatch.setattr(cases, "FRESH", -1)  # whether its log is fresh depends on how quick this machine is
+    assert main(["status"]) == 1
+    assert "; snakemake was killed\n\ninterrupted: train experiment=plain, fold=0\n" in capsys.readouterr().out
     assert snakemake(tmp_path, "--configfile", "config.yaml", "--unlock").returncode == 0
     done = snakemake(tmp_path, "--configfile", "config.yaml", "--rerun-incomplete", "--cores", "1")
     assert done.returncode == 0, done.stdout

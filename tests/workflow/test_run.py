@@ -94,10 +94,38 @@ def test_probabilities_are_held_against_the_truth(results):
     assert 0 < found["calibration"]["error"] < 1
 
 
+def test_status_of_a_finished_run(results, monkeypatch, capsys):
+    """Nothing is open, and every rule's jobs have told what they took."""
+    monkeypatch.chdir(results.parents[1])
+    assert main(["status", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["cases"], told["waiting"], told["complaint"]) == ("small", [], {}, [])
+    assert set(told["advice"]) == {
+        "simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh", "train", "measure", "validate",
+        "tune", "infer", "instances", "evaluate", "summarise", "compare", "report",
+    }  # fmt: skip
+    assert 0 < told["finished"]["train/plain/fold-0"]["device"] < 1
+
+
 def test_second_run_does_nothing(results, snakemake):
     folder = results.parents[1]
     (folder / "samples.tsv").touch()
     done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
+    assert "Nothing to be done" in done.stdout, done.stdout
+
+
+def test_resources_rerun_nothing(results, snakemake, repository):
+    """Another profile, more memory, more nodes: what is there stays."""
+    profile = ["--workflow-profile", str(repository / "profiles/slurm")]
+    more = [
+        "--set-resources",
+        "train:mem_mb=64000",
+        "train:runtime=9",
+        "train:mpi='srun'",
+        "train:tasks=4",
+        "infer:gpu=0",
+    ]
+    done = snakemake(results.parents[1], "--configfile", "config.yaml", "--dry-run", *profile, *more)
     assert "Nothing to be done" in done.stdout, done.stdout
 
 
@@ -118,9 +146,41 @@ def test_changed_settings_rerun_what_uses_them_at_once(results, snakemake, write
     write_run(folder, {"experiments": experiments})
     done = snakemake(folder, "--configfile", "config.yaml", "--dry-run")
     write_run(folder)
+    assert re.search(r"At stake: \d+ of these jobs were done before, in [\d.e-]+ GPU hours", done.stdout)
     assert {"check", "train", "validate", "tune", "infer", "report"} <= planned(done)
     assert not {"inspect", "prepare", "augment", "weigh"} & planned(done)
     assert len(re.findall(r"^rule train:", done.stdout, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "rules"),
+    [
+        ({"threads": 2}, [], {"report"}),
+        ({"instances": {"smallest": [0, 5]}}, [], {"tune", "instances", "evaluate", "summarise", "compare", "report"}),
+        ({}, ["--set-resources", "train:mem_mb=99000", "train:runtime=5", "infer:gpu=0"], set()),
+        ({}, ["--resources", "gpu=0", "--cores", "7"], set()),
+    ],
+    ids=["threads", "objects", "requests", "limits"],
+)
+def test_changes_that_train_nothing_again(changes, options, rules, results, snakemake, write_run):
+    folder = results.parents[1]
+    write_run(folder, changes)
+    done = snakemake(folder, "--configfile", "config.yaml", "--dry-run", *options)
+    write_run(folder)
+    assert planned(done) - {"validate", "infer"} == rules, done.stdout
+    assert "Nothing to be done" in done.stdout or rules
+
+
+def test_another_version_of_the_code_reruns_nothing(results, snakemake, repository, tmp_path):
+    """In another place, too; `-R RULE` is for those who want it."""
+    for name in ("workflow", "src", "profiles", "Snakefile", "environment.yml"):
+        copy = shutil.copytree if (repository / name).is_dir() else shutil.copy
+        copy(repository / name, tmp_path / name)
+    version = tmp_path / "src" / "snakeseg" / "__init__.py"
+    version.write_text(re.sub('__version__ = ".*"', '__version__ = "99.0"', version.read_text()))
+    folder = results.parents[1]
+    done = snakemake(folder, "--configfile", "config.yaml", "--dry-run", snakefile=tmp_path / "Snakefile")
+    assert "Nothing to be done" in done.stdout, done.stdout
 
 
 def test_an_edited_row_reruns_its_batch(results, snakemake, write_run, sheet_rows):

@@ -9,6 +9,8 @@ rule augment:
         f"{TIMES}/augment/{{batch}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(batch_memory),
     params:
         settings=settings("augment"),
     shell:
@@ -28,6 +30,8 @@ rule weigh:
         f"{TIMES}/weigh/{{batch}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(batch_memory),
     params:
         settings=settings("weigh"),
         statistics=lambda w, input: f"--statistics {input.statistics}" if input.statistics else "",

@@ -336,5 +336,7 @@ wildcard_constraints:
     share=r"\d+-of-\d+",
 
 
-# Jobs run the package that lies beside the workflow, in whatever environment they are given.
-shell.prefix(f"export PYTHONPATH={Path(workflow.current_basedir).resolve().parents[1] / 'src'}:${{{{PYTHONPATH:-}}}}; ")
+# Jobs run the package that lies beside the workflow, in whatever environment they are given. A prefix takes the place of
+# Snakemake's own, without which a command that fails before a pipe counts as done.
+SOURCE = Path(workflow.current_basedir).resolve().parents[1] / "src"
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={SOURCE}:${{{{PYTHONPATH:-}}}}; ")

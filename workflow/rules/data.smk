@@ -18,6 +18,8 @@ rule data_report:
         ),
     log:
         f"{LOGS}/data-report.log",
+    benchmark:
+        f"{TIMES}/data-report.tsv"
     conda:
         ENVIRONMENT
     params:

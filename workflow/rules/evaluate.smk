@@ -10,6 +10,8 @@ rule evaluate:
         f"{TIMES}/evaluate/{{kind}}/{{experiment}}/{{part}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(part_memory),
     params:
         data=DATA,
         rows=lambda w: f"--fold {w.part.removeprefix('fold-')}" if w.kind == "validation" else f"--batch {w.part}",
@@ -37,6 +39,8 @@ rule summarise:
         ),
     log:
         f"{LOGS}/summarise.log",
+    benchmark:
+        f"{TIMES}/summarise.tsv"
     conda:
         ENVIRONMENT
     params:
@@ -66,6 +70,8 @@ rule compare:
         ),
     log:
         f"{LOGS}/compare.log",
+    benchmark:
+        f"{TIMES}/compare.tsv"
     conda:
         ENVIRONMENT
     params:

@@ -15,13 +15,16 @@ rule validate:
     resources:
         gpu=1,
         compute_threads=THREADS,
+        compute_gpus=gpus(1),
+        mem_mb=growing(lambda w: BASE_MB + GPU_MB),
+        runtime=growing(predicting_minutes),
     params:
         data=DATA,
         folder=subpath(input.weights, parent=True),
         settings=settings("folds", "validation"),
     shell:
         "python -m snakeseg predict {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --fold {wildcards.fold}"
-        " --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.gpu}"
+        " --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.compute_gpus}"
         " --probabilities {output} 2> {log}"
 
 
@@ -32,6 +35,8 @@ if IMAGES:
             SHEET,
         log:
             f"{LOGS}/sheet.log",
+        benchmark:
+            f"{TIMES}/sheet.tsv"
         conda:
             ENVIRONMENT
         params:
@@ -50,12 +55,16 @@ rule plan:
         f"{RUN}/plans/{{experiment}}/{{batch}}.json",
     log:
         f"{LOGS}/plan/{{experiment}}/{{batch}}.log",
+    benchmark:
+        f"{TIMES}/plan/{{experiment}}/{{batch}}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
     resources:
         gpu=1,
         compute_threads=THREADS,
+        compute_gpus=gpus(1),
+        mem_mb=growing(lambda w: BASE_MB + GPU_MB),
     params:
         data=DATA,
         folder=model_folder,
@@ -63,7 +72,7 @@ rule plan:
         digest=batch_digest,
     shell:
         "python -m snakeseg plan {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
-        " {params.folds} --threads {resources.compute_threads} --gpus {resources.gpu} --output {output} > {log} 2>&1"
+        " {params.folds} --threads {resources.compute_threads} --gpus {resources.compute_gpus} --output {output} > {log} 2>&1"
 
 
 rule infer:
@@ -85,6 +94,9 @@ rule infer:
     resources:
         gpu=1,
         compute_threads=THREADS,
+        compute_gpus=gpus(1),
+        mem_mb=growing(lambda w: BASE_MB + GPU_MB),
+        runtime=growing(predicting_minutes),
     params:
         data=DATA,
         folder=model_folder,
@@ -96,7 +108,7 @@ rule infer:
     shell:
         "python -m snakeseg predict {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
         " --part {params.part} {params.folds} {params.plan} {params.keep} --threads {resources.compute_threads}"
-        " --gpus {resources.gpu} --probabilities {output} 2> {log}"
+        " --gpus {resources.compute_gpus} --probabilities {output} 2> {log}"
 
 
 rule instances:
@@ -112,6 +124,8 @@ rule instances:
         f"{TIMES}/instances/{{kind}}/{{experiment}}/{{part}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(part_memory),
     params:
         data=DATA,
         folder=model_folder,

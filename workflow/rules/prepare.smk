@@ -5,6 +5,8 @@ if config["simulate"]:
             directory(config["data"]),
         log:
             f"{LOGS}/simulate.log",
+        benchmark:
+            f"{TIMES}/simulate.tsv"
         conda:
             ENVIRONMENT
         params:
@@ -21,10 +23,14 @@ rule inspect:
         f"{RUN}/checked/{{batch}}.json",
     log:
         f"{LOGS}/inspect/{{batch}}.log",
+    benchmark:
+        f"{TIMES}/inspect/{{batch}}.tsv"
     priority: 2
     conda:
         ENVIRONMENT
     threads: ALL_CORES
+    resources:
+        mem_mb=growing(batch_memory),
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels"),
@@ -42,6 +48,8 @@ rule check:
         f"{RUN}/check.tsv",
     log:
         f"{LOGS}/check.log",
+    benchmark:
+        f"{TIMES}/check.tsv"
     priority: 1
     conda:
         ENVIRONMENT
@@ -65,8 +73,12 @@ rule statistics:
         f"{RUN}/statistics.json",
     log:
         f"{LOGS}/statistics.log",
+    benchmark:
+        f"{TIMES}/statistics.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(lambda w: image_memory(training)),
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels", "prepare"),
@@ -90,6 +102,8 @@ rule prepare:
         f"{TIMES}/prepare/{{batch}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(batch_memory),
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels", "prepare"),

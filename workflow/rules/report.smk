@@ -25,6 +25,8 @@ rule report:
         ),
     log:
         f"{LOGS}/report.log",
+    benchmark:
+        f"{TIMES}/report.tsv"
     conda:
         ENVIRONMENT
     params:

@@ -21,6 +21,9 @@ rule train:
     resources:
         gpu=lambda w: EXPERIMENTS[w.experiment]["train"].get("processes", 1),
         compute_threads=THREADS,
+        compute_gpus=lambda w: gpus(EXPERIMENTS[w.experiment]["train"].get("processes", 1)),
+        mem_mb=growing(training_memory),
+        runtime=growing(training_minutes),
     params:
         data=DATA,
         prepared=folder_of("prepared"),
@@ -49,7 +52,7 @@ rule train:
     shell:
         "{params.launch}python -m snakeseg {params.command} --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
         " --prepared {params.prepared} --augmented {params.augmented} --weights {params.weights}"
-        " {params.start} --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.gpu}"
+        " {params.start} --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.compute_gpus}"
         " --output {params.output} 2>&1 | (trap '' INT TERM USR1; tee {log})"
 
 
@@ -75,17 +78,21 @@ rule measure:
         f"{RUN}/models/{{experiment}}/measures.json",
     log:
         f"{LOGS}/measure/{{experiment}}.log",
+    benchmark:
+        f"{TIMES}/measure/{{experiment}}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
     resources:
         gpu=1,
         compute_threads=THREADS,
+        compute_gpus=gpus(1),
+        mem_mb=growing(lambda w: BASE_MB + GPU_MB),
     params:
         folder=subpath(input[0], parent=True),
     shell:
         "python -m snakeseg measure --model {params.folder} --threads {resources.compute_threads}"
-        " --gpus {resources.gpu} --output {output} 2> {log}"
+        " --gpus {resources.compute_gpus} --output {output} 2> {log}"
 
 
 rule tune:
@@ -103,6 +110,8 @@ rule tune:
         f"{TIMES}/tune/{{experiment}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=growing(lambda w: image_memory(training)),
     params:
         data=DATA,
         folders=lambda w, input: [os.path.dirname(path) for path in input.models],

@@ -17,7 +17,7 @@ from snakeseg.commands.tables import rows_of, stores_of
 from snakeseg.costs import measure_model
 from snakeseg.course import Keep
 from snakeseg.description import Description
-from snakeseg.devices import choose_device, total_memory
+from snakeseg.devices import choose_device, claim_gpus, total_memory
 from snakeseg.errors import BadInput
 from snakeseg.events import event_writer
 from snakeseg.inference import validation_loss
@@ -53,6 +53,8 @@ def train(given: Namespace) -> None:
     with nullcontext() if follows else lock(given.output, tell):
         if not follows:
             (given.output / "stop").unlink(missing_ok=True)
+        if not started:
+            claim_gpus(given.gpus)  # for all processes of a team
         run_together(settings.processes, given.gpus, _train, given)
 
 

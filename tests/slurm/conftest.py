@@ -1,0 +1,82 @@
+"""A running Slurm, and the small run prepared for it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from slurm_cluster import missing, slurm, until
+from slurm_training import CHANGES, MODEL, SECONDS, WEIGHTS, Training
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.slurm)
+            item.add_marker(pytest.mark.xdist_group("slurm"))
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    if missing():
+        reason = f"no {', '.join(missing())}: apt-get install slurm-wlm munge"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with slurm() as running:
+        yield running
+
+
+@pytest.fixture
+def submit(cluster, repository):
+    """Start snakemake in a folder with a Slurm profile; ended with the test, and its jobs with it."""
+    started = []
+
+    def start(folder: Path, *options: str, profile: Path = repository / "profiles/slurm") -> subprocess.Popen:
+        command = [sys.executable, repository / "tests/snakemake_polling.py", "--snakefile", repository / "Snakefile",
+                   "--workflow-profile", profile, "--slurm-status-command", "squeue",
+                   *options, "--latency-wait", "5", "--configfile", "config.yaml"]  # fmt: skip
+        environment = {**cluster.environment, "PATH": f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"}
+        with (folder / "snakemake.log").open("a") as log:
+            started.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+    cluster.cancel_all()
+
+
+@pytest.fixture(scope="session")
+def write_small(write_run, sheet_rows):
+    """Write config and sheet of the small run, without images to predict, into a folder."""
+    return lambda folder, changes=CHANGES: write_run(folder, changes, sheet_rows[:-1])
+
+
+@pytest.fixture(scope="session")
+def local(snakemake, write_small, tmp_path_factory) -> Path:
+    """The folder of a whole run on this machine."""
+    folder = tmp_path_factory.mktemp("local")
+    write_small(folder)
+    done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture
+def untrained(local, tmp_path) -> Path:
+    """A copy of it that has lost its model."""
+    folder = shutil.copytree(local, tmp_path / "run")
+    shutil.rmtree(folder / MODEL)
+    return folder
+
+
+@pytest.fixture
+def training(local, untrained, submit) -> Training:
+    """A training through Slurm that has begun."""
+    training = Training(untrained, submit(untrained, WEIGHTS), (local / WEIGHTS).read_bytes())
+    until(lambda: training.process.poll() is not None or list((untrained / MODEL / "state").glob("0*")), SECONDS)
+    assert training.process.poll() is None, training.said()
+    return training

@@ -1,0 +1,87 @@
+"""What goes wrong on a cluster while a model is trained: the run completes all the same, with the same bits."""
+
+import os
+import re
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pytest
+from slurm_cluster import until
+from slurm_training import MODEL, SECONDS, WEIGHTS
+
+
+def test_a_cancelled_training_is_retried(training, cluster):
+    cluster.tell("scancel", *cluster.jobs("train"))
+    until(lambda: "cancelled" in training.causes(cluster.environment), SECONDS)
+    training.ends_well()
+
+
+def test_a_time_limit_is_retried_with_a_longer_one(training, cluster):
+    """A training that hangs meets its limit, which is set to now."""
+    training.hang()
+    (first,) = cluster.jobs("train")
+    asked = minutes(cluster, first)
+    cluster.tell("scontrol", "update", f"jobid={first}", "endtime=now")
+    until(lambda: set(cluster.jobs("train")) - {first}, SECONDS)
+    assert minutes(cluster, cluster.jobs("train")[-1]) == 2 * asked
+    assert training.causes(cluster.environment) == ["", "time limit"]
+    training.ends_well()
+
+
+def test_a_node_set_down_and_back(training, cluster):
+    """Slurm starts the job again."""
+    (job,) = cluster.jobs("train")
+    node = cluster.tell("squeue", "-h", "-j", job, "-o", "%N")
+    cluster.tell("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    try:
+        until(lambda: not cluster.jobs("train"), SECONDS)
+    finally:
+        cluster.tell("scontrol", "update", f"nodename={node}", "state=resume")
+    training.ends_well()
+
+
+def test_snakemake_killed(training, cluster, submit):
+    """Its job lives on; the rerun's job waits for it."""
+    training.process.kill()
+    training.process.wait()
+    assert len(cluster.jobs("train")) == 1
+    assert training.told(cluster.environment)["controller"] == "was killed"
+    assert submit(training.folder, "--unlock").wait(SECONDS) == 0
+    training._replace(process=submit(training.folder, WEIGHTS)).ends_well(resumed=False)
+
+
+def test_the_controller_restarts(training, cluster):
+    cluster.stop("slurmctld")
+    time.sleep(5)
+    cluster.start_controller()
+    training.ends_well(resumed=False)
+
+
+def test_an_output_folder_that_cannot_be_written(training, cluster, submit):
+    """For 30 seconds; if all attempts fall into them, the same command goes on."""
+    with unwritable(training.folder / MODEL / "state", training.folder / MODEL):
+        time.sleep(30)
+    if training.process.wait(SECONDS):
+        assert training.causes(cluster.environment) == ["file system"] * 3
+        training = training._replace(process=submit(training.folder, WEIGHTS))
+    training.ends_well()
+
+
+def minutes(cluster, job: str) -> int:
+    """The time limit of a job."""
+    limit = re.search(r"TimeLimit=(?:(\d+)-)?(\d+):(\d+):", cluster.tell("scontrol", "show", "job", job))
+    days, hours, minutes = (int(part or 0) for part in limit.groups())
+    return (24 * days + hours) * 60 + minutes
+
+
+@contextmanager
+def unwritable(*folders):
+    """Nothing can be written into these, not even by root where the file system can forbid it."""
+    forbid, allow = (("chattr", "+i"), ("chattr", "-i")) if os.geteuid() == 0 else (("chmod", "a-w"), ("chmod", "u+w"))
+    if subprocess.run([*forbid, *folders], capture_output=True, check=False).returncode:
+        pytest.skip("root may write anywhere on this file system")
+    try:
+        yield
+    finally:
+        subprocess.run([*allow, *folders], check=True)

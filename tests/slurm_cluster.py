@@ -1,0 +1,181 @@
+"""A Slurm of two nodes on this machine, each with a pretend GPU, in a folder of its own."""
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+DAEMONS = ("munged", "slurmctld", "slurmd")
+NODES = ("one", "two")
+SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
+# Partitions are called as in profiles/slurm. Times are short, so that faults show at once.
+CONFIG = """\
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={control}
+SlurmUser={user}
+SlurmdUser={user}
+AuthInfo=socket={folder}/munge.socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SwitchType=switch/none
+MpiDefault=none
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+MailProg=/bin/true
+GresTypes=gpu
+KillWait=5
+ReturnToService=2
+SlurmdParameters=config_overrides
+NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={one} CPUs=2 RealMemory=64000 Gres=gpu:1 Feature=a100
+NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={two} CPUs=2 RealMemory=64000 Gres=gpu:1 Feature=a100
+PartitionName=cpu Nodes=one,two Default=YES
+PartitionName=gpu Nodes=one,two
+"""
+
+
+def missing() -> list[str]:
+    """The daemons that are not installed."""
+    return [name for name in DAEMONS if not shutil.which(name, path=SEARCHED)]
+
+
+class Slurm:
+    """The running daemons, and how to talk to them."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "PATH": f"{folder}/bin:{SEARCHED}",
+            "SLURM_CONF": str(folder / "slurm.conf"),
+        }
+        self.running: dict[str, subprocess.Popen] = {}
+
+    def start(self, name: str, *command: str) -> None:
+        """Start a daemon under a name, in the foreground; it dies with this process, even if that is killed."""
+        with (self.folder / f"{name}.out").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *command], env=self.environment, stdout=log, stderr=log
+            )
+
+    def start_controller(self) -> None:
+        self.start("slurmctld", "slurmctld", "-D")
+
+    def stop(self, name: str) -> None:
+        process = self.running.pop(name)
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def tell(self, *command: str) -> str:
+        """What a Slurm command answers."""
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+        return done.stdout.strip()
+
+    def cancel_all(self) -> None:
+        """End all jobs, and wait for that."""
+        self.tell("scancel", f"--user={getpass.getuser()}")
+        until(lambda: not self.tell("squeue", "-h"), 60)
+
+    def jobs(self, rule: str) -> list[str]:
+        """Ids of the running jobs of a rule."""
+        rows = (line.split("|") for line in self.tell("squeue", "-h", "-t", "running", "-o", "%i|%k").splitlines())
+        return [number for number, comment in rows if comment.startswith(f"rule_{rule}")]
+
+
+@contextmanager
+def slurm() -> Iterator[Slurm]:
+    """Start munged, slurmctld and two slurmd; end them, and all that they started, whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    folder.chmod(0o711)
+    cluster = Slurm(folder)
+    try:
+        _configure(folder)
+        cluster.start("munged", "munged", "--foreground", "--force", f"--key-file={folder}/munge.key",
+                      f"--socket={folder}/munge.socket", f"--pid-file={folder}/munge.pid",
+                      f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed")  # fmt: skip
+        until(lambda: (folder / "munge.socket").exists(), 10)
+        cluster.start_controller()
+        for node in NODES:
+            cluster.start(f"slurmd-{node}", "slurmd", "-D", "-N", node)
+        until(lambda: _idle(cluster) == len(NODES), 30)
+        yield cluster
+    finally:
+        with suppress(RuntimeError):
+            cluster.tell("scancel", f"--user={getpass.getuser()}")
+        for name in list(cluster.running)[::-1]:
+            cluster.stop(name)
+        _kill_all_of(cluster)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def until(happened: Callable[[], object], seconds: float) -> None:
+    """Wait until something is true; TimeoutError if it does not become so."""
+    end = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {seconds} s")
+        time.sleep(0.1)
+
+
+def _configure(folder: Path) -> None:
+    (folder / "munge.key").write_bytes(os.urandom(1024))
+    (folder / "munge.key").chmod(0o600)
+    control, one, two = _free_ports(3)
+    host = socket.gethostname().split(".")[0]
+    values = {"host": host, "user": getpass.getuser(), "folder": folder, "control": control, "one": one, "two": two}
+    (folder / "slurm.conf").write_text(CONFIG.format(**values))
+    (folder / "gres.conf").write_text("Name=gpu File=/dev/zero\n")
+    # The plugin hides SLURM_CONF from the srun within a job.
+    (folder / "bin").mkdir()
+    srun = folder / "bin/srun"
+    srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
+    srun.chmod(0o755)
+    for name in ("state", *(f"spool-{node}" for node in NODES)):
+        (folder / name).mkdir()
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def _idle(cluster: Slurm) -> int:
+    with suppress(RuntimeError):
+        return cluster.tell("sinfo", "-h", "-N", "-p", "cpu", "-t", "idle").count("\n") + 1
+    return 0
+
+
+def _kill_all_of(cluster: Slurm) -> None:
+    """Kill what jobs left behind: every process that was started with this cluster's configuration."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if process.environ().get("SLURM_CONF") == cluster.environment["SLURM_CONF"]:
+                os.kill(process.pid, signal.SIGKILL)

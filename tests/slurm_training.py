@@ -1,0 +1,62 @@
+"""A training of the small run under way through Slurm, and how it must end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+# One experiment; enough steps that it can be disturbed.
+CHANGES = {
+    "experiments": {"plain": {}},
+    "train": {"steps": 300, "patch": 40, "optimiser": "adamw", "learning_rate": 0.01, "state_seconds": 0},
+}
+MODEL = "results/small/models/plain/fold-0"
+WEIGHTS = f"{MODEL}/model.safetensors"
+# Far more than it takes, on a machine that is busy.
+SECONDS = 600
+
+
+class Training(NamedTuple):
+    """Its folder, the snakemake that controls it, and the weights that it must end in."""
+
+    folder: Path
+    process: subprocess.Popen
+    expected: bytes
+
+    def said(self) -> str:
+        return (self.folder / "snakemake.log").read_text()
+
+    def ends_well(self, resumed: bool = True) -> None:
+        """Wait until snakemake has ended: in the expected weights, and by going on from a state if it was `resumed`."""
+        assert self.process.wait(SECONDS) == 0, self.said()
+        assert (self.folder / WEIGHTS).read_bytes() == self.expected
+        assert not (self.folder / MODEL / "state").exists()
+        if resumed:
+            assert "training goes on from step" in (self.folder / "logs/small/train/plain/fold-0.log").read_text()
+
+    def told(self, environment: dict[str, str]) -> dict:
+        """What `snakeseg status` says."""
+        command = [sys.executable, "-m", "snakeseg", "status", "small", "--json"]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        return json.loads(done.stdout)
+
+    def causes(self, environment: dict[str, str]) -> list[str]:
+        """The causes that `snakeseg status` names for this training, of earlier attempts too."""
+        return [cause for case in self.told(environment)["cases"] for cause in (case["cause"], *case["before"])]
+
+    def hang(self) -> None:
+        """Let the process that trains do nothing any more."""
+        for process in training_processes(self.folder):
+            process.suspend()
+
+
+def training_processes(folder: Path) -> list[psutil.Process]:
+    """All that run `snakeseg train` in a folder."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if process.info["cwd"] == str(folder) and process.info["cmdline"][1:4] == ["-m", "snakeseg", "train"]
+    ]

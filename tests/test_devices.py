@@ -1,0 +1,58 @@
+"""Jobs that share a machine take different GPUs."""
+
+import multiprocessing
+import os
+import tempfile
+
+import pytest
+
+from snakeseg.devices import claim_gpus
+
+
+def hold(count: int, pipe) -> None:
+    """Claim so many GPUs, tell which are seen, and hold them until told to end."""
+    claim_gpus(count)
+    pipe.send(os.environ["CUDA_VISIBLE_DEVICES"])
+    pipe.recv()
+
+
+@pytest.fixture
+def claim(tmp_path, monkeypatch):
+    """Start a process that claims some of the visible GPUs, and tell which it sees then, and how to end it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    started = []
+
+    def start(count: int, visible: str) -> str:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("fork").Process(target=hold, args=(count, theirs), daemon=True)
+        process.start()
+        started.append((process, ours))
+        return ours.recv()
+
+    def end(number: int) -> None:
+        process, ours = started[number]
+        ours.send("end")
+        process.join()
+
+    start.end = end
+    yield start
+    for process, _ in started:
+        process.kill()
+        process.join()
+
+
+def test_each_takes_its_own_until_none_is_left(claim):
+    assert [claim(1, "0,1,2") for _ in range(2)] == ["0", "1"]
+    assert claim(2, "0,1,2") == "0,1,2"  # one is free: too few, so nothing changes
+    assert claim(1, "0,1,2") == "2"  # which that has given back
+    claim.end(1)
+    assert claim(1, "0,1,2") == "1"
+    assert claim(1, "0,1,2") == "0,1,2"
+
+
+def test_what_a_scheduler_gave_is_left_alone(claim):
+    assert claim(1, "3") == claim(1, "3") == "3"
+    assert claim(0, "0,1") == "0,1"
+    assert claim(2, "0,1") == "0,1"
+    assert claim(1, "") == ""

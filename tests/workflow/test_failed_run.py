@@ -1,0 +1,36 @@
+"""Trainings that fail in a real run, and what `snakeseg status` makes of them."""
+
+import json
+
+import pytest
+
+from snakeseg.cli import main
+
+pytestmark = pytest.mark.slow
+WEIGHTS = "results/small/models/{}/fold-0/model.safetensors"
+
+
+def test_a_failed_training_and_the_one_beside_it(tmp_path, snakemake, write_run, monkeypatch, capsys):
+    """Of two experiments the one's loss runs away, twice; mended, nothing of that is left."""
+    monkeypatch.chdir(tmp_path)
+    wild = {
+        "network": {"normalisation": "none"},
+        "train": {"optimiser": "sgd", "learning_rate": 1e36, "precision": "float32"},
+    }
+    asked = [*map(WEIGHTS.format, ("plain", "wild")), "--configfile", "config.yaml", "--cores", "1", "--keep-going"]
+    write_run(tmp_path, {"experiments": {"plain": {}, "wild": wild}})
+    assert snakemake(tmp_path, *asked, "--retries", "1").returncode == 1
+    (tmp_path / "logs/small/train/wild/fold-0.log").unlink()  # as Snakemake does at the rerun
+    assert main(["status", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    (case,) = told["cases"]
+    assert (case["case"], case["state"], case["cause"]) == ("train/wild/fold-0", "failed", "exception")
+    assert case["before"] == ["exception"]
+    assert "images cells-0" in case["lines"][0]
+    assert "lower train.learning_rate (now 1e+36)" in case["lines"][0]
+    assert told["finished"]["train/plain/fold-0"]["seconds"] > 0
+    write_run(tmp_path, {"experiments": {"plain": {}, "wild": {}}})
+    done = snakemake(tmp_path, *asked)
+    assert done.returncode == 0, done.stdout
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cases"] == []

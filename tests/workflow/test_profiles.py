@@ -1,0 +1,82 @@
+"""What jobs ask for, and what a site can call it."""
+
+import re
+
+import pytest
+import yaml
+from slurm_site import site_profile
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def asked(snakemake, write_run, tmp_path):
+    """The resources of a rule's first job in a dry run of the small run."""
+
+    def ask(rule: str, *options: str, changes: dict | None = None) -> dict[str, str]:
+        write_run(tmp_path, changes)
+        done = snakemake(tmp_path, "--dry-run", "--configfile", "config.yaml", *options)
+        assert done.returncode == 0, done.stdout
+        told = re.search(rf"rule {rule}:.*?resources: (.*?)\n", done.stdout, re.DOTALL)[1]
+        return dict(part.split("=", 1) for part in told.split(", "))
+
+    return ask
+
+
+def test_every_gpu_rule_is_one_in_the_profile(repository):
+    text = "".join(path.read_text() for path in (repository / "workflow/rules").glob("*.smk"))
+    rules = dict(re.findall(r"^rule (\w+):\n(.*?)^    shell:", text, re.MULTILINE | re.DOTALL))
+    wanting = {name for name, body in rules.items() if re.search("^        gpu=", body, re.MULTILINE)}
+    wanting |= set(re.findall(r"^use rule train as (\w+)", text, re.MULTILINE))
+    profile = yaml.safe_load((repository / "profiles/slurm/config.yaml").read_text())
+    assert wanting == set(profile["__variables__"]["gpu_rules"])
+
+
+@pytest.mark.parametrize(
+    ("gpu_job", "expected"),
+    [
+        ({"slurm_partition": "big"}, {"gpu": "1", "slurm_partition": "big"}),
+        ({"gpu": 0, "gres": "gpu:1"}, {"gpu": "0", "gres": "gpu:1", "slurm_partition": "cpu"}),
+        ({"gpu": 0, "constraint": "a100"}, {"gpu": "0", "constraint": "a100"}),
+    ],
+)
+def test_sites_ask_for_a_gpu_in_their_own_words(gpu_job, expected, asked, repository, tmp_path):
+    """The command may use it all the same, and what a rule is given besides is added."""
+    profile = site_profile(repository, tmp_path / "site", gpu_job=gpu_job, of_rule={"train": {"runtime": 7}})
+    found = asked("train", "--workflow-profile", str(profile))
+    assert (expected | {"compute_gpus": "1", "runtime": "7"}).items() <= found.items()
+
+
+def test_no_gpu_means_none(asked):
+    assert asked("train", "--resources", "gpu=0")["compute_gpus"] == "0"
+    assert asked("train", "--resources", "gpu=1")["compute_gpus"] == "1"
+
+
+def test_attempts_ask_for_more(asked):
+    first, second = (asked("train", "--attempt", attempt) for attempt in "12")
+    for name in ("mem_mb", "runtime"):
+        assert int(second[name]) == 2 * int(first[name])
+
+
+def test_requests_follow_sizes_and_settings(asked):
+    """Without a GPU, a wider network takes memory and time in proportion; larger images take memory."""
+    cpu = ["--resources", "gpu=0"]
+    base = asked("train", *cpu, changes={"train": {"steps": 10**6, "patch": 40}})
+    wide = asked("train", *cpu, changes={"train": {"steps": 10**6, "patch": 40}, "network": {"width": 40, "depth": 2}})
+    # 120 bytes for every channel of the first level and every pixel of 88 x 88, on top of 2000 MB and the images' 1.
+    assert int(base["mem_mb"]) == pytest.approx(2000 + 120 * 4 * 88**2 / 1e6, abs=2)
+    assert int(wide["mem_mb"]) - 2000 == pytest.approx(120 * 40 * 88**2 / 1e6, abs=2)
+    assert (int(wide["runtime"]) - 30) / (int(base["runtime"]) - 30) == pytest.approx(100, rel=0.02)
+    small, large = (
+        asked("prepare", changes={"simulate": {"images": 9, "size": size, "cells": 12}}) for size in (64, 4096)
+    )
+    assert int(large["mem_mb"]) - int(small["mem_mb"]) == pytest.approx(80 * 4096**2 / 1e6, abs=2)
+
+
+def test_a_workstation_has_as_many_slots_as_gpus(repository, monkeypatch):
+    from snakemake.profiles import ProfileConfigFileParser
+
+    for visible, expected in (("0,1", {"gpu": 2}), ("", None)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        with (repository / "profiles/default/config.yaml").open() as file:
+            assert dict(ProfileConfigFileParser().parse(file)).get("resources") == (expected and ["gpu=2"])

@@ -1,0 +1,91 @@
+"""What jobs ask a cluster for: memory and time, by the sizes of what they work on; nothing else.
+
+Coarse on purpose, and above what was measured: attempts ask for more, and a training goes on where it was cut off.
+"""
+
+# Python with torch; with a GPU, its driver and libraries too.
+BASE_MB, GPU_MB = 2000, 4000
+# Operations a second that may be counted on, of a thread and of a slow GPU.
+THREAD_SPEED, GPU_SPEED = 1e10, 2e12
+# Files of these names hold more than they weigh.
+COMPRESSED = (".png", ".gz", ".zarr")
+
+
+def growing(request):
+    """A resource that grows with every attempt."""
+    return lambda wildcards, attempt: attempt * request(wildcards)
+
+
+def pixels(path):
+    """About how many grey values a file holds; none for a folder, which is read piece by piece."""
+    if config["simulate"]:
+        return config["simulate"]["size"] ** config["spatial_dims"]
+    if not os.path.isfile(path):
+        return 0
+    return os.path.getsize(path) * (4 if path.endswith(COMPRESSED) else 1)
+
+
+def gpus(wanted):
+    """GPUs that a command may use: none under `--resources gpu=0`; a profile that asks for them in its own way keeps them."""
+    limit = workflow.global_resources.get("gpu")
+    return 0 if limit is not None and limit.value == 0 else wanted
+
+
+def image_memory(rows):
+    """Megabytes to work on one image of some rows at a time: about ten arrays of eight bytes a pixel."""
+    return BASE_MB + int(80 * max(map(pixels, rows["image"])) / 1e6)
+
+
+def batch_memory(wildcards):
+    return image_memory(sheet[sheet["batch"] == wildcards.batch])
+
+
+def part_memory(wildcards):
+    """Of a fold's or a batch's images."""
+    return image_memory(sheet[is_training] if wildcards.kind == "validation" else sheet[sheet["batch"] == wildcards.part])
+
+
+def training_memory(wildcards):
+    """Megabytes for the training images with their copies and weights, and, without a GPU, for a step."""
+    sections = EXPERIMENTS[wildcards.experiment]
+    held = 9 * (1 + config["augment"]["copies"]) * sum(map(pixels, sheet["image"][is_training]))
+    limit = sections["train"].get("cache_gb")
+    held = held if limit is None else min(held, limit * 1e9)
+    # 120 bytes a pixel of the first level's every channel: what a U-Net keeps for the backward pass, and half as much.
+    step = 120 * sections["network"].get("width", 64) * batch_pixels(sections)
+    return BASE_MB + int(held / 1e6) + (GPU_MB if gpus(1) else int(step / 1e6))
+
+
+def training_minutes(wildcards):
+    """Minutes of the steps, or the budget, and half an hour."""
+    train = EXPERIMENTS[wildcards.experiment]["train"]
+    if train.get("minutes"):
+        return int(train["minutes"]) + 30
+    return 30 + computing_minutes(
+        3 * train["steps"] * batch_pixels(EXPERIMENTS[wildcards.experiment]), wildcards.experiment
+    )
+
+
+def predicting_minutes(wildcards):
+    """Minutes for all rows by the models of all folds, and half an hour."""
+    rows = sheet[sheet["batch"] == wildcards.batch] if hasattr(wildcards, "batch") else sheet[is_training]
+    # Tiles overlap: twice the pixels.
+    return 30 + computing_minutes(2 * len(FOLDS) * sum(map(pixels, rows["image"])), wildcards.experiment)
+
+
+def batch_pixels(sections):
+    """Grey values that a step of training takes in: patches with what an unpadded network of their depth loses."""
+    train, network, dims = sections["train"], sections["network"], config["spatial_dims"]
+    patch, batch = (
+        {"auto": most}.get(train[key], train[key]) for key, most in (("patch", 512 if dims == 2 else 128), ("batch", 1))
+    )
+    return batch * (patch + 12 * 2 ** network.get("depth", 4)) ** dims
+
+
+def computing_minutes(passed, experiment):
+    """Minutes to pass so many grey values forward through a network: about 90 (2D) or 270 operations for each level,
+    and each pair of the first level's channels."""
+    network = EXPERIMENTS[experiment]["network"]
+    levels, width = network.get("depth", 4) + 1, network.get("width", 64)
+    operations = passed * levels * width**2 * (90 if config["spatial_dims"] == 2 else 270)
+    return int(operations / (GPU_SPEED if gpus(1) else THREAD_SPEED * THREADS) / 60)
