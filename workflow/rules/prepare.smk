@@ -78,7 +78,7 @@ rule statistics:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(lambda w: image_memory(training)),
+        mem_mb=growing(lambda w: image_memory("")),
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels", "prepare"),

@@ -3,12 +3,17 @@
 Coarse on purpose, and above what was measured: attempts ask for more, and a training goes on where it was cut off.
 """
 
+from functools import cache
+
 # Python with torch; with a GPU, its driver and libraries too.
 BASE_MB, GPU_MB = 2000, 4000
 # Operations a second that may be counted on, of a thread and of a slow GPU.
 THREAD_SPEED, GPU_SPEED = 1e10, 2e12
 # Files of these names hold more than they weigh.
 COMPRESSED = (".png", ".gz", ".zarr")
+# Looked up for every job.
+IMAGES_OF = sheet.groupby("batch")["image"].agg(list).to_dict()
+TRAINING_IMAGES = sheet["image"][is_training].tolist()
 
 
 def growing(request):
@@ -16,6 +21,7 @@ def growing(request):
     return lambda wildcards, attempt: attempt * request(wildcards)
 
 
+@cache
 def pixels(path):
     """About how many grey values a file holds; none for a folder, which is read piece by piece."""
     if config["simulate"]:
@@ -31,24 +37,30 @@ def gpus(wanted):
     return 0 if limit is not None and limit.value == 0 else wanted
 
 
-def image_memory(rows):
-    """Megabytes to work on one image of some rows at a time: about ten arrays of eight bytes a pixel."""
-    return BASE_MB + int(80 * max(map(pixels, rows["image"])) / 1e6)
+@cache
+def largest_image(batch):
+    """Grey values of a batch's largest image; of the largest to train on, without a batch."""
+    return max(map(pixels, IMAGES_OF[batch] if batch else TRAINING_IMAGES))
+
+
+def image_memory(batch):
+    """Megabytes to work on one image of a batch at a time: about ten arrays of eight bytes a pixel."""
+    return BASE_MB + int(80 * largest_image(batch) / 1e6)
 
 
 def batch_memory(wildcards):
-    return image_memory(sheet[sheet["batch"] == wildcards.batch])
+    return image_memory(wildcards.batch)
 
 
 def part_memory(wildcards):
     """Of a fold's or a batch's images."""
-    return image_memory(sheet[is_training] if wildcards.kind == "validation" else sheet[sheet["batch"] == wildcards.part])
+    return image_memory("" if wildcards.kind == "validation" else wildcards.part)
 
 
 def training_memory(wildcards):
     """Megabytes for the training images with their copies and weights, and, without a GPU, for a step."""
     sections = EXPERIMENTS[wildcards.experiment]
-    held = 9 * (1 + config["augment"]["copies"]) * sum(map(pixels, sheet["image"][is_training]))
+    held = 9 * (1 + config["augment"]["copies"]) * sum(map(pixels, TRAINING_IMAGES))
     limit = sections["train"].get("cache_gb")
     held = held if limit is None else min(held, limit * 1e9)
     # 120 bytes a pixel of the first level's every channel: what a U-Net keeps for the backward pass, and half as much.
@@ -68,9 +80,9 @@ def training_minutes(wildcards):
 
 def predicting_minutes(wildcards):
     """Minutes for all rows by the models of all folds, and half an hour."""
-    rows = sheet[sheet["batch"] == wildcards.batch] if hasattr(wildcards, "batch") else sheet[is_training]
+    images = IMAGES_OF[wildcards.batch] if hasattr(wildcards, "batch") else TRAINING_IMAGES
     # Tiles overlap: twice the pixels.
-    return 30 + computing_minutes(2 * len(FOLDS) * sum(map(pixels, rows["image"])), wildcards.experiment)
+    return 30 + computing_minutes(2 * len(FOLDS) * sum(map(pixels, images)), wildcards.experiment)
 
 
 def batch_pixels(sections):

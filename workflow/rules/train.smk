@@ -111,7 +111,7 @@ rule tune:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(lambda w: image_memory(training)),
+        mem_mb=growing(lambda w: image_memory("")),
     params:
         data=DATA,
         folders=lambda w, input: [os.path.dirname(path) for path in input.models],
