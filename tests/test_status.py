@@ -180,7 +180,7 @@ def test_a_failed_job_and_its_next_step(folder, capsys):
     assert (answer["name"], answer["controller"]) == ("mine", "ended")
     assert (case["case"], case["state"], case["cause"]) == ("train/a/fold-0", "failed", "time limit")
     assert case["lines"] == [SLURMSTEPD["time limit"][0]]
-    assert "train:runtime=120" in case["next"]
+    assert "{train: {runtime: 120}}" in case["next"]
     assert answer["waiting"] == {"train": 1, "validate": 1, "report": 1}
     assert main(["status", "results/mine"]) == 1
     text = capsys.readouterr().out
