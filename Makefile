@@ -29,7 +29,7 @@ lint: setup
 
 bench: setup
 	pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
-	cd benchmarks && for script in weights deform training inference instances metrics memory intervals accuracy_isbi; do python $$script.py; done
+	cd benchmarks && for script in weights deform training inference instances metrics memory intervals scale scale_plan accuracy_isbi; do python $$script.py; done
 
 clean:
 	rm -rf results logs .snakemake

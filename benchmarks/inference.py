@@ -23,8 +23,8 @@ import torch
 from _verdict import table, verdict
 from monai.inferers import sliding_window_inference
 
-from snakeseg.checkpoint import Description
 from snakeseg.costs import sample_tiles
+from snakeseg.description import Description
 from snakeseg.devices import autocast, choose_device
 from snakeseg.inference import assemble, run_tiles, tile_logits
 from snakeseg.networks.blocks import LAYOUT

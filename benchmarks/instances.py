@@ -24,7 +24,7 @@ from snakeseg.tiling import lay_tiles
 
 SIDE, BLOCK, OBJECTS, THRESHOLD = 8192, (1024, 1024), 100_000, 0.5
 # Depth of the seeds: pixels for distances, a probability for cores.
-DEPTHS = {"components": 0.0, "distance": 1.0, "core": 0.7}
+DEPTHS = {"components": 0.0, "distance": 1.0, "soft": 1.0, "core": 0.7}
 MOST_MEMORY = 500.0
 
 

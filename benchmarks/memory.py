@@ -19,7 +19,8 @@ import torch
 import zarr
 from _verdict import table, verdict
 
-from snakeseg.checkpoint import Description, save_model
+from snakeseg.checkpoint import save_model
+from snakeseg.description import Description
 from snakeseg.devices import choose_device
 from snakeseg.io.raster import open_image
 from snakeseg.io.store import write_store

@@ -1,6 +1,7 @@
 """What all tests share: one compute thread a process, the folder of real data, a small run's config."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,8 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from browsing import DESKTOP
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 torch.set_num_threads(1)
 # A small run of the whole workflow.
 SMALL = {
@@ -50,8 +55,10 @@ def realdata() -> Path:
 def snakemake(repository):
     """Run snakemake on the project in a working folder; returns the finished process, output as text."""
 
-    def run(folder: Path, *options: str, snakefile: str = "Snakefile") -> subprocess.CompletedProcess:
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    def run(
+        folder: Path, *options: str, snakefile: str = "Snakefile", programs: Path = Path(sys.executable).parent
+    ) -> subprocess.CompletedProcess:
+        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
         command = [sys.executable, "-m", "snakemake", "--snakefile", repository / snakefile, *options]
         return subprocess.run(
             command,
@@ -106,3 +113,40 @@ def small_run(snakemake, write_run):
         return folder / "results" / "small"
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None and not os.environ.get("CI"):
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    from playwright.sync_api import sync_playwright
+
+    assert path, f"none of {', '.join(BROWSERS)} is installed"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_offline(browser):
+    """Open a page; what goes wrong or out into the network is gathered, and must be nothing in the end."""
+    troubles, contexts = [], []
+
+    def open_in(path: Path, viewport=DESKTOP, scheme="light"):
+        context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or troubles.append(request.url))
+        page.on("console", lambda message: message.type in ("error", "warning") and troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-charts=drawn]")
+        return page
+
+    yield open_in
+    for context in contexts:
+        context.close()
+    assert troubles == []

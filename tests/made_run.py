@@ -163,7 +163,19 @@ def write_tables_and_page(folder: Path) -> Path:
             which = ["--fold", "0"] if kind == "validation" else ["--batch", part]
             call("evaluate", *sheet, *which, "--experiment", experiment, "--settings", settings,
                  "--predictions", run / kind / experiment / part, "--output", tables[-1])  # fmt: skip
-    call("summarise", "--tables", *tables, "--output", run / "evaluation")
+    call(
+        "summarise",
+        "--sheet",
+        folder / "samples.tsv",
+        "--tables",
+        run / "evaluation",
+        "--experiments",
+        *EXPERIMENTS,
+        "--folds",
+        "1",
+        "--output",
+        run / "evaluation",
+    )
     call("compare", "--images", run / "evaluation" / "images.tsv", "--output", run / "evaluation")
     call("report", *sheet, "--run", run, "--settings", json.dumps(CONFIG), "--output", run / "report.html")
     return run / "report.html"

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import tifffile
 
-from snakeseg.checking import check, check_networks, inspect
+from snakeseg.checking import check, check_networks
+from snakeseg.inspection import inspect
 from snakeseg.io.sheet import COLUMNS
 from snakeseg.settings import Labels
 
@@ -20,7 +21,7 @@ def make_rows(folder, count=6):
     rows = []
     for i in range(count):
         image, label = folder / f"i{i}.tif", folder / f"l{i}.tif"
-        tifffile.imwrite(image, np.arange(80, dtype=np.uint8).reshape(8, 10))
+        tifffile.imwrite(image, np.roll(np.arange(80, dtype=np.uint8), i).reshape(8, 10))
         tifffile.imwrite(label, LABEL)
         rows.append((f"s{i}", str(image), str(label), "train", f"g{i}", "b", 1, ""))
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -42,16 +43,18 @@ def test_facts(rows):
     assert problems == []
     assert check(rows, facts, 2, []) == []
     first = facts.iloc[0].to_dict()
-    assert first == {
+    assert first.items() >= {
         "sample": "s0", "path": rows.at[0, "image"], "shape": "8x10", "channels": 1, "type": "uint8", "smallest": 0,
-        "largest": 79, "spacing": "0.5 0.5", "objects": 2, "foreground": 12 / 80,
-    }  # fmt: skip
+        "largest": 79, "spacing": "0.5 0.5", "objects": 2, "foreground": 12 / 80, "ignored": 0.0, "values": "0 1 4",
+    }.items()  # fmt: skip
+    assert first["shares"] == {"background": 68 / 80, "foreground": 12 / 80}
 
 
 def test_facts_leave_out_what_is_ignored(rows):
     facts, _ = inspect_all(rows, Labels(ignore=4))
     assert (facts["objects"] == 1).all()
     assert facts["foreground"].iloc[0] == 8 / 80
+    assert facts["ignored"].iloc[0] == 4 / 80
 
 
 def test_all_problems_at_once(rows, tmp_path):
@@ -88,7 +91,9 @@ def test_image_and_label_of_one_row_are_both_reported(rows, tmp_path):
 
 
 def test_labels_of_unknown_classes(rows):
-    _, problems = inspect_all(rows, Labels("semantic", {"background": 0, "cell": 1}))
+    """They are described as they are, so that the page about the data can say what they look like."""
+    facts, problems = inspect_all(rows, Labels("semantic", {"background": 0, "cell": 1}))
+    assert set(facts["values"]) == {"0 1 4"}
     assert len(problems) == 6
     assert "found label values [4]; expected the classes" in problems[0]
     assert "l0.tif" in problems[0]
@@ -143,6 +148,35 @@ def test_folds_with_nobody(rows, folds, patterns, word):
 
 def test_nothing_to_train_on_is_no_problem_of_folds(rows):
     assert check(rows.assign(subset="test"), inspect_all(rows)[0], 1, []) == []
+
+
+def test_the_very_same_image_in_two_parts(rows, tmp_path):
+    """A leak whatever the file is called and however its pixels are stored; without a label it does not matter."""
+    pixels = tifffile.imread(tmp_path / "i1.tif")
+    for subset, name, problems in [("test", "test", 1), ("predict", "", 0), ("train", "validation", 1)]:
+        rows.loc[5, "subset"] = subset
+        rows.loc[5, "label"] = rows.at[0, "label"]
+        tifffile.imwrite(tmp_path / "i5.tif", pixels.astype(np.uint16), compression="zlib", tile=(16, 16))
+        found = check(rows, inspect_all(rows)[0], 1, ["s5", "s4"])
+        assert len(found) == problems
+        for problem in found:
+            assert re.match(rf".*i5.tif: found the very pixels of .*i1.tif \({name} and training\); expected", problem)
+            assert ("'group'" in problem) == (subset == "train")
+
+
+def test_the_very_same_image_in_two_folds(rows, tmp_path):
+    (tmp_path / "i5.tif").write_bytes((tmp_path / "i0.tif").read_bytes())
+    facts, _ = inspect_all(rows)
+    (problem,) = check(rows, facts, 2, [])
+    assert "(fold 1 and fold 0)" in problem
+    assert check(rows.assign(group=["g", "h", "i", "j", "k", "g"]), facts, 2, []) == []
+    assert check(rows, facts, 5, []) == []  # which deals both to the same fold
+
+
+def test_images_of_one_value_are_no_leak(rows, tmp_path):
+    for i in (0, 1):
+        tifffile.imwrite(tmp_path / f"i{i}.tif", np.zeros((8, 10), np.uint8))
+    assert check(rows, inspect_all(rows)[0], 2, []) == []
 
 
 def networks_checked(facts, networks, starts=None, labels=None, dims=2):

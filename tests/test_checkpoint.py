@@ -7,7 +7,8 @@ import pytest
 import torch
 from narrow import NARROW, name_of
 
-from snakeseg.checkpoint import Description, load_description, load_model, load_parameters, model_folders, save_model
+from snakeseg.checkpoint import load_model, save_model
+from snakeseg.description import Description, load_description, load_parameters, model_folders
 from snakeseg.errors import BadInput
 from snakeseg.instances import Parameters
 from snakeseg.networks.unet import unet_geometry

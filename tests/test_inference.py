@@ -11,7 +11,8 @@ from PIL import Image
 from torch import nn
 
 from snakeseg import inference
-from snakeseg.checkpoint import Description, save_model
+from snakeseg.checkpoint import save_model
+from snakeseg.description import Description
 from snakeseg.errors import BadInput
 from snakeseg.inference import (
     assemble,

@@ -78,8 +78,9 @@ def test_a_neck_of_probability_is_cut():
     """A bar without any waist, paler in the middle: two cells, however they touch."""
     foreground = np.pad(np.full((7, 20), 0.95), 3)
     foreground[:, 12:14] *= 0.6
-    assert cut(foreground, Parameters("distance", 0.5, 3.0)).max() == 1
-    found = cut(foreground, Parameters("distance", 0.5, 1.0))
+    assert cut(foreground, Parameters("distance", 0.5, 1.0)).max() == 1
+    assert cut(foreground, Parameters("soft", 0.5, 3.0)).max() == 1
+    found = cut(foreground, Parameters("soft", 0.5, 1.0))
     assert found.max() == 2
     assert (found[3:10, 3:12] == 1).all()
     assert (found[3:10, 14:23] == 2).all()

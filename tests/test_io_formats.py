@@ -22,6 +22,7 @@ from snakeseg.io.raster import (
     read,
     read_label,
     require_same_shape,
+    same_place,
     suffix_of,
     write_labels,
 )
@@ -563,3 +564,29 @@ def test_a_note_is_in_the_file(tmp_path, name):
     written = tmp_path / f"b{name[1:]}"
     files = [path for path in written.rglob("*") if path.is_file()] if written.is_dir() else [written]
     assert any(b"blended tiles" in path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (np.eye(4), True),
+        (np.diag([-1, 1, 1, 1]), False),
+        (np.diag([2, 2, 2, 1]), False),
+        (np.eye(4) + 1e-3 * np.eye(4, k=3), True),
+    ],
+    ids=["same", "flipped", "of other size", "rounded"],
+)
+def test_place_of_image_and_label_in_the_world(tmp_path, change, same):
+    for name, affine in (("i.nii", np.diag([0.5, 0.5, 2, 1])), ("l.nii", change @ np.diag([0.5, 0.5, 2, 1]))):
+        nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), affine), tmp_path / name)
+    assert same_place(open_image(tmp_path / "i.nii", 3), open_image(tmp_path / "l.nii", 3)) == same
+
+
+def test_files_that_say_nothing_lie_in_the_same_place(tmp_path):
+    known, silent, other = (
+        Raster(np.zeros((1, 4, 5)), spacing, tmp_path / name)
+        for spacing, name in (((0.5, 0.5), "i.tif"), ((1.0, 1.0), "l.tif"), ((0.7, 0.7), "m.tif"))
+    )
+    assert same_place(known, silent)
+    assert not same_place(known, other)
+    assert same_place(known, Raster(other.array, other.spacing, tmp_path / "m.png"))

@@ -1,6 +1,8 @@
 """The sample sheet: defaults filled in, folds that never split a group."""
 
+import importlib
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakeseg.errors import BadInput
-from snakeseg.io.sheet import BATCH_SIZE, COLUMNS, assign_folds, default_batches, read_sheet, spacing_of
+from snakeseg.io.sheet import COLUMNS, assign_folds, batch_number, default_batches, read_sheet, spacing_of
 
 quick = settings(deadline=None, max_examples=80)
 
@@ -56,9 +58,41 @@ def test_default_batches():
     assert batches[62:66].tolist() == ["train-0000", "test-0000", "train-0001", "test-0001"]
 
 
-def test_workflow_names_batches_of_the_same_size():
+def test_batches_grow_with_the_sheet():
+    """32 batches of 32 rows, 32 of 64, ...: some 430 for 100,000 rows, 4,500 for ten million."""
+    number = batch_number(pd.Series(range(1024 + 2048 + 3072 + 10)))
+    sizes = number.value_counts().sort_index().tolist()
+    assert sizes == [32] * 32 + [64] * 32 + [96] * 32 + [10]
+    assert number.is_monotonic_increasing
+    places = pd.Series([10**5, 10**7, 512 * 100 * 101 - 1, 512 * 100 * 101])
+    assert batch_number(places).tolist() == [431, 4456, 3199, 3200]
+
+
+def test_workflow_numbers_batches_alike():
     rules = (Path(__file__).parents[1] / "workflow/rules/common.smk").read_text()
-    assert re.search(r"^BATCH_SIZE = (\d+)$", rules, re.M)[1] == str(BATCH_SIZE)
+    source = re.search(r"^BATCH_SIZE, .*?$", rules, re.M)[0] + re.search(r"\ndef batch_number.*?\n\n\n", rules, re.S)[0]
+    exec(source, workflow := {})
+    places = pd.Series(range(0, 10**6, 7))
+    assert workflow["batch_number"](places).equals(batch_number(places))
+
+
+@pytest.mark.parametrize("numbers", [[1, None], ["1", ""]])
+def test_parquet(tmp_path, numbers):
+    """Numbers and what is missing become the same text as in a TSV."""
+    pytest.importorskip("pyarrow")
+    rows = {"sample": ["a", "b"], "image": ["x.tif", "y.tif"], "label": ["l.tif", None], "parts": numbers}
+    pd.DataFrame(rows).astype({"parts": "Int64" if numbers[1] is None else str}).to_parquet(tmp_path / "s.parquet")
+    text = write(
+        tmp_path / "s.tsv", ("sample", "image", "label", "parts"), ("a", "x.tif", "l.tif", 1), ("b", "y.tif", "", "")
+    )
+    pd.testing.assert_frame_equal(read_sheet(tmp_path / "s.parquet"), read_sheet(text))
+
+
+def test_parquet_without_its_reader(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setattr(pd, "read_parquet", lambda *_, **__: importlib.import_module("pyarrow"))
+    with pytest.raises(BadInput, match=r"s.parquet: found no pyarrow to read it with; .* pip install pyarrow"):
+        read_sheet(tmp_path / "s.parquet")
 
 
 def sheet_of(groups, subsets=None):

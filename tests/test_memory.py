@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from snakeseg import memory
-from snakeseg.checkpoint import Description
+from snakeseg.description import Description
 from snakeseg.devices import group_limits
 from snakeseg.errors import BadInput
 from snakeseg.settings import ContextSettings, FCNSettings, Labels, Predict, Prepare, Train, UNetSettings

@@ -9,11 +9,12 @@ import tifffile
 import torch
 
 from snakeseg import costs, labelling, predictor
-from snakeseg.checkpoint import Description, save_model
+from snakeseg.checkpoint import save_model
 from snakeseg.cli import main
+from snakeseg.description import Description
 from snakeseg.errors import BadInput
 from snakeseg.inference import assemble, tile_probabilities
-from snakeseg.instances import Parameters
+from snakeseg.instances import METHODS, Parameters
 from snakeseg.io.raster import Raster, open_image, read_label
 from snakeseg.io.store import Streamed, read_parts, write_store
 from snakeseg.lazy import as_lazy
@@ -124,7 +125,7 @@ def test_a_given_tile_is_taken_without_measuring(tmp_path, monkeypatch):
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("method", ["components", "distance", "core"])
+@pytest.mark.parametrize("method", METHODS)
 def test_label_files_do_not_depend_on_the_blocks(tmp_path, method, monkeypatch):
     """Cut in memory, or block by block on disk, in every format."""
     rng = np.random.default_rng(0)

@@ -1,21 +1,16 @@
 """The report page as its readers meet it: offline, in a browser, by mouse and by keys, on a desk and on a phone."""
 
-import os
 import re
-import shutil
 from contextlib import chdir
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from browsing import DESKTOP, PHONE, violations
 from made_run import ODD, make_run
 
 from snakeseg.report.rows import MISSING
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update"]  # fmt: skip
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 
@@ -25,41 +20,9 @@ def report(tmp_path_factory) -> Path:
         return make_run(Path.cwd())
 
 
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None and not os.environ.get("CI"):
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
-    from playwright.sync_api import sync_playwright
-
-    assert path, f"none of {', '.join(BROWSERS)} is installed"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def open_page(browser, report):
-    """Open the report; what goes wrong or out into the network is gathered, and must be nothing in the end."""
-    troubles, contexts = [], []
-
-    def open_in(viewport=DESKTOP, scheme="light"):
-        context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or troubles.append(request.url))
-        page.on("console", lambda message: message.type in ("error", "warning") and troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
-        page.goto(report.as_uri())
-        page.wait_for_selector("html[data-charts=drawn]")
-        return page
-
-    yield open_in
-    for context in contexts:
-        context.close()
-    assert troubles == []
+def open_page(open_offline, report):
+    return lambda *how: open_offline(report, *how)
 
 
 @pytest.fixture
@@ -214,14 +177,10 @@ def test_a_mark_of_a_chart_opens_its_image(page):
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_accessible_and_within_the_screen(open_page, viewport, scheme, tmp_path):
     """No violation of WCAG A or AA that axe-core finds in page or viewer; nothing is wider than the screen."""
-    from axe_playwright_python.sync_playwright import Axe
-
     page = open_page(viewport, scheme)
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     for state in ("page", "viewer"):
         if state == "viewer":
             page.locator("button.open").first.click()
         page.screenshot(path=tmp_path / f"{state}.png")
-        found = Axe().run(page, options=rules)
-        assert found.violations_count == 0, found.generate_report()
+        assert not violations(page)

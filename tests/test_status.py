@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import textwrap
 
 import pytest
 from snakemake_logs import AGAIN, ENDED, FAILED, FINISHED, HEAD, SLURMSTEPD, STARTED, SUBMITTED
@@ -161,14 +162,47 @@ def test_a_job_that_was_not_submitted():
     assert "invalid partition specified: gpus" in verdict.lines[0]
 
 
-def test_a_failed_group_fails_its_jobs():
-    jobs = "".join(STARTED.format(name=name, number=number, second=number) for number, name in ((4, "a"), (7, "b")))
+def test_outputs_that_do_not_appear(folder, capsys):
+    """The command ended well, as its benchmark file says; there is no error of the rule."""
+    missing = "results/mine/models/a/fold-0/model.safetensors (missing locally, parent dir contents: )\n"
+    error = (
+        "Waiting at most 5 seconds for missing files:\n"
+        f"{missing}MissingOutputException in rule train in file x, line 1:\n"
+        "Job 1  completed successfully, but some output files are missing. Missing files after 5 seconds. This might be"
+        f" due to filesystem latency. If that is the case, consider to increase the wait time:\n{missing}"
+    )
+    write_job_log(folder, "s\n1\n", "benchmarks/mine/train/a/fold-0.tsv", age=-3600)
+    write_log(folder, HEAD, STARTED, error, ENDED)
+    answer, _ = told(capsys)
+    (case,) = answer["cases"]
+    assert (case["state"], case["cause"], answer["complaint"]) == ("failed", "file system", [])
+    assert "some output files are missing" in case["lines"][0]
+
+
+def test_a_failed_group_fails_its_jobs(folder, capsys):
+    """As Snakemake writes it: the group with Slurm's log first, then each job without. The causes are in that log."""
+    jobs = "".join(STARTED.format(name=name, number=n, second=n) for n, name in ((4, "a"), (7, "b")))
+    info = "[Sat Nov 21 21:05:00 2026] Group job 0b3f-1 (jobs in lexicogr. order):\n" + textwrap.indent(jobs, "    ")
     rules = "".join(f"        rule train:\n            jobid: {n}\n            output: x\n" for n in (4, 7))
-    error = f"[Sat Nov 21 21:06:00 2026]\n    message: SLURM status is: 'TIMEOUT'.\n    log: g.log\n    jobs:\n{rules}"
-    session = read_session((jobs + error).splitlines())
-    for job in session.jobs.values():
-        assert job.state == "failed"
-        assert "TIMEOUT" in job.failures[0].said
+    group = f"    message: Error in group 0b3f-1\n    log: {SLURM_LOG} (check log file(s) for error details)\n"
+    own = "".join(
+        f"    [Sat Nov 21 21:06:00 2026]\n    Error in rule train:\n        message: None\n        jobid: {n}\n"
+        f"        log: logs/mine/train/{name}/fold-0.log (check log file(s) for error details)\n"
+        for n, name in ((4, "a"), (7, "b"))
+    )
+    error = f"[Sat Nov 21 21:06:00 2026]\n{group}    jobs:\n{rules}{own}"
+    submitted = SUBMITTED.format(number="0b3f-1", slurm=28, log=SLURM_LOG)
+    write_job_log(folder, f"{SLURMSTEPD['time limit'][0]}\n", SLURM_LOG)
+    write_log(folder, HEAD, "{info}", "{submitted}", "{error}", ENDED, info=info, submitted=submitted, error=error)
+    cases = told(capsys)[0]["cases"]
+    assert [case["case"] for case in cases] == ["train/a/fold-0", "train/b/fold-0"]
+    for case in cases:
+        assert (case["state"], case["cause"], case["before"]) == ("failed", "time limit", [])
+        assert case["slurm"] == {"job": "28"}
+    write_log(
+        folder, "{info}", "{submitted}", "{error}", AGAIN, info=info, submitted=submitted, error=error, number="0b3f-1"
+    )
+    assert [case["before"] for case in told(capsys)[0]["cases"]] == [["time limit"]] * 2
 
 
 def test_a_failed_job_and_its_next_step(folder, capsys):
@@ -180,7 +214,7 @@ def test_a_failed_job_and_its_next_step(folder, capsys):
     assert (answer["name"], answer["controller"]) == ("mine", "ended")
     assert (case["case"], case["state"], case["cause"]) == ("train/a/fold-0", "failed", "time limit")
     assert case["lines"] == [SLURMSTEPD["time limit"][0]]
-    assert "{train: {runtime: 120}}" in case["next"]
+    assert "{runtime: 120}" in case["next"]
     assert answer["waiting"] == {"train": 1, "validate": 1, "report": 1}
     assert main(["status", "results/mine"]) == 1
     text = capsys.readouterr().out
@@ -194,6 +228,16 @@ def test_an_earlier_attempt_is_named(folder, capsys):
     answer, code = told(capsys)
     assert (answer["cases"][0]["state"], answer["cases"][0]["before"], code) == ("running", ["out of memory"], 0)
     assert answer["controller"].startswith("runs on elsewhere")
+
+
+def test_an_earlier_attempts_cause_is_in_slurms_log(folder, capsys):
+    """Snakemake shows no further log after an empty one."""
+    shown = FAILED[: FAILED.index("Logfile")] + "Logfile logs/mine/train/a/fold-0.log: empty file\n"
+    again = SUBMITTED.replace("{slurm}", "29").replace("{log}", SLURM_LOG.replace("28", "29"))
+    write_log(folder, HEAD, STARTED, SUBMITTED, shown, AGAIN, STARTED, again, host="elsewhere")
+    write_job_log(folder, f"{SLURMSTEPD['node failure'][0]}\n", SLURM_LOG)
+    (case,) = told(capsys)[0]["cases"]
+    assert (case["state"], case["before"], case["slurm"]["job"]) == ("running", ["node failure"], "29")
 
 
 def test_a_killed_run_is_interrupted_and_its_orphan_is_not(folder, capsys):

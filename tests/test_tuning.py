@@ -33,8 +33,8 @@ def blobs(seed, shape=(40, 44)):
 def test_candidates():
     """Every method at every threshold, with all of its seeds."""
     tried = list(candidates(Instances(**FEW)))
-    assert len(set(tried)) == len(tried) == 3 + 3 * 2 + 3 * 2
-    assert [p.method for p in tried[:3]] == ["components", "distance", "distance"]
+    assert len(set(tried)) == len(tried) == 3 + 3 * 2 * 2 + 3 * 2
+    assert [p.method for p in tried[:3]] == ["components", "distance", "soft"]
 
 
 @pytest.mark.parametrize("select_by", SCORES)
@@ -69,7 +69,7 @@ def test_scores_are_those_of_segmenting_and_scoring(select_by):
     pairs = [blobs(seed) for seed in range(3)]
     _, trials = pick(pairs, Instances(select_by=select_by, **FEW))
     thresholds = {"ap_0.50": [0.5], "ap": [0.5, 0.6, 0.7, 0.8, 0.9]}.get(select_by)
-    assert len(trials) == 2 * 15
+    assert len(trials) == 2 * 21
     for trial in trials[::3]:
         parameters = Parameters(**{key: value for key, value in trial.items() if key != "score"})
         found = [(truth, segment(foreground, foreground, parameters)) for foreground, truth in pairs]

@@ -1,7 +1,8 @@
 # `snakeseg doctor --submit` runs this alone: one short job that asks for a GPU and tells what it got. No config, no sheet.
 from pathlib import Path
 
-shell.prefix(f"export PYTHONPATH={Path(workflow.basedir).resolve().parent / 'src'}:${{{{PYTHONPATH:-}}}}; ")
+SOURCE = Path(workflow.basedir).resolve().parent / "src"
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={SOURCE}:${{{{PYTHONPATH:-}}}}; ")
 
 
 rule probe:

@@ -1,44 +1,20 @@
-"""Everything that can be wrong with the input, found before anything is computed."""
+"""What can be wrong with the input besides its files (`inspection`), found before anything is computed."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from snakeseg.errors import BadInput
-from snakeseg.io.raster import open_image, read_label, require_same_shape
-from snakeseg.io.sheet import assign_folds, spacing_of
-from snakeseg.labels import IGNORED, training_labels
-from snakeseg.lazy import blocks
+from snakeseg.errors import BadInput, collect
+from snakeseg.io.sheet import parts_of
 from snakeseg.networks.registry import geometry_of, make_network
 from snakeseg.pretrained import matching, read_state
-from snakeseg.progress import progress
 from snakeseg.settings import Labels, Network, network_settings
 
 
-def inspect(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], list[str]]:
-    """Read every file of some rows.
-
-    Returns
-    -------
-    facts : list of dict
-        One per image: sample, path, shape, channels, type, smallest and largest grey value, spacing, objects, share of
-        foreground; what could not be read is left out.
-    problems : list of str
-        All of them, a line each.
-    """
-    facts, problems = [], []
-    for row in progress(rows.itertuples(), len(rows), "checking"):
-        image = _collect(problems, lambda row=row: _image_facts(row, dims))
-        label = _collect(problems, lambda row=row, image=image: _label_facts(row, dims, labels, image))
-        image = {key: value for key, value in (image or {}).items() if key != "raster"}
-        facts.append({"sample": row.sample, "path": row.image, **image, **(label or {})})
-    return facts, problems
-
-
 def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list[str]) -> list[str]:
-    """Problems that no image has alone: other channels than the first, folds with nobody in them."""
+    """Problems that no image has alone: other channels than the first, folds with nobody in them, leaks."""
     problems: list[str] = []
     channels = facts.get("channels", pd.Series(dtype=float)).dropna()
     for index in channels.index[channels != (channels.iloc[0] if len(channels) else 0)]:
@@ -48,9 +24,25 @@ def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list
             "save all images with the same channels",
         )  # fmt: skip
         problems.append(str(error))
-    if (sheet["subset"] == "train").any():
-        _collect(problems, lambda: assign_folds(sheet, folds, validation))
-    return problems
+    parts = collect(problems, lambda: parts_of(sheet, folds, validation))
+    parts = sheet["subset"] if parts is None else parts
+    return problems + [str(leak) for leak in _leaks(facts, dict(zip(sheet["sample"], parts, strict=True)))]
+
+
+def _leaks(facts: pd.DataFrame, parts: dict[str, str]) -> Iterator[BadInput]:
+    """The very same image in two parts, so that one learns from what the other is scored by."""
+    if "pixels" not in facts:
+        return
+    facts = facts[facts.duplicated("pixels", keep=False)]
+    facts = facts.assign(part=facts["sample"].map(parts))
+    facts = facts[(facts["part"] != "predict") & (facts["smallest"] != facts["largest"])]
+    for _, same in facts.groupby("pixels", sort=False):
+        first, *others = same.drop_duplicates("part").itertuples()
+        for other in others:
+            remedy = "drop one of the rows"
+            remedy += "" if "test" in (first.part, other.part) else ", or give both the same 'group'"
+            found = f"the very pixels of {first.path} ({other.part} and {first.part})"
+            yield BadInput(other.path, found, "no image in two parts", remedy)
 
 
 def check_networks(
@@ -72,19 +64,19 @@ def check_networks(
     problems: list[str] = []
     made: dict[str, tuple[Network, torch.nn.Module]] = {}
     for name, values in networks.items():
-        network = _collect(problems, lambda n=name, v=values: _make(n, v, facts, dims, labels))
+        network = collect(problems, lambda n=name, v=values: _make(n, v, facts, dims, labels))
         if network is not None:
             made[name] = network
     for name, (settings, network) in made.items():
         where = f"experiment {name}, network"
-        _collect(problems, lambda s=settings, w=where: _require_depth(s, facts, w))
+        collect(problems, lambda s=settings, w=where: _require_depth(s, facts, w))
         if name in starts and starts[name] in made:
             given = made[starts[name]][1].state_dict()
             where = f"experiment {name}, start_from {starts[name]}"
-            _collect(problems, lambda n=network, g=given, w=where: matching(n.state_dict(), g, w))
+            collect(problems, lambda n=network, g=given, w=where: matching(n.state_dict(), g, w))
         elif settings.pretrained:
             path = Path(settings.pretrained)
-            _collect(problems, lambda n=network, p=path: matching(n.state_dict(), read_state(p), p))
+            collect(problems, lambda n=network, p=path: matching(n.state_dict(), read_state(p), p))
     return problems
 
 
@@ -113,50 +105,3 @@ def _require_depth(settings: Network, facts: pd.DataFrame, where: str) -> None:
                 where, f"an image of {image.shape} pixels ({image.path})",
                 f"{smallest} or more along every axis at this depth", "lower network.depth",
             )  # fmt: skip
-
-
-def _collect(problems: list[str], work: Callable):
-    try:
-        return work()
-    except (ValueError, OSError) as error:
-        problems.append(str(error))
-        return None
-
-
-def _image_facts(row, dims: int) -> dict:
-    raster = open_image(row.image, dims)
-    array = raster.array
-    ends = [
-        (part.min().item(), part.max().item()) for part in map(array.__getitem__, blocks(array.shape, array.chunks))
-    ]
-    try:
-        spacing = spacing_of(row.spacing, raster.spacing)
-    except ValueError as error:
-        raise BadInput(f"sample sheet, {row.sample}", str(error), "one number per axis", "correct the cell") from error
-    return {
-        "shape": "x".join(map(str, array.shape[1:])),
-        "channels": array.shape[0],
-        "type": str(array.dtype),
-        "smallest": min(low for low, _ in ends),
-        "largest": max(high for _, high in ends),
-        "spacing": " ".join(f"{size:g}" for size in spacing),
-        "raster": raster,
-    }
-
-
-def _label_facts(row, dims: int, labels: Labels, image: dict | None) -> dict:
-    if not row.label:
-        if row.subset == "train":
-            raise BadInput(
-                f"sample sheet, {row.sample}", "no label", "a label for every training image",
-                "add one, or set the row's subset to 'predict'",
-            )  # fmt: skip
-        return {}
-    label = read_label(row.label, dims)
-    if image is not None:
-        require_same_shape(image["raster"], label)
-    classes, objects = training_labels(label.array, labels, row.label)
-    return {
-        "objects": len(set(objects.ravel().tolist()) - {0}),
-        "foreground": float(((classes > 0) & (classes != IGNORED)).mean()),
-    }

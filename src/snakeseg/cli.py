@@ -26,6 +26,8 @@ def parser() -> argparse.ArgumentParser:
     command("simulate", "make the demo's images and labels", "--settings", "--output")
     command("inspect", "read the files of a batch", *sheet, "--batch", "--settings", "--output")
     command("check", "report all problems of the input at once", *sheet, "--inspected", "--settings", "--output")
+    made = command("data-report", "write a page about the data", *sheet, "--inspected", "--settings", "--output")
+    made.add_argument("--name", required=True, help="of the run")
     command("statistics", "grey values and class counts of all training images", *sheet, "--settings", "--output")
     command(
         "prepare", "normalise a batch of training images", *sheet, "--batch", "--settings", "--statistics", "--output"
@@ -86,7 +88,9 @@ def parser() -> argparse.ArgumentParser:
     fetch = command("fetch-weights", "download published weights to start from, and check them", "--output")
     fetch.add_argument("name", choices=["vgg16"], help="which")
     fetch.add_argument("--url", help="where from, if not from their publisher; the checksum stays the same")
-    command("summarise", "gather the score tables", "--tables", "--output")
+    summarise = command("summarise", "gather the score tables", "--sheet", "--tables", "--output")
+    summarise.add_argument("--experiments", nargs="+", required=True, help="their names")
+    summarise.add_argument("--folds", type=int, required=True, help="how many there are")
     command("compare", "test experiments against each other", "--images", "--output")
     command("report", "write the report and its figures", *sheet, "--run", "--settings", "--output")
     state = command("status", "what became of a run: every job that is not finished, why, and what to do")
@@ -103,7 +107,9 @@ def parser() -> argparse.ArgumentParser:
 
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
-    **dict.fromkeys(("sheet", "simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh"), "data"),
+    **dict.fromkeys(
+        ("sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"), "data"
+    ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
     **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
     **dict.fromkeys(("evaluate", "summarise", "compare", "report"), "evaluate"),
@@ -117,11 +123,11 @@ OPTIONS = {
     "--data": {"type": Path, "help": "folder that the sheet's relative paths start from"},
     "--batch": {"help": "rows of this batch"},
     "--fold": {"type": int, "help": "number of the fold that is held out"},
-    "--inspected": {"type": Path, "nargs": "+", "required": True, "help": "files from `inspect`"},
+    "--inspected": {"type": Path, "required": True, "help": "folder of files from `inspect`"},
     "--statistics": {"type": Path, "help": "file from `statistics`"},
-    "--prepared": {"type": Path, "nargs": "+", "default": [], "help": "stores from `prepare`"},
-    "--augmented": {"type": Path, "nargs": "+", "default": [], "help": "stores from `augment`"},
-    "--weights": {"type": Path, "nargs": "+", "default": [], "help": "stores from `weigh`"},
+    "--prepared": {"type": Path, "nargs": "+", "default": [], "help": "stores from `prepare`, or a folder of them"},
+    "--augmented": {"type": Path, "nargs": "+", "default": [], "help": "stores from `augment`, or a folder of them"},
+    "--weights": {"type": Path, "nargs": "+", "default": [], "help": "stores from `weigh`, or a folder of them"},
     "--start": {"type": Path, "help": "weights to start from, by layer name"},
     "--threads": {"type": int, "default": 1, "help": "compute threads; the same number gives the same bits"},
     "--gpus": {"type": int, "default": 1, "help": "0 forbids the use of an accelerator"},
@@ -131,7 +137,7 @@ OPTIONS = {
     "--model": {"type": Path, "required": True, "help": "folder of a model"},
     "--experiment": {"required": True, "help": "name of the experiment"},
     "--predictions": {"type": Path, "required": True, "help": "folder of predicted label files"},
-    "--tables": {"type": Path, "nargs": "+", "required": True, "help": "folders from `evaluate`"},
+    "--tables": {"type": Path, "required": True, "help": "folder of the folders from `evaluate`"},
     "--images": {"type": Path, "required": True, "help": "table of images from `summarise`"},
     "--run": {"type": Path, "required": True, "help": "folder of the run's results"},
 }

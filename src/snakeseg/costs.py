@@ -17,7 +17,8 @@ import psutil
 import torch
 
 from snakeseg import __version__
-from snakeseg.checkpoint import Description, load_model
+from snakeseg.checkpoint import load_model
+from snakeseg.description import Description
 from snakeseg.devices import autocast, device_name
 from snakeseg.inference import OnTile, tile_logits, tiled_logits
 from snakeseg.io.files import write_text

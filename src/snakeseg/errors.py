@@ -1,6 +1,10 @@
 """The one kind of error a user can mend: it names the file, what was found, what was expected, and what to do."""
 
 import signal
+from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 class BadInput(ValueError):
@@ -25,6 +29,15 @@ class BadInputs(ValueError):
     def __init__(self, problems):
         self.problems = list(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def collect(problems: list[str], work: Callable[[], Result]) -> Result | None:
+    """What the work gives; None if it finds a problem, which is added to the others."""
+    try:
+        return work()
+    except (ValueError, OSError) as error:
+        problems.append(str(error))
+        return None
 
 
 # They ask for a stop, as schedulers do before a time limit; the exit code then says "try again later" (sysexits.h).

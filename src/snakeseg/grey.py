@@ -79,12 +79,12 @@ def quantiles(
     """
     places = [(total - 1) * (percent / 100) for percent in percents]
     ranks = sorted({rank for place in places for rank in (int(place), min(int(place) + 1, total - 1))})
-    bits = _keys(np.zeros(0, dtype)).dtype.itemsize * 8
+    bits = sort_keys(np.zeros(0, dtype)).dtype.itemsize * 8
     found = {rank: (0, rank) for rank in ranks}  # the bits found so far, and the rank among those that share them
     for shift in range(bits - BITS, -1, -BITS):
         counts = {prefix: np.zeros(2**BITS, np.int64) for prefix, _ in found.values()}
         for array in values():
-            keys = _keys(array.ravel())
+            keys = sort_keys(array.ravel())
             for prefix, count in counts.items():
                 alike = keys if shift + BITS == bits else keys[keys >> (shift + BITS) == prefix]
                 count += np.bincount((alike >> shift & (2**BITS - 1)).astype(np.intp), minlength=2**BITS)
@@ -92,11 +92,11 @@ def quantiles(
             upto = counts[prefix].cumsum()
             digit = int(np.searchsorted(upto, within, side="right"))
             found[rank] = (prefix << BITS | digit, within - int(upto[digit] - counts[prefix][digit]))
-    ordered = {rank: _value(key, dtype) for rank, (key, _) in found.items()}
+    ordered = {rank: value_of(key, dtype) for rank, (key, _) in found.items()}
     return [_between(ordered[int(p)], ordered[min(int(p) + 1, total - 1)], p - int(p)) for p in places]
 
 
-def _keys(array: np.ndarray) -> np.ndarray:
+def sort_keys(array: np.ndarray) -> np.ndarray:
     """Unsigned integers that sort as the values do: uint16 for small integers, else the bits of floats."""
     if array.dtype.kind in "bu" and array.dtype.itemsize <= 2:
         return array.astype(np.uint16)
@@ -108,7 +108,7 @@ def _keys(array: np.ndarray) -> np.ndarray:
     return np.where(raw & top, ~raw, raw | top)
 
 
-def _value(key: int, dtype: np.dtype) -> float:
+def value_of(key: int, dtype: np.dtype) -> float:
     """The value of a key."""
     if dtype.kind in "bui" and dtype.itemsize <= 2:
         return float(key - (2**15 if dtype.kind == "i" else 0))

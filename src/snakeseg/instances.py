@@ -8,8 +8,8 @@ from scipy import ndimage
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
-METHODS = ("components", "distance", "core")
-# Thresholds that distances are averaged over, so that a neck counts that is pale as well as one that is narrow.
+METHODS = ("components", "distance", "soft", "core")
+# Thresholds of the interior that the method "soft" averages distances over.
 SHARES = np.arange(1, 10) / 10
 
 
@@ -19,11 +19,12 @@ class Parameters:
 
     Parameters
     ----------
-    method : {"components", "distance", "core"}
-        components: face-connected components of the foreground. distance: watershed of the distance from the interior's
-        edge, in the mean of nine thresholds (`SHARES`), one object per maximum deeper than `depth` pixels. core:
-        watershed seeded by the components of the interior above `depth`, a threshold of its own. Both of the latter
-        drop a component in which there is no such seed.
+    method : {"components", "distance", "soft", "core"}
+        components: face-connected components of the foreground. distance: watershed of the distance transform, one
+        object per maximum deeper than `depth` pixels. soft: the same of the distance from the interior's edge in the
+        mean of nine thresholds (`SHARES`), where a pale neck counts like a narrow one. core: watershed seeded by the
+        components of the interior above `depth`, a threshold of its own. All but the first drop a component in which
+        there is no such seed.
     threshold : float
         Foreground is where the probability exceeds it.
     depth : float
@@ -126,7 +127,8 @@ def cut(
         return _flood(components, ndimage.label(mask & (interior > parameters.depth))[0], interior)
     # A component's pixels lie nearest to its own pixels or to the layer around it: of any pixel beyond, the face
     # neighbour on the way is nearer. And what touches a component by a face is background, never another component.
-    landscape = sum(_depths(mask & (interior > share)) for share in SHARES) / len(SHARES)
+    masks = [mask & (interior > share) for share in SHARES] if parameters.method == "soft" else [mask]
+    landscape = sum(_depths(each) for each in masks) / len(masks)
     return _flood(components, ndimage.label(_deep_maxima(landscape, parameters.depth))[0], landscape)
 
 

@@ -54,13 +54,18 @@ def classes_and_objects(label: np.ndarray, settings: Labels) -> tuple[np.ndarray
     return classes, objects
 
 
-def training_labels(label: np.ndarray, settings: Labels, where: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Classes and separated objects of a label image, as training sees them; errors name the file `where`."""
+def known_labels(label: np.ndarray, settings: Labels, where: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """As `classes_and_objects`; errors name the file `where`."""
     try:
-        classes, objects = classes_and_objects(label, settings)
+        return classes_and_objects(label, settings)
     except ValueError as error:
         found, _, expected = str(error).partition("; expected ")
         raise BadInput(where, found, expected, "correct the label or the key labels.values") from error
+
+
+def training_labels(label: np.ndarray, settings: Labels, where: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Classes and separated objects of a label image, as training sees them; errors name the file `where`."""
+    classes, objects = known_labels(label, settings, where)
     if settings.kind == "instance":
         objects = separate_touching(objects)
         classes = np.where(classes == IGNORED, IGNORED, objects > 0).astype(np.uint8)
@@ -69,9 +74,9 @@ def training_labels(label: np.ndarray, settings: Labels, where: str | Path) -> t
 
 def number_objects(label: np.ndarray) -> np.ndarray:
     """The same objects with ids 1..n in increasing order of their old ids."""
-    ids, flat = np.unique(label, return_inverse=True)
+    ids = np.unique(label)
     numbers = np.cumsum(ids != 0) * (ids != 0)
-    return numbers[flat].reshape(label.shape).astype(np.int32)
+    return numbers.astype(np.int32)[np.searchsorted(ids, label)]
 
 
 def separate_touching(objects: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from snakeseg.checkpoint import Description
+from snakeseg.description import Description
 from snakeseg.devices import autocast, total_memory
 from snakeseg.errors import BadInput
 from snakeseg.settings import Train

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from snakeseg.blending import run_blended
-from snakeseg.checkpoint import Description, load_model, load_parameters, model_folders
+from snakeseg.checkpoint import load_model
 from snakeseg.costs import cache_path, keep_samples, read_samples, used_memory
+from snakeseg.description import Description, load_parameters, model_folders
 from snakeseg.devices import autocast, free_memory
 from snakeseg.errors import BadInput
 from snakeseg.grey import normalise

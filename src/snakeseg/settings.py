@@ -224,7 +224,7 @@ SECTIONS: dict[str, type] = {
 }
 
 
-PLAIN: dict[str, Any] = {"spatial_dims": 2, "folds": 1, "validation": [], "networks": {}, "starts": {}}
+PLAIN: dict[str, Any] = {"spatial_dims": 2, "folds": 1, "validation": [], "networks": {}, "starts": {}, "patches": {}}
 
 
 def read_sections(text: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def candidates(settings: Instances) -> Iterator[Parameters]:
     for threshold in settings.thresholds:
         yield Parameters("components", threshold, **fixed)
         for depth in settings.depths:
-            yield Parameters("distance", threshold, depth, **fixed)
+            yield from (Parameters(method, threshold, depth, **fixed) for method in ("distance", "soft"))
         yield from (Parameters("core", threshold, core, **fixed) for core in settings.cores)
 
 

@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
+from functools import cache
 from glob import escape, glob
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 SCHEMAS = Path(workflow.current_basedir) / ".." / "schemas"
-BATCH_SIZE = 32
+BATCH_SIZE, BATCHES_ALIKE = 32, 32
 
 
 def read_schema(name):
@@ -80,7 +82,7 @@ def read_sheet(path, data):
     elif not path.is_file():
         raise WorkflowError(f"{path}: found no such file; expected the sample sheet; correct the config key 'sheet'")
     else:
-        sheet = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+        sheet = read_cells(path)
     known = read_schema("samples")["properties"]
     sheet_problems = list(sheet_problems_of(sheet, known, path))
     if sheet_problems:
@@ -88,16 +90,41 @@ def read_sheet(path, data):
     for column in known:
         if column not in sheet:
             sheet[column] = ""
+    folder = "" if data == Path() else str(data)
     for column in ("image", "label"):
-        sheet[column] = [str(data / value) if value else "" for value in sheet[column]]
+        sheet[column] = [os.path.join(folder, value) if value else "" for value in cells_of(sheet[column])]
     sheet["subset"] = sheet["subset"].replace("", known["subset"]["default"])
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
     sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
-    number = sheet.groupby("subset").cumcount() // BATCH_SIZE
-    batches = sheet["subset"] + "-" + number.map("{:04d}".format)
-    batches = batches.where(sheet["parts"] == 1, sheet["subset"] + "-" + sheet["sample"])
+    number = batch_number(sheet.groupby("subset").cumcount())
+    batches = sheet["subset"].str.cat(number.map("{:04d}".format), sep="-")
+    batches = batches.where(sheet["parts"] == 1, sheet["subset"].str.cat(sheet["sample"], sep="-"))
     sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", batches)
     return sheet
+
+
+def cells_of(column):
+    """As a list; pandas' own way takes ten times as long."""
+    return column.to_numpy(object).tolist()
+
+
+def batch_number(place):
+    """32 batches of 32 rows, 32 of 64, 32 of 96, ... (as in snakeseg/io/sheet.py)."""
+    level = ((1 + place / (BATCH_SIZE * BATCHES_ALIKE / 8)) ** 0.5 - 1) // 2
+    first = BATCH_SIZE * BATCHES_ALIKE / 2 * level * (level + 1)
+    return (BATCHES_ALIKE * level + (place - first) // (BATCH_SIZE * (level + 1))).astype(int)
+
+
+def read_cells(path):
+    """All cells as text (as in snakeseg/io/sheet.py)."""
+    if path.suffix != ".parquet":
+        return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    try:
+        return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(str)
+    except ImportError:
+        raise WorkflowError(
+            f"{path}: found no pyarrow to read it with; expected it; pip install pyarrow, or save as .tsv"
+        )
 
 
 def list_images(where):
@@ -139,21 +166,42 @@ def sheet_problems_of(sheet, known, path):
         yield f"{path}: found sample '{name}' more than once; expected distinct names; rename one"
 
 
+@cache
+def file_status(path):
+    """Size and time of a file; None of no file, and of those that the workflow makes."""
+    try:
+        status = os.stat(path) if path and not config["simulate"] else None
+    except OSError:  # `check` tells
+        return None
+    return status and (status.st_size, status.st_mtime_ns)
+
+
 def file_mark(path):
-    """Size and time of a file, so that a changed file is noticed; files that the workflow makes are tracked by it."""
-    if not path or config["simulate"] or not os.path.exists(path):
-        return path
-    status = os.stat(path)
-    return f"{path} {status.st_size} {status.st_mtime_ns}"
+    """A name for a file that changes with it."""
+    return " ".join(map(str, [path or "", *(file_status(path) or ())]))
+
+
+@cache
+def row_mark(index):
+    """A short name for the content of a row and of the files it names."""
+    text = "\n".join([TEXTS[index], file_mark(FILES["image"][index]), file_mark(FILES["label"][index])])
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def digest(rows):
-    """A short name for the content of some rows and of the files they name."""
-    marks = [*map(file_mark, rows["image"]), *map(file_mark, rows["label"])]
-    text = rows.drop(columns="parts").to_csv(index=False) + "\n".join(marks)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """The same for some rows, by their positions."""
+    return hashlib.sha256(b"".join(map(row_mark, rows))).hexdigest()[:16]
 
 
+def training_digest(wildcards):
+    return digest(TRAINING)
+
+
+def batch_digest(wildcards):
+    return digest(ROWS[wildcards.batch])
+
+
+@cache
 def model_files(*names):
     """The files of these names in the config's model, or in its folds."""
     return sorted(path for name in names for path in glob(f"{escape(MODEL)}/**/{name}", recursive=True))
@@ -179,6 +227,11 @@ def stores(wildcards):
     return [f"{base}/{index}-of-{count}.zarr.zip" for index in range(count)]
 
 
+def folder_of(name):
+    """For params: the folder of the input files of a name, which may be more than a command line holds."""
+    return lambda wildcards, input: os.path.dirname(next(iter(input[name]), ""))
+
+
 def settings(*sections, experiment=None):
     """Sections of the config as JSON for the command line, with an experiment's overrides."""
     source = {**config, **EXPERIMENTS[experiment]} if experiment else config
@@ -186,6 +239,13 @@ def settings(*sections, experiment=None):
     if "predict" in chosen:  # those are the workflow's own
         chosen["predict"] = {key: value for key, value in chosen["predict"].items() if key not in KEPT_MAPS}
     return json.dumps(chosen)
+
+
+def check_settings(**more):
+    """What input is checked against, as JSON for the command line; a given model fits whatever it reads."""
+    chosen = {section: config[section] for section in ("folds", "validation", "spatial_dims", "labels")}
+    networks = {} if MODEL else {name: sections["network"] for name, sections in EXPERIMENTS.items()}
+    return json.dumps({**chosen, "networks": networks, "starts": STARTS, **more})
 
 
 def batch_problems(experiments):
@@ -244,15 +304,20 @@ ALL_CORES = workflow.resource_settings.cores or 1
 THREADS = min(8, CORES) if config["threads"] == "auto" else config["threads"]
 
 sheet = read_sheet(SHEET, DATA)
-training = sheet[sheet["subset"] == "train"]
-predicted = sheet[sheet["subset"] != "train"]
-TRAIN_BATCHES = list(dict.fromkeys(training["batch"]))
-PREDICT_BATCHES = list(dict.fromkeys(predicted["batch"]))
-BATCHES = list(dict.fromkeys(sheet["batch"]))
-PARTS = {batch: int(rows["parts"].max()) for batch, rows in sheet.groupby("batch")}
-digests = {batch: digest(rows) for batch, rows in sheet.groupby("batch")}
-training_digest = digest(training)
-if MODEL and predicted.empty:
+ROWS = sheet.groupby("batch", sort=False).indices
+BATCHES = sheet["batch"].unique().tolist()
+PARTS = sheet.groupby("batch")["parts"].max().to_dict()
+is_training = sheet["subset"] == "train"
+TRAINING = is_training.to_numpy().nonzero()[0]
+TRAIN_BATCHES = sheet["batch"][is_training].unique().tolist()
+PREDICT_BATCHES = sheet["batch"][~is_training].unique().tolist()
+FILES = {column: cells_of(sheet[column]) for column in ("image", "label")}
+TEXTS = ["\t".join(cells) for cells in zip(*(cells_of(sheet[column]) for column in sheet if column != "parts"))]
+# Asking a file system for many files takes long one by one. A job on a cluster reads the sheet again, but asks for its own files only.
+if workflow.is_main_process:
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(digest, ROWS.values()))
+if MODEL and not PREDICT_BATCHES:
     raise WorkflowError(f"{SHEET}: found no row to predict; expected some; set the column subset to predict or test")
 PREDICTIONS = [f"{RUN}/predictions/{e}/{b}" for e in EXPERIMENTS for b in PREDICT_BATCHES]
 VALIDATIONS = [f"{RUN}/validation/{e}/fold-{f}" for e in EXPERIMENTS for f in FOLDS]
@@ -271,5 +336,7 @@ wildcard_constraints:
     share=r"\d+-of-\d+",
 
 
-# Jobs run the package that lies beside the workflow, in whatever environment they are given.
-shell.prefix(f"export PYTHONPATH={Path(workflow.current_basedir).resolve().parents[1] / 'src'}:${{{{PYTHONPATH:-}}}}; ")
+# Jobs run the package that lies beside the workflow, in whatever environment they are given. A prefix takes the place of
+# Snakemake's own, without which a command that fails before a pipe counts as done.
+SOURCE = Path(workflow.current_basedir).resolve().parents[1] / "src"
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={SOURCE}:${{{{PYTHONPATH:-}}}}; ")

@@ -26,7 +26,8 @@ rule evaluate:
 
 rule summarise:
     input:
-        [path.replace(RUN, f"{RUN}/evaluation", 1) for path in VALIDATIONS + PREDICTIONS],
+        sheet=ancient(SHEET),
+        tables=[path.replace(RUN, f"{RUN}/evaluation", 1) for path in VALIDATIONS + PREDICTIONS],
     output:
         images=f"{RUN}/evaluation/images.tsv",
         objects=f"{RUN}/evaluation/objects.tsv",
@@ -44,8 +45,11 @@ rule summarise:
         ENVIRONMENT
     params:
         folder=subpath(output.summary, parent=True),
+        experiments=list(EXPERIMENTS),
+        folds=len(FOLDS),
     shell:
-        "python -m snakeseg summarise --tables {input} --output {params.folder} 2> {log}"
+        "python -m snakeseg summarise --sheet {input.sheet:q} --tables {params.folder} --experiments {params.experiments}"
+        " --folds {params.folds} --output {params.folder} 2> {log}"
 
 
 rule compare:

@@ -69,7 +69,7 @@ rule plan:
         data=DATA,
         folder=model_folder,
         folds="" if MODEL else f"--folds {len(FOLDS)}",
-        digest=lambda w: digests[w.batch],
+        digest=batch_digest,
     shell:
         "python -m snakeseg plan {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
         " {params.folds} --threads {resources.compute_threads} --gpus {resources.compute_gpus} --output {output} > {log} 2>&1"
@@ -104,7 +104,7 @@ rule infer:
         part=lambda w: w.share.replace("-of-", "/"),
         plan=lambda w, input: f"--plan {input.plan}" if input.plan else "",
         keep=keep_flags,
-        digest=lambda w: digests[w.batch],
+        digest=batch_digest,
     shell:
         "python -m snakeseg predict {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
         " --part {params.part} {params.folds} {params.plan} {params.keep} --threads {resources.compute_threads}"

@@ -34,7 +34,7 @@ rule inspect:
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels"),
-        digest=lambda w: digests[w.batch],
+        digest=batch_digest,
     shell:
         "python -m snakeseg inspect --sheet {input.sheet} --data {params.data} --batch {wildcards.batch:q}"
         " --settings {params.settings:q} --output {output} 2> {log}"
@@ -56,19 +56,11 @@ rule check:
     threads: ALL_CORES
     params:
         data=DATA,
+        inspected=folder_of("inspected"),
         pretrained=[file_mark(path) for path in PRETRAINED.values()],
-        settings=json.dumps(
-            {
-                "folds": config["folds"],
-                "validation": config["validation"],
-                "spatial_dims": config["spatial_dims"],
-                "labels": config["labels"],
-                "networks": {name: sections["network"] for name, sections in EXPERIMENTS.items()},
-                "starts": STARTS,
-            }
-        ),
+        settings=check_settings(),
     shell:
-        "python -m snakeseg check --sheet {input.sheet} --data {params.data} --inspected {input.inspected}"
+        "python -m snakeseg check --sheet {input.sheet} --data {params.data} --inspected {params.inspected}"
         " --settings {params.settings:q} --output {output} 2> {log}"
 
 
@@ -115,7 +107,7 @@ rule prepare:
     params:
         data=DATA,
         settings=settings("spatial_dims", "labels", "prepare"),
-        digest=lambda w: digests[w.batch],
+        digest=batch_digest,
         statistics=lambda w, input: f"--statistics {input.statistics}" if input.statistics else "",
     shell:
         "python -m snakeseg prepare --sheet {input.sheet} --data {params.data} --batch {wildcards.batch:q}"

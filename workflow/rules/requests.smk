@@ -42,13 +42,13 @@ def batch_memory(wildcards):
 
 def part_memory(wildcards):
     """Of a fold's or a batch's images."""
-    return image_memory(training if wildcards.kind == "validation" else sheet[sheet["batch"] == wildcards.part])
+    return image_memory(sheet[is_training] if wildcards.kind == "validation" else sheet[sheet["batch"] == wildcards.part])
 
 
 def training_memory(wildcards):
     """Megabytes for the training images with their copies and weights, and, without a GPU, for a step."""
     sections = EXPERIMENTS[wildcards.experiment]
-    held = 9 * (1 + config["augment"]["copies"]) * sum(map(pixels, training["image"]))
+    held = 9 * (1 + config["augment"]["copies"]) * sum(map(pixels, sheet["image"][is_training]))
     limit = sections["train"].get("cache_gb")
     held = held if limit is None else min(held, limit * 1e9)
     # 120 bytes a pixel of the first level's every channel: what a U-Net keeps for the backward pass, and half as much.
@@ -68,7 +68,7 @@ def training_minutes(wildcards):
 
 def predicting_minutes(wildcards):
     """Minutes for all rows by the models of all folds, and half an hour."""
-    rows = sheet[sheet["batch"] == wildcards.batch] if hasattr(wildcards, "batch") else training
+    rows = sheet[sheet["batch"] == wildcards.batch] if hasattr(wildcards, "batch") else sheet[is_training]
     # Tiles overlap: twice the pixels.
     return 30 + computing_minutes(2 * len(FOLDS) * sum(map(pixels, rows["image"])), wildcards.experiment)
 

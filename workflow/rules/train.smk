@@ -26,6 +26,9 @@ rule train:
         runtime=growing(training_minutes),
     params:
         data=DATA,
+        prepared=folder_of("prepared"),
+        augmented=folder_of("augmented"),
+        weights=folder_of("weights"),
         command="train",
         # A profile that spreads the processes over nodes says by what (srun).
         launch=lambda w, resources: f"{resources.mpi} --ntasks={resources.tasks} " if resources.get("mpi") else "",
@@ -48,7 +51,7 @@ rule train:
         start=lambda w, input: f"--start {input.start}" if input.start else "",
     shell:
         "{params.launch}python -m snakeseg {params.command} --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
-        " --prepared {input.prepared} --augmented {input.augmented} --weights {input.weights}"
+        " --prepared {params.prepared} --augmented {params.augmented} --weights {params.weights}"
         " {params.start} --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.compute_gpus}"
         " --output {params.output} 2>&1 | (trap '' INT TERM USR1; tee {log})"
 

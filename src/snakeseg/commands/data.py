@@ -1,17 +1,22 @@
 """Subcommands that come before training: images, checks, stores."""
 
 import json
+import sys
 from argparse import Namespace
+from contextlib import suppress
 
 import pandas as pd
 
 from snakeseg.commands.tables import read_json, rows_of
-from snakeseg.errors import BadInputs
+from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.files import atomic_folder, write_text
-from snakeseg.io.sheet import read_sheet, sheet_of_images
+from snakeseg.io.sheet import parts_of, read_sheet, sheet_of_images
 from snakeseg.io.tables import write_table
 from snakeseg.progress import progress
-from snakeseg.settings import read_sections
+from snakeseg.settings import Network, network_settings, read_sections
+
+# What of the facts the table of a successful check tells.
+CHECKED = ("sample", "path", "shape", "channels", "type", "smallest", "largest", "spacing", "objects", "foreground")
 
 
 def sheet(given: Namespace) -> None:
@@ -39,7 +44,7 @@ def simulate(given: Namespace) -> None:
 
 def inspect(given: Namespace) -> None:
     """What was found in a batch's files, and all problems, as JSON; it never fails on them, `check` does."""
-    from snakeseg.checking import inspect as inspect_rows
+    from snakeseg.inspection import inspect as inspect_rows
 
     s = read_sections(given.settings)
     rows = rows_of(given, subset=["train", "test", "predict"])
@@ -49,19 +54,61 @@ def inspect(given: Namespace) -> None:
 
 def check(given: Namespace) -> None:
     """A table of what was found in all files, or all problems at once."""
+    s = read_sections(given.settings)
+    facts, problems = _facts_and_problems(given, s, read_sheet(given.sheet, given.data))
+    if problems:
+        raise BadInputs(problems)
+    write_table(given.output, facts[[name for name in CHECKED if name in facts]])
+
+
+def data_report(given: Namespace) -> None:
+    """A page about the data, and tables of all images and all findings, in a folder; problems are among them."""
+    from snakeseg.findings.gather import all_findings, as_table, problem_findings
+    from snakeseg.findings.meaning import trusted
+    from snakeseg.findings.sizes import experiments_of, overview
+    from snakeseg.findings.table import shown, table_of
+    from snakeseg.report.datapage import data_page
+
+    s = read_sections(given.settings)
+    dims, labels = s["spatial_dims"], s["labels"]
+    sheet = read_sheet(given.sheet, given.data)
+    facts, problems = _facts_and_problems(given, s, sheet)
+    try:
+        parts = parts_of(sheet, s["folds"], s["validation"])
+    except BadInput:  # which is among the problems
+        parts = sheet["subset"]
+    table = table_of(sheet, facts, parts)
+    networks = _known_networks(s["networks"])
+    experiments = experiments_of(networks, s["patches"])
+    problems = list(problem_findings(problems, sheet))
+    findings = all_findings(table, problems, dims, labels, s["prepare"], networks, experiments)
+    objects = overview(trusted(table, labels), labels, experiments)
+    output = given.output / "data-report.html"
+    write_table(given.output / "data.tsv", shown(table))
+    write_table(given.output / "findings.tsv", as_table(findings))
+    write_text(output, data_page(given.name, dims, sheet, table, findings, objects, output))
+    print(output, file=sys.stderr)
+
+
+def _facts_and_problems(given: Namespace, s: dict, sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """What `inspect` found in all batches, and all problems of files, rows and networks."""
     from snakeseg.checking import check as check_together
     from snakeseg.checking import check_networks
 
-    s = read_sections(given.settings)
-    found = [read_json(path) for path in given.inspected]
+    found = [read_json(given.inspected / f"{batch}.json") for batch in sheet["batch"].unique()]
     facts = pd.DataFrame([fact for part in found for fact in part["facts"]])
     problems = [problem for part in found for problem in part["problems"]]
-    sheet = read_sheet(given.sheet, given.data)
     problems += check_together(sheet, facts, s["folds"], s["validation"])
-    problems += check_networks(s["networks"], s["starts"], facts, s["spatial_dims"], s["labels"])
-    if problems:
-        raise BadInputs(problems)
-    write_table(given.output, facts)
+    return facts, problems + check_networks(s["networks"], s["starts"], facts, s["spatial_dims"], s["labels"])
+
+
+def _known_networks(networks: dict[str, dict]) -> dict[str, Network]:
+    """Settings of those whose settings are in order; the others are among the problems."""
+    known = {}
+    for name, values in networks.items():
+        with suppress(BadInput):
+            known[name] = network_settings(values)
+    return known
 
 
 def statistics(given: Namespace) -> None:

@@ -35,9 +35,13 @@ def summarise(given: Namespace) -> None:
     """The gathered tables and their summary."""
     from snakeseg.summary import summarise as summary_of
 
+    sheet = read_sheet(given.sheet)
+    batches = sheet["batch"][sheet["subset"] != "train"].unique()
+    folders = [f"validation/{name}/fold-{fold}" for name in given.experiments for fold in range(given.folds)]
+    folders += [f"predictions/{name}/{batch}" for name in given.experiments for batch in batches]
     gathered = {}
     for name in ("images", "objects"):
-        tables = [read_table(folder / f"{name}.tsv") for folder in given.tables]
+        tables = [read_table(given.tables / folder / f"{name}.tsv") for folder in folders]
         gathered[name] = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
         write_table(given.output / f"{name}.tsv", gathered[name])
     write_table(given.output / "summary.tsv", summary_of(gathered["images"]))

@@ -198,7 +198,7 @@ def tune(given: Namespace) -> None:
     """The chosen parameters, all trials, and how far probabilities can be believed, beside each model's weights."""
     from dataclasses import asdict
 
-    from snakeseg.checkpoint import PARAMETERS
+    from snakeseg.description import PARAMETERS
     from snakeseg.labels import IGNORED
     from snakeseg.metrics.calibration import reliability
     from snakeseg.tuning import choose
@@ -241,7 +241,7 @@ def _held_out(given: Namespace, s: dict) -> Iterator:
 
 def instances(given: Namespace) -> None:
     """A folder of label files in their sources' formats."""
-    from snakeseg.checkpoint import load_description, load_parameters, model_folders
+    from snakeseg.description import load_description, load_parameters, model_folders
     from snakeseg.instances import Parameters
     from snakeseg.io.raster import open_image, suffix_of
     from snakeseg.io.store import read_parts

@@ -26,5 +26,11 @@ def rows_of_part(given: Namespace) -> pd.DataFrame:
     return rows[assign_folds(rows, s["folds"], s["validation"]) == given.fold]
 
 
+def stores_of(paths: list[Path], rows: pd.DataFrame) -> list[Path]:
+    """The stores; of a folder those of the rows' batches, since a command line does not hold many thousand paths."""
+    names = [f"{batch}.zarr.zip" for batch in rows["batch"].unique()]
+    return [store for path in paths for store in ([path / name for name in names] if path.is_dir() else [path])]
+
+
 def read_json(path: Path | None) -> dict | None:
     return json.loads(path.read_text(encoding="utf-8")) if path else None

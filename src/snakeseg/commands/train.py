@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from snakeseg.checkpoint import Description, is_finished, save_model
-from snakeseg.commands.tables import rows_of
+from snakeseg.checkpoint import is_finished, save_model
+from snakeseg.commands.tables import rows_of, stores_of
 from snakeseg.costs import measure_model
 from snakeseg.course import Keep
+from snakeseg.description import Description
 from snakeseg.devices import choose_device, claim_gpus, total_memory
 from snakeseg.errors import BadInput
 from snakeseg.events import event_writer
@@ -75,6 +76,8 @@ def _gather(given: Namespace, team: Team) -> _Material:
     device = choose_device(given.gpus, given.threads if launched() else max(1, given.threads // team.size))
     rows = rows_of(given, subset=["train"])
     names = set(rows["sample"][assign_folds(rows, s["folds"], s["validation"]) != given.fold])
+    for kind in ("prepared", "augmented", "weights"):  # from here on by their names
+        setattr(given, kind, stores_of(getattr(given, kind), rows))
     stores, cache = given.prepared + given.augmented, s["train"].cache_gb
     memory = total_memory(torch.device("cpu")) / 2 if cache is None else cache * 1e9
     given.output.parent.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,11 @@ def read(path):
     return Lazy(proxy.shape, dtype, lambda region: np.asanyarray(proxy[region])), AXES[: len(proxy.shape)], spacing
 
 
+def affine(path) -> np.ndarray:
+    """Where in the world the pixels are; shape (4, 4)."""
+    return nibabel.load(path).affine
+
+
 def write(path, labels, source, largest, note) -> None:
     """Smallest unsigned integer that holds the ids, in the source's space; slab by slab along the last axis."""
     file = nibabel.load(source.path)

@@ -5,27 +5,28 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import psutil
 
 from snakeseg.errors import BadInput
-from snakeseg.io import nifti, omezarr, png, tiff
 from snakeseg.lazy import Lazy, Region
 
 SPATIAL = "XYZ"
-# Longest first, so that .ome.tif is not taken for .tif.
+# The room of each format, imported when a file of it is met. Longest first, so that .ome.tif is not taken for .tif.
 FORMATS = {
-    ".ome.tiff": tiff,
-    ".ome.tif": tiff,
-    ".nii.gz": nifti,
-    ".tiff": tiff,
-    ".tif": tiff,
-    ".nii": nifti,
-    ".png": png,
-    ".ome.zarr": omezarr,
-    ".zarr": omezarr,
+    ".ome.tiff": "tiff",
+    ".ome.tif": "tiff",
+    ".nii.gz": "nifti",
+    ".tiff": "tiff",
+    ".tif": "tiff",
+    ".nii": "nifti",
+    ".png": "png",
+    ".ome.zarr": "omezarr",
+    ".zarr": "omezarr",
 }
 
 
@@ -62,6 +63,10 @@ def suffix_of(path: Path) -> str:
     raise BadInput(path, f"format '{path.suffix}'", ", ".join(FORMATS), "convert the file")
 
 
+def _room_of(path: Path) -> ModuleType:
+    return import_module(f"snakeseg.io.{FORMATS[suffix_of(path).lower()]}")
+
+
 def open_image(path: str | Path, dims: int) -> Raster:
     """An image of `dims` spatial dimensions of which nothing is read yet but what its file says about it.
 
@@ -72,11 +77,11 @@ def open_image(path: str | Path, dims: int) -> Raster:
         damaged, NaN or infinite.
     """
     path = Path(path)
-    module = FORMATS[suffix_of(path).lower()]
+    room = _room_of(path)
     if not path.exists():
         raise BadInput(path, "no such file", "an image", "correct the path in the sample sheet or the key 'data'")
     with _damage(path):
-        array, axes, spacing = module.read(path)
+        array, axes, spacing = room.read(path)
     if array.dtype.kind not in "biuf":
         raise BadInput(path, f"pixels of type {array.dtype}", "grey values", "save channels apart, as numbers")
     if 0 in array.shape:
@@ -133,7 +138,7 @@ def write_labels(path: Path, labels, source: Raster, largest: int | None = None,
         If the format cannot hold the largest id.
     """
     largest = int(np.max(labels, initial=0)) if largest is None else largest
-    FORMATS[suffix_of(source.path).lower()].write(path, labels, source, largest, note)
+    _room_of(source.path).write(path, labels, source, largest, note)
 
 
 def require_same_shape(image: Raster, label: Raster) -> None:
@@ -143,6 +148,18 @@ def require_same_shape(image: Raster, label: Raster) -> None:
             label.path, f"shape {label.array.shape}", f"{image.array.shape[1:]}, the shape of {image.path}",
             "pair each image with its own label",
         )  # fmt: skip
+
+
+def same_place(image: Raster, label: Raster) -> bool:
+    """Whether two files of one format say that their pixels lie in the same place, as far as they say anything."""
+    rooms = [_room_of(each.path) for each in (image, label)]
+    if rooms[0] is not rooms[1]:
+        return True
+    if hasattr(rooms[0], "affine"):
+        first, second = (rooms[0].affine(each.path) for each in (image, label))
+        return np.allclose(first, second, rtol=0.01, atol=0.01 * min(image.spacing))
+    silent = {1.0} in (set(image.spacing), set(label.spacing))
+    return silent or np.allclose(image.spacing, label.spacing, rtol=0.01)
 
 
 def _integral(array: np.ndarray) -> bool:

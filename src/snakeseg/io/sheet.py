@@ -12,7 +12,8 @@ from snakeseg.errors import BadInput
 from snakeseg.io.raster import FORMATS
 
 COLUMNS = ("sample", "image", "label", "subset", "group", "batch", "parts", "spacing")
-BATCH_SIZE = 32
+# Rows of a batch; after so many batches they hold as many rows more.
+BATCH_SIZE, BATCHES_ALIKE = 32, 32
 
 
 def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame:
@@ -21,7 +22,7 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
     Parameters
     ----------
     path : path
-        TSV, or CSV by its suffix.
+        TSV, or CSV or Parquet by its suffix.
     data : path, optional
         Folder that relative paths start from; the sheet's own folder by default.
 
@@ -31,18 +32,35 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
         Columns `COLUMNS`, text (parts: a number); image and label are paths from here, label is "" if there is none.
     """
     path = Path(path)
-    sheet = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    sheet = read_cells(path)
     base = Path(data) if data else path.parent
+    folder = "" if base == Path() else str(base)
     for column in COLUMNS:
         if column not in sheet:
             sheet[column] = ""
     for column in ("image", "label"):
-        sheet[column] = [str(base / value) if value else "" for value in sheet[column]]
+        sheet[column] = [os.path.join(folder, value) if value else "" for value in sheet[column]]
     sheet["subset"] = sheet["subset"].replace("", "train")
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
     sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
     sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", default_batches(sheet))
     return sheet[list(COLUMNS)]
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """All cells as text, "" where there is nothing.
+
+    Raises
+    ------
+    BadInput
+        If the file is Parquet and pyarrow is not installed.
+    """
+    if path.suffix != ".parquet":
+        return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    try:
+        return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(str)
+    except ImportError as error:
+        raise BadInput(path, "no pyarrow to read it with", "it", "pip install pyarrow, or save as .tsv") from error
 
 
 def sheet_of_images(where: str) -> pd.DataFrame:
@@ -58,11 +76,21 @@ def sheet_of_images(where: str) -> pd.DataFrame:
 
 
 def default_batches(sheet: pd.DataFrame) -> pd.Series:
-    """Consecutive rows of one subset, 32 at a time: train-0000, train-0001, test-0000, ...; what has parts is alone."""
+    """Consecutive rows of one subset: train-0000, train-0001, test-0000, ...; what has parts is alone."""
     subsets = sheet["subset"]
-    number = subsets.groupby(subsets).cumcount() // BATCH_SIZE
+    number = batch_number(subsets.groupby(subsets).cumcount())
     together = subsets + "-" + number.map("{:04d}".format)
     return together.where(sheet["parts"] == 1, subsets + "-" + sheet["sample"])
+
+
+def batch_number(place: pd.Series) -> pd.Series:
+    """The batch of a row by its place in its subset: 32 batches of 32 rows, 32 of 64, 32 of 96, ...
+
+    So there are few jobs, small ones for few images, and appended rows change the last batch only.
+    """
+    level = ((1 + place / (BATCH_SIZE * BATCHES_ALIKE / 8)) ** 0.5 - 1) // 2
+    first = BATCH_SIZE * BATCHES_ALIKE / 2 * level * (level + 1)
+    return (BATCHES_ALIKE * level + (place - first) // (BATCH_SIZE * (level + 1))).astype(int)
 
 
 def assign_folds(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.Series:
@@ -96,6 +124,19 @@ def assign_folds(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.S
                 "some to train on and some to validate on", "add training images or change 'folds' and 'validation'",
             )  # fmt: skip
     return fold.astype(int)
+
+
+def parts_of(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.Series:
+    """What each row is for: training, validation (or fold 0, fold 1, ... if there are several), test, predict.
+
+    No image may be in two of them but "predict"; errors as in `assign_folds`.
+    """
+    parts = sheet["subset"].replace("train", "training")
+    if (sheet["subset"] != "train").all():
+        return parts
+    fold = assign_folds(sheet, folds, validation)
+    names = fold.map("fold {}".format) if folds > 1 else "validation"
+    return parts.mask(fold >= 0, names)
 
 
 def spacing_of(text: str, found: tuple[float, ...]) -> tuple[float, ...]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import tifffile
-import zarr
 
 from snakeseg.lazy import BLOCK, Lazy, Region, as_lazy
 
@@ -41,6 +40,8 @@ def _on_demand(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries):
             return np.memmap(path, **options)[region].astype(series.dtype)
 
         return Lazy(series.shape, series.dtype, cut)
+    import zarr  # takes longer than to read a small image
+
     array = zarr.open_array(series.aszarr(level=0), mode="r")
     return series.asarray() if array.chunks == array.shape else array
 

@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
+from snakeseg.instances import METHODS
 from snakeseg.report.rows import title
 
 # Points of a learning curve that are drawn: more than the eye can tell apart.
 MOST_POINTS = 200
+# Images of a chart that has a mark for each.
+MOST_DOTS = 1000
 # Okabe and Ito's colours without those that are hard to see on white or on black.
 RANGE = ["#0f8a70", "#d55e00", "#3d7fd1", "#c0629a", "#b98a00", "#56b4e9"]
 UNIT = alt.Scale(domain=[0, 1])
@@ -99,12 +102,12 @@ def scores_over_thresholds(summary: pd.DataFrame) -> Chart | None:
     return Chart("AP over IoU thresholds", text, f"At 0.5, {_told(first)}", chart)
 
 
-# Column of the trials, the method that it is told of, and its name.
+# Column of the trials, the methods that it is told of, and its name.
 PARAMETERS = (
-    ("threshold", None, "foreground threshold"),
-    ("smallest", None, "smallest size in pixels"),
-    ("depth", "distance", "depth of distance maxima in pixels"),
-    ("depth", "core", "threshold of seeds"),
+    ("threshold", METHODS, "foreground threshold"),
+    ("smallest", METHODS, "smallest size in pixels"),
+    ("depth", ("distance", "soft"), "depth of distance maxima in pixels"),
+    ("depth", ("core",), "threshold of seeds"),
 )
 
 
@@ -124,8 +127,8 @@ def sensitivity(parameters: dict[str, dict]) -> list[Chart]:
         return []
     trials["series"] = trials["experiment" if len(parameters) > 1 else "method"]
     charts = []
-    for column, method, name in PARAMETERS:
-        tried = trials if method is None else trials[trials["method"] == method]
+    for column, methods, name in PARAMETERS:
+        tried = trials[trials["method"].isin(methods)]
         best = tried.groupby(["series", column], sort=False)["score"].max().reset_index()
         if best[column].nunique() < 2:
             continue
@@ -202,15 +205,61 @@ def score_over_properties(rows: pd.DataFrame, metric: str) -> list[Chart]:
     return charts
 
 
+def grey_values(table: pd.DataFrame) -> Chart | None:
+    """The grey values of every image, from its darkest hundredth to its brightest; None if none was read."""
+    rows = _some_of(table.dropna(subset=["p50"]).sort_values("p50"), ["sample", "part", "p1", "p50", "p99"])
+    if not rows:
+        return None
+    rows = [{**row, "rank": rank} for rank, row in enumerate(rows, start=1)]
+    x, y = alt.X("rank:Q", title="images, from dark to bright"), alt.Y("p1:Q", title="grey value")
+    base = _chart(rows).encode(x=x, tooltip=_tooltips(rows), color=_series(table["part"], "part"))
+    chart = alt.layer(
+        base.mark_rule(opacity=0.45).encode(y=y, y2="p99:Q"), base.mark_circle(size=40, opacity=1).encode(y="p50:Q")
+    )
+    text = "A line is an image, from its 1st to its 99th percentile, the dot its median."
+    ends = _told({"Darkest median": rows[0]["p50"], "brightest median": rows[-1]["p50"]})
+    return Chart("Grey values of every image", text, ends, chart)
+
+
+def extents(bars: list[dict]) -> Chart:
+    """How many objects are how long; bars are doublings (start, stop, count)."""
+    rows = [{"from": str(b["start"]), "to": b["stop"], "objects": b["count"]} for b in bars]
+    chart = _chart(rows).mark_bar(color=RANGE[0]).encode(
+        x=alt.X("from:N", title="pixels, from so many to twice as many", sort=None, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("objects:Q", title="objects"), tooltip=_tooltips(rows),
+    )  # fmt: skip
+    told = _told({f"From {row['from']} pixels:": row["objects"] for row in rows})
+    return Chart("Length of objects", "The longest side of each object's box.", told, chart)
+
+
+def objects_of_images(table: pd.DataFrame) -> Chart | None:
+    """How many objects every image has, and how long the middle one is; None if there are none."""
+    rows = _some_of(table[table["objects"] > 0], ["sample", "part", "objects", "extent_50"])
+    if not rows:
+        return None
+    chart = _chart(rows).mark_circle(size=60, opacity=0.7).encode(
+        x=alt.X("objects:Q", title="objects in an image", scale=alt.Scale(type="log", nice=False)),
+        y=alt.Y("extent_50:Q", title="middle object, in pixels", scale=alt.Scale(type="log", nice=False, padding=12)),
+        color=_series(table["part"], "part"), tooltip=_tooltips(rows),
+    )  # fmt: skip
+    return Chart("Objects of every image", "A dot is an image; those far from the others deserve a look.", "", chart)
+
+
+def _some_of(table: pd.DataFrame, columns: list[str]) -> list[dict]:
+    """Rows at equal distances, as many as can be told apart."""
+    chosen = np.unique(np.linspace(0, len(table) - 1, MOST_DOTS).astype(int)) if len(table) else []
+    return table.iloc[chosen][columns].to_dict("records")
+
+
 def _chart(rows: list[dict]) -> alt.Chart:
     return alt.Chart(alt.InlineData(values=rows), height=220)
 
 
-def _series(names) -> alt.Color:
-    """Colours by series, with a legend if there are several."""
+def _series(names, field: str = "series") -> alt.Color:
+    """Colours by a field that has these values, with a legend if there are several."""
     names = list(dict.fromkeys(names))
     legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=260) if len(names) > 1 else None
-    return alt.Color("series:N", legend=legend, sort=names, scale=alt.Scale(range=RANGE))
+    return alt.Color(f"{field}:N", legend=legend, sort=names, scale=alt.Scale(range=RANGE))
 
 
 def _tooltips(rows: list[dict]) -> list[alt.Tooltip]:

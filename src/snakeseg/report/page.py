@@ -3,12 +3,9 @@
 import base64
 import io
 import json
-from importlib import resources
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 from PIL import Image
 
 from snakeseg.io.files import atomic_folder, write_text
@@ -20,11 +17,14 @@ from snakeseg.report.examples import draw_examples, ranked
 from snakeseg.report.gallery import gallery
 from snakeseg.report.markdown import render_markdown
 from snakeseg.report.material import Material
-from snakeseg.report.rows import SHOWN, STATES, number, title, whole
+from snakeseg.report.rendering import numbered, render
+from snakeseg.report.rows import SHOWN, STATES
 from snakeseg.report.verdict import headline_part, verdict
 from snakeseg.report.views import KINDS
 from snakeseg.summary import lower_is_better
 
+# What the viewer shows over one another.
+LAYERS = {layer: layer.capitalize() for layer in ("image", "truth", "prediction", "errors")}
 # Scores of the cards at the top.
 CARDS = ("ap_0.50", "ap_0.75", "dice", "pixel_error", "adapted_rand_error", "hd95")
 
@@ -64,7 +64,7 @@ def _charts(material: Material, pictures: dict[str, dict]) -> dict[str, dict[str
     if "foreground" in material.facts:
         known = known.merge(material.facts[["sample", "foreground"]], "left", on="sample")
     parameters = material.first_models("instances.json")
-    groups = {
+    return numbered({
         "scores": [
             charts.spread_of_images(rows, material.summary, metric),
             charts.scores_over_thresholds(material.summary),
@@ -72,11 +72,7 @@ def _charts(material: Material, pictures: dict[str, dict]) -> dict[str, dict[str
         "properties": charts.score_over_properties(known, metric),
         "training": [charts.learning_curves(material.histories)],
         "calibration": [charts.reliability_diagram(parameters), *charts.sensitivity(parameters)],
-    }
-    return {
-        group: {f"{group}-{index}": chart for index, chart in enumerate(filter(None, made))}
-        for group, made in groups.items()
-    }
+    })  # fmt: skip
 
 
 def _draw_charts(folder: Path, shown: dict[str, dict[str, Chart]]) -> None:
@@ -107,12 +103,12 @@ def _render(material: Material, pictures: dict, shown: dict, figures: dict[str, 
         "cite": "Cite",
     }  # fmt: skip
     said = verdict(material.rows, material.summary, material.networks, material.config, material.metric)
-    return _environment().get_template("page.html.j2").render(
-        **_of_verdict(material), **_of_tables(material), **_of_citing(material, provenance, said["trained"]),
-        config=material.config, ranking=material.metric, sections=sections, verdict=said, kinds=KINDS, figures=figures,
-        gallery=pictures, unpictured=len(set(material.rows["sample"]) - set(pictures)), charts=shown,
-        specs={id: chart.spec for made in shown.values() for id, chart in made.items()},
-        parameters=material.first_models("instances.json"), vega=Markup(charts.javascript()),
+    return render(
+        "report.html.j2", shown, **_of_verdict(material), **_of_tables(material),
+        **_of_citing(material, provenance, said["trained"]), name=material.config["name"],
+        layers=LAYERS, ranking=material.metric, sections=sections, verdict=said, kinds=KINDS, figures=figures,
+        gallery=pictures, unpictured=len(set(material.rows["sample"]) - set(pictures)),
+        parameters=material.first_models("instances.json"),
     )  # fmt: skip
 
 
@@ -162,16 +158,3 @@ def _of_citing(material: Material, provenance: dict, trained: str) -> dict:
         "methods": methods(models, material.networks, material.config, packages, trained),
         "works": works(models, material.config, material.metric),
     }
-
-
-def _environment() -> Environment:
-    """Templates, with the names of scores and numbers as the page writes them."""
-    made = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    made.filters |= {"named": title, "number": number, "whole": whole, "lower_is_better": lower_is_better}
-    made.globals["asset"] = _asset
-    return made
-
-
-def _asset(name: str) -> Markup:
-    """A style sheet or script of ours, as it is."""
-    return Markup(resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8"))

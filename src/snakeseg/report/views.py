@@ -63,10 +63,13 @@ class Views:
     images, objects : DataFrame
         Rows of images and objects, as evaluated.
     dims : int
-    labels : Labels
+    labels : Labels or None
+        None if labels are shown as they are in their files.
     """
 
-    def __init__(self, run: Path, sheet, images: pd.DataFrame, objects: pd.DataFrame, dims: int, labels: Labels):
+    def __init__(
+        self, run: Path, sheet, images: pd.DataFrame, objects: pd.DataFrame, dims: int, labels: Labels | None
+    ):  # fmt: skip
         self.run, self.dims, self.labels = run, dims, labels
         self.sources = sheet.set_index("sample")
         self.images = dict(list(images.groupby("sample")))
@@ -86,7 +89,8 @@ class Views:
         image = self._flat(array[(slice(0, 3), *part)])
         true = None
         if source["label"]:
-            true = self._flat(classes_and_objects(read_label(source["label"], self.dims).array, self.labels)[1][part])
+            label = read_label(source["label"], self.dims).array
+            true = self._flat((label if self.labels is None else classes_and_objects(label, self.labels)[1])[part])
         predicted, errors = {}, {}
         for row in self.readable(sample):
             name, scored = row["experiment"], row["status"] == "scored"
@@ -98,8 +102,8 @@ class Views:
 
     def readable(self, sample: str) -> list[dict]:
         """Rows of the image table, one for each experiment, but for predictions that could not be read."""
-        rows = self.images[sample]
-        return rows[rows["status"] != "unreadable"].to_dict("records")
+        rows = self.images.get(sample)
+        return [] if rows is None else rows[rows["status"] != "unreadable"].to_dict("records")
 
     def prediction(self, row: dict) -> Path:
         """The label file that was predicted for a row of the image table."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from snakeseg.errors import BadInput
 from snakeseg.runs.causes import STATE, Verdict, judge, next_step, progress_of
 from snakeseg.runs.queue import ACTIVE, Queued, ask_slurm
-from snakeseg.runs.snakelog import Job, Session, read_session
+from snakeseg.runs.snakelog import Failure, Job, Session, read_session
 from snakeseg.runs.usage import Usage, device_share, read_usage
 
 TAIL = 200_000  # bytes
@@ -150,7 +150,7 @@ def case_of(log: str, job: Job, alive: bool, known: dict[str, Queued] | None) ->
     """A job that is not finished, with all that can be told of it."""
     name = "/".join(Path(log).with_suffix("").parts[2:])
     case = Case(name, job.rule, job.wildcards, "running", job.started, job.ended, log=log)
-    case.before = [judge(failure.said, [failure.shown]).cause for failure in job.failures]
+    case.before = [judge(failure.said, [failure.shown, slurm_log(failure)]).cause for failure in job.failures]
     queued = known.get(job.external) if known else None
     if job.external:
         case.slurm = {"job": job.external, **(queued._asdict() if queued else {})}
@@ -194,20 +194,18 @@ def verdict_of(job: Job, said: str = "") -> Verdict:
     failure = job.failures[-1] if job.failures and job.state == "failed" else None
     texts = [failure.shown] if failure and failure.shown else [tail(Path(job.log))]
     if job.external:
-        texts.append(tail(slurm_log(job)))
+        texts.append(slurm_log(job))
     return judge(f"{failure.said if failure else ''}\n{said}".strip(), texts)
 
 
-def slurm_log(job: Job) -> Path:
-    """Where Slurm has written a job's output; of arrays, the plugin names another place than it is."""
-    named = Path(job.external_log or ".snakemake/slurm_logs/x/x.log")
-    if named.is_file():
-        return named
-    roots = {named.parent.parent, named.parent.parent.parent} if job.external_log else {named.parents[1]}
-    roots = {root for root in roots if root.name in ("slurm_logs", f"rule_{job.rule}")} | {
-        Path(".snakemake/slurm_logs")
-    }
-    return next((path for root in roots for path in root.rglob(f"{job.external}.log")), named)
+def slurm_log(of: Job | Failure) -> str:
+    """What Slurm has written of a job or an attempt; for arrays, the plugin names another place than it is."""
+    named = Path(of.external_log)
+    if named.is_file() or not of.external:
+        return tail(named)
+    roots = [*named.parents[1:3], Path(".snakemake/slurm_logs")]
+    roots = [root for root in roots if root.name.startswith("rule_") or root.name == "slurm_logs"]
+    return next((tail(path) for root in roots for path in root.rglob(f"{of.external}.log")), "")
 
 
 def finished_cases(name: str, unfinished: dict[str, Job]) -> dict[str, Usage]:

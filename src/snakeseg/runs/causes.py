@@ -25,10 +25,10 @@ PROGRESS = re.compile(
 )
 # Of Snakemake's, the shell's and Slurm's own words around what a job says.
 NOISE = re.compile(
-    r"^\s*$|^=+$|^    \w|^\[\w{3} \w{3}|^\s*(host|Date|Platform|Host|User): |^(Error in )?(group |local)?rule "
+    r"^\s*$|^=+$|^    \w|^\[\w{3} \w{3}|^host: |^  [A-Z][\w() ]+: |^(Error in )?(group |local)?rule "
     r"|^(Logfile|Assuming|SNAKEMAKE|Building DAG|Using shell|Provided|Rules claiming|Select jobs|Execute \d)\b"
     r"|^(Shutting down|Exiting because|At least one job|\w+Exception:$|CalledProcessError in|Command '|WorkflowError:$)"
-    r"|^(Complete log|Elapsed|Removing output|Job stats|Conda env|Singularity)"
+    r"|^(Complete log|Elapsed|Removing output|Storing output|Job stats|Conda env|Singularity)"
 )
 USEFUL = 6
 
@@ -111,7 +111,9 @@ def next_step(rule: str, cause: str, resources: dict[str, str], log: str) -> str
         case "node failure":
             return f"run snakemake again (add --retries 2){GOES_ON.get(rule, '')}"
         case "file system":
-            return "make room or give write access (snakeseg doctor tells), then run snakemake again"
+            return (
+                "make room, give write access, or raise latency-wait (snakeseg doctor tells), then run snakemake again"
+            )
         case "bad input":
             return "do what the lines above say, then run snakemake again"
         case "not submitted":
@@ -133,7 +135,7 @@ LESS_MEMORY = {
 }
 LESS_GPU_MEMORY = {
     "train": "set config train.batch: auto, a smaller train.patch, or train.accumulate: 2",
-    "measure": "run it without a GPU: --set-resources measure:gpu=0",
+    "measure": "write of_rule: {measure: {gpu: 0}} into the profile",
 }
 
 

@@ -10,24 +10,29 @@ STAMP = re.compile(r"\s*\[(\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4})\]")
 RULE = re.compile(r" *(Error in )?(?:local)?(?:rule|checkpoint) (\w+):$")
 ITEM = re.compile(r" +([\w-]+):(?: (.*))?$")
 FINISHED = re.compile(r"Finished jobid: (\d+)\b")
-RESTARTED = re.compile(r"Trying to restart job (\d+)\.")
-SUBMITTED = re.compile(r"Job (\d+) has been submitted with SLURM jobid (\S+) \(log: (.+)\)\.")
+RESTARTED = re.compile(r"Trying to restart job (\S+)\.")
+GROUP = re.compile(r".*\] Group job (\S+) \(jobs in")
+SUBMITTED = re.compile(r"Job (\S+) has been submitted with SLURM jobid (\S+) \(log: (.+)\)\.")
 ARRAY = re.compile(r"Submitted array job with Snakemake IDs ([\d,]+) and SLURM job ID (\d+)\. .* are (\d+)-\d+\.")
 STATUS = re.compile(r"Command '(.*)' (returned non-zero exit status \d+|died with .*)\.$")
 COUNT = re.compile(r"(\w+) +(\d+)$")
 HEADER = re.compile(r"  (Host|Command): (.*)")
-COMPLAINT = re.compile(r"(?!RuleException|CalledProcessError)\w*(Error|Exception)\b")
+MISSING = re.compile(r"Job (\S+)  ?completed successfully, but some output files are missing")
+COMPLAINT = re.compile(r"(?!RuleException|CalledProcessError|MissingOutputException)\w*(Error|Exception)\b")
 # Of failed jobs, of which more is told elsewhere; and where in the workflow's source.
 NO_COMPLAINT = ("WorkflowError:", "At least one job did not", "  File ")
 
 
 @dataclass
 class Failure:
-    """One attempt that failed: when, what Snakemake said of it, and the job's logs as far as Snakemake shows them."""
+    """One attempt that failed: when, what Snakemake said of it, the job's logs as far as Snakemake shows them, and its
+    number and log at the cluster."""
 
     ended: datetime | None
     said: str = ""
     shown: str = ""
+    external: str = ""
+    external_log: str = ""
 
 
 @dataclass
@@ -64,6 +69,7 @@ class Session:
     """One start of snakemake: its jobs by number, how many of each rule were planned, and what it says of itself."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
     planned: dict[str, int] = field(default_factory=dict)
     host: str = ""
     command: str = ""
@@ -74,10 +80,15 @@ class Session:
 
 @dataclass
 class _Block:
-    """Indented lines about one job; in an error of a group, those of the group come first."""
+    """Indented lines about one job; in an error of a group, those of the group come first.
+
+    `group` is the one that the job is listed in, `listed` says that an error of that group lists it.
+    """
 
     rule: str = ""
     failed: bool = False
+    listed: bool = False
+    group: str = ""
     items: dict[str, str] = field(default_factory=dict)
     shown: list[str] = field(default_factory=list)
 
@@ -124,10 +135,13 @@ def read_session(lines: Iterable[str]) -> Session:
             block = None
             session.complains &= not stamp
             if stamp:
-                now, block = datetime.strptime(stamp[1], "%a %b %d %H:%M:%S %Y"), _Block()
+                now = datetime.strptime(stamp[1], "%a %b %d %H:%M:%S %Y")
+                group = GROUP.match(line)
+                block = _Block(group=group[1] if group else before.group if before and line.startswith(" ") else "")
             elif rule:
-                of_group = before is not None and "jobs" in before.items and line.startswith(" ")
-                block = _Block(rule[2], bool(rule[1]) or of_group, dict(before.items) if of_group else {})
+                listed = before is not None and "jobs" in before.items and line.startswith(" ") and not rule[1]
+                block = _Block(rule[2], bool(rule[1]), listed, before.group if before else "")
+                block.items = dict(before.items) if listed else {}
             elif status := STATUS.match(line):
                 statuses.append(status)
             else:
@@ -173,17 +187,20 @@ def _close(session: Session, block: _Block | None, now: datetime | None, statuse
         return
     number, items = block.items["jobid"], block.items
     job = session.jobs.get(number)
-    if not block.failed:
+    if not block.failed and not block.listed:
         session.jobs[number] = Job(block.rule, items, now, failures=job.failures if job else [])
+        session.groups.setdefault(block.group or number, []).append(number)
         return
     job = job or session.jobs.setdefault(number, Job(block.rule, items, None))
-    own = [status[2] for status in statuses if job.log and job.log in status[1]]
-    said = "\n".join([items.get("message", "").removeprefix("None"), *own[-1:]]).strip()
-    job.failures.append(Failure(now, said, "\n".join(block.shown)))
-    job.state, job.ended = "failed", now
     job.external = items.get("external_jobid", job.external)
     logs = items.get("log", "").split(" (check ")[0].split(", ")
     job.external_log = next((log for log in logs if log and log != job.log), job.external_log)
+    if block.listed:  # an error of its own follows
+        return
+    own = [status[2] for status in statuses if job.log and job.log in status[1]]
+    said = "\n".join([items.get("message", "").removeprefix("None"), *own[-1:]]).strip()
+    job.failures.append(Failure(now, said, "\n".join(block.shown), job.external, job.external_log))
+    job.state, job.ended = "failed", now
 
 
 def _event(session: Session, line: str, now: datetime | None) -> None:
@@ -193,15 +210,19 @@ def _event(session: Session, line: str, now: datetime | None) -> None:
         if job := jobs.get(found[1]):
             job.state, job.ended = "finished", now
     elif found := RESTARTED.match(line):
-        if job := jobs.get(found[1]):
-            job.state = "again"
+        for number in session.groups.get(found[1], []):
+            jobs[number].state = "again"
     elif found := SUBMITTED.match(line):
-        if job := jobs.get(found[1]):
-            job.external, job.external_log = found[2], found[3]
+        for number in session.groups.get(found[1], []):
+            jobs[number].external, jobs[number].external_log = found[2], found[3]
     elif found := ARRAY.match(line):
         for place, number in enumerate(found[1].split(","), start=int(found[3])):
             if job := jobs.get(number):
                 job.external = f"{found[2]}_{place}"
+    elif found := MISSING.match(line):
+        for number in session.groups.get(found[1], []):
+            jobs[number].state, jobs[number].ended = "failed", now
+            jobs[number].failures.append(Failure(now, f"MissingOutputException: {line}"))
     elif found := HEADER.match(line):
         setattr(session, found[1].lower(), found[2])
     elif not jobs and not session.complains and (found := COUNT.match(line)):

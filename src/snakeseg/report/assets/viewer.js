@@ -11,7 +11,8 @@ const viewer = (() => {
   let row = null, place = { x: 0, y: 0, zoom: 1 };
 
   const entryOf = row => gallery[row.dataset.sample];
-  const shownOf = row => entryOf(row)?.shown?.[row.dataset.experiment];
+  // What an experiment made of an image; where there are none, an image is enough.
+  const shownOf = row => "experiment" in row.dataset ? entryOf(row)?.shown?.[row.dataset.experiment] : entryOf(row)?.picture && {};
   const rowsInOrder = () => bodyRows(document.getElementById("table-of-images")).filter(row => !row.hidden && shownOf(row));
 
   function layersOf(row) {
@@ -72,27 +73,27 @@ const viewer = (() => {
     dialog.querySelector(".facts").replaceChildren(...facts.flatMap(([head, text]) => [element("dt", head), element("dd", text)]));
     const { counts } = shownOf(row);
     for (const count of dialog.querySelectorAll("[data-kind]")) count.textContent = counts?.[count.dataset.kind] ?? "–";
-    const files = Object.entries({ ...entryOf(row).files, prediction: shownOf(row).file });
+    const files = Object.entries({ ...entryOf(row).files, prediction: shownOf(row).file }).filter(([, file]) => file);
     dialog.querySelector(".files").replaceChildren(...files.map(([name, file]) => {
       const item = element("li", `${name}: `);
       item.append(file.href ? element("a", file.text, { href: file.href }) : file.text);
       return item;
     }));
-    const state = row.querySelector(".state").parentElement.textContent.trim();
+    const state = row.querySelector(".state")?.parentElement.textContent.trim() ?? "scored";
     dialog.querySelector(".note").textContent = [state === "scored" ? "" : state, entryOf(row).note].filter(Boolean).join("; ");
   }
 
   function show(next) {
     row = next;
-    const { sample, experiment, subset } = row.dataset;
-    title.replaceChildren(sample, " ", element("span", `${experiment}, ${subset}`));
+    const { sample, experiment, subset, part } = row.dataset;
+    title.replaceChildren(sample, " ", element("span", [experiment, subset, part].filter(Boolean).join(", ")));
     showLayers();
     showFacts();
     move(0, 0, 1);
   }
 
   function open(next) {
-    if (!shownOf(next)) return;
+    if (!next || !shownOf(next)) return;
     if (!dialog.open) dialog.showModal();
     show(next);
     stage.focus();
@@ -149,7 +150,7 @@ const viewer = (() => {
 
   function stack(row) {
     const frame = element("span", "", { className: "stack" }), { image, truth, prediction, errors } = layersOf(row);
-    for (const src of errors ? [image, errors] : [image, prediction]) frame.append(element("img", "", { src, alt: "" }));
+    for (const src of [image, errors ?? prediction ?? truth].filter(Boolean)) frame.append(element("img", "", { src, alt: "" }));
     return frame;
   }
 
@@ -166,7 +167,7 @@ const viewer = (() => {
   for (const button of document.querySelectorAll("button.open")) button.addEventListener("click", () => open(button.closest("tr")));
   for (const button of document.querySelectorAll(".strip button")) {
     const row = rowOf(button.dataset.sample, button.dataset.experiment);
-    if (shownOf(row)) button.prepend(stack(row));
+    if (row && shownOf(row) && !button.querySelector("img")) button.prepend(stack(row));
     button.addEventListener("click", () => open(row));
   }
   addEventListener("resize", () => { if (dialog.open) move(place.x, place.y, place.zoom); });

@@ -1,0 +1,67 @@
+"""The real data sets: no look-alikes but those that are truly there, in particular no neighbours in a stack."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from snakeseg.checking import check
+from snakeseg.findings.leakage import LEAST, leakage_findings
+from snakeseg.findings.meaning import meaning_findings
+from snakeseg.findings.table import table_of
+from snakeseg.imagefacts import decoded, image_facts
+from snakeseg.inspection import inspect
+from snakeseg.io.raster import read
+from snakeseg.io.sheet import COLUMNS, parts_of, read_sheet
+from snakeseg.settings import Labels, build
+from snakeseg.signatures import look_alikes
+
+pytestmark = [pytest.mark.realdata, pytest.mark.slow]
+
+
+def read_example(repository, realdata, name):
+    config = yaml.safe_load((repository / f"config/examples/{name}.yaml").read_text())
+    labels = build(Labels, config["labels"])
+    return read_sheet(repository / config["sheet"], realdata / name), 2, labels, config["validation"]
+
+
+def read_volumes(realdata):
+    """Sixty to train on, twenty to test on."""
+    rows = []
+    for i, image in enumerate(sorted((realdata / "hippocampus/images").iterdir())):
+        label = realdata / "hippocampus/labels" / image.name
+        subset = "train" if i < 60 else "test"
+        rows.append((image.name[:15], str(image), str(label), subset, image.name[:15], "b", 1, ""))
+    labels = Labels("semantic", {"background": 0, "anterior": 1, "posterior": 2})
+    return pd.DataFrame(rows, columns=COLUMNS), 3, labels, []
+
+
+@pytest.mark.parametrize(
+    ("name", "alike"), [("isbi2012", set()), ("dsb2018", {"20b20ab04937 cb4df20a83b2"}), ("hippocampus", set())]
+)
+def test_no_look_alikes_but_true_ones(realdata, repository, name, alike):
+    """The two are planes of one embryo, a step apart; no images are equal; all labels are what they are said to be."""
+    data = read_volumes(realdata) if name == "hippocampus" else read_example(repository, realdata, name)
+    sheet, dims, labels, validation = data
+    facts, problems = inspect(sheet, dims, labels)
+    facts = pd.DataFrame(facts)
+    assert problems + check(sheet, facts, 1, validation) == []
+    # Whatever the sheet holds apart: all rows as if they were trained on.
+    table = table_of(sheet, facts, parts_of(sheet, 1, validation)).assign(subset="train")
+    assert {" ".join(finding.samples) for finding in leakage_findings(table, dims)} == alike
+    assert list(meaning_findings(table, labels)) == []
+
+
+def test_sections_are_further_from_their_neighbours_than_from_themselves(realdata):
+    """The limit lies between what neighbours have and what a section has with itself, flipped, noisy and pale."""
+    sections = [read(realdata / f"isbi2012/train/images/{i:03d}.png", 2).array for i in range(24)]
+    rng = np.random.default_rng(0)
+    pale = [(255 * (s[:, ::-1] / 255.0) ** 0.6 + rng.normal(0, 15, s.shape)).astype(np.float32) for s in sections]
+    known = [decoded(image_facts(image)["signature"]) for image in [*sections, *pale]]
+    pairs, found = look_alikes(np.stack(known), 2, 0.3)
+    neighbours = found[pairs[:, 1] == pairs[:, 0] + 1]
+    assert len(neighbours) > 10
+    assert neighbours.max() < LEAST - 0.1
+    own, found = look_alikes(np.stack(known), 2, LEAST)
+    assert own.tolist() == [[i, i + 24] for i in range(24)]
+    assert found.min() > LEAST + 0.03

@@ -1,0 +1,86 @@
+"""Ten thousand rows: what runs again when sheet or files change. A stand-in for the package writes empty files."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROWS, BATCHES = 10_000, 127
+STAND_IN = """#!/bin/sh
+while [ $# -gt 0 ]; do [ "$1" = --output ] && : > "$2"; shift; done
+"""
+CONFIG = "name: many\nsheet: samples.tsv\n"
+
+
+def write_sheet(folder: Path, train: int, test: int = 0) -> None:
+    subsets = ["train"] * train + ["test"] * test
+    rows = [f"cell-{i:05d}\ti{i}.tif\tl{i}.tif\t{subset}\n" for i, subset in enumerate(subsets)]
+    (folder / "samples.tsv").write_text("sample\timage\tlabel\tsubset\n" + "".join(rows))
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory, snakemake):
+    """Ten thousand images, all prepared; a function that tells which prepared batches would be made again."""
+    folder = tmp_path_factory.mktemp("many")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").write_text(STAND_IN)
+    (folder / "bin" / "python").chmod(0o755)
+    (folder / "config.yaml").write_text(CONFIG)
+    (folder / "i5000.tif").write_text("an image")
+    write_sheet(folder, ROWS)
+
+    def run(batches: int, *options: str) -> dict[str, list[str]]:
+        targets = [f"results/many/prepared/train-{i:04d}.zarr.zip" for i in range(batches)]
+        done = snakemake(
+            folder, *targets, "--configfile", "config.yaml", "--cores", "1", *options, programs=folder / "bin"
+        )
+        assert done.returncode == 0, done.stdout
+        made: dict[str, list[str]] = {}
+        for text in re.split(r"^(?:local)?rule ", done.stdout, flags=re.MULTILINE)[1:]:
+            made.setdefault(text.partition(":")[0], []).append(re.search(r"wildcards: batch=(\S+)", text)[1])
+        return made
+
+    first = run(BATCHES)
+    assert {rule: len(batches) for rule, batches in first.items()} == {"inspect": BATCHES, "prepare": BATCHES}
+    return folder, lambda batches=BATCHES: run(batches, "--dry-run")
+
+
+def test_appended_rows_make_one_batch_again(many):
+    folder, planned = many
+    write_sheet(folder, ROWS + 10)
+    assert planned() == {"inspect": ["train-0126"], "prepare": ["train-0126"]}
+
+
+def test_rows_that_fill_a_batch_up_begin_another(many):
+    folder, planned = many
+    write_sheet(folder, ROWS + 120)
+    both = ["train-0126", "train-0127"]
+    made = planned(BATCHES + 1)
+    assert {rule: sorted(batches) for rule, batches in made.items()} == {"inspect": both, "prepare": both}
+
+
+def test_other_rows_and_a_touched_sheet_make_nothing_again(many):
+    folder, planned = many
+    write_sheet(folder, ROWS, test=10)
+    assert planned() == {}
+
+
+def test_a_changed_file_makes_its_batch_again(many):
+    folder, planned = many
+    write_sheet(folder, ROWS)
+    (folder / "i5000.tif").write_text("another image")
+    (batch,) = planned()["prepare"]
+    assert batch == f"train-{64 + (5000 - 1024 - 2048) // 96:04d}"
+
+
+def test_a_share_of_the_batches(many, snakemake):
+    """With a model that is there, `--batch predict=2/4` is the second quarter."""
+    folder, _ = many
+    write_sheet(folder, 0, test=ROWS)
+    (folder / "model").mkdir()
+    (folder / "model" / "model.json").write_text("{}")
+    share = ["--batch", "predict=2/4", "--config", "sheet=samples.tsv", "model=model"]
+    done = snakemake(folder, "predict", *share, "--dry-run", "--quiet", "rules")
+    assert re.findall(r"^infer +(\d+)$", done.stdout, re.MULTILINE) == ["32"], done.stdout

@@ -1,0 +1,36 @@
+# Asked for by name, before any training: `snakemake data_report`. Unlike `check`, it never fails on problems.
+rule data_report:
+    input:
+        SIMULATED,
+        sheet=ancient(SHEET),
+        inspected=expand(rules.inspect.output, batch=BATCHES),
+    output:
+        page=report(
+            f"{RUN}/data-report.html",
+            caption="../report/data.rst",
+            category="Data",
+        ),
+        data=f"{RUN}/data.tsv",
+        findings=report(
+            f"{RUN}/findings.tsv",
+            caption="../report/findings.rst",
+            category="Data",
+        ),
+    log:
+        f"{LOGS}/data-report.log",
+    benchmark:
+        f"{TIMES}/data-report.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        data=DATA,
+        inspected=folder_of("inspected"),
+        name=config["name"],
+        folder=subpath(output.page, parent=True),
+        settings=check_settings(
+            prepare=config["prepare"],
+            patches={name: sections["train"]["patch"] for name, sections in EXPERIMENTS.items()},
+        ),
+    shell:
+        "python -m snakeseg data-report --sheet {input.sheet} --data {params.data} --inspected {params.inspected}"
+        " --name {params.name} --settings {params.settings:q} --output {params.folder} 2> {log}"
