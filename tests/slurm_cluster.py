@@ -42,7 +42,7 @@ JobAcctGatherType=jobacct_gather/none
 MailProg=/bin/true
 GresTypes=gpu
 KillWait=5
-ReturnToService=2
+ReturnToService=1
 SlurmdParameters=config_overrides
 NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={one} CPUs=2 RealMemory=64000 Gres=gpu:1 Feature=a100
 NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={two} CPUs=2 RealMemory=64000 Gres=gpu:1 Feature=a100

@@ -12,7 +12,7 @@ def test_results_are_byte_identical(local, submit, cluster, snakemake, write_sma
     write_small(tmp_path)
     assert submit(tmp_path).wait(SECONDS) == 0, (tmp_path / "snakemake.log").read_text()
     compared = [path.relative_to(local) for pattern in RESULTS for path in local.glob(f"results/small/{pattern}")]
-    assert len(compared) == 15
+    assert len(compared) == 14
     for path in compared:
         assert (local / path).read_bytes() == (tmp_path / path).read_bytes(), path
     log = (tmp_path / "snakemake.log").read_text()
