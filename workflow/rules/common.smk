@@ -300,7 +300,8 @@ TIMES = f"benchmarks/{config['name']}"
 FOLDS = range(config["folds"])
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 # Checks go first, and alone: nothing is computed before all problems are known.
-ALL_CORES = workflow.resource_settings.cores or 1
+# A job on a node has no more than was asked for where it was sent from.
+ALL_CORES = (workflow.resource_settings.cores or 1) if workflow.is_main_process else 1
 THREADS = min(8, CORES) if config["threads"] == "auto" else config["threads"]
 
 sheet = read_sheet(SHEET, DATA)
