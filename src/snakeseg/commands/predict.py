@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from snakeseg.commands.tables import read_json, rows_of_part
 from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.files import atomic_folder, write_text
+from snakeseg.io.files import atomic_folder, files_of, write_text
 from snakeseg.io.sheet import read_sheet, spacing_of
 from snakeseg.progress import progress
 from snakeseg.settings import read_sections
@@ -80,10 +80,12 @@ def _predictor(given: Namespace):
 
 
 def _attributes(predictor, raster, stride: Sequence[int]) -> dict:
-    """What is to be said about an image's answers."""
+    """What is to be said about an image's answers: their place, and a note if they are not exact."""
     from snakeseg.tiling import is_blended
 
-    return {"note": BLENDED if is_blended(raster.array.shape[1:], stride, predictor.geometry) else ""}
+    note = BLENDED if is_blended(raster.array.shape[1:], stride, predictor.geometry) else ""
+    place = {} if raster.affine is None else {"affine": raster.affine.tolist()}
+    return {"note": note, "axes": f"c{raster.axes}", "spacing": list(raster.spacing), **place}
 
 
 class _Image(NamedTuple):
@@ -98,15 +100,20 @@ def _rows(given: Namespace) -> dict[str, _Image]:
 
 
 def _files(given: Namespace) -> dict[str, _Image]:
-    return {path.name: _Image(path) for path in given.images}
+    return {files_of(path)[0].name: _Image(path) for path in given.images}
 
 
 def _open(predictor, image: _Image):
+    from snakeseg.io.orientation import stretched_affine
     from snakeseg.io.raster import open_image
     from snakeseg.predictor import fit
 
     raster = open_image(image.path, predictor.description.dims)
-    return fit(predictor, replace(raster, spacing=spacing_of(image.spacing, raster.spacing)))
+    fitted = fit(predictor, replace(raster, spacing=spacing_of(image.spacing, raster.spacing)))
+    if raster.affine is None:
+        return fitted
+    affine = stretched_affine(raster.affine, raster.array.shape[1:], fitted.array.shape[1:])
+    return replace(fitted, affine=affine)
 
 
 def _strides(predictor, images: dict[str, _Image], memory_gb: float | None) -> dict[str, tuple[int, ...]]:
@@ -117,7 +124,7 @@ def _strides(predictor, images: dict[str, _Image], memory_gb: float | None) -> d
     for name, image in images.items():
         try:
             strides[name] = choose_stride(predictor, _open(predictor, image).array.shape[1:], _bytes(memory_gb))
-        except BadInput as error:
+        except ValueError as error:
             problems.append(error)
     if problems:
         raise BadInputs(problems)
@@ -178,7 +185,7 @@ def _require_safe_outputs(images: list[Path], output: Path) -> None:
 
     problems: list[Exception] = []
     seen: dict[str, Path] = {}
-    for path in images:
+    for path in [file for image in images for file in files_of(image)]:
         try:
             suffix_of(path)
         except BadInput as error:
@@ -187,6 +194,7 @@ def _require_safe_outputs(images: list[Path], output: Path) -> None:
             problems.append(BadInput(path, "no such file", "an image", "correct the path"))
         elif (output / path.name).resolve() == path.resolve():
             problems.append(BadInput(path, "the image itself in the output folder", "another folder", "change -o"))
+    for path in [files_of(image)[0] for image in images]:
         if path.name in seen:
             problems.append(BadInput(path, f"the same name as {seen[path.name]}", "distinct names", "predict apart"))
         seen[path.name] = path

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 from skimage.segmentation import find_boundaries
 
+from snakeseg.io.files import files_of
 from snakeseg.report.pictures import PREDICTION, TRUTH, Colour, jpeg_url, layer_url, shrink, shrink_labels
 from snakeseg.report.views import View, Views
 
@@ -55,7 +56,7 @@ def gallery(views: Views, samples: Iterable[str], page: Path) -> dict[str, dict]
 
 def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
     source = views.sources.loc[sample]
-    files = {name: link(Path(source[name]), page.parent) for name in ("image", "label") if source[name]}
+    files = {name: link(files_of(source[name])[0], page.parent) for name in ("image", "label") if source[name]}
     try:
         view = views.view(sample)
         made = _fitting(view, share)
