@@ -7,6 +7,7 @@ from pathlib import Path
 from snakeseg.errors import BadInput
 from snakeseg.instances import Parameters
 from snakeseg.settings import Labels, Network, Predict, Prepare, build, network_settings
+from snakeseg.symmetry import Symmetry
 from snakeseg.tiling import Geometry
 
 WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
@@ -24,6 +25,7 @@ class Description:
     predict: Predict
     statistics: dict | None
     spacing: list[float] | None = None
+    symmetry: Symmetry | None = None  # any, of models from before this was noted
 
     @property
     def geometry(self) -> Geometry:
@@ -60,8 +62,11 @@ def load_description(folder: Path) -> Description:
         parts = {"labels": Labels, "prepare": Prepare, "predict": Predict}
         made = {key: build(cls, values[key], f"{path}, {key}") for key, cls in parts.items()}
         made["network"] = network_settings(values["network"], f"{path}, network")
-        noted = {"statistics": values["statistics"], "spacing": values.get("spacing")}
-        return Description(values["dims"], values["channels"], **noted, **made)
+        dims = values["dims"]
+        symmetry = values.get("symmetry")
+        symmetry = symmetry and Symmetry(tuple(symmetry["flips"]), symmetry["plane"] and tuple(symmetry["plane"]))
+        noted = {"statistics": values["statistics"], "spacing": values.get("spacing"), "symmetry": symmetry}
+        return Description(dims, values["channels"], **noted, **made)
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadInput(path, f"{type(error).__name__} {error}", "a model's description", "train it again") from error
 

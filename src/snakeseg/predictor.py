@@ -23,7 +23,6 @@ from snakeseg.inference import (
     OnTile,
     Piece,
     likeliest_class,
-    orientations,
     run_tiles,
     tile_logits,
     tile_probabilities,
@@ -32,7 +31,8 @@ from snakeseg.instances import Parameters
 from snakeseg.io.raster import Raster
 from snakeseg.io.store import Streamed
 from snakeseg.networks.folding import fold_normalisation
-from snakeseg.resample import resampled
+from snakeseg.resample import on_spacing
+from snakeseg.symmetry import Symmetry, any_symmetry, orientations
 from snakeseg.tiling import (
     PLAIN_TILE,
     Costs,
@@ -90,7 +90,8 @@ def load_predictor(
     networks, descriptions = zip(*(load_model(one, device) for one in found), strict=True)
     first = descriptions[0]
     for one, other in zip(found, descriptions, strict=True):
-        for what in ("dims", "channels", "labels", "classes", "prepare"):
+        alike = ["dims", "channels", "labels", "classes", "prepare"] + ["spacing"] * bool(first.prepare.spacing)
+        for what in alike:
             given, expected = (str(getattr(description, what)) for description in (other, first))
             if given != expected:
                 raise BadInput(one, f"{what} {given}", f"{expected}, as of {found[0]}", "average models of one kind")
@@ -101,7 +102,7 @@ def load_predictor(
     geometries = [description.geometry for description in descriptions]
     common = combine(geometries)
     logits = [tile_logits(fold_normalisation(n), g, common) for n, g in zip(networks, geometries, strict=True)]
-    mean = tile_probabilities(logits, first.predict.average, uncertainty)
+    mean = tile_probabilities(logits, averaged(first), uncertainty)
 
     def work(seen: torch.Tensor) -> torch.Tensor:
         with autocast(first.predict.precision, device):
@@ -109,6 +110,11 @@ def load_predictor(
 
     parameters = load_parameters(found[0]) or Parameters()
     return Predictor(found, first, common, parameters, device, work, uncertainty)
+
+
+def averaged(description: Description) -> Symmetry:
+    """The flips and turns that probabilities are averaged over."""
+    return (description.symmetry or any_symmetry(description.dims)) if description.predict.average else Symmetry()
 
 
 def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> Plan:
@@ -123,7 +129,7 @@ def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None
         Bytes of memory; half of what is free if not given.
     """
     description, device = predictor.description, predictor.device
-    passes = len(predictor.folders) * len(list(orientations(description.dims, description.predict.average)))
+    passes = len(predictor.folders) * len(list(orientations(averaged(description))))
     buffer = IN_FLIGHT * (8 * description.channels + 2 * description.classes)
     samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in _samples(predictor)]
     costs = Costs(samples, passes, used_memory(device))
@@ -161,7 +167,8 @@ def _samples(predictor: Predictor) -> list[Sample]:
 
 
 def fit(predictor: Predictor, raster: Raster) -> Raster:
-    """The image, or (if pixel sizes are known, and `predict.spacing` says so) one resampled to those trained on.
+    """The image, or one resampled to the pixel size trained on: always, if `prepare.spacing` brought all images to
+    one; otherwise if sizes are known and differ, and `predict.spacing` says so.
 
     Raises
     ------
@@ -173,6 +180,8 @@ def fit(predictor: Predictor, raster: Raster) -> Raster:
         expected = f"{description.channels}, as in training"
         raise BadInput(raster.path, f"{raster.array.shape[0]} channels", expected, "convert the image")
     ours, theirs = description.spacing or [], raster.spacing
+    if description.prepare.spacing:
+        return replace(raster, array=on_spacing(raster.array, theirs, ours), spacing=tuple(ours))
     told = all(any(size != 1 for size in sizes) for sizes in (ours, theirs))
     if not told or description.predict.spacing == "ignore":
         return raster
@@ -180,8 +189,7 @@ def fit(predictor: Predictor, raster: Raster) -> Raster:
     if ratios.max() <= SAME_SPACING and ratios.min() >= 1 / SAME_SPACING:
         return raster
     if description.predict.spacing == "resample":
-        shape = [max(1, round(n * ratio)) for n, ratio in zip(raster.array.shape[1:], ratios, strict=True)]
-        return replace(raster, array=resampled(raster.array, shape), spacing=tuple(ours))
+        return replace(raster, array=on_spacing(raster.array, theirs, ours), spacing=tuple(ours))
     found, expected = (" x ".join(f"{size:g}" for size in sizes) for sizes in (theirs, ours))
     remedy = "correct its spacing, or set predict.spacing to resample or ignore in model.json"
     raise BadInput(raster.path, f"pixels of {found}", f"about {expected}, as in training", remedy)
@@ -257,4 +265,6 @@ def answers(
 
 def _is_changed_later(predictor: Predictor, shape: Sequence[int], stride: Sequence[int]) -> bool:
     """Whether probabilities are blended or resampled, so that a tile does not know the likeliest class yet."""
-    return predictor.description.predict.spacing == "resample" or is_blended(shape, stride, predictor.geometry)
+    description = predictor.description
+    resampled = description.prepare.spacing is not None or description.predict.spacing == "resample"
+    return resampled or is_blended(shape, stride, predictor.geometry)
