@@ -69,6 +69,11 @@ def read_cells(path: Path) -> pd.DataFrame:
         raise BadInput(path, "no pyarrow to read it with", "it", "pip install pyarrow, or save as .tsv") from error
 
 
+def legal_name(text: str) -> str:
+    """With a dash for what names may not hold."""
+    return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", text)) or "image"
+
+
 def sheet_of_images(where: str) -> pd.DataFrame:
     """Rows to predict: all images of a folder or pattern, named as `workflow/rules/common.smk` names them."""
     where = f"{where}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
@@ -76,8 +81,8 @@ def sheet_of_images(where: str) -> pd.DataFrame:
     for path in sorted(glob(where)):
         suffix = next((suffix for suffix in FORMATS if path.lower().endswith(suffix)), None)
         if suffix:
-            name = re.sub("[^A-Za-z0-9._-]", "-", os.path.basename(path)[: -len(suffix)])
-            rows.append({"sample": re.sub("^[._-]+", "", name) or "image", "image": path, "subset": "predict"})
+            name = legal_name(os.path.basename(path)[: -len(suffix)])
+            rows.append({"sample": name, "image": path, "subset": "predict"})
     return pd.DataFrame(rows, columns=["sample", "image", "subset"])
 
 
