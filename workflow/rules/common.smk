@@ -268,7 +268,21 @@ def batch_problems(experiments):
 
 
 # Longest first, as in snakeseg/io/raster.py.
-SUFFIXES = (".ome.tiff", ".ome.tif", ".nii.gz", ".tiff", ".tif", ".nii", ".png", ".ome.zarr", ".zarr")
+SUFFIXES = (
+    ".ome.tiff",
+    ".ome.tif",
+    ".nii.gz",
+    ".tiff",
+    ".tif",
+    ".nii",
+    ".png",
+    ".ome.zarr",
+    ".zarr",
+    ".mha",
+    ".mhd",
+    ".nrrd",
+    ".nhdr",
+)
 MODEL, IMAGES = config.get("model"), list_images(config["images"]) if config.get("images") else []
 if MODEL:
     config.setdefault("name", "prediction")

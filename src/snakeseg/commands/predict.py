@@ -100,7 +100,15 @@ def _rows(given: Namespace) -> dict[str, _Image]:
 
 
 def _files(given: Namespace) -> dict[str, _Image]:
-    return {files_of(path)[0].name: _Image(path) for path in given.images}
+    return {_label_name(path): _Image(path) for path in given.images}
+
+
+def _label_name(image: Path) -> str:
+    """The name of an image's label file: its own, but for formats that labels are not written in."""
+    from snakeseg.io.raster import label_suffix, suffix_of
+
+    name = files_of(image)[0].name
+    return name[: len(name) - len(suffix_of(image))] + label_suffix(image)
 
 
 def _open(predictor, image: _Image):
@@ -181,23 +189,23 @@ def _predict_files(given: Namespace, predictor) -> None:
 
 def _require_safe_outputs(images: list[Path], output: Path) -> None:
     """All problems that can be seen without computing: missing files, equal names, inputs that would be overwritten."""
-    from snakeseg.io.raster import suffix_of
-
     problems: list[Exception] = []
     seen: dict[str, Path] = {}
-    for path in [file for image in images for file in files_of(image)]:
+    for image in images:
+        first, *others = files_of(image)
+        for path in (first, *others):
+            if not path.exists():
+                problems.append(BadInput(path, "no such file", "an image", "correct the path"))
         try:
-            suffix_of(path)
+            name = _label_name(image)
         except BadInput as error:
             problems.append(error)
-        if not path.exists():
-            problems.append(BadInput(path, "no such file", "an image", "correct the path"))
-        elif (output / path.name).resolve() == path.resolve():
-            problems.append(BadInput(path, "the image itself in the output folder", "another folder", "change -o"))
-    for path in [files_of(image)[0] for image in images]:
-        if path.name in seen:
-            problems.append(BadInput(path, f"the same name as {seen[path.name]}", "distinct names", "predict apart"))
-        seen[path.name] = path
+            continue
+        if (output / name).resolve() == first.resolve():
+            problems.append(BadInput(first, "the image itself in the output folder", "another folder", "change -o"))
+        if name in seen:
+            problems.append(BadInput(first, f"the same name as {seen[name]}", "distinct names", "predict apart"))
+        seen[name] = first
     if problems:
         raise BadInputs(problems)
 
@@ -251,7 +259,7 @@ def instances(given: Namespace) -> None:
     """A folder of label files in their sources' formats."""
     from snakeseg.description import load_description, load_parameters, model_folders
     from snakeseg.instances import Parameters
-    from snakeseg.io.raster import open_image, suffix_of
+    from snakeseg.io.raster import label_suffix, open_image
     from snakeseg.io.store import read_parts
     from snakeseg.labelling import write_answer
 
@@ -261,5 +269,5 @@ def instances(given: Namespace) -> None:
     with atomic_folder(given.output) as output:
         for name, about, found in read_parts(given.probabilities):
             source = open_image(images[name], description.dims)
-            path = output / f"{name}{suffix_of(source.path)}"
+            path = output / f"{name}{label_suffix(source.path)}"
             write_answer(path, found, description.labels, parameters, source, about["note"])

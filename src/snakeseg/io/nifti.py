@@ -10,7 +10,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from snakeseg.errors import BadInput
-from snakeseg.io.orientation import to_canonical, turned, turned_affine
+from snakeseg.io.orientation import to_canonical, turned, turned_affine, with_axes
 from snakeseg.lazy import BLOCK, Lazy, Region, blocks
 
 # The fourth axis is time and the fifth channels; but most who have channels put them into the fourth.
@@ -49,42 +49,32 @@ def read(path):
 def write(path, labels, source, largest, note) -> None:
     """Smallest unsigned integer that holds the ids, in the source's space and order of axes; slab by slab."""
     file = nibabel.load(source.path)
-    header, dtype, shape = file.header.copy(), np.min_scalar_type(largest), _volume_shape(file.shape[:3])
-    header.set_data_dtype(dtype)
+    header, shape, turn = file.header.copy(), _volume_shape(file.shape[:3]), to_canonical(file.affine)
     header.set_data_shape(file.shape[:3])
+    stored = turned(with_axes(labels, [shape[axis] for axis in turn.order]), turn.back)
+    write_stored(path, stored, header, largest, note, str(source.path).lower().endswith(".gz"))
+
+
+def write_stored(path, labels, header, largest: int, note: str, packed: bool) -> None:
+    """Labels in the order of a header's axes, slab by slab; of the header, what tells of grey values is reset."""
+    dtype = np.min_scalar_type(largest)
+    header.set_data_dtype(dtype)
     header.set_slope_inter(1, 0)
     header["cal_min"] = header["cal_max"] = 0  # which grey values to show
     if note:
         header["descrip"] = note.encode()[:79]
-    turn = to_canonical(file.affine)
-    stored = turned(_with_axes(labels, [shape[axis] for axis in turn.order]), turn.back)
     plain = open(path, "wb")  # noqa: SIM115
-    packed = str(source.path).lower().endswith(".gz")
     with plain, gzip.GzipFile("", "wb", fileobj=plain, mtime=0) if packed else plain as out:
         header.set_data_offset(0)  # the least there is room for
         header.write_to(out)
         kind = dtype.newbyteorder(header.endianness)
-        for region in blocks(shape[::-1], limit=BLOCK):  # the first axis is the fastest
-            out.write(stored[region[::-1]].astype(kind).tobytes(order="F"))
+        for region in blocks(labels.shape[::-1], limit=BLOCK):  # the first axis is the fastest
+            out.write(labels[region[::-1]].astype(kind).tobytes(order="F"))
 
 
 def _volume_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """With the axes of length 1 that a plane leaves out."""
     return (*shape, *(1,) * (3 - len(shape)))
-
-
-def _with_axes(array, shape: list[int]) -> Lazy:
-    """An array-like of this shape but for axes of length 1 that it lacks."""
-    dropped: list[int] = []
-    for axis in reversed(range(len(shape))):
-        if shape[axis] == 1 and len(shape) - len(dropped) > len(array.shape):
-            dropped.append(axis)
-
-    def read(region: Region) -> np.ndarray:
-        found = array[tuple(part for axis, part in enumerate(region) if axis not in dropped)]
-        return np.expand_dims(found, dropped)
-
-    return Lazy(tuple(shape), array.dtype, read)
 
 
 def _require_sound(path, file) -> None:

@@ -63,6 +63,20 @@ def turned(array, turn: Turn) -> Lazy:
     )
 
 
+def with_axes(array, shape: list[int]) -> Lazy:
+    """An array-like of this shape but for axes of length 1 that it lacks."""
+    dropped: list[int] = []
+    for axis in reversed(range(len(shape))):
+        if shape[axis] == 1 and len(shape) - len(dropped) > len(array.shape):
+            dropped.append(axis)
+
+    def read(region: Region) -> np.ndarray:
+        found = array[tuple(part for axis, part in enumerate(region) if axis not in dropped)]
+        return np.expand_dims(found, dropped)
+
+    return Lazy(tuple(shape), array.dtype, read)
+
+
 def turned_affine(affine: np.ndarray, shape: Sequence[int], turn: Turn) -> np.ndarray:
     """The affine of the turned volume, from that of the volume of this shape; shape (4, 4)."""
     to_old = np.zeros((4, 4))

@@ -20,6 +20,8 @@ from snakeseg.lazy import Lazy, Region
 SPATIAL = "XYZ"
 # Pixels that lie no further apart, in pixels, are the same.
 SAME_PLACE = 0.1
+# In place of a suffix: a folder of a DICOM series has none.
+DICOM = ""
 # The room of each format, imported when a file of it is met. Longest first, so that .ome.tif is not taken for .tif.
 FORMATS = {
     ".ome.tiff": "tiff",
@@ -31,7 +33,13 @@ FORMATS = {
     ".png": "png",
     ".ome.zarr": "omezarr",
     ".zarr": "omezarr",
+    ".mha": "itk",
+    ".mhd": "itk",
+    ".nrrd": "itk",
+    ".nhdr": "itk",
 }
+# Labels of these are written in another format: theirs would be two files, or has none for labels.
+WRITTEN = {".mhd": ".mha", ".nhdr": ".nrrd", DICOM: ".nii.gz"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Raster:
     axes : str
         Letters of the spatial axes, such as "zyx".
     affine : array or None, shape (4, dims + 1)
-        From indices to the world, for files that tell (NIfTI).
+        From indices to the world, for formats that tell.
     """
 
     array: np.ndarray | Lazy
@@ -60,7 +68,7 @@ class Raster:
 
 
 def suffix_of(path: str | Path) -> str:
-    """The format's suffix of a file name, as written; of several, the first one's.
+    """The format's suffix of a file name, as written; of several, the first one's; `DICOM` of other folders.
 
     Raises
     ------
@@ -71,11 +79,19 @@ def suffix_of(path: str | Path) -> str:
     for suffix in FORMATS:
         if path.name.lower().endswith(suffix):
             return path.name[-len(suffix) :]
+    if path.is_dir():
+        return DICOM
     raise BadInput(path, f"format '{path.suffix}'", ", ".join(FORMATS), "convert the file")
 
 
+def label_suffix(image: str | Path) -> str:
+    """The suffix of label files that are written for an image; errors as in `suffix_of`."""
+    suffix = suffix_of(image)
+    return WRITTEN.get(suffix.lower(), suffix)
+
+
 def _room_of(path: Path) -> ModuleType:
-    return import_module(f"snakeseg.io.{FORMATS[suffix_of(path).lower()]}")
+    return import_module(f"snakeseg.io.{FORMATS.get(suffix_of(path).lower(), 'itk')}")
 
 
 def open_image(path: str | Path, dims: int) -> Raster:
@@ -167,7 +183,7 @@ def read_label(path: str | Path, dims: int) -> Raster:
         raise BadInput(
             path, f"{len(array)} channels", "a label image of one channel", "save ids or classes, no colours"
         )
-    whole = array.dtype.kind in "iub" or (suffix_of(raster.path).lower().startswith(".nii") and _integral(array))
+    whole = array.dtype.kind in "iub" or (raster.affine is not None and _integral(array))
     if not whole:
         raise BadInput(path, f"labels of type {array.dtype}", "integers", "round them and save as uint8 or uint16")
     return replace(raster, array=array[0] if array.dtype.kind in "iu" else array[0].astype(np.int64))
