@@ -21,8 +21,8 @@ def run(snakemake, repository, tmp_path_factory):
     config |= {"sheet": "samples.tsv", "threads": 1, "folds": 2, "fold": 1}
     config["simulate"] |= {"size": 32, "cells": 6}
     config["augment"]["copies"] = 1
-    config["network"] |= {"width": 4, "depth": 1}
-    config["train"] |= {"steps": 60, "patch": [16, 20, 16]}
+    config["network"] |= {"width": 6, "depth": 1}
+    config["train"] |= {"steps": 150, "patch": [16, 20, 16], "learning_rate": 0.01}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout
