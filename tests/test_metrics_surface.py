@@ -86,7 +86,7 @@ def test_a_shifted_rectangle():
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("pixels", [1, 2])
 def test_a_shifted_block(axis, pixels):
-    """Moved along one axis: the face left behind is as far from its new place as the block was moved, in millimetres."""
+    """Moved along one axis: the face left behind is as far from its new place as the block was moved."""
     spacing = (2.5, 0.4, 1.1)
     truth = box((24, 24, 24), (6, 6, 6), (16, 18, 14))
     start, stop = [6, 6, 6], [16, 18, 14]
