@@ -1,11 +1,13 @@
 """What a model folder says of its model; torch only where the network is asked for: objects are cut without it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from snakeseg.errors import BadInput
 from snakeseg.instances import Parameters
+from snakeseg.pruning import Kept
 from snakeseg.settings import Labels, Network, Predict, Prepare, build, network_settings
 from snakeseg.symmetry import Symmetry
 from snakeseg.tiling import Geometry
@@ -71,19 +73,25 @@ def load_description(folder: Path) -> Description:
         raise BadInput(path, f"{type(error).__name__} {error}", "a model's description", "train it again") from error
 
 
-def model_folders(folder: Path) -> list[Path]:
-    """The folder itself, or its fold-* folders if it holds an experiment's models."""
+def model_folders(folder: Path, numbers: Sequence[int] | None = None) -> list[Path]:
+    """The folder itself, or its fold-* folders (all, or those of these numbers) if it holds an experiment's models."""
+    if numbers is not None:
+        return [folder / f"fold-{number}" for number in numbers]
     folds = sorted(folder.glob("fold-*"), key=lambda path: int(path.name.removeprefix("fold-")))
     folds = [path for path in folds if (path / DESCRIPTION).exists()]
     return folds if folds and not (folder / DESCRIPTION).exists() else [folder]
 
 
-def load_parameters(folder: Path) -> Parameters | None:
-    """How the model's probabilities are cut into objects; None if that was never chosen."""
+def load_parameters(folder: Path, labels: Labels) -> Parameters | dict[str, Kept]:
+    """How the model's probabilities are cut into objects, or what is kept of each class; defaults if never chosen."""
     path = folder / PARAMETERS
+    semantic = labels.kind == "semantic"
     if not path.is_file():
-        return None
+        return {} if semantic else Parameters()
     try:
-        return build(Parameters, json.loads(path.read_text(encoding="utf-8"))["chosen"], str(path))
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not semantic:
+            return build(Parameters, found["chosen"], str(path))
+        return {name: build(Kept, found["classes"][name]["chosen"], str(path)) for name in found.get("classes", {})}
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadInput(path, f"{type(error).__name__} {error}", "object parameters", "tune it again") from error

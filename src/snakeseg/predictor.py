@@ -31,6 +31,7 @@ from snakeseg.instances import Parameters
 from snakeseg.io.raster import Raster
 from snakeseg.io.store import Streamed
 from snakeseg.networks.folding import fold_normalisation
+from snakeseg.pruning import Kept
 from snakeseg.resample import on_spacing
 from snakeseg.symmetry import Symmetry, any_symmetry, orientations
 from snakeseg.tiling import (
@@ -61,14 +62,14 @@ class Predictor(NamedTuple):
     folders: list[Path]
     description: Description
     geometry: Geometry
-    parameters: Parameters
+    parameters: Parameters | dict[str, Kept]
     device: torch.device
     work: OnTile
     uncertainty: bool = False
 
 
 def load_predictor(
-    folders: Sequence[Path], device: torch.device, count: int | None = None, uncertainty: bool = False
+    folders: Sequence[Path], device: torch.device, folds: Sequence[int] | None = None, uncertainty: bool = False
 ) -> Predictor:
     """The model in a folder, or the mean of the fold-* models in it; or the mean over several such folders.
 
@@ -76,8 +77,8 @@ def load_predictor(
     ----------
     folders : sequence of path
     device : torch.device
-    count : int
-        Take only the first so many folds of each.
+    folds : sequence of int, optional
+        Take only the folds of these numbers of each.
     uncertainty : bool
         Tell the uncertainty of each pixel too.
 
@@ -86,7 +87,7 @@ def load_predictor(
     BadInput
         If a folder holds no model, or one that answers to other channels or with other classes than the first.
     """
-    found = [one for folder in folders for one in model_folders(folder)[:count]]
+    found = [one for folder in folders for one in model_folders(folder, folds)]
     networks, descriptions = zip(*(load_model(one, device) for one in found), strict=True)
     first = descriptions[0]
     for one, other in zip(found, descriptions, strict=True):
@@ -108,7 +109,7 @@ def load_predictor(
         with autocast(first.predict.precision, device):
             return mean(seen).half()
 
-    parameters = load_parameters(found[0]) or Parameters()
+    parameters = load_parameters(found[0], first.labels)
     return Predictor(found, first, common, parameters, device, work, uncertainty)
 
 

@@ -62,6 +62,7 @@ class Network:
     name: str
     border: int = 0
     pretrained: str | None = None
+    slices: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

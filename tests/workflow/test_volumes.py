@@ -1,96 +1,98 @@
-"""Volumes through the workflow: bad ones refused at once, channels in several files predicted."""
+"""Volumes through the whole workflow: thick slices resampled and brought back, one fold of two, classes and objects."""
 
-import os
-import re
+import json
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
-from nifti_files import save_nifti, save_right_of_bright
 
 pytestmark = pytest.mark.slow
-
-AFFINE = np.diag([1.0, 1, 2, 1])
-SHAPE = (16, 17, 18)
+NAMES = [f"cells-{index:02d}" for index in range(12)]
 
 
-def volume(folder, name, affine=AFFINE, shape=SHAPE, seed=0):
-    rng = np.random.default_rng([seed, *name.encode()])
-    return save_nifti(folder / name, rng.integers(0, 2, shape).astype(np.uint8), affine)
-
-
-def spoil(path, **fields):
-    header = nibabel.Nifti1Header(path.read_bytes()[:348])
-    for name, value in fields.items():
-        header[name] = value
-    path.write_bytes(header.binaryblock + path.read_bytes()[348:])
-
-
-def test_all_bad_volumes_are_reported_at_once(tmp_path, snakemake, write_run):
-    """Eleven rows, as many faults, one run."""
-    rows = [["sample", "image", "label", "subset"]]
-    for i in range(11):
-        volume(tmp_path, f"i{i}.nii", seed=i)
-        volume(tmp_path, f"l{i}.nii", seed=i)
-        rows.append([f"s{i}", f"i{i}.nii", f"l{i}.nii", "train"])
-    paths = [tmp_path / f"i{i}.nii" for i in range(11)]
-    paths[0].write_bytes(paths[0].read_bytes()[:-1])
-    paths[1].write_bytes(paths[1].read_bytes() + b"trailing")
-    spoil(paths[2], dim=[3, 16, 18, 18, 1, 1, 1, 1])
-    spoil(paths[3], pixdim=[1, 1, 0, 2, 0, 0, 0, 0])
-    spoil(paths[4], pixdim=[1, 1, -1, 2, 0, 0, 0, 0])
-    spoil(paths[5], srow_x=[np.nan] * 4)
-    spoil(paths[6], sform_code=0, qform_code=0)
-    spoil(paths[7], dim=[3, 32767, 32767, 32767, 1, 1, 1, 1])
-    volume(tmp_path, "l8.nii", AFFINE + np.eye(4, k=3))
-    volume(tmp_path, "l9.nii", shape=(16, 17, 19))
-    rows[11][1] = "i10.nii;i9.nii;i11.nii"
-    write_run(tmp_path, {"simulate": None, "data": None, "spatial_dims": 3}, rows)
-    done = snakemake(tmp_path, "--configfile", "config.yaml", "--cores", "1")
-    assert done.returncode != 0
-    assert "Traceback" not in done.stdout
-    for name, found in (
-        ("i0.nii", "5247 bytes; expected 5248 for 16x17x18"),
-        ("i1.nii", "5256 bytes; expected 5248 for 16x17x18"),
-        ("i2.nii", "5248 bytes; expected 5536 for 16x18x18"),
-        ("i3.nii", "pixels of 1 x 0 x 2; expected positive sizes"),
-        ("i4.nii", "pixels of 1 x -1 x 2; expected positive sizes"),
-        ("i5.nii", "the affine nan nan nan nan / 0 1 0 0 / 0 0 2 0; expected finite numbers"),
-        ("i6.nii", "neither sform nor qform (their codes are 0); expected one"),
-        ("i7.nii", "5248 bytes; expected 35181150962015 for 32767x32767x32767"),
-        ("l8.nii", "pixels up to 1 mm away from those of i8.nii; expected the same place"),
-        ("l9.nii", "shape (16, 17, 19); expected (16, 17, 18), the shape of i9.nii"),
-        ("i11.nii", "no such file"),
-    ):
-        lines = [line for line in done.stdout.splitlines() if f"error: {name}: found {found}" in line]
-        assert lines, (name, done.stdout)
-        assert all(line.count("; ") >= 2 for line in lines)
-    assert not (tmp_path / "results/small/check.tsv").exists()
-    assert not (tmp_path / "results/small/prepared").exists()
-
-
-def test_channels_in_files_of_their_own(tmp_path, snakemake):
-    """Predicted from all their files, again if one of them changes, and written as the first is."""
-    save_right_of_bright(tmp_path / "model", channels=2)
-    rows = ["sample\timage\tsubset"]
-    for name in "ab":
-        for channel in (1, 2):
-            volume(tmp_path, f"{name}{channel}.nii")
-        rows.append(f"{name}\t{name}1.nii;{name}2.nii\tpredict")
-    (tmp_path / "samples.tsv").write_text("\n".join(rows) + "\n")
-    config = {"name": "run", "model": "model", "sheet": "samples.tsv", "spatial_dims": 3}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    asked = ["predict", "data_report", "--configfile", "config.yaml", "--cores", "1"]
-    done = snakemake(tmp_path, *asked)
+@pytest.fixture(scope="module")
+def run(snakemake, repository, tmp_path_factory):
+    """The demo in three dimensions, smaller."""
+    folder = tmp_path_factory.mktemp("volumes")
+    config = yaml.safe_load((repository / "config/examples/demo-3d.yaml").read_text())
+    (folder / "samples.tsv").write_text((repository / "config/examples/demo-3d.tsv").read_text())
+    config |= {"sheet": "samples.tsv", "threads": 1, "folds": 2, "fold": 1}
+    config["simulate"] |= {"size": 32, "cells": 6}
+    config["augment"]["copies"] = 1
+    config["network"] |= {"width": 6, "depth": 1}
+    config["train"] |= {"steps": 150, "patch": [16, 20, 16], "learning_rate": 0.01}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout
-    for name in "ab":
-        image = np.asarray(nibabel.load(tmp_path / f"{name}1.nii").dataobj)
-        written = nibabel.load(tmp_path / f"results/run/predictions/model/predict-0000/{name}.nii")
-        np.testing.assert_array_equal(np.asarray(written.dataobj)[1:], image[:-1])
-        np.testing.assert_array_equal(written.affine, AFFINE)
-    assert "\t2\t" in (tmp_path / "results/run/data.tsv").read_text()
-    assert "Nothing to be done" in snakemake(tmp_path, *asked).stdout
-    os.utime(tmp_path / "b2.nii")
-    again = snakemake(tmp_path, *asked, "--dry-run").stdout
-    assert set(re.findall(r"^(?:local)?rule (\w+):", again, re.MULTILINE)) >= {"inspect", "infer", "instances"}
+    return folder / "results" / "demo-3d"
+
+
+def test_labels_lie_on_the_sources_grid(run):
+    for name in NAMES[10:]:
+        source = nibabel.load(run / f"simulated/images/{name}.nii.gz")
+        found = nibabel.load(run / f"predictions/default/test-0000/{name}.nii.gz")
+        assert source.header.get_zooms() == (1, 1, 2)
+        assert found.shape == source.shape == (32, 32, 16)
+        np.testing.assert_array_equal(found.affine, source.affine)
+        assert found.get_data_dtype().kind == "u"
+
+
+def test_objects_are_where_the_cells_are(run):
+    """Even this little training finds most of the cells' pixels, on the right slices."""
+    images = pd.read_csv(run / "evaluation/images.tsv", sep="\t")
+    assert (images["status"] == "scored").all()
+    assert images["dice"].min() > 0.6
+
+
+def test_volumes_were_brought_to_one_pixel_size(run):
+    described = json.loads((run / "models/default/fold-1/model.json").read_text())
+    assert described["spacing"] == [1.5, 1.5, 1.5]
+    assert described["symmetry"] == {"flips": [0, 1, 2], "plane": [0, 2]}
+
+
+def test_one_fold_is_trained_and_scored(run):
+    assert [folder.name for folder in (run / "models/default").glob("fold-*")] == ["fold-1"]
+    images = pd.read_csv(run / "evaluation/images.tsv", sep="\t")
+    held = images[images["subset"] == "validation"]
+    assert set(held["fold"]) == {1}
+    assert sorted(held["sample"]) == NAMES[1:10:2]
+    assert "of fold 1 (of 0 to 1)" in (run / "report.html").read_text()
+
+
+def test_another_fold_trains_that_one_alone(run, snakemake):
+    done = snakemake(run.parents[1], "--configfile", "config.yaml", "--config", "fold=0", "--dry-run")
+    assert "models/default/fold-0/model.safetensors" in done.stdout
+    assert not any("fold-1" in line for line in done.stdout.splitlines() if line.strip().startswith("output:"))
+
+
+def test_there_is_no_fold_beyond_the_last(run, snakemake):
+    done = snakemake(run.parents[1], "--configfile", "config.yaml", "--config", "fold=2", "--dry-run")
+    assert done.returncode != 0
+    assert "config.fold: found 2 of 2 folds" in done.stdout
+
+
+def test_classes_keep_what_validation_chose(run, snakemake, tmp_path):
+    """Of the same volumes with classes for labels, every class has a rule, with the trials that chose it."""
+    config = yaml.safe_load((run.parents[1] / "config.yaml").read_text())
+    rows = pd.read_csv(run.parents[1] / "samples.tsv", sep="\t")
+    for name in NAMES:
+        source = nibabel.load(run / f"simulated/labels/{name}.nii.gz")
+        classes = (np.asarray(source.dataobj) > 0).astype(np.uint8)
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        nibabel.save(nibabel.Nifti1Image(classes, source.affine), tmp_path / f"labels/{name}.nii.gz")
+    rows["image"] = [str(run / "simulated" / path) for path in rows["image"]]
+    rows.to_csv(tmp_path / "samples.tsv", sep="\t", index=False)
+    del config["simulate"], config["data"], config["network"]["border"]
+    config |= {"labels": {"kind": "semantic", "values": {"background": 0, "cell": 1}}, "loss": {"name": "dice"}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(tmp_path, "--configfile", "config.yaml", "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    results = tmp_path / "results/demo-3d"
+    rules = json.loads((results / "models/default/fold-1/instances.json").read_text())["classes"]["cell"]
+    best = max(rules["trials"], key=lambda trial: trial["score"])
+    assert rules["chosen"] == {"smallest": best["smallest"], "largest_only": best["largest_only"]}
+    images = pd.read_csv(results / "evaluation/images.tsv", sep="\t")
+    held = images.loc[images["subset"] == "validation", "dice"]
+    assert held.mean() == pytest.approx(best["score"], abs=1e-6)
