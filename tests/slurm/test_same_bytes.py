@@ -38,7 +38,7 @@ def test_snakemakes_own_report_needs_no_network(through_slurm, repository, brows
     page.on("request", lambda request: asked_for.append(request.url))
     page.goto((tmp_path / "report/report.html").as_uri())
     held = page.evaluate("categories")
-    figures = {path.name.capitalize() for path in (through_slurm / "results/small/figures").iterdir()}
+    figures = {path.name.capitalize() for path in (through_slurm / "results/small/figures").glob("[a-z]*")}
     assert figures
     assert set(held) == {"Report", "Scores"} | figures
     shown = page.inner_text("#app").lower()
