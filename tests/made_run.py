@@ -14,7 +14,7 @@ SIDE = 96
 ODD = "<script>alert(1)</script>"
 EXPERIMENTS = ("plain", "wide")
 CONFIG = {
-    "name": "made", "sheet": "samples.tsv", "data": None, "spatial_dims": 2, "folds": 1, "seeds": [],
+    "name": "made", "sheet": "samples.tsv", "data": None, "spatial_dims": 2, "folds": 1, "fold": None, "seeds": [],
     "validation": ["v-*"],
     "labels": {"kind": "instance"}, "experiments": {"plain": {}, "wide": {"network": {"width": 8}}}, "weigh": {},
     "loss": {"name": "border"}, "instances": {"select_by": "ap_0.50"},
@@ -172,7 +172,7 @@ def write_tables_and_page(folder: Path) -> Path:
         "--experiments",
         *EXPERIMENTS,
         "--folds",
-        "1",
+        "0",
         "--output",
         run / "evaluation",
     )
