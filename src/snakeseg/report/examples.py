@@ -10,7 +10,7 @@ from snakeseg.report.comparison import comparison_image, rows_of
 from snakeseg.report.figures import grid_of_pictures
 from snakeseg.report.pictures import Picture, grey, outlines, plane, shrink, shrink_labels
 from snakeseg.report.rows import title
-from snakeseg.report.views import Views
+from snakeseg.report.views import Views, across
 from snakeseg.summary import lower_is_better
 
 EXAMPLES = 3
@@ -61,8 +61,9 @@ def ranked(rows: pd.DataFrame, metric: str) -> list[dict]:
 
 
 def _overlay(views: Views, row: dict, metric: str) -> Picture:
-    """An image with its true and predicted outlines."""
+    """An image, or a slice of a volume, with its true and predicted outlines."""
     view = views.view(row["sample"])
+    view = across(view) if view.frame else view
     truth = None if view.truth is None else shrink_labels(view.truth, SIDE)
     predicted = shrink_labels(view.predicted[row["experiment"]], SIDE)
     score = f", {title(metric)} {row[metric]:.3f}" if row["status"] == "scored" else ""
