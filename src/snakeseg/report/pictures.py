@@ -23,11 +23,6 @@ CLASS_COLOURS: tuple[Colour, ...] = (
 Picture = tuple[str, np.ndarray]
 
 
-def plane(array: np.ndarray, dims: int) -> np.ndarray:
-    """The array itself, or the middle slice of a volume; leading channels are kept."""
-    return array if dims == 2 else array.take(array.shape[-dims] // 2, axis=-dims)
-
-
 def shrink(array: np.ndarray, side: int) -> np.ndarray:
     """An array (y, x) or (y, x, colours) whose longer side is at most `side`, by means of pixels."""
     height, width = _fitting(array.shape[:2], side)

@@ -14,7 +14,7 @@ from snakeseg.io.sheet import spacing_of
 from snakeseg.labels import IGNORED, classes_and_objects
 from snakeseg.lazy import Region
 from snakeseg.report.pictures import grey
-from snakeseg.report.volumes import Frame, frame_of, means, middle_of, nearest
+from snakeseg.report.volumes import Frame, frame_of, means, middle_of, nearest, square
 from snakeseg.settings import Labels
 
 # Pixels a side of larger images that are read, in the middle: shrunk further, objects could no longer be seen.
@@ -181,12 +181,10 @@ def place_of(view: View) -> tuple[int, ...]:
 
 def across(view: View) -> View:
     """A volume's slice (y, x) through that place, with pixels as wide as high."""
-    at, (_, *steps) = place_of(view)[0], view.frame.steps
-    shape = [round(n * step / min(steps)) for n, step in zip(view.picture.shape[1:3], steps, strict=True)]
-    y, x = (np.arange(wide) * n // wide for wide, n in zip(shape, view.picture.shape[1:3], strict=True))
+    at, cells = place_of(view)[0], np.ix_(*square(view.picture.shape[1:3], view.frame.steps[1:]))
 
     def cut(array):
-        return None if array is None else array[at][np.ix_(y, x)]
+        return None if array is None else array[at][cells]
 
     layers = {name: {key: cut(each) for key, each in getattr(view, name).items()} for name in ("predicted", "errors")}
     return replace(view, picture=cut(view.picture), truth=cut(view.truth), **layers, classes={}, frame=None)

@@ -1,6 +1,8 @@
 """Volumes as they are shown: the order and direction of their axes, and at most so many voxels a side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -45,9 +47,14 @@ class Frame:
         return tuple((part.stop - part.start) / n * size for part, n, size in each)
 
 
+def of_a_body(path: str | Path) -> bool:
+    """Whether a file's axes are those of a body."""
+    return suffix_of(Path(path)).lower().startswith(".nii")
+
+
 def frame_of(raster: Raster, spacing: tuple[float, ...]) -> Frame:
     """The frame of an image, whose voxels are of this size along its own axes."""
-    anatomical = suffix_of(raster.path).lower().startswith(".nii")
+    anatomical = of_a_body(raster.path)
     order = slice(None, None, -1 if anatomical else 1)
     total = raster.array.shape[1:][order]
     starts = [max(0, (n - LARGEST) // 2) for n in total]
@@ -104,6 +111,12 @@ def middle_of(mask: np.ndarray) -> tuple[int, ...]:
     there = np.stack(np.unravel_index(there[:: 1 + len(there) // 2**17], mask.shape), axis=1)
     far = np.square(there - there.mean(axis=0)).sum(axis=1)
     return tuple(there[far.argmin()].tolist())
+
+
+def square(shape: Sequence[int], steps: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of a slice (y, x) that make its pixels as wide as high; for `numpy.ix_`."""
+    sizes = ((n, round(n * step / min(steps))) for n, step in zip(shape, steps, strict=True))
+    return tuple(np.arange(wide) * n // wide for n, wide in sizes)
 
 
 def coarser(array: np.ndarray, side: int, average: bool = False) -> np.ndarray:

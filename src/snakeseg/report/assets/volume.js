@@ -142,7 +142,8 @@ const pane = (() => {
     const { canvas, rows, columns } = plane, [height, width] = [volume.grid[rows], volume.grid[columns]];
     const context = canvas.getContext("2d"), lines = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
     const whole = [0, 0, canvas.width, canvas.height];
-    context.clearRect(...whole);
+    context.fillStyle = "#000";
+    context.fillRect(...whole);
     if (on.image && voxels.image) context.drawImage(picture(cut(voxels.image, plane), height, width), ...whole);
     context.imageSmoothingEnabled = false;
     if (on.errors && voxels.errors) {
