@@ -30,13 +30,20 @@ def make_volumes(folder: Path) -> Path:
     The front box is bright, the back one grey. "test-0" is predicted as it is, "test-1" without the front box.
     """
     rows = []
-    for name, subset in {"held": "train", "test-0": "test", "test-1": "test", "new": "predict"}.items():
+    for name, subset in {
+        "held": "train",
+        "trained": "train",
+        "test-0": "test",
+        "test-1": "test",
+        "new": "predict",
+    }.items():
         label = truth()
         found = np.where(label == 1, 0, label) if name == "test-1" else label
         save(folder / f"images/{name}.nii.gz", np.float32([20, 220, 120])[label])
         save(folder / f"labels/{name}.nii.gz", label)
-        kind, part = ("validation", "fold-0") if subset == "train" else ("predictions", f"{subset}-0000")
-        save(folder / "results/volumes" / kind / "plain" / part / f"{name}.nii.gz", found)
+        if name != "trained":
+            kind, part = ("validation", "fold-0") if subset == "train" else ("predictions", f"{subset}-0000")
+            save(folder / "results/volumes" / kind / "plain" / part / f"{name}.nii.gz", found)
         own = "" if subset == "predict" else f"labels/{name}.nii.gz"
         rows.append({"sample": name, "image": f"images/{name}.nii.gz", "label": own, "subset": subset})
     pd.DataFrame(rows).to_csv(folder / "samples.tsv", sep="\t", index=False)

@@ -235,6 +235,17 @@ def test_classes_have_their_colours_on_surfaces(scored, tmp_path):
     assert entry["shown"]["x"]["counts"]["miss"] == 1
     for url, both in ((entry["surface"], True), (entry["shown"]["x"]["surface"], False)):
         drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGBA"))
-        orange, blue = (drawn[..., channel] > drawn[..., 2 - channel] + 40 for channel in (0, 2))
-        assert (orange & (drawn[..., 3] > 0)).any() == both
-        assert (blue & (drawn[..., 3] > 0)).any()
+        red, _, blue = drawn[drawn[..., 3] == 255].T.astype(int)[:3]
+        assert (red > blue + 40).any() == both
+        assert (blue > red + 40).any()
+
+
+def test_before_a_run_there_are_images_and_labels_only(scored, tmp_path):
+    """As the data report shows them: ids as they are in the files, in one colour."""
+    sheet, nothing = scored.sources.reset_index(), pd.DataFrame(columns=["sample"])
+    views = Views(tmp_path, sheet, nothing, pd.DataFrame(), 3, None)
+    assert set(np.unique(views.view("a").truth)) == {0, 4, 9}
+    assert class_colours(views) == {}
+    entry = gallery(views, ["a"], tmp_path / "data-report.html")["a"]
+    assert entry["shown"] == {}
+    assert entry["surface"].startswith("data:image/webp")

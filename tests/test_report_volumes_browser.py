@@ -9,11 +9,17 @@ from made_volumes import make_volumes
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 AXIAL, CORONAL, SAGITTAL = range(3)
-# The colour of a plane's pixel by its place from the left and the top, as shares of the sides.
-COLOUR = """(canvas, [x, y]) => [...canvas.getContext("2d", {willReadFrequently: true}).getImageData(
-  Math.floor(x * canvas.width), Math.floor(y * canvas.height), 1, 1).data].slice(0, 3)"""
-PAINTED = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.filter(
-  (value, index) => index % 4 < 3 && value > 150).length"""
+# All numbers of a plane's pixels.
+PIXELS = """const pixels = canvas => {
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+  copy.drawImage(canvas, 0, 0);
+  return copy.getImageData(0, 0, canvas.width, canvas.height).data; };"""
+# The colour of one by its place from the left and the top, as shares of the sides; and how many numbers are large.
+COLOUR = f"""(canvas, [x, y]) => {{ {PIXELS}
+  const start = 4 * (Math.floor(y * canvas.height) * canvas.width + Math.floor(x * canvas.width));
+  return [...pixels(canvas).slice(start, start + 3)]; }}"""
+PAINTED = f"""canvas => {{ {PIXELS}
+  return pixels(canvas).filter((value, index) => index % 4 < 3 && value > 150).length; }}"""
 
 
 @pytest.fixture(scope="module")

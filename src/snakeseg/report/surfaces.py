@@ -36,19 +36,23 @@ def draw_surfaces(codes: np.ndarray, steps: Sequence[float], colours: Sequence[C
     uint8 array, shape (`SIDE`, `SIDE`, 4)
         RGB and opacity; where nothing is, 0.
     """
-    picture = np.zeros((SIDE * FINER, SIDE * FINER, 4), np.float32)
-    view = _turned() @ (BODY if anatomical else STACK)
-    extent = np.array(codes.shape) * steps
-    scale = (SIDE * FINER - 4) / np.abs(view[:2] * extent).sum(axis=1).max()
-    points, normals, owners = [], [], []
-    for code in range(1, 1 + len(colours)):
-        if (codes == code).any():
-            found = _sampled(codes == code, steps, scale)
-            points.append((found[0] - extent / 2) @ view.T * scale)
-            normals.append(found[1] @ view.T)
-            owners.append(np.full(len(found[0]), code - 1))
-    if points:
-        _paint(picture, *map(np.concatenate, (points, normals)), np.array(colours)[np.concatenate(owners)])
+    side = SIDE * FINER
+    picture = np.zeros((side * side, 4), np.float32)
+    view, extent = _turned() @ (BODY if anatomical else STACK), np.array(codes.shape) * steps
+    scale = (side - 4) / np.abs(view[:2] * extent).sum(axis=1).max()
+    there = [code for code in range(1, 1 + len(colours)) if (codes == code).any()]
+    sampled = [_sampled(codes == code, np.asarray(steps), view * scale) for code in there]
+    if sampled:
+        right, down, away, bright = np.concatenate(sampled).T
+        rows, columns = (np.clip(np.rint(each + side / 2 - 0.5), 0, side - 1).astype(int) for each in (down, right))
+        # Far ones first: of several for one pixel, the last one stays. Whole numbers are sorted in one pass.
+        order = np.argsort((-32 * away).astype(np.int16), kind="stable")
+        nearest = np.full(len(picture), -1)
+        nearest[(rows * side + columns)[order]] = order
+        hit = np.flatnonzero(nearest >= 0)
+        owners = np.repeat(there, [len(each) for each in sampled])[nearest[hit]]
+        picture[hit, :3] = np.array(colours)[owners - 1] * (0.35 + 0.65 * np.clip(bright[nearest[hit], None], 0, 1))
+        picture[hit, 3] = 255
     return _smaller(picture)
 
 
@@ -58,31 +62,24 @@ def _turned() -> np.ndarray:
     return np.array([[1, 0, 0], [0, c, -d], [0, d, c]]) @ np.array([[a, 0, -b], [0, 1, 0], [b, 0, a]])
 
 
-def _sampled(mask: np.ndarray, steps: Sequence[float], scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points of a mask's surface, one for each pixel that a triangle covers, and directions out of the mask."""
+def _sampled(mask: np.ndarray, steps: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Points on the side of a mask's surface that one sees, at least one for each pixel: right, down, away, light."""
     padded = np.pad(mask, 2).astype(np.float32)
     corners, faces, _, _ = marching_cubes(padded, 0.5)
-    # The surface goes in steps from voxel to voxel; its directions are those of a smoother one.
+    places = ((corners - 1.5) * steps - np.array(mask.shape) * steps / 2) @ view.T
+    # The surface goes in steps from voxel to voxel; the directions that it faces are those of a smoother one.
     smooth = ndimage.gaussian_filter(padded, 1.0)
-    gradient = np.stack([ndimage.map_coordinates(g, corners.T, order=1) for g in np.gradient(smooth)], axis=1)
-    steps = np.asarray(steps, np.float32)
-    fine = int(np.ceil(1.2 * scale * steps.max())) + 1
-    first, second = np.mgrid[:fine, :fine] / max(1, fine - 1)
-    inside = first + second <= 1 + 1e-9
-    shares = np.stack([first[inside], second[inside], 1 - first[inside] - second[inside]], axis=1).astype(np.float32)
-    points = (shares @ ((corners - 1.5) * steps)[faces]).reshape(-1, 3)
-    return points, -(shares @ (gradient / steps)[faces]).reshape(-1, 3)
-
-
-def _paint(picture: np.ndarray, points: np.ndarray, normals: np.ndarray, colours: np.ndarray) -> None:
-    """Put points onto the picture, the near ones over the far ones, as bright as the light falls on them."""
-    order = np.argsort(-points[:, 2], kind="stable")
-    columns, rows = (np.rint(points[order, axis] + len(picture) / 2 - 0.5).astype(int) for axis in (0, 1))
-    facing = normals[order] @ LIGHT / np.maximum(np.linalg.norm(normals[order], axis=1), 1e-9)
-    bright = 0.35 + 0.65 * np.clip(facing, 0, 1)[:, None]
-    rows, columns = np.clip(rows, 0, len(picture) - 1), np.clip(columns, 0, len(picture) - 1)
-    picture[rows, columns, :3] = colours[order] * bright
-    picture[rows, columns, 3] = 255
+    outward = -np.stack([ndimage.map_coordinates(each, corners.T, order=1) for each in np.gradient(smooth)], axis=1)
+    facing = outward / steps @ view.T
+    light = facing @ LIGHT / np.maximum(np.linalg.norm(facing, axis=1), 1e-9)
+    values = np.column_stack([places, light]).astype(np.float32)[faces]
+    first, second = values[:, 1, :2] - values[:, 0, :2], values[:, 2, :2] - values[:, 0, :2]
+    turned = (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) * np.linalg.det(view)
+    values = values[turned > 0]  # seen from outside
+    fine = int(np.ceil(1.2 * np.linalg.norm(view[0]) * steps.max())) + 1
+    one, other = (each[np.add(*np.mgrid[:fine, :fine]) < fine] / max(1, fine - 1) for each in np.mgrid[:fine, :fine])
+    shares = np.stack([one, other, 1 - one - other], axis=1).astype(np.float32)
+    return (shares @ values).reshape(-1, 4)
 
 
 def _smaller(picture: np.ndarray) -> np.ndarray:
