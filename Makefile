@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo demo-3d test lint bench clean
 
 setup: $(VENV)/ready
 
@@ -15,6 +15,10 @@ $(VENV)/ready: pyproject.toml constraints.txt
 demo: setup
 	snakemake --cores all
 	@echo "The report: $(CURDIR)/results/demo/report.html"
+
+demo-3d: setup
+	snakemake --cores all --configfile config/examples/demo-3d.yaml
+	@echo "The report: $(CURDIR)/results/demo-3d/report.html"
 
 # Two workers, one compute thread each: more would fight for the cores.
 test: setup

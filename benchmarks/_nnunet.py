@@ -10,23 +10,29 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import nibabel
 import numpy as np
 import torch
 from skimage.io import imsave
 
 NAME, WORKERS = "Dataset001_peer", 2
+# nnU-Net's name for a plan, and the files that cases are written to, by number of axes.
+PLANS, ENDINGS = {2: "2d", 3: "3d_fullres"}, {2: ".png", 3: ".nii.gz"}
 
 
 class Case(NamedTuple):
-    """A grey image and its classes, both (rows, columns)."""
+    """A grey image and its classes, both (*spatial): 8-bit planes, or volumes with pixels of one millimetre."""
 
     name: str
     image: np.ndarray
     classes: np.ndarray
 
 
-def make_dataset(root: Path, cases: Sequence[Case], validation: Sequence[str]) -> None:
-    """Write 8-bit cases with classes 0 and 1 as nnU-Net wants them; have it plan and preprocess; fix the split."""
+def make_dataset(
+    root: Path, cases: Sequence[Case], validation: Sequence[str], classes: Sequence[str] = ("foreground",)
+) -> None:
+    """Write cases with classes 0, 1, ... as nnU-Net wants them; have it plan and preprocess; fix the split."""
+    dims = cases[0].image.ndim
     for kind in ("raw", "preprocessed", "results"):
         os.environ[f"nnUNet_{kind}"] = str(root / kind)
     os.environ["nnUNet_n_proc_DA"] = str(WORKERS)  # noqa: SIM112
@@ -34,27 +40,34 @@ def make_dataset(root: Path, cases: Sequence[Case], validation: Sequence[str]) -
     for kind in ("imagesTr", "labelsTr"):
         (raw / kind).mkdir(parents=True)
     for case in cases:
-        imsave(raw / "imagesTr" / f"{case.name}_0000.png", case.image, check_contrast=False)
-        imsave(raw / "labelsTr" / f"{case.name}.png", case.classes.astype(np.uint8), check_contrast=False)
+        _write(raw / "imagesTr" / f"{case.name}_0000{ENDINGS[dims]}", case.image)
+        _write(raw / "labelsTr" / f"{case.name}{ENDINGS[dims]}", case.classes.astype(np.uint8))
     described = {
         "channel_names": {"0": "grey"},
-        "labels": {"background": 0, "foreground": 1},
+        "labels": {name: value for value, name in enumerate(["background", *classes])},
         "numTraining": len(cases),
-        "file_ending": ".png",
+        "file_ending": ENDINGS[dims],
     }
     (raw / "dataset.json").write_text(json.dumps(described))
     from nnunetv2.experiment_planning import plan_and_preprocess_api as api
 
     api.extract_fingerprints([1], num_processes=WORKERS)
     api.plan_experiments([1])
-    api.preprocess([1], configurations=["2d"], num_processes=[WORKERS])
+    api.preprocess([1], configurations=[PLANS[dims]], num_processes=[WORKERS])
     train = [case.name for case in cases if case.name not in validation]
     split = [{"train": train, "val": list(validation) or train[:1]}]
     (root / "preprocessed" / NAME / "splits_final.json").write_text(json.dumps(split))
 
 
-def make_trainer(root: Path, network: Callable[[], torch.nn.Module] | None = None, **configuration):
-    """nnU-Net's trainer of its 2D plan, ready to train: with its own network and sizes, or with those given."""
+def _write(path: Path, array: np.ndarray) -> None:
+    if array.ndim == 2:
+        imsave(path, array, check_contrast=False)
+    else:
+        nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)
+
+
+def make_trainer(root: Path, network: Callable[[], torch.nn.Module] | None = None, dims: int = 2, **configuration):
+    """nnU-Net's trainer of its 2D or 3D plan, ready to train: with its own network and sizes, or with those given."""
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
     class Trainer(nnUNetTrainer):
@@ -69,9 +82,9 @@ def make_trainer(root: Path, network: Callable[[], torch.nn.Module] | None = Non
         Trainer.set_deep_supervision_enabled = lambda *_: None
     folder = root / "preprocessed" / NAME
     plans = json.loads((folder / "nnUNetPlans.json").read_text())
-    plans["configurations"]["2d"] |= configuration
+    plans["configurations"][PLANS[dims]] |= configuration
     described = json.loads((folder / "dataset.json").read_text())
-    trainer = Trainer(plans, "2d", 0, described, device=torch.device("cpu"))
+    trainer = Trainer(plans, PLANS[dims], 0, described, device=torch.device("cpu"))
     trainer.enable_deep_supervision = network is None
     trainer.plot_network_architecture = lambda: None
     trainer.on_train_start()
@@ -102,7 +115,7 @@ def train_for(trainer, enough: Callable[[int, float], float]) -> tuple[int, floa
 
 
 def predict(trainer, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Foreground probabilities by nnU-Net's own prediction (tiles blended with weights, mirrored)."""
+    """Class probabilities (classes, *spatial) by nnU-Net's own prediction (tiles blended with weights, mirrored)."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     trainer.set_deep_supervision_enabled(False)
@@ -114,10 +127,13 @@ def predict(trainer, images: Sequence[np.ndarray]) -> list[np.ndarray]:
     )  # fmt: skip
     found = []
     for image in images:
-        logits = predictor.predict_single_npy_array(
-            image[None, None].astype(np.float32), {"spacing": (999, 1, 1)}, save_or_return_probabilities=True
+        # It counts axes from the slowest of a file, and takes a plane for a volume of one slice.
+        seen = image.T if image.ndim == 3 else image[None]
+        properties = {"spacing": (999 if image.ndim == 2 else 1, 1, 1)}
+        answer = predictor.predict_single_npy_array(
+            seen[None].astype(np.float32), properties, save_or_return_probabilities=True
         )[1]
-        found.append(logits[1, 0])
+        found.append(answer.transpose(0, 3, 2, 1) if image.ndim == 3 else answer[:, 0])
     return found
 
 

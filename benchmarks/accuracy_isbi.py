@@ -63,7 +63,7 @@ def run_peer(data: Path, work: Path, minutes: float) -> tuple[list[np.ndarray], 
     steps, seconds = train_for(trainer, lambda _, passed: passed / (60 * minutes))
     close(trainer)
     print(f"nnU-Net: {steps} steps in {seconds / 60:.1f} minutes", file=sys.stderr)
-    found = predict(trainer, [images[i] for i in [*CHOOSE, *TEST]])
+    found = [p[1] for p in predict(trainer, [images[i] for i in [*CHOOSE, *TEST]])]
     pairs = [
         ((p, p), classes_and_objects(truths[i], LABELS)[1]) for i, p in zip(CHOOSE, found[: len(CHOOSE)], strict=True)
     ]

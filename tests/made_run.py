@@ -15,7 +15,7 @@ SIDE = 96
 ODD = "<script>alert(1)</script>"
 EXPERIMENTS = ("plain", "wide")
 CONFIG = {
-    "name": "made", "sheet": "samples.tsv", "data": None, "spatial_dims": 2, "folds": 1, "seeds": [],
+    "name": "made", "sheet": "samples.tsv", "data": None, "spatial_dims": 2, "folds": 1, "fold": None, "seeds": [],
     "validation": ["v-*"],
     "labels": {"kind": "instance"}, "experiments": {"plain": {}, "wide": {"network": {"width": 8}}}, "weigh": {},
     "loss": {"name": "border"}, "instances": {"select_by": "ap_0.50"},
@@ -166,7 +166,7 @@ def write_tables_and_page(folder: Path, config: dict) -> Path:
         call("evaluate", *sheet, *which, "--experiment", name, "--settings", settings,
              "--predictions", run / kind / name / part,
              "--output", run / "evaluation" / kind / name / part)  # fmt: skip
-    call("summarise", *sheet[:2], "--tables", run / "evaluation", "--experiments", *names, "--folds", "1",
+    call("summarise", *sheet[:2], "--tables", run / "evaluation", "--experiments", *names, "--folds", "0",
          "--output", run / "evaluation")  # fmt: skip
     call("compare", "--images", run / "evaluation" / "images.tsv", "--output", run / "evaluation")
     call("report", *sheet, "--run", run, "--settings", json.dumps(config), "--output", run / "report.html")

@@ -19,6 +19,8 @@ NARROW = [
     *[(2, FCNSettings(name=name, width=1)) for name in ("fcn32s", "fcn16s", "fcn8s")],
     (2, ContextSettings(width=4)),
     (3, ContextSettings(width=2, dilations=[1, 2, 1])),
+    (3, UNetSettings(width=2, depth=1, slices=2)),
+    (3, UNetSettings(width=2, depth=1, padded=True, decoder="nearest", slices=1)),
     (2, DynUNetSettings(width=4, depth=3)),
     (3, DynUNetSettings(width=2, depth=2)),
     (2, SegResNetSettings(width=4, depth=2)),

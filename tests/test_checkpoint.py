@@ -12,6 +12,7 @@ from snakeseg.description import Description, load_description, load_parameters,
 from snakeseg.errors import BadInput
 from snakeseg.instances import Parameters
 from snakeseg.networks.unet import unet_geometry
+from snakeseg.pruning import Kept
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 
 CPU = torch.device("cpu")
@@ -153,19 +154,34 @@ def test_a_single_model_is_its_own_folder(model):
 
 
 def test_object_parameters(tmp_path):
-    assert load_parameters(tmp_path) is None
+    assert load_parameters(tmp_path, Labels()) == Parameters()
     chosen = {"method": "core", "threshold": 0.4, "depth": 0.9, "smallest": 7}
     (tmp_path / "instances.json").write_text(json.dumps({"chosen": chosen, "trials": []}))
-    assert load_parameters(tmp_path) == Parameters("core", 0.4, 0.9, 7)
+    assert load_parameters(tmp_path, Labels()) == Parameters("core", 0.4, 0.9, 7)
     (tmp_path / "instances.json").write_text(json.dumps({"chosen": {}, "trials": []}))
-    assert load_parameters(tmp_path) == Parameters()
+    assert load_parameters(tmp_path, Labels()) == Parameters()
+
+
+def test_what_is_kept_of_classes(tmp_path):
+    semantic = Labels("semantic", {"background": 0, "liver": 1})
+    assert load_parameters(tmp_path, semantic) == {}
+    found = {"liver": {"chosen": {"smallest": 0, "largest_only": True}, "trials": []}}
+    (tmp_path / "instances.json").write_text(json.dumps({"chosen": {}, "trials": [], "classes": found}))
+    assert load_parameters(tmp_path, semantic) == {"liver": Kept(0, True)}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"chosen": 3}', '{"chosen": {"methd": "core"}}'])
 def test_damaged_object_parameters(tmp_path, text):
     (tmp_path / "instances.json").write_text(text)
     with pytest.raises(BadInput, match=r"instances.json"):
-        load_parameters(tmp_path)
+        load_parameters(tmp_path, Labels())
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"classes": 3}', '{"classes": {"b": {}}}'])
+def test_damaged_rules_of_classes(tmp_path, text):
+    (tmp_path / "instances.json").write_text(text)
+    with pytest.raises(BadInput, match=r"instances.json"):
+        load_parameters(tmp_path, Labels("semantic", {"a": 0, "b": 1}))
 
 
 def test_three_dimensions(tmp_path):

@@ -68,6 +68,25 @@ def test_tiles_equal_the_whole(dims, settings):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * max(1, np.abs(expected).max()))
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("padded", [False, True])
+def test_slices_know_nothing_of_each_other(axis, padded):
+    """A network of planes on a volume answers every slice as it does the plane."""
+    settings = UNetSettings(width=4, depth=1, padded=padded, slices=axis)
+    geometry = geometry_of(settings)
+    network = random_network(3, settings)
+    image = np.random.default_rng(0).normal(size=(1, 6, 8, 10))
+    found = tiled_logits(network, image, geometry, 4)
+    for index in range(image.shape[axis + 1]):
+        expected = tiled_logits(network.network, image.take(index, axis + 1), geometry, 100)
+        np.testing.assert_allclose(found.take(index, axis + 1), expected, atol=1e-9 * np.abs(expected).max())
+
+
+def test_slices_of_planes_are_refused():
+    with pytest.raises(ValueError, match=r"network.slices 0 in 2D"):
+        make_network(2, 1, 2, UNetSettings(slices=0))
+
+
 def test_padding_shows_at_the_border_only():
     """What a padded network answers beyond its halo is one pass over the mirrored whole, cropped."""
     settings = UNetSettings(width=4, depth=2, padded=True)

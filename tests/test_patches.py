@@ -13,8 +13,8 @@ GEOMETRY = Geometry(halo=6, multiple=2, remainder=0)
 STILL = Train(patch=16, flips=False, turns=False, contrast=0, brightness=0)
 
 
-def plan_of(train=STILL, elastic=None, geometry=GEOMETRY):
-    return PatchPlan(train, elastic or Augment(std=2.0), geometry)
+def plan_of(train=STILL, elastic=None, geometry=GEOMETRY, dims=2):
+    return PatchPlan(train, elastic or Augment(std=2.0), geometry, (1.0,) * dims)
 
 
 def coded_item(shape, seed=0):
@@ -86,8 +86,8 @@ def test_orientations_keep_everything_aligned(shape, orientations):
     """Of an item as large as the patch, all flips and exchanges of the last two axes occur, and nothing else."""
     item = coded_item(shape)
     train = replace(STILL, patch=shape[0], flips=True, turns=True)
-    plan = plan_of(train)
     dims = len(shape)
+    plan = plan_of(train, dims=dims)
     expected = {
         (np.swapaxes(turned, -1, -2) if turn else turned).tobytes()
         for code in range(2**dims)
@@ -115,7 +115,7 @@ def test_orientations_can_be_switched_off(flips, turns, count):
 def test_context_is_mirrored(shape):
     """The image reaches one halo beyond the labels, mirrored at the border."""
     item = coded_item(shape)
-    patch = draw_patch([item], plan_of(replace(STILL, patch=shape[0])), 0)
+    patch = draw_patch([item], plan_of(replace(STILL, patch=shape[0]), dims=len(shape)), 0)
     np.testing.assert_array_equal(patch.image[0], np.pad(item.image[0], GEOMETRY.halo, mode="reflect"))
 
 
@@ -143,8 +143,8 @@ def test_every_item_is_drawn_evenly():
 def test_patch_is_rounded_up_to_a_valid_size():
     """The paper's 388 stays; 389 becomes 404."""
     unet = Geometry(halo=92, multiple=16, remainder=12)
-    assert plan_of(Train(patch=388), geometry=unet).output == 388
-    assert plan_of(Train(patch=389), geometry=unet).output == 404
+    assert plan_of(Train(patch=388), geometry=unet).output == (388, 388)
+    assert plan_of(Train(patch=389), geometry=unet).output == (404, 404)
     patch = draw_patch([smooth_item((30, 30))], plan_of(Train(patch=15)), 0)
     assert patch.image.shape == (1, 28, 28)
     assert patch.target.shape == patch.weight.shape == (16, 16)

@@ -21,6 +21,7 @@ from snakeseg.lazy import as_lazy
 from snakeseg.networks.registry import geometry_of
 from snakeseg.resample import resampled
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
+from snakeseg.symmetry import Symmetry
 from snakeseg.tiling import Sample, tile_shape
 
 CPU = torch.device("cpu")
@@ -256,7 +257,7 @@ def test_models_that_contradict_each_other_are_told(monkeypatch):
         lambda seen: torch.stack([seen[0] * 0 + 50, seen[0] * 0]),
         lambda seen: torch.stack([seen[0] * 0, seen[0] * 0 + 50]),
     ]
-    found = tile_probabilities(sure, average=False, uncertainty=True)(torch.zeros(1, 4, 4))
+    found = tile_probabilities(sure, Symmetry(), uncertainty=True)(torch.zeros(1, 4, 4))
     np.testing.assert_allclose(
         found.numpy(), np.broadcast_to([[[0.5]], [[0.5]], [[1]], [[1]], [[0]]], (5, 4, 4)), atol=1e-6
     )

@@ -23,7 +23,7 @@ def weights():
 
 
 def draws(places, share, size=8, count=600):
-    return [draw_place(np.random.default_rng(i), SHAPES, size, places, share) for i in range(count)]
+    return [draw_place(np.random.default_rng(i), SHAPES, (size,) * 2, places, share) for i in range(count)]
 
 
 def patch_of(index, start, size=8):
@@ -42,7 +42,7 @@ def test_the_share_is_kept():
     places = find_places(targets(), weights(), 3)
     empty = [np.zeros((100, 100), np.uint8), np.eye(100, dtype=np.uint8)]
     places = find_places(empty, [np.ones((100, 100))] * 2, 2)
-    found = [draw_place(np.random.default_rng(i), [(100, 100)] * 2, 5, places, 0.4)[0] for i in range(2000)]
+    found = [draw_place(np.random.default_rng(i), [(100, 100)] * 2, (5, 5), places, 0.4)[0] for i in range(2000)]
     assert np.mean(found) == pytest.approx(0.4 + 0.6 / 2, abs=0.04)
 
 
@@ -58,7 +58,7 @@ def test_the_pixel_lies_anywhere_in_the_patch():
     target = np.zeros((50, 50), np.uint8)
     target[25, 25] = 1
     places = find_places([target], [np.ones((50, 50))], 2)
-    starts = {tuple(draw_place(np.random.default_rng(i), [(50, 50)], 4, places, 1.0)[1]) for i in range(400)}
+    starts = {tuple(draw_place(np.random.default_rng(i), [(50, 50)], (4, 4), places, 1.0)[1]) for i in range(400)}
     assert starts == {(a, b) for a in range(22, 26) for b in range(22, 26)}
 
 
@@ -73,7 +73,7 @@ def test_without_foreground_patches_are_drawn_anywhere():
     shapes = [(20, 20), (30, 9)]
     places = find_places([np.zeros(s, np.uint8) for s in shapes], [np.ones(s) for s in shapes], 3, True)
     assert places == []
-    assert {draw_place(np.random.default_rng(i), shapes, 6, places, 1.0)[0] for i in range(40)} == {0, 1}
+    assert {draw_place(np.random.default_rng(i), shapes, (6, 6), places, 1.0)[0] for i in range(40)} == {0, 1}
 
 
 def test_no_more_pixels_are_remembered_than_needed_and_from_all_over():
@@ -90,5 +90,5 @@ def test_a_volume():
     target[3, 4, 5] = 1
     places = find_places([target], [np.ones(target.shape)], 2)
     for i in range(50):
-        _, start = draw_place(np.random.default_rng(i), [target.shape], 10, places, 1.0)
+        _, start = draw_place(np.random.default_rng(i), [target.shape], (10,) * target.ndim, places, 1.0)
         assert target[tuple(slice(s, s + 10) for s in start)].any()

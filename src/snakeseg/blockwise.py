@@ -62,6 +62,31 @@ def segment_blocks(foreground, interior, parameters: Parameters, block: Sequence
     return numbering(sizes, firsts, parameters.smallest)
 
 
+def component_sizes(mask, block: Sequence[int], labels) -> tuple[np.ndarray, np.ndarray]:
+    """Face-connected components of a mask that need not fit in memory.
+
+    Parameters
+    ----------
+    mask : array-like of bool, shape (*spatial)
+    block : sequence of int
+        Shape of the blocks.
+    labels : writable array-like of unsigned int, shape (*spatial)
+        Receives provisional numbers.
+
+    Returns
+    -------
+    components : int array, shape (provisional numbers + 1,)
+        ``components[labels[region]]`` are those of any region: 1..n in C order of their first pixels, else 0.
+    sizes : int array, shape (n,)
+        Pixels of each.
+    """
+    (sizes, firsts), touching = _label_blocks(mask, 0.5, block, labels, _pixels)
+    components = _join(len(sizes), touching)
+    sizes, firsts = _over(np.add, sizes, components), _over(np.minimum, firsts, components)
+    order = np.argsort(firsts)
+    return np.append(0, 1 + np.argsort(order))[components], sizes[order]
+
+
 def straight_cuts(objects, block: Sequence[int]) -> float:
     """How much more often than elsewhere objects end exactly where blocks meet.
 

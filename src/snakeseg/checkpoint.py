@@ -12,7 +12,7 @@ from snakeseg import __version__
 from snakeseg.description import DESCRIPTION, WEIGHTS, Description, load_description
 from snakeseg.errors import BadInput
 from snakeseg.io.files import atomic_file, write_text
-from snakeseg.networks.blocks import LAYOUT
+from snakeseg.networks.blocks import lay_out
 
 
 def save_model(folder: Path, network: torch.nn.Module, description: Description, provenance: dict) -> None:
@@ -57,4 +57,4 @@ def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Des
     except (OSError, SafetensorError, RuntimeError) as error:
         cause = " ".join(str(error).split())[:200]
         raise BadInput(path, cause, "the weights that model.json describes", "train it again") from error
-    return network.eval().to(device, memory_format=LAYOUT[description.dims]), description
+    return lay_out(network.eval(), device), description

@@ -13,15 +13,30 @@ OPENCV_LARGEST = 32_000
 OPENCV_SMALL = (np.uint8, np.uint16, np.int16)
 
 
-def draw_grid(rng: np.random.Generator, dims: int, points: int = 3, std: float = 10.0) -> np.ndarray:
+def in_pixels(size: float, spacing: Sequence[float]) -> list[float]:
+    """A length in pixels of the finest axis as pixels along each axis."""
+    return [size * min(spacing) / step for step in spacing]
+
+
+def draw_grid(rng: np.random.Generator, dims: int, points: int = 3, std: float | Sequence[float] = 10.0) -> np.ndarray:
     """Random displacements of a coarse grid of control points (Ronneberger et al. 2015, section 3.1).
+
+    Parameters
+    ----------
+    rng : Generator
+    dims : int
+    points : int
+        Control points along each axis.
+    std : float or sequence of float
+        Standard deviation in pixels; along each axis, if they differ.
 
     Returns
     -------
     float32 array, shape (dims, points, ..., points)
-        Normal with mean 0 and standard deviation `std` in pixels; axis 0 is the direction of displacement.
+        Normal with mean 0; axis 0 is the direction of displacement.
     """
-    return rng.normal(0.0, std, (dims, *(points,) * dims)).astype(np.float32)
+    scale = np.broadcast_to(std, (dims,)).reshape(-1, *(1,) * dims)
+    return rng.normal(0.0, scale, (dims, *(points,) * dims)).astype(np.float32)
 
 
 def displacement_field(grid: np.ndarray, shape: Sequence[int]) -> np.ndarray:

@@ -1,12 +1,15 @@
 """What a model folder says of its model; torch only where the network is asked for: objects are cut without it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from snakeseg.errors import BadInput
 from snakeseg.instances import Parameters
+from snakeseg.pruning import Kept
 from snakeseg.settings import Labels, Network, Predict, Prepare, build, network_settings
+from snakeseg.symmetry import Symmetry
 from snakeseg.tiling import Geometry
 
 WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
@@ -24,6 +27,7 @@ class Description:
     predict: Predict
     statistics: dict | None
     spacing: list[float] | None = None
+    symmetry: Symmetry | None = None  # any, of models from before this was noted
 
     @property
     def geometry(self) -> Geometry:
@@ -60,25 +64,34 @@ def load_description(folder: Path) -> Description:
         parts = {"labels": Labels, "prepare": Prepare, "predict": Predict}
         made = {key: build(cls, values[key], f"{path}, {key}") for key, cls in parts.items()}
         made["network"] = network_settings(values["network"], f"{path}, network")
-        noted = {"statistics": values["statistics"], "spacing": values.get("spacing")}
-        return Description(values["dims"], values["channels"], **noted, **made)
+        dims = values["dims"]
+        symmetry = values.get("symmetry")
+        symmetry = symmetry and Symmetry(tuple(symmetry["flips"]), symmetry["plane"] and tuple(symmetry["plane"]))
+        noted = {"statistics": values["statistics"], "spacing": values.get("spacing"), "symmetry": symmetry}
+        return Description(dims, values["channels"], **noted, **made)
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadInput(path, f"{type(error).__name__} {error}", "a model's description", "train it again") from error
 
 
-def model_folders(folder: Path) -> list[Path]:
-    """The folder itself, or its fold-* folders if it holds an experiment's models."""
+def model_folders(folder: Path, numbers: Sequence[int] | None = None) -> list[Path]:
+    """The folder itself, or its fold-* folders (all, or those of these numbers) if it holds an experiment's models."""
+    if numbers is not None:
+        return [folder / f"fold-{number}" for number in numbers]
     folds = sorted(folder.glob("fold-*"), key=lambda path: int(path.name.removeprefix("fold-")))
     folds = [path for path in folds if (path / DESCRIPTION).exists()]
     return folds if folds and not (folder / DESCRIPTION).exists() else [folder]
 
 
-def load_parameters(folder: Path) -> Parameters | None:
-    """How the model's probabilities are cut into objects; None if that was never chosen."""
+def load_parameters(folder: Path, labels: Labels) -> Parameters | dict[str, Kept]:
+    """How the model's probabilities are cut into objects, or what is kept of each class; defaults if never chosen."""
     path = folder / PARAMETERS
+    semantic = labels.kind == "semantic"
     if not path.is_file():
-        return None
+        return {} if semantic else Parameters()
     try:
-        return build(Parameters, json.loads(path.read_text(encoding="utf-8"))["chosen"], str(path))
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not semantic:
+            return build(Parameters, found["chosen"], str(path))
+        return {name: build(Kept, found["classes"][name]["chosen"], str(path)) for name in found.get("classes", {})}
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadInput(path, f"{type(error).__name__} {error}", "object parameters", "tune it again") from error

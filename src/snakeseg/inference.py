@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from snakeseg.lazy import ahead
 from snakeseg.losses import weighted_cross_entropy
 from snakeseg.networks.blocks import LAYOUT
+from snakeseg.symmetry import Symmetry, orientations
 from snakeseg.tiling import Geometry, Tile, lay_tiles, read_mirrored, tile_shape
 
 OnTile = Callable[[Tensor], Tensor]
@@ -122,16 +123,8 @@ def validation_loss(network: nn.Module, items, geometry: Geometry, tile: int, de
     return float(torch.stack(losses).mean())
 
 
-def orientations(dims: int, average: bool) -> Iterator[tuple[bool, tuple[int, ...]]]:
-    """Pairs (exchange the last two axes, axes to flip): the identity alone, or all 8 in 2D (16 in 3D)."""
-    yield False, ()
-    if average:
-        for code in range(1, 2 ** (dims + 1)):
-            yield bool(code >> dims), tuple(axis - dims for axis in range(dims) if code >> axis & 1)
-
-
-def tile_probabilities(models: Sequence[OnTile], average: bool, uncertainty: bool = False) -> OnTile:
-    """A function from what a tile sees to the mean class probabilities over models and, if asked, orientations.
+def tile_probabilities(models: Sequence[OnTile], symmetry: Symmetry, uncertainty: bool = False) -> OnTile:
+    """A function from what a tile sees to the mean class probabilities over models and orientations.
 
     Every tile starts and ends on a multiple of the network's period, so that orientations of tiles are tiles of the
     image's orientations (once it is continued to such a multiple), and the mean does not depend on the tiles.
@@ -140,17 +133,19 @@ def tile_probabilities(models: Sequence[OnTile], average: bool, uncertainty: boo
     ----------
     models : sequence of functions
         Each maps what a tile sees to logits.
-    average : bool
-        Average over all rotations and flips (test-time augmentation).
+    symmetry : Symmetry
+        Flips and turns to average over (test-time augmentation).
     uncertainty : bool
         Append the `UNCERTAINTY` of each pixel, three channels.
     """
 
     def views(seen: Tensor) -> Iterator[list[Tensor]]:
-        for turned, flipped in orientations(seen.ndim - 1, average):
-            view = torch.flip(seen.transpose(-1, -2) if turned else seen, flipped)
+        plane = [axis + 1 for axis in symmetry.plane or ()]  # after the channels
+        for turned, axes in orientations(symmetry):
+            flipped = [axis + 1 for axis in axes]
+            view = torch.flip(seen.transpose(*plane) if turned else seen, flipped)
             found = (torch.flip(torch.softmax(logits(view), dim=0), flipped) for logits in models)
-            yield [(one.transpose(-1, -2) if turned else one).contiguous() for one in found]
+            yield [(one.transpose(*plane) if turned else one).contiguous() for one in found]
 
     def mean(seen: Tensor) -> Tensor:
         total, count = None, 0

@@ -1,7 +1,9 @@
 """From what a network answers to label files, in memory that does not depend on the image."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ from snakeseg.instances import Parameters
 from snakeseg.io.files import atomic_file, atomic_folder
 from snakeseg.io.raster import Raster, write_labels
 from snakeseg.io.store import scratch
-from snakeseg.lazy import Lazy, Region, as_lazy
+from snakeseg.lazy import Lazy, Region, as_lazy, regions_of
+from snakeseg.pruning import Kept, prune
 from snakeseg.resample import nearest, resampled
 from snakeseg.settings import Labels
 
@@ -20,9 +23,10 @@ BLOCK = {2: 1024, 3: 128}
 IN_MEMORY = 2**22
 
 
-def write_answer(
-    path: Path, answers: Mapping, labels: Labels, parameters: Parameters, source: Raster, note: str = ""
-) -> None:
+Making = Parameters | Mapping[str, Kept]
+
+
+def write_answer(path: Path, answers: Mapping, labels: Labels, making: Making, source: Raster, note: str = "") -> None:
     """Write a label file: the value of the likeliest class of each pixel, or ids of the objects.
 
     What was predicted on another grid is brought back to that of the source: probabilities, for classes, by
@@ -35,8 +39,8 @@ def write_answer(
     answers : mapping
         "classes", shape (1, *spatial), or "probabilities", shape (classes, *spatial); array-likes.
     labels : Labels
-    parameters : Parameters
-        How objects are cut.
+    making : Parameters or mapping
+        How objects are cut, or which components of each class are kept.
     source : Raster
     note : str
         To be written into the file's header.
@@ -46,10 +50,35 @@ def write_answer(
             values = np.array(list(labels.values.values()))
             kind = np.result_type(*map(np.min_scalar_type, values.tolist()))
             classes = likeliest(answers, source.array.shape[1:])
-            written = classes.map(lambda classes: values[classes].astype(kind), kind)
-            write_labels(beside, written, source, int(values.max()), note)
+            rules = {labels.classes.index(name): rule for name, rule in making.items() if rule != Kept()}
+            with _pruned(classes, rules, path.parent) as classes:
+                written = classes.map(lambda classes: values[classes].astype(kind), kind)
+                write_labels(beside, written, source, int(values.max()), note)
         else:
-            _write_objects(beside, *foreground_and_interior(answers["probabilities"]), parameters, source, note)
+            _write_objects(beside, *foreground_and_interior(answers["probabilities"]), making, source, note)
+
+
+@contextmanager
+def _pruned(classes: Lazy, rules: Mapping[int, Kept], folder: Path) -> Iterator[Lazy]:
+    """Classes without the components that their rules drop, read as long as the block lasts."""
+    if not rules:
+        yield classes
+        return
+    shape = classes.shape
+    few = math.prod(shape) <= IN_MEMORY
+    block = shape if few else tuple(min(BLOCK[len(shape)], size) for size in shape)
+    with ExitStack() as stack:
+
+        def room(dtype: type):
+            return np.zeros(shape, dtype) if few else stack.enter_context(scratch(folder, shape, dtype, block))
+
+        read = room(np.uint8)  # once: they may be computed as they are read
+        for region in regions_of(shape, block):
+            read[region] = classes[region]
+        pruned = as_lazy(read)
+        for number, rule in rules.items():
+            pruned = replace(pruned, read=prune(pruned, number, rule, block, room(np.uint32)))
+        yield pruned
 
 
 def _write_objects(

@@ -1,5 +1,6 @@
 """How much memory a training step takes, and what patch and batch fit."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from snakeseg.description import Description
 from snakeseg.devices import autocast, total_memory
 from snakeseg.errors import BadInput
-from snakeseg.settings import Train
+from snakeseg.settings import Train, sides
 
 # Share of the device's memory that a step may take.
 MARGIN = 0.8
@@ -58,7 +59,7 @@ def settle(
     if device.type != "cuda":
         room = room / processes - held
 
-    def needed(patch: int, share: int) -> float:
+    def needed(patch: int | Sequence[int], share: int) -> float:
         at_once = -(-share // settings.accumulate)
         return step_bytes(description, patch, at_once, settings, device)
 
@@ -68,7 +69,8 @@ def settle(
         patch = geometry.output_size(min(LARGEST_PATCH[dims], middle))
         while needed(patch, share) > room and patch > geometry.output_size(1):
             patch = geometry.output_size(max(1, min(patch * 3 // 4, patch - geometry.multiple)))
-    most = LARGEST_BATCH if device.type == "cuda" else min(LARGEST_BATCH, CPU_PIXELS // patch**dims)
+    pixels = math.prod(sides(patch, dims))
+    most = LARGEST_BATCH if device.type == "cuda" else min(LARGEST_BATCH, CPU_PIXELS // pixels)
     while settings.batch == "auto" and 2 * share * processes <= most and needed(patch, 2 * share) <= room:
         share *= 2
     used, batch = needed(patch, share), share * processes
@@ -81,24 +83,26 @@ def settle(
     return replace(settings, patch=patch, batch=batch), told
 
 
-def step_bytes(description: Description, patch: int, batch: int, settings: Train, device: torch.device) -> float:
+def step_bytes(
+    description: Description, patch: int | Sequence[int], batch: int, settings: Train, device: torch.device
+) -> float:
     """Memory of a training step: measured on a CUDA device, else counted; infinite if it runs out.
 
     Counted: weights, gradients, two moments, and what the forward pass keeps for the backward pass, times an overhead.
     """
     dims, geometry = description.dims, description.geometry.training
-    side = geometry.input_size(geometry.output_size(patch))
+    seen = [geometry.input_size(geometry.output_size(side)) for side in sides(patch, dims)]
     weights = sum(p.numel() * p.element_size() for p in description.make_network().parameters())
     if device.type != "cuda":
         # Tensors without memory: shapes and types as in a real step, whatever their size.
         with FakeTensorMode():
             network = description.make_network().train()
-            kept = _kept_bytes(network, torch.zeros(batch, description.channels, *(side,) * dims), settings, device)
+            kept = _kept_bytes(network, torch.zeros(batch, description.channels, *seen), settings, device)
         return OVERHEAD * (4 * weights + kept)
     network = description.make_network().to(device).train()
     try:
         torch.cuda.reset_peak_memory_stats(device)
-        image = torch.zeros(batch, description.channels, *(side,) * dims, device=device)
+        image = torch.zeros(batch, description.channels, *seen, device=device)
         _kept_bytes(network, image, settings, device)
         return torch.cuda.max_memory_allocated(device) + 3 * weights
     except torch.OutOfMemoryError:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator, Philox
 
-from snakeseg.deform import apply_field, displacement_field, draw_grid
+from snakeseg.deform import apply_field, displacement_field, draw_grid, in_pixels
 from snakeseg.lazy import ahead
 from snakeseg.sampling import Places, draw_place
-from snakeseg.settings import Augment, Train
+from snakeseg.settings import Augment, Train, sides
+from snakeseg.symmetry import Symmetry, symmetry_of
 from snakeseg.tiling import Geometry, read_mirrored
 
 # Batches drawn ahead of time.
@@ -33,12 +34,18 @@ class PatchPlan:
     train: Train
     elastic: Augment
     geometry: Geometry
+    spacing: Sequence[float] = (1.0, 1.0)
     places: Places = field(default_factory=list)
 
     @property
-    def output(self) -> int:
-        """Side of the patch that the loss sees."""
-        return self.geometry.output_size(self.train.patch)
+    def output(self) -> tuple[int, ...]:
+        """Sides of the patch that the loss sees."""
+        return tuple(map(self.geometry.output_size, sides(self.train.patch, len(self.spacing))))
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """Flips and turns that patches are given."""
+        return symmetry_of(self.train.flips, self.train.turns, self.spacing, self.output)
 
 
 def generator(seed: int, index: int) -> Generator:
@@ -59,7 +66,7 @@ def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
     chosen, start = _draw_place(rng, items, plan)
     cut = _deform if plan.train.elastic == "online" else _cut
     patch = cut(rng, items[chosen], start, plan)
-    patch = _vary_orientation(rng, patch, plan.train)
+    patch = _vary_orientation(rng, patch, plan.symmetry)
     return Item(
         _vary_grey_values(rng, patch.image, plan.train),
         np.ascontiguousarray(patch.target, np.int64),
@@ -96,15 +103,15 @@ def _draw_place(rng: Generator, items: Sequence[Item], plan: PatchPlan) -> tuple
 def _cut(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
     """The patch as it is: the image with its halo, target and weight where the loss looks."""
     halo, size = plan.geometry.halo, plan.output
-    image = read_mirrored(item.image, [s - halo for s in start], [size + 2 * halo] * len(start))
-    return Item(image, *(read_mirrored(array, start, [size] * len(start)) for array in item[1:]))
+    image = read_mirrored(item.image, [s - halo for s in start], [side + 2 * halo for side in size])
+    return Item(image, *(read_mirrored(array, start, size) for array in item[1:]))
 
 
 def _deform(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
     """The patch under a fresh elastic deformation, read straight from the image and what was made from its labels."""
     dims, halo = len(start), plan.geometry.halo
-    grid = draw_grid(rng, dims, plan.elastic.grid, plan.elastic.std)
-    field = displacement_field(grid, (plan.output + 2 * halo,) * dims)
+    grid = draw_grid(rng, dims, plan.elastic.grid, in_pixels(plan.elastic.std, plan.spacing))
+    field = displacement_field(grid, [side + 2 * halo for side in plan.output])
     field += np.reshape([s - halo for s in start], (-1, *(1,) * dims)).astype(np.float32)
     seen = field[:, *(slice(halo, -halo or None),) * dims]
     counted = apply_field(item.weight, seen, 0) > 0
@@ -115,13 +122,14 @@ def _deform(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -
     )
 
 
-def _vary_orientation(rng: Generator, patch: Item, train: Train) -> Item:
-    """Flips of every axis and exchanges of the last two: the 8 orientations of a square patch."""
+def _vary_orientation(rng: Generator, patch: Item, symmetry: Symmetry) -> Item:
+    """One of the orientations that the symmetry allows: the 8 of a square patch."""
     dims = patch.target.ndim
-    flipped = tuple(axis for axis in range(-dims, 0) if rng.random() < 0.5 and train.flips)
-    turned = rng.random() < 0.5 and train.turns
+    flipped = tuple(axis - dims for axis in range(dims) if rng.random() < 0.5 and axis in symmetry.flips)
+    plane = [axis - dims for axis in symmetry.plane or ()]
+    turned = rng.random() < 0.5 and plane
     arrays = (np.flip(array, flipped) for array in patch)
-    return Item(*(np.swapaxes(array, -1, -2) if turned else array for array in arrays))
+    return Item(*(np.swapaxes(array, *plane) if turned else array for array in arrays))
 
 
 def _vary_grey_values(rng: Generator, image: np.ndarray, train: Train) -> np.ndarray:

@@ -23,7 +23,6 @@ from snakeseg.inference import (
     OnTile,
     Piece,
     likeliest_class,
-    orientations,
     run_tiles,
     tile_logits,
     tile_probabilities,
@@ -32,7 +31,9 @@ from snakeseg.instances import Parameters
 from snakeseg.io.raster import Raster
 from snakeseg.io.store import Streamed
 from snakeseg.networks.folding import fold_normalisation
-from snakeseg.resample import resampled
+from snakeseg.pruning import Kept
+from snakeseg.resample import on_spacing
+from snakeseg.symmetry import Symmetry, any_symmetry, orientations
 from snakeseg.tiling import (
     PLAIN_TILE,
     Costs,
@@ -61,14 +62,14 @@ class Predictor(NamedTuple):
     folders: list[Path]
     description: Description
     geometry: Geometry
-    parameters: Parameters
+    parameters: Parameters | dict[str, Kept]
     device: torch.device
     work: OnTile
     uncertainty: bool = False
 
 
 def load_predictor(
-    folders: Sequence[Path], device: torch.device, count: int | None = None, uncertainty: bool = False
+    folders: Sequence[Path], device: torch.device, folds: Sequence[int] | None = None, uncertainty: bool = False
 ) -> Predictor:
     """The model in a folder, or the mean of the fold-* models in it; or the mean over several such folders.
 
@@ -76,8 +77,8 @@ def load_predictor(
     ----------
     folders : sequence of path
     device : torch.device
-    count : int
-        Take only the first so many folds of each.
+    folds : sequence of int, optional
+        Take only the folds of these numbers of each.
     uncertainty : bool
         Tell the uncertainty of each pixel too.
 
@@ -86,11 +87,12 @@ def load_predictor(
     BadInput
         If a folder holds no model, or one that answers to other channels or with other classes than the first.
     """
-    found = [one for folder in folders for one in model_folders(folder)[:count]]
+    found = [one for folder in folders for one in model_folders(folder, folds)]
     networks, descriptions = zip(*(load_model(one, device) for one in found), strict=True)
     first = descriptions[0]
     for one, other in zip(found, descriptions, strict=True):
-        for what in ("dims", "channels", "labels", "classes", "prepare"):
+        alike = ["dims", "channels", "labels", "classes", "prepare"] + ["spacing"] * bool(first.prepare.spacing)
+        for what in alike:
             given, expected = (str(getattr(description, what)) for description in (other, first))
             if given != expected:
                 raise BadInput(one, f"{what} {given}", f"{expected}, as of {found[0]}", "average models of one kind")
@@ -101,14 +103,19 @@ def load_predictor(
     geometries = [description.geometry for description in descriptions]
     common = combine(geometries)
     logits = [tile_logits(fold_normalisation(n), g, common) for n, g in zip(networks, geometries, strict=True)]
-    mean = tile_probabilities(logits, first.predict.average, uncertainty)
+    mean = tile_probabilities(logits, averaged(first), uncertainty)
 
     def work(seen: torch.Tensor) -> torch.Tensor:
         with autocast(first.predict.precision, device):
             return mean(seen).half()
 
-    parameters = load_parameters(found[0]) or Parameters()
+    parameters = load_parameters(found[0], first.labels)
     return Predictor(found, first, common, parameters, device, work, uncertainty)
+
+
+def averaged(description: Description) -> Symmetry:
+    """The flips and turns that probabilities are averaged over."""
+    return (description.symmetry or any_symmetry(description.dims)) if description.predict.average else Symmetry()
 
 
 def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> Plan:
@@ -123,7 +130,7 @@ def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None
         Bytes of memory; half of what is free if not given.
     """
     description, device = predictor.description, predictor.device
-    passes = len(predictor.folders) * len(list(orientations(description.dims, description.predict.average)))
+    passes = len(predictor.folders) * len(list(orientations(averaged(description))))
     buffer = IN_FLIGHT * (8 * description.channels + 2 * description.classes)
     samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in _samples(predictor)]
     costs = Costs(samples, passes, used_memory(device))
@@ -161,7 +168,8 @@ def _samples(predictor: Predictor) -> list[Sample]:
 
 
 def fit(predictor: Predictor, raster: Raster) -> Raster:
-    """The image, or (if pixel sizes are known, and `predict.spacing` says so) one resampled to those trained on.
+    """The image, or one resampled to the pixel size trained on: always, if `prepare.spacing` brought all images to
+    one; otherwise if sizes are known and differ, and `predict.spacing` says so.
 
     Raises
     ------
@@ -173,6 +181,8 @@ def fit(predictor: Predictor, raster: Raster) -> Raster:
         expected = f"{description.channels}, as in training"
         raise BadInput(raster.path, f"{raster.array.shape[0]} channels", expected, "convert the image")
     ours, theirs = description.spacing or [], raster.spacing
+    if description.prepare.spacing:
+        return replace(raster, array=on_spacing(raster.array, theirs, ours), spacing=tuple(ours))
     told = all(any(size != 1 for size in sizes) for sizes in (ours, theirs))
     if not told or description.predict.spacing == "ignore":
         return raster
@@ -180,8 +190,7 @@ def fit(predictor: Predictor, raster: Raster) -> Raster:
     if ratios.max() <= SAME_SPACING and ratios.min() >= 1 / SAME_SPACING:
         return raster
     if description.predict.spacing == "resample":
-        shape = [max(1, round(n * ratio)) for n, ratio in zip(raster.array.shape[1:], ratios, strict=True)]
-        return replace(raster, array=resampled(raster.array, shape), spacing=tuple(ours))
+        return replace(raster, array=on_spacing(raster.array, theirs, ours), spacing=tuple(ours))
     found, expected = (" x ".join(f"{size:g}" for size in sizes) for sizes in (theirs, ours))
     remedy = "correct its spacing, or set predict.spacing to resample or ignore in model.json"
     raise BadInput(raster.path, f"pixels of {found}", f"about {expected}, as in training", remedy)
@@ -257,4 +266,6 @@ def answers(
 
 def _is_changed_later(predictor: Predictor, shape: Sequence[int], stride: Sequence[int]) -> bool:
     """Whether probabilities are blended or resampled, so that a tile does not know the likeliest class yet."""
-    return predictor.description.predict.spacing == "resample" or is_blended(shape, stride, predictor.geometry)
+    description = predictor.description
+    resampled = description.prepare.spacing is not None or description.predict.spacing == "resample"
+    return resampled or is_blended(shape, stride, predictor.geometry)

@@ -1,19 +1,20 @@
 """From raw files to training arrays: normalised images, classes, separated objects; elastic copies; loss weights."""
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from snakeseg.deform import apply_field, displacement_field, draw_grid
+from snakeseg.deform import apply_field, displacement_field, draw_grid, in_pixels
 from snakeseg.grey import grey_statistics, normalise
 from snakeseg.io.files import checksum
-from snakeseg.io.raster import read, read_label, require_same_shape
+from snakeseg.io.raster import Raster, open_image, read, read_label, require_same_shape
 from snakeseg.io.sheet import spacing_of
 from snakeseg.io.store import read_store
 from snakeseg.labels import IGNORED, training_labels
+from snakeseg.resample import grid_shape, nearest, on_spacing, resampled_classes
 from snakeseg.settings import Augment, Labels, Prepare, Weigh
 from snakeseg.weights import border_weights, class_weights
 
@@ -27,19 +28,24 @@ def data_statistics(rows: pd.DataFrame, dims: int, labels: Labels, settings: Pre
     -------
     dict
         offset, scale: per channel, the means of the images' own values; class_counts: pixels of each class, after
-        touching objects were separated.
+        touching objects were separated; spacing: that images are brought to, None where they stay as they are.
     """
-    offsets, scales, counts = [], [], np.zeros(len(labels.classes), np.int64)
-    for row in rows.itertuples():
+    spacings = [spacing_of(row.spacing, open_image(row.image, dims).spacing) for row in rows.itertuples()]
+    target = np.median(spacings, axis=0).tolist() if settings.spacing == "auto" else settings.spacing
+    offsets, scales, counts = [], [], np.zeros(len(labels.classes))
+    for row, spacing in zip(rows.itertuples(), spacings, strict=True):
         offset, scale = grey_statistics(read(row.image, dims).array, settings)
         offsets.append(offset)
         scales.append(scale)
         classes, _ = training_labels(read_label(row.label, dims).array, labels, row.label)
-        counts += np.bincount(classes[classes != IGNORED], minlength=len(counts))
+        # A pixel here is so many there.
+        size = np.prod(np.divide(spacing, target)) if target else 1
+        counts += size * np.bincount(classes[classes != IGNORED], minlength=len(counts))
     return {
         "offset": np.mean(offsets, axis=0).tolist(),
         "scale": np.mean(scales, axis=0).tolist(),
-        "class_counts": counts.tolist(),
+        "class_counts": np.rint(counts).astype(int).tolist(),
+        "spacing": target,
     }
 
 
@@ -50,17 +56,29 @@ def prepare_rows(
     for row in rows.itertuples():
         raster, label = read(row.image, dims), read_label(row.label, dims)
         require_same_shape(raster, label)
+        image, spacing = raster.array, spacing_of(row.spacing, raster.spacing)
+        if settings.spacing:
+            target = statistics["spacing"]
+            image, label = on_spacing(image, spacing, target), _label_on_spacing(label, labels, spacing, target)
+            spacing = target
         classes, objects = training_labels(label.array, labels, row.label)
         attributes = {
             "group": row.group,
-            "spacing": list(spacing_of(row.spacing, raster.spacing)),
+            "spacing": list(spacing),
             "image": {"path": str(row.image), "sha256": checksum(row.image)},
             "label": {"path": str(row.label), "sha256": checksum(row.label)},
             "prepare": asdict(settings),
             "statistics": statistics if settings.scope == "dataset" else None,
         }
-        image = normalise(raster.array, settings, statistics)[:]
+        image = normalise(image, settings, statistics)[:]
         yield row.sample, attributes, {"image": image, "classes": classes, "objects": objects}
+
+
+def _label_on_spacing(label: Raster, labels: Labels, spacing: Sequence[float], target: Sequence[float]) -> Raster:
+    """Ids of the nearest pixel, values of the likeliest class."""
+    shape = grid_shape(label.array.shape, spacing, target)
+    instances = labels.kind == "instance"
+    return replace(label, array=nearest(label.array, shape)[:] if instances else resampled_classes(label.array, shape))
 
 
 def elastic_copies(prepared: Path, settings: Augment) -> Iterator[Sample]:
@@ -70,7 +88,8 @@ def elastic_copies(prepared: Path, settings: Augment) -> Iterator[Sample]:
         dims = arrays["classes"].ndim
         for copy in range(1, settings.copies + 1):
             rng = np.random.default_rng([settings.seed, copy, *name.encode()])
-            field = displacement_field(draw_grid(rng, dims, settings.grid, settings.std), arrays["classes"].shape)
+            std = in_pixels(settings.std, attributes["spacing"])
+            field = displacement_field(draw_grid(rng, dims, settings.grid, std), arrays["classes"].shape)
             order = {"image": 3 if dims == 2 else 1, "classes": 0, "objects": 0}
             moved = {key: apply_field(array, field, order[key]) for key, array in arrays.items()}
             yield f"{name}~{copy}", {**attributes, "copy_of": name}, moved

@@ -11,7 +11,7 @@ from torch import nn
 from snakeseg.devices import autocast
 from snakeseg.errors import BadInput
 from snakeseg.losses import Criterion
-from snakeseg.networks.blocks import LAYOUT
+from snakeseg.networks.blocks import lay_out
 from snakeseg.optimiser import LossScale, derive_seed, make_optimiser
 from snakeseg.patches import Item, PatchPlan, draw_batch, prefetch
 from snakeseg.progress import progress
@@ -40,7 +40,7 @@ def range_test(
         If the loss is no number, or runs away, at the lowest rates.
     """
     plan = replace(plan, train=replace(plan.train, steps=STEPS, minutes=None))
-    network.to(device, memory_format=LAYOUT[items[0].target.ndim])
+    lay_out(network, device)
     optimiser, scale = make_optimiser(network.train(), plan.train), LossScale()
     # After the last step's, so that none of them is trained on.
     judges = [draw_batch(items, plan, STEPS + index) for index in range(JUDGES)]

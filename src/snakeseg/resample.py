@@ -7,6 +7,17 @@ import numpy as np
 from snakeseg.lazy import Lazy, Region, as_lazy
 
 
+def grid_shape(shape: Sequence[int], spacing: Sequence[float], wanted: Sequence[float]) -> tuple[int, ...]:
+    """Pixels along each axis of a grid of about the wanted spacing over the same extent; the very same if it has it."""
+    return tuple(max(1, round(n * old / new)) for n, old, new in zip(shape, spacing, wanted, strict=True))
+
+
+def on_spacing(array, spacing: Sequence[float], wanted: Sequence[float]):
+    """Grey values (channels, *spatial) on a grid of the wanted spacing; the array itself if that is its own grid."""
+    shape = grid_shape(array.shape[1:], spacing, wanted)
+    return array if shape == tuple(array.shape[1:]) else resampled(array, shape)
+
+
 def resampled(array, shape: Sequence[int]) -> Lazy:
     """Grey values on a finer or coarser grid.
 
@@ -33,6 +44,15 @@ def resampled(array, shape: Sequence[int]) -> Lazy:
         return found
 
     return Lazy((source.shape[0], *shape), np.dtype(np.float32), read)
+
+
+def resampled_classes(classes: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Classes (*spatial) on another grid: of each new pixel, the one with the largest share (of equals, the first)."""
+    if classes.shape == tuple(shape):
+        return classes
+    present = np.unique(classes)
+    shares = np.stack([resampled((classes == value)[None], shape)[:][0] for value in present])
+    return present[shares.argmax(axis=0)]
 
 
 def nearest(array, shape: Sequence[int]) -> Lazy:

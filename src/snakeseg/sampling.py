@@ -44,7 +44,7 @@ def find_places(
 
 
 def draw_place(
-    rng: Generator, shapes: Sequence[tuple[int, ...]], size: int, places: Places, share: float
+    rng: Generator, shapes: Sequence[tuple[int, ...]], sides: Sequence[int], places: Places, share: float
 ) -> tuple[int, list[int]]:
     """An image and the first pixel of a patch in it.
 
@@ -53,8 +53,8 @@ def draw_place(
     rng : Generator
     shapes : sequence of tuple
         Of the images.
-    size : int
-        Side of the patch.
+    sides : sequence of int
+        Of the patch.
     places : list
         From `find_places`.
     share : float
@@ -71,14 +71,15 @@ def draw_place(
         group = places[rng.integers(len(places))]
         index, pixels = group[rng.integers(len(group))]
         pixel = np.unravel_index(pixels[rng.integers(len(pixels))], shapes[index])
-        around = [int(at - rng.integers(size)) for at in pixel]
+        around = [int(at - rng.integers(size)) for at, size in zip(pixel, sides, strict=True)]
         return index, [
             min(max(first, 0), extent - size) if extent >= size else _centred(extent, size)
-            for first, extent in zip(around, shapes[index], strict=True)
+            for first, extent, size in zip(around, shapes[index], sides, strict=True)
         ]
     index = int(rng.integers(len(shapes)))
     return index, [
-        int(rng.integers(extent - size + 1)) if extent >= size else _centred(extent, size) for extent in shapes[index]
+        int(rng.integers(extent - size + 1)) if extent >= size else _centred(extent, size)
+        for extent, size in zip(shapes[index], sides, strict=True)
     ]
 
 

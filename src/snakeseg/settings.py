@@ -1,6 +1,7 @@
 """Settings of every step as frozen dataclasses; the same defaults stand in `workflow/schemas/config.schema.yaml`."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -36,6 +37,7 @@ class Prepare:
     scope: str = "image"
     low: float = 1.0
     high: float = 99.8
+    spacing: list[float] | str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Network:
     name: str
     border: int = 0
     pretrained: str | None = None
+    slices: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +134,7 @@ class Train:
     steps: int = 2000
     minutes: float | None = None
     batch: int | str = 1
-    patch: int | str = 388
+    patch: int | list[int] | str = 388
     optimiser: str = "sgd"
     learning_rate: float = 0.001
     momentum: float = 0.99
@@ -149,7 +152,7 @@ class Train:
     foreground: float = 0.0
     balanced: bool = False
     elastic: str = "copies"
-    flips: bool = True
+    flips: bool | list[int] = True
     turns: bool = True
     brightness: float = 0.1
     contrast: float = 0.1
@@ -175,6 +178,21 @@ class Instances:
     smallest: list[int] = field(default_factory=lambda: [0, 10, 20, 40, 80])
     fill_holes: bool = False
     drop_at_edge: bool = False
+
+
+def sides(patch: int | Sequence[int], dims: int) -> tuple[int, ...]:
+    """Of a patch, along each axis.
+
+    Raises
+    ------
+    BadInput
+        If there are others than one, or one per axis.
+    """
+    if isinstance(patch, int):
+        return (patch,) * dims
+    if len(patch) != dims:
+        raise BadInput("train.patch", f"{len(patch)} numbers", f"one, or {dims}, one per axis", "correct it")
+    return tuple(patch)
 
 
 def build(cls: type, values: dict[str, Any], where: str = "settings"):

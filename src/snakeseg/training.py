@@ -17,7 +17,7 @@ from snakeseg.course import Course, Keep, resume, spent, state_of, steps_left
 from snakeseg.devices import autocast
 from snakeseg.errors import BadInput, Interrupted
 from snakeseg.losses import Criterion
-from snakeseg.networks.blocks import LAYOUT
+from snakeseg.networks.blocks import LAYOUT, lay_out
 from snakeseg.optimiser import LossScale, derive_seed, learning_rate_factor, make_optimiser
 from snakeseg.parallel import ALONE, Team, average_gradients, mean_of_all
 from snakeseg.patches import Item, PatchPlan, draw_items, prefetch
@@ -97,7 +97,7 @@ def fit(
     Interrupted
         If a signal asked for it.
     """
-    network.to(device, memory_format=LAYOUT[items[0].target.ndim])
+    lay_out(network, device)
     network.train()
     if plan.train.compile and device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
         raise BadInput("train.compile", "no C++ compiler", "g++, or another in CXX", "install it, or set it to false")

@@ -31,9 +31,10 @@ def test_the_commands_are_those_tested_here(repository):
 
 
 def test_make_knows_both_commands(repository):
-    for target in ("demo", "test"):
+    volumes = "snakemake --cores all --configfile config/examples/demo-3d.yaml"
+    for target, command in {"demo": "snakemake --cores all", "demo-3d": volumes, "test": "pytest"}.items():
         done = subprocess.run(["make", "--dry-run", target], cwd=repository, capture_output=True, text=True, check=True)
-        assert {"demo": "snakemake --cores all", "test": "pytest"}[target] in done.stdout
+        assert command in done.stdout
 
 
 def test_make_demo(repository, tmp_path):

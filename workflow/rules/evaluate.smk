@@ -46,7 +46,7 @@ rule summarise:
     params:
         folder=subpath(output.summary, parent=True),
         experiments=list(EXPERIMENTS),
-        folds=len(FOLDS),
+        folds=FOLDS,
     shell:
         "python -m snakeseg summarise --sheet {input.sheet:q} --tables {params.folder} --experiments {params.experiments}"
         " --folds {params.folds} --output {params.folder} 2> {log}"

@@ -68,7 +68,7 @@ rule plan:
     params:
         data=DATA,
         folder=model_folder,
-        folds="" if MODEL else f"--folds {len(FOLDS)}",
+        folds=[] if MODEL else ["--folds", *FOLDS],
         digest=batch_digest,
     shell:
         "python -m snakeseg plan {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
@@ -100,7 +100,7 @@ rule infer:
     params:
         data=DATA,
         folder=model_folder,
-        folds="" if MODEL else f"--folds {len(FOLDS)}",
+        folds=[] if MODEL else ["--folds", *FOLDS],
         part=lambda w: w.share.replace("-of-", "/"),
         plan=lambda w, input: f"--plan {input.plan}" if input.plan else "",
         keep=keep_flags,
@@ -128,7 +128,7 @@ rule instances:
         mem_mb=growing(part_memory),
     params:
         data=DATA,
-        folder=model_folder,
+        folder=lambda w, input: MODEL or os.path.dirname(input.parameters[0]),
     shell:
         "python -m snakeseg instances --sheet {input.sheet:q} --data {params.data:q} --model {params.folder:q}"
         " --probabilities {input.probabilities} --output {output} 2> {log}"

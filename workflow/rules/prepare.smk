@@ -10,7 +10,7 @@ if config["simulate"]:
         conda:
             ENVIRONMENT
         params:
-            settings=settings("simulate"),
+            settings=settings("simulate", "spatial_dims"),
         shell:
             "python -m snakeseg simulate --settings {params.settings:q} --output {output} 2> {log}"
 
@@ -93,7 +93,11 @@ rule prepare:
         SIMULATED,
         rules.inspect.output,
         sheet=ancient(SHEET),
-        statistics=branch(config["prepare"]["scope"] == "dataset", then=rules.statistics.output, otherwise=[]),
+        statistics=branch(
+            config["prepare"]["scope"] == "dataset" or config["prepare"]["spacing"] is not None,
+            then=rules.statistics.output,
+            otherwise=[],
+        ),
     output:
         f"{RUN}/prepared/{{batch}}.zarr.zip",
     log:

@@ -4,6 +4,7 @@ Coarse on purpose, and above what was measured: attempts ask for more, and a tra
 """
 
 from functools import cache
+from math import prod
 
 # Python with torch; with a GPU, its driver and libraries too.
 BASE_MB, GPU_MB = 2000, 4000
@@ -89,9 +90,10 @@ def batch_pixels(sections):
     """Grey values that a step of training takes in: patches with what an unpadded network of their depth loses."""
     train, network, dims = sections["train"], sections["network"], config["spatial_dims"]
     patch, batch = (
-        {"auto": most}.get(train[key], train[key]) for key, most in (("patch", 512 if dims == 2 else 128), ("batch", 1))
+        most if train[key] == "auto" else train[key] for key, most in (("patch", 512 if dims == 2 else 128), ("batch", 1))
     )
-    return batch * (patch + 12 * 2 ** network.get("depth", 4)) ** dims
+    lost = 0 if network.get("padded") else 12 * 2 ** network.get("depth", 4)
+    return batch * prod(side + lost for side in (patch if isinstance(patch, list) else [patch] * dims))
 
 
 def computing_minutes(passed, experiment):

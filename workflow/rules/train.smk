@@ -73,7 +73,7 @@ use rule train as learning_rate with:
 
 rule measure:
     input:
-        f"{RUN}/models/{{experiment}}/fold-0/model.safetensors",
+        f"{RUN}/models/{{experiment}}/fold-{FOLDS[0]}/model.safetensors",
     output:
         f"{RUN}/models/{{experiment}}/measures.json",
     log:

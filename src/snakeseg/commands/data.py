@@ -4,6 +4,7 @@ import json
 import sys
 from argparse import Namespace
 from contextlib import suppress
+from pathlib import Path
 
 import pandas as pd
 
@@ -25,21 +26,34 @@ def sheet(given: Namespace) -> None:
 
 
 def simulate(given: Namespace) -> None:
-    """Images and labels as TIFF files in two folders."""
+    """Images and labels in two folders: TIFF planes, or NIfTI volumes whose slices are two pixels thick."""
     import numpy as np
-    import tifffile
 
     from snakeseg.simulate import simulate_cells
 
-    settings = read_sections(given.settings)["simulate"]
+    s = read_sections(given.settings)
+    dims, settings = s["spatial_dims"], s["simulate"]
     with atomic_folder(given.output) as folder:
         for kind in ("images", "labels"):
             (folder / kind).mkdir()
         for index in range(settings.images):
             rng = np.random.default_rng([settings.seed, index])
-            image, label = simulate_cells(rng, (settings.size, settings.size), settings.cells)
-            tifffile.imwrite(folder / "images" / f"cells-{index:02d}.tif", image)
-            tifffile.imwrite(folder / "labels" / f"cells-{index:02d}.tif", label, compression="zlib")
+            made = simulate_cells(rng, (settings.size,) * dims, settings.cells)
+            for kind, array in zip(("images", "labels"), made, strict=True):
+                _write_simulated(folder / kind / f"cells-{index:02d}", array)
+
+
+def _write_simulated(path: Path, array) -> None:
+    import nibabel
+    import numpy as np
+    import tifffile
+
+    if array.ndim == 2:
+        tifffile.imwrite(path.with_suffix(".tif"), array, compression="zlib")
+    else:
+        volume = nibabel.Nifti1Image(array[:, :, ::2], np.diag([1, 1, 2, 1]))
+        volume.header.set_xyzt_units("mm")
+        nibabel.save(volume, path.with_suffix(".nii.gz"))
 
 
 def inspect(given: Namespace) -> None:

@@ -37,7 +37,7 @@ def summarise(given: Namespace) -> None:
 
     sheet = read_sheet(given.sheet)
     batches = sheet["batch"][sheet["subset"] != "train"].unique()
-    folders = [f"validation/{name}/fold-{fold}" for name in given.experiments for fold in range(given.folds)]
+    folders = [f"validation/{name}/fold-{fold}" for name in given.experiments for fold in given.folds]
     folders += [f"predictions/{name}/{batch}" for name in given.experiments for batch in batches]
     gathered = {}
     for name in ("images", "objects"):

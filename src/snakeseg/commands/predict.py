@@ -201,11 +201,15 @@ def tune(given: Namespace) -> None:
     from snakeseg.description import PARAMETERS
     from snakeseg.labels import IGNORED
     from snakeseg.metrics.calibration import reliability
+    from snakeseg.pruning import choose as choose_kept
     from snakeseg.tuning import choose
 
     s = read_sections(given.settings)
     found: dict = {"chosen": {}, "trials": []}
-    if s["labels"].kind != "semantic":
+    if s["labels"].kind == "semantic":
+        classes = choose_kept(_held_out_classes(given, s), s["labels"].classes, s["instances"].smallest)
+        found |= {"select_by": "dice", "classes": classes}
+    else:
         maps, truths = zip(*_held_out(given, s), strict=True)
         pairs = [(pair, objects) for pair, (_, objects) in zip(maps, truths, strict=True)]
         chosen, trials = choose(pairs, s["instances"])
@@ -228,27 +232,40 @@ def _held_out(given: Namespace, s: dict) -> Iterator:
     from snakeseg.io.store import read_store
     from snakeseg.labelling import foreground_and_interior
     from snakeseg.labels import classes_and_objects
+    from snakeseg.resample import nearest
 
     labels = read_sheet(given.sheet, given.data).set_index("sample")["label"]
     for store in given.stores:
         for name, _, group in read_store(store):
-            truth = read_label(labels[name], s["spatial_dims"]).array
-            yield (
-                tuple(one[:] for one in foreground_and_interior(group["probabilities"])),
-                classes_and_objects(truth, s["labels"]),
-            )
+            maps = tuple(one[:] for one in foreground_and_interior(group["probabilities"]))
+            truth = nearest(read_label(labels[name], s["spatial_dims"]).array, maps[0].shape)[:]
+            yield maps, classes_and_objects(truth, s["labels"])
+
+
+def _held_out_classes(given: Namespace, s: dict) -> Iterator:
+    """Of every held-out image: predicted and true classes."""
+    from snakeseg.io.raster import read_label
+    from snakeseg.io.store import read_store
+    from snakeseg.labelling import likeliest
+    from snakeseg.labels import classes_and_objects
+
+    labels = read_sheet(given.sheet, given.data).set_index("sample")["label"]
+    for store in given.stores:
+        for name, _, group in read_store(store):
+            truth = classes_and_objects(read_label(labels[name], s["spatial_dims"]).array, s["labels"])[0]
+            yield likeliest(group, truth.shape)[:], truth
 
 
 def instances(given: Namespace) -> None:
     """A folder of label files in their sources' formats."""
     from snakeseg.description import load_description, load_parameters, model_folders
-    from snakeseg.instances import Parameters
     from snakeseg.io.raster import open_image, suffix_of
     from snakeseg.io.store import read_parts
     from snakeseg.labelling import write_answer
 
     folder = model_folders(given.model)[0]
-    description, parameters = load_description(folder), load_parameters(folder) or Parameters()
+    description = load_description(folder)
+    parameters = load_parameters(folder, description.labels)
     images = read_sheet(given.sheet, given.data).set_index("sample")["image"]
     with atomic_folder(given.output) as output:
         for name, about, found in read_parts(given.probabilities):

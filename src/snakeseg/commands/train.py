@@ -91,13 +91,15 @@ def _gather(given: Namespace, team: Team) -> _Material:
     held = sum(array.nbytes for item in items for array in item if not isinstance(array, np.memmap))
     settled, told = settle(s["train"], description, [item.target.shape for item in items], device, held)
     if told:
-        settled = replace(settled, **agree({"patch": settled.patch, "batch": settled.batch}, team, device))
+        left_open = {key: getattr(settled, key) for key in ("patch", "batch") if getattr(s["train"], key) == "auto"}
+        settled = replace(settled, **agree(left_open, team, device))
         if team.rank == 0:
             tell(told)
     share, balanced = settled.foreground, settled.balanced
     targets, weights = [item.target for item in items], [item.weight for item in items]
     places = find_places(targets, weights, description.classes, balanced) if share else []
-    plan = PatchPlan(settled, s["augment"], description.geometry.training, places)
+    plan = PatchPlan(settled, s["augment"], description.geometry.training, description.spacing, places)
+    description = replace(description, symmetry=plan.symmetry)
     return _Material({**s, "train": settled}, device, rows, description, items, attributes, plan)
 
 

@@ -45,8 +45,11 @@ def side_of(table: pd.DataFrame) -> float:
     return float(np.exp(np.log(shapes).mean(axis=1)).median())
 
 
-def experiments_of(networks: dict[str, Network], patches: dict[str, int | str]) -> list[dict]:
-    """What every network sees: experiment, network, patch, field (pixels across that an output pixel hangs on)."""
+def experiments_of(networks: dict[str, Network], patches: dict[str, int | list[int] | str]) -> list[dict]:
+    """What every network sees: experiment, network, patch (its geometric mean side, if it has several), field (pixels
+    across that an output pixel hangs on).
+    """
+    patches = {n: p if isinstance(p, (int, str)) else round(np.prod(p) ** (1 / len(p))) for n, p in patches.items()}
     return [
         {"experiment": name, "network": each.name, "patch": patches[name], "field": 2 * geometry_of(each).halo + 1}
         for name, each in networks.items()

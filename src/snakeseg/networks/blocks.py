@@ -20,6 +20,15 @@ TILE_STATISTICS = ("instance", "group")
 BATCH_NORM_MOMENTUM = 0.02
 
 
+def lay_out(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network on a device, the weights of its convolutions in the layout for their dimensions."""
+    network.to(device)
+    for weight in network.parameters():
+        if weight.ndim - 2 in LAYOUT:
+            weight.data = weight.data.contiguous(memory_format=LAYOUT[weight.ndim - 2])
+    return network
+
+
 def normalise(dims: int, channels: int, normalisation: str) -> list[nn.Module]:
     """The layers that normalise so many channels; none for "none".
 

@@ -8,6 +8,7 @@ from torch import nn
 from snakeseg.networks.adapters import dynunet, dynunet_geometry, segresnet, segresnet_geometry
 from snakeseg.networks.context import ContextNetwork, context_geometry
 from snakeseg.networks.fcn import FCN, fcn_geometry
+from snakeseg.networks.slicewise import SliceWise
 from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.settings import Network
 from snakeseg.tiling import Geometry
@@ -33,8 +34,13 @@ NETWORKS = {
 
 
 def make_network(dims: int, channels: int, classes: int, settings: Network) -> nn.Module:
-    """The network, freshly initialised; errors as in its own description."""
-    return NETWORKS[settings.name].build(dims, channels, classes, settings)
+    """The network, freshly initialised; errors as in its own description, and if slices are wanted of planes."""
+    build = NETWORKS[settings.name].build
+    if settings.slices is None:
+        return build(dims, channels, classes, settings)
+    if settings.slices >= dims or dims != 3:
+        raise ValueError(f"network.slices {settings.slices} in {dims}D; expected axis 0, 1 or 2 of volumes")
+    return SliceWise(build(2, channels, classes, settings), settings.slices, geometry_of(settings))
 
 
 def geometry_of(settings: Network) -> Geometry:

@@ -104,9 +104,11 @@ def _training(name: str, model: dict, config: dict) -> str:
     loss = {**config["loss"], **((config["experiments"].get(re.sub(SEEDED, "", name)) or {}).get("loss") or {})}
     weigh = read_sections(json.dumps({"weigh": config["weigh"]}))["weigh"]
     averaged = "; predictions were averaged over rotations and flips" if model["predict"]["average"] else ""
+    patch = train["patch"]
+    patch = " x ".join(map(str, patch)) + " pixels" if isinstance(patch, list) else f"{patch} pixels a side"
     return (
         f"{budget} of {train['optimiser']} with a learning rate of {train['learning_rate']:g} (schedule"
-        f" {train['schedule']}), batches of {train['batch']}, patches of {train['patch']} pixels a side, seed"
+        f" {train['schedule']}), batches of {train['batch']}, patches of {patch}, seed"
         f" {train['seed']}; loss:"
         f" {LOSSES[loss['name']].format(w0=weigh.w0, sigma=weigh.sigma)}{averaged}."
     )

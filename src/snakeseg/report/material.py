@@ -60,11 +60,17 @@ class Material:
         """What the files hold."""
         return self.table("check.tsv")
 
+    @property
+    def folds(self) -> list[int]:
+        """Numbers of those that were trained."""
+        one = self.config["fold"]
+        return list(range(self.config["folds"])) if one is None else [one]
+
     @cached_property
     def models(self) -> dict[str, Path]:
         """Folders of all models, by experiment and fold."""
         names = sorted(self.rows["experiment"].unique())
-        folds = [f"fold-{fold}" for fold in range(self.config["folds"])]
+        folds = [f"fold-{fold}" for fold in self.folds]
         return {f"{name}/{fold}": self.run / "models" / name / fold for name in names for fold in folds}
 
     @cached_property
@@ -75,7 +81,7 @@ class Material:
     def first_models(self, file: str) -> dict[str, dict]:
         """A file of each experiment's first model."""
         names = sorted(self.rows["experiment"].unique())
-        return {name: _json(self.run / "models" / name / "fold-0" / file) for name in names}
+        return {name: _json(self.run / "models" / name / f"fold-{self.folds[0]}" / file) for name in names}
 
     @cached_property
     def networks(self) -> dict[str, str]:
