@@ -199,12 +199,12 @@ const pane = (() => {
       redraw();
     }, { passive: false });
     const follow = event => {
-      if (event.type === "pointermove" && !event.buttons) return;
+      if (event.type === "pointermove" && !(event.buttons && event.pointerType === "mouse")) return; // fingers scroll the page
       goTo(columns, Math.floor(event.offsetX / canvas.clientWidth * volume.grid[columns]));
       goTo(rows, Math.floor(event.offsetY / canvas.clientHeight * volume.grid[rows]));
       redraw();
     };
-    canvas.addEventListener("pointerdown", follow);
+    canvas.addEventListener("click", follow);
     canvas.addEventListener("pointermove", follow);
   }
 
