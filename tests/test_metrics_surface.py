@@ -83,6 +83,20 @@ def test_a_shifted_rectangle():
     assert scores == pytest.approx({"hd95": 6, "assd": np.mean(expected), "nsd": np.mean(np.array(expected) <= 3)})
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_a_shifted_block(axis, pixels):
+    """Moved along one axis: the face left behind is as far from its new place as the block was moved."""
+    spacing = (2.5, 0.4, 1.1)
+    truth = box((24, 24, 24), (6, 6, 6), (16, 18, 14))
+    start, stop = [6, 6, 6], [16, 18, 14]
+    start[axis], stop[axis] = start[axis] + pixels, stop[axis] + pixels
+    moved = box((24, 24, 24), start, stop)
+    away = surface_distances(truth, moved, spacing)
+    assert [each.max() for each in away] == pytest.approx([pixels * spacing[axis]] * 2)
+    assert surface_scores(truth, moved, spacing, pixels * spacing[axis])["nsd"] == 1
+
+
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.0, 0.5, 1.0)])
 def test_spheres_in_each_other(spacing):
     """Radii 12 and 8 around one point: every distance is 4, to half a pixel."""
