@@ -37,10 +37,10 @@ def fitting_stack(view: View, share: int) -> dict:
         As of a picture (see `gallery.gallery`): picture is a sheet of all slices; truth, prediction and errors are the
         deflated codes of voxels. Further: surface (of the truth and of each experiment), and volume, its geometry.
     """
-    surfaces = _surfaces(view)
+    surfaces, most = _surfaces(view), share * MOST_PER_BYTE
     for side, quality in STEPS:
         picture = coarser(view.picture, side, average=True)
-        if picture[..., 0].size > share * MOST_PER_BYTE and side > STEPS[-1][0]:
+        if picture[..., 0].size > most and side > STEPS[-1][0]:
             continue
         sheet, columns = tiled(picture)
         made = {"picture": webp_url(sheet, quality), "volume": _geometry(view, picture.shape[:3], columns)}
@@ -55,6 +55,7 @@ def fitting_stack(view: View, share: int) -> dict:
         }
         if size_of(made) <= share:
             break
+        most = 1.5 * picture[..., 0].size * share / size_of(made)  # what is far too large by this needs no trial
     return made
 
 
@@ -96,7 +97,7 @@ def _deflated(labels: np.ndarray | None, side: int) -> str | None:
         return None
     labels = coarser(labels, side)
     codes = np.where(labels > 0, (labels - 1) % 255 + 1, 0).astype(np.uint8)
-    return base64.b64encode(zlib.compress(codes.tobytes(), 9)).decode()
+    return base64.b64encode(zlib.compress(codes.tobytes(), 6)).decode()
 
 
 def _surfaces(view: View) -> dict[str, str]:
