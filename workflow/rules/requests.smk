@@ -90,7 +90,8 @@ def batch_pixels(sections):
     """Grey values that a step of training takes in: patches with what an unpadded network of their depth loses."""
     train, network, dims = sections["train"], sections["network"], config["spatial_dims"]
     patch, batch = (
-        most if train[key] == "auto" else train[key] for key, most in (("patch", 512 if dims == 2 else 128), ("batch", 1))
+        most if train[key] == "auto" else train[key]
+        for key, most in (("patch", 512 if dims == 2 else 128), ("batch", 1))
     )
     lost = 0 if network.get("padded") else 12 * 2 ** network.get("depth", 4)
     return batch * prod(side + lost for side in (patch if isinstance(patch, list) else [patch] * dims))
