@@ -1,9 +1,10 @@
-"""What many images cost before any of them is computed: the dry run, the start of a job, files and metadata.
+"""What many images cost before any is computed: the dry run, the start of a job, files and metadata, the scheduler.
 
-The peer of the dry run is a plain Snakemake workflow of the same two steps with a job per image. Parts that need strace
-or Slurm are left out where there is none.
+The peer of the dry run is a plain Snakemake workflow of the same two steps with a job per image; that of Slurm is the
+same run without one. What needs strace or Slurm is left out where there is none; `--parts` leaves out more.
 """
 
+import argparse
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+import yaml
 from _verdict import table, verdict
 
 from snakeseg.settings import Labels, Predict, Prepare
@@ -24,12 +26,8 @@ from snakeseg.settings import Labels, Predict, Prepare
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZES, PEER_SIZES = (1_000, 10_000, 100_000), (1_000, 10_000)
 SECONDS, MEGABYTES, START = 10, 400, 3
-BATCHES = 200
-SLURM = ["--workflow-profile", str(REPOSITORY / "profiles/slurm"), "--slurm-status-command", "squeue"]
-# In place of the package, so that only what is around a job is timed.
-STAND_IN = """#!/bin/sh
-while [ $# -gt 0 ]; do [ "$1" = --probabilities ] && : > "$2"; shift; done
-"""
+# Batches that go through Slurm, of so many images; jobs side by side, on as many cores.
+BATCHES, BATCH, SLOTS = 200, 2, 2
 PEER = """
 NAMES = [line.split()[0] for line in open("samples.tsv")][1:]
 rule all:
@@ -64,11 +62,13 @@ def write_images(folder: Path, count: int) -> None:
     (folder / "model" / "model.json").write_text("{}")
 
 
-def measured(command: list, folder: Path) -> dict:
+def measured(command: list, folder: Path, environment: dict[str, str] | None = None) -> dict:
     """Seconds, seconds of the processor, and peak memory of a process, and what it printed."""
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as told:
-        process = subprocess.Popen([*map(str, command)], cwd=folder, stdout=told, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [*map(str, command)], cwd=folder, env=environment, stdout=told, stderr=subprocess.STDOUT
+        )
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         told.seek(0)
@@ -109,17 +109,22 @@ def dry_runs() -> list[dict]:
     return [{key: row[key] for key in row if key not in ("told", "code")} for row in rows]
 
 
-def write_small(folder: Path, count: int) -> list[str]:
-    """Images to train on and the model's description; options that name the sheet."""
+def write_batches(sheet: Path, batches: int, count: int) -> None:
+    """Images of 64 x 64 pixels to train on, which all batches share, and a sheet beside them."""
     rng = np.random.default_rng(0)
-    rows = ["sample\timage\tlabel\tbatch"]
     for index in range(count):
         label = np.zeros((64, 64), np.uint8)
         label[8:24, 8:24], label[32:56, 24:40] = 1, 2
-        tifffile.imwrite(folder / f"l{index}.tif", label)
-        tifffile.imwrite(folder / f"i{index}.tif", (label * 50 + rng.integers(0, 30, label.shape)).astype(np.uint8))
-        rows.append(f"s{index}\ti{index}.tif\tl{index}.tif\tb")
-    (folder / "s.tsv").write_text("\n".join(rows) + "\n")
+        image = (label * 50 + rng.integers(0, 30, label.shape)).astype(np.uint8)
+        tifffile.imwrite(sheet.with_name(f"l{index}.tif"), label)
+        tifffile.imwrite(sheet.with_name(f"i{index}.tif"), image)
+    rows = [f"s{b}-{i}\ti{i}.tif\tl{i}.tif\tb{b}\n" for b in range(batches) for i in range(count)]
+    sheet.write_text("sample\timage\tlabel\tbatch\n" + "".join(rows))
+
+
+def write_small(folder: Path, count: int) -> list[str]:
+    """Images to train on and the model's description; options that name the sheet."""
+    write_batches(folder / "s.tsv", 1, count)
     parts = {"labels": Labels(), "prepare": Prepare(), "predict": Predict()}
     described = {"dims": 2, "channels": 1, "network": {"name": "unet"}, "statistics": None}
     described |= {key: asdict(part) for key, part in parts.items()}
@@ -134,17 +139,17 @@ def write_answers(folder: Path, count: int) -> None:
 
     answers = np.zeros((2, 64, 64), np.float16)
     answers[1, 8:24, 8:24] = 1
-    samples = [(f"s{index}", {"note": ""}, {"probabilities": answers}) for index in range(count)]
+    samples = [(f"s0-{index}", {"note": ""}, {"probabilities": answers}) for index in range(count)]
     write_store(folder / "answers.zarr.zip", samples)
 
 
 def small_jobs(sheet: list[str]) -> dict[str, list[str]]:
     """The commands of the rules that need no torch."""
-    fold = ["--fold", "0", "--settings", '{"validation": ["s[1-9]*"]}']
+    fold = ["--fold", "0", "--settings", '{"validation": ["s0-[1-9]*"]}']
     return {
-        "inspect": ["inspect", *sheet, "--batch", "b", "--output", "b.json"],
+        "inspect": ["inspect", *sheet, "--batch", "b0", "--output", "b.json"],
         "statistics": ["statistics", *sheet, "--output", "statistics.json"],
-        "prepare": ["prepare", *sheet, "--batch", "b", "--output", "p.zarr.zip"],
+        "prepare": ["prepare", *sheet, "--batch", "b0", "--output", "p.zarr.zip"],
         "augment": ["augment", "--prepared", "p.zarr.zip", "--output", "a.zarr.zip"],
         "weigh": ["weigh", "--prepared", "p.zarr.zip", "--augmented", "a.zarr.zip", "--statistics", "statistics.json",
                   "--output", "w.zarr.zip"],
@@ -188,56 +193,83 @@ def file_calls(command: list[str], folder: Path) -> int:
     return int(re.findall(r"(\d+) +(?:\d+ )?total", (folder / "calls").read_text())[-1])
 
 
-def through_slurm() -> dict:
-    """Seconds around a batch, for BATCHES that do nothing, through a Slurm on this machine and without one."""
+def through_slurm(batches: int) -> list[dict]:
+    """Batches prepared and deformed: here, and through a Slurm of this machine by the profile, without and with groups.
+
+    What is above the commands' own seconds, as Snakemake measures them, is the overhead; all ways have two slots.
+    """
     sys.path.append(str(REPOSITORY / "tests"))
-    try:
-        from slurm_cluster import missing, slurm
-    except ImportError:
-        return {"left_out": "no tests/slurm_cluster.py"}
+    from slurm_cluster import missing, slurm
+
     if missing():
-        return {"left_out": f"no {', '.join(missing())}"}
+        print(f"Slurm is left out: no {', '.join(missing())}")
+        return []
+    rows = []
     with tempfile.TemporaryDirectory() as made, slurm() as cluster:
-        folder = Path(made)
-        stand_in = folder / "bin" / "python"
-        stand_in.parent.mkdir()
-        stand_in.write_text(STAND_IN)
-        stand_in.chmod(0o755)
-        (folder / "model").mkdir()
-        (folder / "model" / "model.json").write_text("{}")
-        (folder / "config.yaml").write_text(RUNS["model"] + "threads: 1\n")
-        seconds = {}
-        for way, options in {"slurm": SLURM, "local": ["--cores", "2"]}.items():
-            rows = [f"s{index}\ti{index}.tif\tpredict\t{way}-{index}\n" for index in range(BATCHES)]
-            (folder / "samples.tsv").write_text("sample\timage\tsubset\tbatch\n" + "".join(rows))
-            targets = [
-                f"results/many/probabilities/predictions/model/{way}-{i}/0-of-1.zarr.zip" for i in range(BATCHES)
-            ]
-            command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--notemp", *targets,
-                       "--configfile", "config.yaml", *options]  # fmt: skip
-            environment = cluster.environment | {"PATH": f"{stand_in.parent}:{cluster.environment['PATH']}"}
-            start = time.perf_counter()
-            subprocess.run([*map(str, command)], cwd=folder, env=environment, check=True, capture_output=True)
-            seconds[way] = (time.perf_counter() - start) / BATCHES
-        return seconds
+        cluster.tell("scontrol", "update", "nodename=two", "state=drain", "reason=slots")
+        profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
+        profile["__variables__"]["status_command"] = "squeue"
+        apart = {name: value for name, value in profile.items() if name != "groups"}
+        ways = {"here": None, "Slurm, a job for each rule": apart, "Slurm, a job a batch": profile}
+        for number, (way, chosen) in enumerate(ways.items()):
+            folder = Path(made, str(number))
+            options = ["--cores", str(SLOTS)]
+            if chosen:
+                (folder / "site").mkdir(parents=True)
+                (folder / "site" / "config.yaml").write_text(yaml.safe_dump(chosen, sort_keys=False))
+                options = ["--workflow-profile", "site"]
+            rows.append({"way": way, **one_way(folder, batches, options, cluster.environment)})
+    return rows
+
+
+def one_way(folder: Path, batches: int, options: list[str], environment: dict[str, str]) -> dict:
+    """Seconds to the end of `prepare` and `augment` of all batches, of the commands alone, and of the rest a batch."""
+    checked = folder / "results/many/checked"
+    checked.mkdir(parents=True)
+    write_batches(folder / "samples.tsv", batches, BATCH)
+    for batch in range(batches):
+        (checked / f"b{batch}.json").touch()
+    (folder / "config.yaml").write_text(RUNS["training"])
+    targets = [f"results/many/augmented/b{batch}.zarr.zip" for batch in range(batches)]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", *targets,
+               "--configfile", "config.yaml", *options]  # fmt: skip
+    programs = environment | {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}
+    done = measured(command, folder, programs)
+    if done["code"]:
+        raise RuntimeError(done["told"])
+    taken = [float(path.read_text().splitlines()[1].split()[0]) for path in (folder / "benchmarks").rglob("*.tsv")]
+    overhead = (done["seconds"] - sum(taken) / SLOTS) / batches
+    return {"batches": batches, "commands": len(taken), "submitted": done["told"].count("SLURM jobid"),
+            "seconds": done["seconds"], "commands_seconds": sum(taken), "overhead_a_batch": overhead}  # fmt: skip
 
 
 def main() -> None:
-    runs = dry_runs()
-    table(runs)
-    print()
-    jobs = starts()
-    table(jobs)
-    most = runs[-1] if runs[-1]["images"] == SIZES[-1] else None
+    parts = ("dry-runs", "starts", "slurm")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="all of them without this")
+    parser.add_argument("--batches", type=int, default=BATCHES, help="that go through Slurm (default: %(default)s)")
+    given = parser.parse_args()
+    runs, jobs, slurmed = [], [], []
+    if "dry-runs" in given.parts:
+        table(runs := dry_runs())
+        print()
+    if "starts" in given.parts:
+        table(jobs := starts())
+        print()
+    if "slurm" in given.parts and (slurmed := through_slurm(given.batches)):
+        table(slurmed)
+    told = {row["way"]: row["overhead_a_batch"] for row in slurmed}
+    if not (runs and jobs):
+        print(json.dumps({"name": "scale", "overhead_a_batch": told}))
+        return
+    most = runs[-1]
     peer = next(row for row in runs if row["run"] == "a job per image" and row["images"] == PEER_SIZES[-1])
     same = next(row for row in runs if row["run"] == "training" and row["images"] == PEER_SIZES[-1])
-    print()
-    print(f"{BATCHES} batches, seconds each:", slurmed := through_slurm())
     slowest = max(row["seconds"] for row in jobs)
     met = most["seconds"] <= SECONDS and most["MB"] <= MEGABYTES and slowest <= START
     verdict(
         "scale", same["seconds"], peer["seconds"], peer["seconds"] / same["seconds"], SECONDS, met,
-        seconds_at_most=most["seconds"], MB_at_most=most["MB"], start=slowest, slurm=slurmed.get("slurm"),
+        seconds_at_most=most["seconds"], MB_at_most=most["MB"], start=slowest, overhead_a_batch=told,
     )  # fmt: skip
 
 

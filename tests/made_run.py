@@ -1,6 +1,7 @@
 """A run's results for the report, made by hand: files and tables as the workflow leaves them, without any training."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ CONFIG = {
     "labels": {"kind": "instance"}, "experiments": {"plain": {}, "wide": {"network": {"width": 8}}}, "weigh": {},
     "loss": {"name": "border"}, "instances": {"select_by": "ap_0.50"},
 }  # fmt: skip
+PARTS = (("validation", "fold-0"), ("predictions", "test-0000"), ("predictions", "predict-0000"))
 NETWORK = {"name": "unet", "width": 4, "depth": 2}
 TRAIN = {
     "steps": 50, "minutes": None, "optimiser": "adamw", "learning_rate": 0.01, "schedule": "cosine", "batch": 1,
@@ -66,14 +68,15 @@ def make_run(folder: Path, images: int = 4, size: int = SIDE) -> Path:
         for shift, experiment in enumerate(EXPERIMENTS, start=1):
             write_prediction(folder, experiment, name, subset, predicted(truth, name, index + shift))
     pd.DataFrame(rows).to_csv(folder / "samples.tsv", sep="\t", index=False)
-    write_models(folder / "results" / "made")
-    write_stores(folder / "results" / "made", rows[:2], folder)
+    write_models(folder / "results" / "made", CONFIG)
+    labels = {row["sample"]: np.asarray(Image.open(folder / row["label"])).astype(np.int32) for row in rows[:2]}
+    write_stores(folder / "results" / "made", labels)
     facts = [
         {"sample": r["sample"], "path": r["image"], "shape": f"{size}x{size}", "objects": 4, "foreground": 0.2}
         for r in rows
     ]
     pd.DataFrame(facts).to_csv(folder / "results" / "made" / "check.tsv", sep="\t", index=False)
-    return write_tables_and_page(folder)
+    return write_tables_and_page(folder, CONFIG)
 
 
 def discs(size: int, across: int) -> np.ndarray:
@@ -113,7 +116,7 @@ def write_prediction(folder: Path, experiment: str, name: str, subset: str, foun
         path.write_bytes(b"no image")
 
 
-def write_models(run: Path) -> None:
+def write_models(run: Path, config: dict) -> None:
     steps = np.arange(50)
     curve = pd.DataFrame({"step": steps, "loss": 0.1 + np.exp(-steps / 10)})
     trials = [
@@ -122,12 +125,14 @@ def write_models(run: Path) -> None:
     ]  # fmt: skip
     chosen = {key: value for key, value in trials[2].items() if key != "score"}
     bins = [{"pixels": 100, "probability": p, "share": p**1.2} for p in (0.1, 0.5, 0.9)]
+    if config["labels"]["kind"] == "semantic":  # nothing is chosen
+        chosen, trials = {}, []
     found = {"select_by": "ap_0.50", "chosen": chosen, "trials": trials, "calibration": {"bins": bins, "error": 0.04}}
     measures = {
         "network": "unet, width 4, depth 2", "parameters": 7562, "halo": 20, "tile_exact": True, "checkerboard": 0.001,
         "gigaflops_per_megapixel": 8.0, "seconds_per_megapixel": 0.1, "device": "cpu, 1 thread",
     }  # fmt: skip
-    for name in EXPERIMENTS:
+    for name in config["experiments"]:
         model = run / "models" / name / "fold-0"
         model.mkdir(parents=True)
         (model / "model.safetensors").write_bytes(b"weights")
@@ -138,46 +143,33 @@ def write_models(run: Path) -> None:
         (model.parent / "measures.json").write_text(json.dumps(measures))
 
 
-def write_stores(run: Path, rows: list[dict], folder: Path) -> None:
+def write_stores(run: Path, objects: dict[str, np.ndarray], **noted) -> None:
     """What the galleries of training images are made of."""
-    objects = {row["sample"]: np.asarray(Image.open(folder / row["label"])).astype(np.int32) for row in rows}
     images = {name: (found > 0).astype(np.float32)[None] for name, found in objects.items()}
-    prepared = [(name, {}, {"image": images[name], "objects": found}) for name, found in objects.items()]
+    prepared = [(name, noted, {"image": images[name], "objects": found}) for name, found in objects.items()]
     for kind in ("prepared", "augmented", "weights"):
         (run / kind).mkdir(parents=True)
     write_store(run / "prepared" / "train-0000.zarr.zip", prepared)
-    copies = [(f"{name}-copy", {"copy_of": name}, arrays) for name, _, arrays in prepared]
+    copies = [(f"{name}-copy", {**noted, "copy_of": name}, arrays) for name, _, arrays in prepared]
     write_store(run / "augmented" / "train-0000.zarr.zip", copies)
     weights = [(name, {}, {"weights": image[0] + 1}) for name, image in images.items()]
     write_store(run / "weights" / "train-0000.zarr.zip", weights)
 
 
-def write_tables_and_page(folder: Path) -> Path:
+def write_tables_and_page(folder: Path, config: dict) -> Path:
     """By the commands of the workflow."""
-    run, tables = folder / "results" / "made", []
-    sheet = ["--sheet", str(folder / "samples.tsv"), "--data", "."]
-    settings = json.dumps({key: CONFIG[key] for key in ("spatial_dims", "labels", "folds", "validation")})
-    for experiment in EXPERIMENTS:
-        for kind, part in (("validation", "fold-0"), ("predictions", "test-0000"), ("predictions", "predict-0000")):
-            tables.append(run / "evaluation" / kind / experiment / part)
-            which = ["--fold", "0"] if kind == "validation" else ["--batch", part]
-            call("evaluate", *sheet, *which, "--experiment", experiment, "--settings", settings,
-                 "--predictions", run / kind / experiment / part, "--output", tables[-1])  # fmt: skip
-    call(
-        "summarise",
-        "--sheet",
-        folder / "samples.tsv",
-        "--tables",
-        run / "evaluation",
-        "--experiments",
-        *EXPERIMENTS,
-        "--folds",
-        "0",
-        "--output",
-        run / "evaluation",
-    )
+    run, names = folder / "results" / config["name"], list(config["experiments"])
+    sheet = ["--sheet", folder / "samples.tsv", "--data", "."]
+    settings = json.dumps({key: config[key] for key in ("spatial_dims", "labels", "folds", "validation")})
+    for name, (kind, part) in product(names, PARTS):
+        which = ["--fold", "0"] if kind == "validation" else ["--batch", part]
+        call("evaluate", *sheet, *which, "--experiment", name, "--settings", settings,
+             "--predictions", run / kind / name / part,
+             "--output", run / "evaluation" / kind / name / part)  # fmt: skip
+    call("summarise", *sheet[:2], "--tables", run / "evaluation", "--experiments", *names, "--folds", "0",
+         "--output", run / "evaluation")  # fmt: skip
     call("compare", "--images", run / "evaluation" / "images.tsv", "--output", run / "evaluation")
-    call("report", *sheet, "--run", run, "--settings", json.dumps(CONFIG), "--output", run / "report.html")
+    call("report", *sheet, "--run", run, "--settings", json.dumps(config), "--output", run / "report.html")
     return run / "report.html"
 
 

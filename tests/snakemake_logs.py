@@ -105,6 +105,7 @@ SLURMSTEPD = {
         "slurmstepd: error: *** JOB 28 ON node1 CANCELLED AT 2024-05-02T10:11:12 DUE TO NODE FAILURE, SEE SLURMCTLD LOG"
         " FOR DETAILS ***",
     ],
+    "requeued": ["slurmstepd: error: *** JOB 28 ON node1 CANCELLED AT 2024-05-02T10:11:12 DUE TO JOB REQUEUE ***"],
     "cancelled": [
         "slurmstepd: error: *** JOB 28 ON node1 CANCELLED AT 2024-05-02T10:11:12 ***",
         "slurmstepd: error: *** STEP 28.0 ON node1 CANCELLED AT 2024-05-02T10:11:12 DUE to SIGNAL Terminated ***",

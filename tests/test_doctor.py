@@ -7,9 +7,10 @@ import tempfile
 
 import pytest
 import yaml
+from snakemake_logs import STARTED, SUBMITTED
 
 from snakeseg.cli import main
-from snakeseg.doctor import disk, machine
+from snakeseg.doctor import cluster, disk, machine
 from snakeseg.doctor.check import Check, graded
 from snakeseg.doctor.cluster import check_profile, check_snakemake, submit_probe
 from snakeseg.errors import BadInput
@@ -194,6 +195,16 @@ def test_submit_needs_a_profile(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match="found no profile that works"):
         main(["--debug", "doctor", "--submit"])
+
+
+def test_a_job_that_waits_says_why(tmp_path, slurm, monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "SECONDS_BETWEEN_LOOKS", 0.1)
+    slurm("squeue", "echo '28|PENDING|0:00|5:00|Resources||0|'")
+    sent = (STARTED + SUBMITTED).format(name="a", number=1, slurm=28, log="28.log", second=1)
+    (tmp_path / "said").write_text(sent)
+    command = ["/bin/sh", "-c", f"/bin/cat {tmp_path / 'said'}; /bin/sleep 1; exit 3"]
+    assert cluster._sent(command) == (3, sent)
+    assert capsys.readouterr().err == "Slurm job 28 pending (Resources); Ctrl-C takes it back\n"
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ import zarr
 from PIL import Image
 
 from snakeseg.report import gallery as module
-from snakeseg.report.gallery import COLOURS, gallery, link
-from snakeseg.report.pictures import shrink_labels
+from snakeseg.report.gallery import gallery, link
+from snakeseg.report.pictures import KIND_COLOURS, shrink_labels
 from snakeseg.report.views import KINDS, LARGEST, Views, shown_part
 from snakeseg.settings import Labels
 
@@ -52,7 +52,7 @@ def test_errors_are_coloured_by_what_became_of_objects(made, tmp_path):
     for cell in np.ndindex(3, 4):
         y, x = 8 * cell[0] + 4, 8 * cell[1] + 4
         if cell in expected:
-            assert tuple(errors[y, x, :3]) == COLOURS[expected[cell]], cell
+            assert tuple(errors[y, x, :3]) == KIND_COLOURS[expected[cell]], cell
             assert 0 < errors[y, x, 3] < 255
         else:
             assert errors[y, x, 3] == 0, cell
@@ -106,7 +106,7 @@ def test_budget_is_shared_and_only_the_first_have_pictures(made, tmp_path, monke
     monkeypatch.setattr(module, "BUDGET", 80_000)
     small = gallery(made(), ["a"], page)["a"]
     assert small["width"] < 512
-    assert module._size(small) <= 80_000
+    assert module.size_of(small) <= 80_000
     monkeypatch.setattr(module, "MOST", 1)
     assert list(gallery(made(), ["damaged", "damaged", "a"], page)) == ["damaged"]
 
@@ -125,10 +125,6 @@ def test_of_a_large_image_only_the_middle_is_read(tmp_path):
     assert view.grey_value == 7
     assert (view.predicted["x"] == 7).all()
     assert view.note == "the middle 2048 x 2048 of 40000 x 30000 pixels"
-
-
-def test_of_a_volume_the_middle_slice_is_shown():
-    assert shown_part((9, 30, 5000)) == (slice(4, 5), slice(0, 30), slice(1476, 3524))
 
 
 def test_shrinking_keeps_ids():

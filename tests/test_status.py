@@ -254,11 +254,11 @@ def test_a_killed_run_is_interrupted_and_its_orphan_is_not(folder, capsys):
 @pytest.mark.parametrize(
     ("queue", "state", "cause"),
     [
-        ("28|PENDING|0:00|1:00:00|Resources|", "queued", ""),
-        ("28|RUNNING|10:00|50:00|None|node1", "running", ""),
-        ("28|TIMEOUT|1:00:00|0:00|TimeLimit|node1", "failed", "time limit"),
-        ("28|NODE_FAIL|1:00|59:00|NodeDown|node1", "failed", "node failure"),
-        ("29|RUNNING|10:00|50:00|None|node1", "lost", "lost"),
+        ("28 |PENDING|0:00|1:00:00|Resources||0|", "queued", ""),
+        ("28|RUNNING|10:00|50:00|None|node1|0|", "running", ""),
+        ("28|TIMEOUT|1:00:00|0:00|TimeLimit|node1|0|", "failed", "time limit"),
+        ("28|NODE_FAIL|1:00|59:00|NodeDown|node1|0|", "failed", "node failure"),
+        ("29|RUNNING|10:00|50:00|None|node1|0|", "lost", "lost"),
     ],
 )
 def test_slurm_is_asked(queue, state, cause, folder, capsys):
@@ -267,6 +267,30 @@ def test_slurm_is_asked(queue, state, cause, folder, capsys):
     pretend_squeue(folder, queue)
     (case,) = told(capsys)[0]["cases"]
     assert (case["state"], case["cause"], case["slurm"]["job"]) == (state, cause, "28")
+
+
+@pytest.mark.parametrize(
+    ("queue", "said", "state", "before"),
+    [
+        ("28|PENDING|0:00|1:00:00|BeginTime||1|", SLURMSTEPD["node failure"], "requeued", ["node failure"]),
+        ("28|PENDING|0:00|1:00:00|BeginTime||2|", SLURMSTEPD["preempted"], "requeued", ["requeued", "preempted"]),
+        ("28|PENDING|0:00|1:00:00|BeginTime||1|", ["the power went"], "requeued", ["requeued"]),
+        ("28|RUNNING|0:10|59:50|None|node2|1|", ["begun anew"], "running", ["requeued"]),
+    ],
+)
+def test_a_job_that_slurm_starts_again(queue, said, state, before, folder, capsys):
+    """It needs nobody, and is no failure; why it came to that is told as long as its log tells."""
+    write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
+    pretend_squeue(folder, queue)
+    write_job_log(folder, "\n".join(said), SLURM_LOG)
+    answer, code = told(capsys)
+    (case,) = answer["cases"]
+    assert (case["state"], case["cause"], case["before"], code) == (state, "", before, 0)
+    assert case["lines"] == (said if before[-1] != "requeued" else [])
+    main(["status"])
+    text = capsys.readouterr().out
+    assert f"attempt {len(before) + 1}, after: {', '.join(before)}" in text
+    assert ("next: nothing: Slurm starts it by itself: the training goes on" in text) == (state == "requeued")
 
 
 def test_a_job_that_slurm_forgot_has_left_word(folder, capsys):

@@ -5,6 +5,9 @@ SOURCE = Path(workflow.basedir).resolve().parent / "src"
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={SOURCE}:${{{{PYTHONPATH:-}}}}; ")
 
 
+container: "snakeseg.sif"
+
+
 rule probe:
     output:
         ".snakemake/doctor/probe.json",

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,22 @@ def cluster():
 @pytest.fixture
 def submit(cluster, repository):
     """Start snakemake in a folder with a Slurm profile; ended with the test, and its jobs with it."""
+    with submitting(cluster, repository) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def through_slurm(cluster, repository, write_small, tmp_path_factory) -> Path:
+    """The folder of a whole run through Slurm."""
+    folder = tmp_path_factory.mktemp("slurm")
+    write_small(folder)
+    with submitting(cluster, repository) as start:
+        assert start(folder).wait(SECONDS) == 0, (folder / "snakemake.log").read_text()
+    return folder
+
+
+@contextmanager
+def submitting(cluster, repository: Path) -> Iterator[Callable[..., subprocess.Popen]]:
     started = []
 
     def start(folder: Path, *options: str, profile: Path = repository / "profiles/slurm") -> subprocess.Popen:
@@ -42,11 +60,13 @@ def submit(cluster, repository):
             started.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log))
         return started[-1]
 
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-    cluster.cancel_all()
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+        cluster.cancel_all()
 
 
 @pytest.fixture(scope="session")

@@ -36,10 +36,15 @@ def test_a_node_set_down_and_back(training, cluster):
     cluster.tell("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     try:
         until(lambda: cluster.tell("squeue", "-h", "-j", job, "-o", "%T") == "PENDING", SECONDS)
-        assert [case["state"] for case in training.told(cluster.environment)["cases"]] == ["queued"]
+        (case,) = training.told(cluster.environment)["cases"]
+        assert (case["state"], case["before"], case["cause"]) == ("requeued", ["node failure"], "")
+        assert "DUE TO NODE FAILURE" in case["lines"][0]
     finally:
         cluster.tell("scontrol", "update", f"nodename={node}", "state=resume")
     cluster.tell("scontrol", "update", f"jobid={job}", "starttime=now")
+    until(lambda: cluster.jobs("train"), SECONDS)
+    (case,) = training.told(cluster.environment)["cases"]
+    assert (case["state"], case["before"]) == ("running", ["requeued"])
     training.ends_well()
 
 

@@ -61,6 +61,17 @@ def test_a_learning_rate_is_looked_for_by_name_only(snakemake, write_run, tmp_pa
     assert "--output results/small/models/plain/fold-0/learning-rate.png" in done.stdout
 
 
+def test_classes_keep_their_order_up_to_the_report(snakemake, write_run, tmp_path):
+    """The first one is the background."""
+    write_run(tmp_path)
+    with open(tmp_path / "config.yaml", "a") as config:
+        config.write("labels: {kind: semantic, values: {water: 0, ice: 1}}\n")
+    done = snakemake(tmp_path, "--dry-run", "-p", "--configfile", "config.yaml")
+    calls = [line for line in done.stdout.splitlines() if "-m snakeseg" in line and '"labels"' in line]
+    assert any("snakeseg report" in call for call in calls)
+    assert all('"values": {"water": 0, "ice": 1}' in call for call in calls)
+
+
 def test_folds_and_experiments_are_wildcards(snakemake, write_run, tmp_path):
     write_run(tmp_path, {"folds": 3, "experiments": {"a": {}, "b": {"network": {"width": 8}}}})
     planned = jobs(snakemake(tmp_path, "--dry-run", "--configfile", "config.yaml"))

@@ -93,6 +93,7 @@ def test_classes_keep_what_validation_chose(run, snakemake, tmp_path):
     rules = json.loads((results / "models/default/fold-1/instances.json").read_text())["classes"]["cell"]
     best = max(rules["trials"], key=lambda trial: trial["score"])
     assert rules["chosen"] == {"smallest": best["smallest"], "largest_only": best["largest_only"]}
+    assert "<h3>Pieces of classes</h3>" in (results / "report.html").read_text()
     images = pd.read_csv(results / "evaluation/images.tsv", sep="\t")
     held = images.loc[images["subset"] == "validation", "dice"]
     assert held.mean() == pytest.approx(best["score"], abs=1e-6)

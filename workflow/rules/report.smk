@@ -32,7 +32,7 @@ rule report:
     params:
         data=DATA,
         run=subpath(output.page, parent=True),
-        settings=json.dumps(config, sort_keys=True),
+        settings=json.dumps(config),
     shell:
         "python -m snakeseg report --sheet {input.sheet} --data {params.data} --run {params.run}"
         " --settings {params.settings:q} --output {output.page} 2> {log}"

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from yte.exceptions import YteError
 
 from snakeseg.doctor.check import Check
 from snakeseg.runs.causes import judge, next_step
+from snakeseg.runs.queue import ask_slurm
 from snakeseg.runs.snakelog import read_session
+from snakeseg.runs.words import slurm_in_words
 
 SNAKEMAKE = (9, 12)
 PATIENCE = 20  # seconds
+SECONDS_BETWEEN_LOOKS = 10
 # What the probe does not take over from the profile's requests for a training.
 OWN = ("runtime", "nodes", "tasks", "mpi")
 MINUTES = 5
@@ -130,9 +134,9 @@ def submit_probe(folder: Path) -> Check:
                "--retries", "0", "--set-resources", *asked, f"probe:runtime={MINUTES}"]  # fmt: skip
     if read_profile(folder).get("executor", "local") == "local":
         command += ["--cores", "1"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode or not PROBE.is_file():
-        return _refused(done.stdout)
+    code, output = _sent(command)
+    if code or not PROBE.is_file():
+        return _refused(output)
     told = json.loads(PROBE.read_text())
     found = f"{told['node']}: {told['name']}, {told['memory_gb']} GB, {told['cores']} cores"
     found += f", Slurm job {told['slurm_job']}" if told["slurm_job"] else ""
@@ -142,6 +146,32 @@ def submit_probe(folder: Path) -> Check:
             "have the profile turn gpu=1 into what this site calls a GPU, and install a torch with CUDA",
         )  # fmt: skip
     return Check("test job", "ok", found)
+
+
+def _sent(command: list) -> tuple[int, str]:
+    """Exit code and output of a snakemake; while its job waits at Slurm, stderr tells why."""
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "said").open("w+") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        told = ""
+        while process.poll() is None:
+            try:
+                process.wait(SECONDS_BETWEEN_LOOKS)
+            except subprocess.TimeoutExpired:
+                now = _waiting(Path(said.name).read_text())
+                if now and now != told:
+                    print(f"{now}; Ctrl-C takes it back", file=sys.stderr, flush=True)
+                told = now
+            except KeyboardInterrupt:
+                process.wait()  # it has heard of it, too, and takes its job back
+                raise
+        return process.returncode, Path(said.name).read_text()
+
+
+def _waiting(output: str) -> str:
+    """What Slurm says of the job that waits there; nothing if none does."""
+    jobs = [job.external for job in read_session(output.splitlines()).jobs.values() if job.external]
+    waiting = [(job, said) for job, said in (ask_slurm(jobs) or {}).items() if said.state == "PENDING"]
+    return ", ".join(slurm_in_words({"job": job, **said._asdict()}) for job, said in waiting)
 
 
 def _refused(output: str) -> Check:

@@ -66,6 +66,7 @@ def data_page(
         states=[severity for severity in SEVERITIES if (listed["state"] == severity).any()],
         listed=[_plain_row(row) for row in listed.head(ROWS).to_dict("records")], images=len(table),
         unpictured=len(set(table["sample"]) - set(pictures)), layers={"image": "Image", "truth": "Label"},
+        volumes=dims == 3, classes={},
     )  # fmt: skip
 
 

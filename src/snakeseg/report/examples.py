@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from snakeseg.io.store import read_store
 from snakeseg.report.comparison import comparison_image, rows_of
 from snakeseg.report.figures import grid_of_pictures
-from snakeseg.report.pictures import Picture, grey, outlines, plane, shrink, shrink_labels
+from snakeseg.report.pictures import Picture, grey, outlines, shrink, shrink_labels
 from snakeseg.report.rows import title
-from snakeseg.report.views import Views
+from snakeseg.report.views import Views, across
+from snakeseg.report.volumes import displayed, middle_of, of_a_body, square
 from snakeseg.summary import lower_is_better
 
 EXAMPLES = 3
@@ -61,8 +63,9 @@ def ranked(rows: pd.DataFrame, metric: str) -> list[dict]:
 
 
 def _overlay(views: Views, row: dict, metric: str) -> Picture:
-    """An image with its true and predicted outlines."""
+    """An image, or a slice of a volume, with its true and predicted outlines."""
     view = views.view(row["sample"])
+    view = across(view) if view.frame else view
     truth = None if view.truth is None else shrink_labels(view.truth, SIDE)
     predicted = shrink_labels(view.predicted[row["experiment"]], SIDE)
     score = f", {title(metric)} {row[metric]:.3f}" if row["status"] == "scored" else ""
@@ -77,7 +80,7 @@ def _augmentation_rows(run: Path, dims: int) -> Iterator[list[Picture]]:
             source = noted.get("copy_of", name)
             shown = samples.setdefault(source, []) if len(samples) < EXAMPLES or source in samples else None
             if shown is not None and len(shown) < 5:
-                shown.append((name, _outlined(group, dims)))
+                shown.append((name, _outlined(*_planes(dims, noted, group["objects"][:], group["image"][:]))))
     yield from samples.values()
 
 
@@ -85,15 +88,27 @@ def _weight_rows(run: Path, dims: int) -> Iterator[list[Picture]]:
     """Some training images with outlines, and their weight maps."""
     maps = {n: group for store in _first_stores(run, "weights") for n, _, group in read_store(store)}
     for store in _first_stores(run, "prepared"):
-        for name, _, group in list(read_store(store))[:EXAMPLES]:
-            weights = plane(maps[name]["weights"][:], dims)
+        for name, noted, group in list(read_store(store))[:EXAMPLES]:
+            arrays = group["objects"][:], group["image"][:], maps[name]["weights"][:]
+            objects, image, weights = _planes(dims, noted, *arrays)
             caption = f"weights {weights.min():.2g} to {weights.max():.3g}"
-            yield [(name, _outlined(group, dims)), (caption, shrink(weights, SIDE))]
+            yield [(name, _outlined(objects, image)), (caption, shrink(weights, SIDE))]
 
 
-def _outlined(group, dims: int):
-    """A prepared image with the outlines of its objects."""
-    image, objects = (plane(group[name][:], dims) for name in ("image", "objects"))
+def _planes(dims: int, noted: dict, objects: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Prepared arrays themselves; of volumes the slice (..., y, x) through the middle of objects, as they are shown."""
+    if dims == 2:
+        return [objects, *arrays]
+    body = of_a_body(noted["image"]["path"])
+    shown = [displayed(array, body)[:] for array in (objects, *arrays)]
+    at = middle_of(shown[0] > 0)[0] if objects.any() else len(shown[0]) // 2
+    steps = noted["spacing"][::-1] if body else noted["spacing"]
+    rows, columns = square(shown[0].shape[1:], steps[1:])
+    return [array[..., at, :, :][..., rows, :][..., columns] for array in shown]
+
+
+def _outlined(objects: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """A prepared image (channels, y, x) with the outlines of its objects."""
     return outlines(shrink(grey(image), SIDE), shrink_labels(objects, SIDE), None)
 
 

@@ -7,6 +7,7 @@ The budget is dealt to them in equal shares, and what one leaves to those after 
 
 import os
 from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,18 +15,24 @@ import numpy as np
 from skimage.segmentation import find_boundaries
 
 from snakeseg.io.files import files_of
-from snakeseg.report.pictures import PREDICTION, TRUTH, Colour, jpeg_url, layer_url, shrink, shrink_labels
+from snakeseg.report.pictures import (
+    CLASS_COLOURS,
+    KIND_COLOURS,
+    PREDICTION,
+    TRUTH,
+    Colour,
+    jpeg_url,
+    layer_url,
+    shrink,
+    shrink_labels,
+)
+from snakeseg.report.stacks import fitting_stack, size_of
 from snakeseg.report.views import View, Views
 
 BUDGET = 7_500_000
 MOST = 300
 # Pixels of the longer side, and JPEG quality.
 STEPS = ((512, 80), (512, 50), (384, 60), (256, 70), (256, 45), (192, 60), (128, 60))
-# Of Okabe and Ito's palette, which the colour-blind can tell apart.
-COLOURS: dict[str, Colour] = {
-    "match": (0, 158, 115), "split": (86, 180, 233), "merge": (204, 121, 167), "miss": (213, 94, 0),
-    "false": (240, 228, 66),
-}  # fmt: skip
 OPACITY = 130
 
 
@@ -44,14 +51,20 @@ def gallery(views: Views, samples: Iterable[str], page: Path) -> dict[str, dict]
     -------
     dict
         By sample: picture, truth and, by experiment, prediction, errors (data URLs), counts of `KINDS`, file; width,
-        height; grey_value, contrast; note; files. If it could not be read: only the note, and files.
+        height; grey_value, contrast; note; files. Of a volume, see `stacks.fitting_stack`. If it could not be read,
+        only the note, and files.
     """
     chosen = list(dict.fromkeys(samples))[:MOST]
     made, left = {}, BUDGET
     for index, sample in enumerate(chosen):
         made[sample] = _entry(views, sample, left // (len(chosen) - index), page)
-        left -= _size(made[sample])
+        left -= size_of(made[sample])
     return made
+
+
+def class_colours(views: Views) -> dict[str, Colour]:
+    """Colours of the classes on surfaces, by name; none if there is but one class, whose objects are coloured."""
+    return dict(zip(views.labels.classes[1:], cycle(CLASS_COLOURS), strict=False)) if views.several else {}
 
 
 def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
@@ -59,7 +72,7 @@ def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
     files = {name: link(files_of(source[name])[0], page.parent) for name in ("image", "label") if source[name]}
     try:
         view = views.view(sample)
-        made = _fitting(view, share)
+        made = fitting_stack(view, share) if view.frame else _fitting(view, share)
         for row in views.readable(sample):
             name = row["experiment"]
             made["shown"][name]["file"] = link(views.prediction(row), page.parent)
@@ -78,7 +91,7 @@ def _fitting(view: View, share: int) -> dict:
             continue
         height, width = picture.shape[:2]
         made = {"width": width, "height": height, "picture": url, **_layers(view, side)}
-        if _size(made) <= share:
+        if size_of(made) <= share:
             break
     return made
 
@@ -102,13 +115,7 @@ def _outline(labels: np.ndarray, colour: Colour) -> str:
 
 
 def _fills(codes: np.ndarray, side: int) -> str:
-    return layer_url(shrink_labels(codes, side), list(COLOURS.values()), [OPACITY] * len(COLOURS))
-
-
-def _size(made: dict) -> int:
-    """Bytes of all data URLs."""
-    shown = [one[layer] for one in made.get("shown", {}).values() for layer in ("prediction", "errors")]
-    return sum(len(url) for url in (made.get("picture"), made.get("truth"), *shown) if url)
+    return layer_url(shrink_labels(codes, side), list(KIND_COLOURS.values()), [OPACITY] * len(KIND_COLOURS))
 
 
 def link(path: Path, start: Path) -> dict:

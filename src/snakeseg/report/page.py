@@ -14,13 +14,13 @@ from snakeseg.report.charts import Chart
 from snakeseg.report.citing import methods, works
 from snakeseg.report.comparison import MEASURES, SCORES
 from snakeseg.report.examples import draw_examples, ranked
-from snakeseg.report.gallery import gallery
+from snakeseg.report.gallery import class_colours, gallery
 from snakeseg.report.markdown import render_markdown
 from snakeseg.report.material import Material
 from snakeseg.report.rendering import numbered, render
-from snakeseg.report.rows import SHOWN, STATES
+from snakeseg.report.rows import SHOWN, STATES, class_scores
 from snakeseg.report.verdict import headline_part, verdict
-from snakeseg.report.views import KINDS
+from snakeseg.report.views import KINDS, Views
 from snakeseg.summary import lower_is_better
 
 # What the viewer shows over one another.
@@ -50,9 +50,9 @@ def write_report(run: Path, sheet: pd.DataFrame, config: dict, output: Path) -> 
     with atomic_folder(output.parent / "figures") as folder:
         draw_examples(folder, run, views, material.rows, material.metric)
         _draw_charts(folder, shown)
-        write_text(output, _render(material, pictures, shown, _embedded(folder), provenance))
+        write_text(output, _render(material, views, pictures, shown, _embedded(folder), provenance))
     write_text(output.parent / "summary.md", render_markdown(run, sheet, config, material.summary, material.said))
-    write_text(output.parent / "provenance.json", json.dumps(provenance, indent=1, sort_keys=True) + "\n")
+    write_text(output.parent / "provenance.json", json.dumps(provenance, indent=1) + "\n")
 
 
 def _charts(material: Material, pictures: dict[str, dict]) -> dict[str, dict[str, Chart]]:
@@ -94,7 +94,9 @@ def _embedded(folder: Path) -> dict[str, str]:
     return urls
 
 
-def _render(material: Material, pictures: dict, shown: dict, figures: dict[str, str], provenance: dict) -> str:
+def _render(
+    material: Material, views: Views, pictures: dict, shown: dict, figures: dict[str, str], provenance: dict
+) -> str:
     """The page as HTML; all text from files is escaped."""
     sections = {
         "verdict": "Verdict", "images": "Images", "scores": "Scores",
@@ -107,7 +109,8 @@ def _render(material: Material, pictures: dict, shown: dict, figures: dict[str, 
         "report.html.j2", shown, **_of_verdict(material), **_of_tables(material),
         **_of_citing(material, provenance, said["trained"]), name=material.config["name"],
         layers=LAYERS, ranking=material.metric, sections=sections, verdict=said, kinds=KINDS, figures=figures,
-        gallery=pictures, unpictured=len(set(material.rows["sample"]) - set(pictures)),
+        volumes=views.dims == 3, classes=class_colours(views), gallery=pictures,
+        unpictured=len(set(material.rows["sample"]) - set(pictures)),
         parameters=material.first_models("instances.json"),
     )  # fmt: skip
 
@@ -121,7 +124,7 @@ def _of_verdict(material: Material) -> dict:
     states = {state: int((rows["state"] == state).sum()) for state in STATES if state != "scored"}
     return {
         "best": part[0] if part else None,
-        "cards": dict.fromkeys((metric, *CARDS)),
+        "cards": dict.fromkeys((metric, *class_scores(material.config), *CARDS)),
         "strip": ranked(of_part, metric),
         "states": {state: number for state, number in states.items() if number},
     }
@@ -131,7 +134,7 @@ def _of_tables(material: Material) -> dict:
     """Rows and columns of all tables."""
     rows, metric = material.rows, material.metric
     there = set(material.summary["metric"])
-    shown = sorted((name for name in SHOWN if name in there), key=lambda name: name != metric)
+    shown = [name for name in dict.fromkeys((metric, *class_scores(material.config), *SHOWN)) if name in there]
     return {
         "images": rows.to_dict("records"),
         "choices": {name: list(dict.fromkeys(rows[name])) for name in ("subset", "experiment", "state")},
@@ -154,7 +157,7 @@ def _of_citing(material: Material, provenance: dict, trained: str) -> dict:
     models, packages = material.first_models("model.json"), provenance["packages"]
     return {
         "provenance": provenance,
-        "settings": json.dumps(material.config, indent=1, sort_keys=True),
+        "settings": json.dumps(material.config, indent=1),
         "methods": methods(models, material.networks, material.config, packages, trained),
         "works": works(models, material.config, material.metric),
     }

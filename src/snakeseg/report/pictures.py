@@ -11,13 +11,16 @@ from skimage.segmentation import find_boundaries
 
 Colour = tuple[int, int, int]
 TRUTH, PREDICTION, BOTH = (0, 190, 255), (255, 140, 0), (255, 255, 255)
+# Of what became of objects, and of classes: from Okabe and Ito's palette, which the colour-blind can tell apart.
+KIND_COLOURS: dict[str, Colour] = {
+    "match": (0, 158, 115), "split": (86, 180, 233), "merge": (204, 121, 167), "miss": (213, 94, 0),
+    "false": (240, 228, 66),
+}  # fmt: skip
+CLASS_COLOURS: tuple[Colour, ...] = (
+    (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
+)  # fmt: skip
 # A caption and an RGB or grey array.
 Picture = tuple[str, np.ndarray]
-
-
-def plane(array: np.ndarray, dims: int) -> np.ndarray:
-    """The array itself, or the middle slice of a volume; leading channels are kept."""
-    return array if dims == 2 else array.take(array.shape[-dims] // 2, axis=-dims)
 
 
 def shrink(array: np.ndarray, side: int) -> np.ndarray:
@@ -81,6 +84,11 @@ def layer_url(codes: np.ndarray, colours: Sequence[Colour], opacity: Sequence[in
     picture = Image.fromarray(codes)
     picture.putpalette([0, 0, 0, *(value for colour in colours for value in colour)])
     return _url(picture, format="PNG", transparency=bytes([0, *opacity]), optimize=True)
+
+
+def webp_url(picture: np.ndarray, quality: int) -> str:
+    """A data URL of an RGB picture, or of one with opacity."""
+    return _url(Image.fromarray(picture), format="WEBP", quality=quality)
 
 
 def _url(picture: Image.Image, **how) -> str:

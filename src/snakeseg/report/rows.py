@@ -28,6 +28,12 @@ def ranking(config: dict) -> str:
     return chosen if chosen in SHOWN else "ap_0.50"
 
 
+def class_scores(config: dict) -> list[str]:
+    """Scores of each class, where there are several besides the background."""
+    classes = list(config["labels"].get("values", []))[1:] if config["labels"]["kind"] == "semantic" else []
+    return [f"{score}_{name}" for score in ("dice", "hd95") for name in classes] if len(classes) > 1 else []
+
+
 def title(name: str) -> str:
     """The name of a score or a column, to be read.
 

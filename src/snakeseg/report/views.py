@@ -1,6 +1,8 @@
-"""What is shown of an image: a plane of it, at most so many pixels a side, with true and predicted objects."""
+"""What is shown of an image: at most so many pixels a side of it, with true and predicted objects."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,11 @@ import pandas as pd
 
 from snakeseg.errors import BadInput
 from snakeseg.io.raster import label_suffix, open_image, read_label
-from snakeseg.labels import classes_and_objects
+from snakeseg.io.sheet import spacing_of
+from snakeseg.labels import IGNORED, classes_and_objects
 from snakeseg.lazy import Region
 from snakeseg.report.pictures import grey
+from snakeseg.report.volumes import Frame, frame_of, means, middle_of, nearest, square
 from snakeseg.settings import Labels
 
 # Pixels a side of larger images that are read, in the middle: shrunk further, objects could no longer be seen.
@@ -25,30 +29,36 @@ CODES = {kind: code for code, kind in enumerate(KINDS, start=1)}
 
 @dataclass(frozen=True)
 class View:
-    """A plane of an image, (y, x).
+    """An image of which a part is shown, (y, x), or a volume, (z, y, x) of its frame.
 
     Parameters
     ----------
-    picture : uint8 array, shape (y, x, 3)
-    truth : int array, shape (y, x), or None
+    picture : uint8 array, shape (*spatial, 3)
+    truth : int array, shape (*spatial), or None
         Ids of true objects.
-    predicted : dict of int arrays, shape (y, x)
+    predicted : dict of int arrays, shape (*spatial)
         By experiment: ids of predicted objects, or classes.
-    errors : dict of uint8 arrays, shape (y, x)
+    errors : dict of uint8 arrays, shape (*spatial)
         By experiment, of scored images: codes of `KINDS`, 0 elsewhere.
+    classes : dict of uint8 arrays, shape (*spatial)
+        By experiment, and of the truth under "": indices of classes. Of volumes, where there are several classes.
     grey_value, contrast : float
         Mean and standard deviation of the first channel's pixels.
     note : str
         What part of the image this is, if it is not all of it.
+    frame : Frame or None
+        Of a volume.
     """
 
     picture: np.ndarray
     truth: np.ndarray | None
     predicted: dict[str, np.ndarray]
     errors: dict[str, np.ndarray]
+    classes: dict[str, np.ndarray]
     grey_value: float
     contrast: float
     note: str
+    frame: Frame | None = None
 
 
 class Views:
@@ -84,21 +94,42 @@ class Views:
             If a file cannot be read.
         """
         source = self.sources.loc[sample]
-        array = open_image(source["image"], self.dims).array
-        part = shown_part(array.shape[1:])
-        image = self._flat(array[(slice(0, 3), *part)])
-        true = None
-        if source["label"]:
-            label = read_label(source["label"], self.dims).array
-            true = self._flat((label if self.labels is None else classes_and_objects(label, self.labels)[1])[part])
-        predicted, errors = {}, {}
+        raster = open_image(source["image"], self.dims)
+        if self.dims == 3:
+            frame = frame_of(raster, spacing_of(source.get("spacing", ""), raster.spacing))
+            image, mean, deviation = means(raster.array, frame)
+            cut, total, shown = partial(nearest, frame=frame), frame.total, frame.part
+        else:
+            frame, total, shown = None, raster.array.shape[1:], shown_part(raster.array.shape[1:])
+            image = raster.array[(slice(0, 3), *shown)]
+            mean, deviation = float(image[0].mean()), float(image[0].std())
+            cut = partial(_cut, part=shown)
+        return View(grey(image), **self._labelled(sample, source["label"], cut), grey_value=mean, contrast=deviation,
+                    note=_note(total, shown), frame=frame)  # fmt: skip
+
+    def _labelled(self, sample: str, label: str, cut: Callable) -> dict:
+        """Truth, predictions, errors and classes, of each what `cut` takes of it."""
+        true, predicted, errors, classes = None, {}, {}, {}
+        if label:
+            true = self._objects(read_label(label, self.dims).array, cut, classes, "")
         for row in self.readable(sample):
-            name, scored = row["experiment"], row["status"] == "scored"
-            predicted[name] = self._predicted(self.prediction(row), part, scored)
-            if scored:
+            name, path = row["experiment"], self.prediction(row)
+            if row["status"] == "scored":
+                if self.labels.kind == "semantic":  # components are numbered over the whole image
+                    predicted[name] = self._objects(read_label(path, self.dims).array, cut, classes, name)
+                else:
+                    predicted[name] = cut(open_image(path, self.dims).array)
                 errors[name] = self._errors(name, sample, true, predicted[name])
-        measured = {"grey_value": float(image[0].mean()), "contrast": float(image[0].std())}
-        return View(grey(image), true, predicted, errors, **measured, note=_note(array.shape[1:], part))
+            else:
+                predicted[name] = cut(open_image(path, self.dims).array)
+                if self.several:
+                    classes[name] = _inner(classes_and_objects(predicted[name], self.labels)[0])
+        return {"truth": true, "predicted": predicted, "errors": errors, "classes": classes}
+
+    @property
+    def several(self) -> bool:
+        """Whether volumes have several classes besides the background."""
+        return self.dims == 3 and self.labels is not None and len(self.labels.classes) > 2
 
     def readable(self, sample: str) -> list[dict]:
         """Rows of the image table, one for each experiment, but for predictions that could not be read."""
@@ -120,14 +151,14 @@ class Views:
         found = {side: self.kinds.get((experiment, sample, side), none) for side in ("true", "predicted")}
         return {kind: int((found["predicted" if kind == "false" else "true"] == kind).sum()) for kind in KINDS}
 
-    def _predicted(self, path: Path, part: Region, scored: bool) -> np.ndarray:
-        if scored and self.labels.kind == "semantic":  # components are numbered over the whole image
-            return self._flat(classes_and_objects(read_label(path, self.dims).array, self.labels)[1][part])
-        return self._flat(open_image(path, self.dims).array[(slice(0, 1), *part)])[0]
-
-    def _flat(self, array: np.ndarray) -> np.ndarray:
-        """Without the axis of a volume's one slice."""
-        return array.squeeze(-3) if self.dims == 3 else array
+    def _objects(self, label: np.ndarray, cut: Callable, classes: dict, name: str) -> np.ndarray:
+        """What is shown of a label's objects; where there are several classes, they are added under a name."""
+        if self.labels is None:
+            return cut(label[None])
+        found, objects = classes_and_objects(label, self.labels)
+        if self.several:
+            classes[name] = _inner(cut(found[None]))
+        return cut(objects[None])
 
     def _errors(self, experiment: str, sample: str, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Predicted objects by what became of them, and true ones that were missed."""
@@ -137,18 +168,44 @@ class Views:
 
 
 def shown_part(shape: tuple[int, ...]) -> Region:
-    """The middle of an image (*spatial): one slice of a volume, and at most `LARGEST` pixels a side."""
-    slices = [slice(n // 2, n // 2 + 1) for n in shape[:-2]]
-    starts = [max(0, (n - LARGEST) // 2) for n in shape[-2:]]
-    return (*slices, *(slice(start, min(n, start + LARGEST)) for start, n in zip(starts, shape[-2:], strict=True)))
+    """The middle of a plane (y, x): at most `LARGEST` pixels a side."""
+    starts = [max(0, (n - LARGEST) // 2) for n in shape]
+    return tuple(slice(start, min(n, start + LARGEST)) for start, n in zip(starts, shape, strict=True))
+
+
+def place_of(view: View) -> tuple[int, ...]:
+    """The voxel (z, y, x) of a volume that is shown first: in the middle of true objects, else of predicted ones."""
+    labels = [each for each in (view.truth, *view.predicted.values()) if each is not None and each.any()]
+    return middle_of(labels[0] > 0) if labels else tuple(n // 2 for n in view.picture.shape[:3])
+
+
+def across(view: View) -> View:
+    """A volume's slice (y, x) through that place, with pixels as wide as high."""
+    at, cells = place_of(view)[0], np.ix_(*square(view.picture.shape[1:3], view.frame.steps[1:]))
+
+    def cut(array):
+        return None if array is None else array[at][cells]
+
+    layers = {name: {key: cut(each) for key, each in getattr(view, name).items()} for name in ("predicted", "errors")}
+    return replace(view, picture=cut(view.picture), truth=cut(view.truth), **layers, classes={}, frame=None)
+
+
+def _cut(array, part: Region) -> np.ndarray:
+    """A part of the first channel of an array (channels, *spatial)."""
+    return array[(slice(0, 1), *part)][0]
+
+
+def _inner(classes: np.ndarray) -> np.ndarray:
+    """Classes, and the background where the label is to be ignored."""
+    return np.where(classes == IGNORED, 0, classes)
 
 
 def _note(shape: tuple[int, ...], part: Region) -> str:
-    told = [f"slice {part[0].start + 1} of {shape[0]}"] if len(shape) == 3 else []
-    sides = [region.stop - region.start for region in part[-2:]]
-    if tuple(sides) != shape[-2:]:
-        told.append(f"the middle {sides[0]} x {sides[1]} of {shape[-2]} x {shape[-1]} pixels")
-    return ", ".join(told)
+    sides = [region.stop - region.start for region in part]
+    if sides == list(shape):
+        return ""
+    sizes = (" x ".join(map(str, each)) for each in (sides, shape))
+    return f"the middle {next(sizes)} of {next(sizes)} {'pixels' if len(shape) == 2 else 'voxels'}"
 
 
 def _kinds(objects: pd.DataFrame) -> dict[tuple[str, str, str], pd.Series]:

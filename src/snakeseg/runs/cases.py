@@ -23,7 +23,10 @@ TARGETS = ("default", "all", "predict", "total")
 
 @dataclass
 class Case:
-    """A job that is not finished. `state` is failed, interrupted, lost, running or queued."""
+    """A job that is not finished. `state` is failed, interrupted, lost, running, requeued (by Slurm) or queued.
+
+    `before` has a cause for every earlier attempt, by Snakemake or by Slurm itself.
+    """
 
     case: str
     rule: str
@@ -76,7 +79,7 @@ def look_at(name: str) -> Run:
     cases = [case_of(log, job, id(job) in alive, known) for log, job in unfinished.items()]
     begun = Counter(job.rule for job in last.jobs.values())
     waiting = {rule: n - begun[rule] for rule, n in last.planned.items() if rule not in TARGETS}
-    order = ("failed", "lost", "interrupted", "running", "queued")
+    order = ("failed", "lost", "interrupted", "running", "requeued", "queued")
     return Run(
         name, controller, newest_complaint(), sorted(cases, key=lambda case: order.index(case.state)),
         {rule: n for rule, n in waiting.items() if n > 0}, finished_cases(name, unfinished),
@@ -174,12 +177,25 @@ def at_slurm(case: Case, job: Job, queued: Queued | None, alive: bool) -> None:
     """What Slurm says of a job that snakemake takes for running."""
     if queued and queued.state in ACTIVE:
         case.state = "queued" if queued.state in ("PENDING", "REQUEUED") else "running"
+        if queued.restarts:
+            started_again(case, job, queued)
     elif queued and queued.state != "COMPLETED":
         fail(case, job, verdict_of(job, f"SLURM {STATE}{queued.state}'"))
     elif queued is None:
         verdict = verdict_of(job)
         fail(case, job, verdict if verdict.cause != "exception" else Verdict("lost", verdict.lines))
         case.state = "failed" if case.cause != "lost" else "lost" if alive else "interrupted"
+
+
+def started_again(case: Case, job: Job, queued: Queued) -> None:
+    """Note why Slurm started a job again by itself: its log tells until then, when Slurm writes it anew."""
+    earlier = ["requeued"] * queued.restarts
+    if case.state == "queued":
+        verdict = judge("", [slurm_log(job)])
+        if verdict.cause in ("node failure", "preempted"):
+            earlier[-1], case.lines = verdict
+        case.state, case.next = "requeued", next_step(job.rule, "requeued", {}, case.log)
+    case.before += earlier
 
 
 def fail(case: Case, job: Job, verdict: Verdict) -> None:

@@ -16,6 +16,7 @@ CAUSES = {
     r"|Read-only file system|Stale file handle|Input/output error|MissingOutputException",
     "not submitted": r"sbatch failed|[Jj]ob submission failed",
     "bad input": r"^error: .+: found .+; expected .+",
+    "requeued": "DUE TO JOB REQUEUE",
     "cancelled": rf"CANCELLED AT|{STATE}CANCELLED|stopped by a signal|exit status 75|SIG(TERM|INT|USR1)",
     # Nothing else is known: a SIGKILL that nobody announces is the kernel's, for lack of memory, more often than not.
     "out of memory, most likely": r"exit status 137|died with .*SIGKILL|^Killed$",
@@ -110,6 +111,8 @@ def next_step(rule: str, cause: str, resources: dict[str, str], log: str) -> str
             return f"run snakemake again{GOES_ON.get(rule, '')}"
         case "node failure":
             return f"run snakemake again (add --retries 2){GOES_ON.get(rule, '')}"
+        case "requeued":
+            return f"nothing: Slurm starts it by itself{GOES_ON.get(rule, '')}"
         case "file system":
             return (
                 "make room, give write access, or raise latency-wait (snakeseg doctor tells), then run snakemake again"

@@ -17,16 +17,20 @@ ACTIVE = (
     "SIGNALING",
 )
 PATIENCE = 10  # seconds
+# Of `squeue --Format`, in the order of `Queued` after the job's number; none is longer than this.
+FIELDS, WIDTH = ("JobArrayID", "State", "TimeUsed", "TimeLeft", "Reason", "NodeList", "RestartCnt"), 200
 
 
 class Queued(NamedTuple):
-    """A job's state in Slurm's words, time it ran and has left as `[D-]HH:MM:SS`, why it waits, and its nodes."""
+    """A job's state in Slurm's words, time it ran and has left as `[D-]HH:MM:SS`, why it waits, its nodes, and how
+    often Slurm started it again by itself."""
 
     state: str
     ran: str
     left: str
     reason: str
     nodes: str
+    restarts: int
 
 
 def ask_slurm(numbers: Iterable[str]) -> dict[str, Queued] | None:
@@ -42,10 +46,12 @@ def ask_slurm(numbers: Iterable[str]) -> dict[str, Queued] | None:
     if not numbers or not shutil.which("squeue"):
         return None
     # All of the user's, since squeue fails for a single number that it does not know.
-    command = ["squeue", "--me", "--states=all", "--array", "--noheader", "--format=%i|%T|%M|%L|%r|%N"]
+    form = ",".join(f"{field}:{WIDTH}|" for field in FIELDS)
+    command = ["squeue", "--me", "--states=all", "--array", "--noheader", f"--Format={form}"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    found = {number: Queued(*rest) for number, *rest in (line.split("|", 5) for line in answer.splitlines() if line)}
+    rows = ([cell.strip() for cell in line.split("|")] for line in answer.splitlines() if line)
+    found = {row[0]: Queued(*row[1:6], int(row[6] or 0)) for row in rows}
     return {number: found[number] for number in numbers if number in found}

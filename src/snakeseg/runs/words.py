@@ -49,7 +49,7 @@ def _case(case: Case) -> Iterator[str]:
         left = f", {now['left']} left" if case.state == "running" else ""
         facts.append(f"{now['what']} {number}{left} {now['note']}".rstrip())
     if case.slurm:
-        facts.append(_slurm(case.slurm))
+        facts.append(slurm_in_words(case.slurm))
     if case.before:
         facts.append(f"attempt {len(case.before) + 1}, after: {', '.join(case.before)}")
     if facts:
@@ -57,11 +57,12 @@ def _case(case: Case) -> Iterator[str]:
     yield from (f"  | {line}" for line in case.lines)
     if case.next:
         yield f"  next: {case.next}"
-    if case.state != "queued":
+    if case.state not in ("queued", "requeued"):
         yield f"  log: {case.log}"
 
 
-def _slurm(told: dict) -> str:
+def slurm_in_words(told: dict) -> str:
+    """Number of a job and, as far as Slurm tells, why it waits or where and how long it runs."""
     text = f"Slurm job {told['job']}"
     if told.get("state") == "PENDING":
         return f"{text} pending ({told['reason']})"

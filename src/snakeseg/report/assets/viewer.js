@@ -1,14 +1,12 @@
 "use strict";
-// The viewer: a dialog over the page that shows one image at a time, in the order of the table.
+// The viewer: a dialog over the page that shows one image at a time, in the order of the table. What it looks like is
+// the pane's: `flat.js` for pictures, `volume.js` for volumes.
 
 const viewer = (() => {
   const gallery = JSON.parse(document.getElementById("gallery").textContent);
-  const dialog = document.getElementById("viewer");
-  const [stage, sheet, title] = [".stage", ".sheet", "h2"].map(selector => dialog.querySelector(selector));
-  const layers = [...sheet.querySelectorAll("img")];
+  const dialog = document.getElementById("viewer"), title = dialog.querySelector("h2");
   const toggles = [...dialog.querySelectorAll("[data-layer]")];
-  const MOST = 40; // times the size at which the image fits
-  let row = null, place = { x: 0, y: 0, zoom: 1 };
+  let row = null;
 
   const entryOf = row => gallery[row.dataset.sample];
   // What an experiment made of an image; where there are none, an image is enough.
@@ -17,43 +15,16 @@ const viewer = (() => {
 
   function layersOf(row) {
     const [entry, shown] = [entryOf(row), shownOf(row)];
-    return { image: entry.picture, truth: entry.truth, prediction: shown.prediction, errors: shown.errors };
+    return { image: entry.picture, truth: entry.truth, prediction: shown.prediction, errors: shown.errors, surfaces: [entry.surface, shown.surface] };
   }
-
-  // Zoom and pan: `place.zoom` is 1 where the image fits; x and y are where its corner is, in pixels of the stage.
-
-  function fit() {
-    const { width, height } = entryOf(row);
-    return Math.min(stage.clientWidth / width, stage.clientHeight / height);
-  }
-
-  function move(x, y, zoom) {
-    const { width, height } = entryOf(row), scale = fit() * zoom;
-    const inside = (at, size, room) => size <= room ? (room - size) / 2 : Math.min(0, Math.max(room - size, at));
-    place = { x: inside(x, width * scale, stage.clientWidth), y: inside(y, height * scale, stage.clientHeight), zoom };
-    sheet.style.cssText = `width: ${width}px; height: ${height}px; transform: translate(${place.x}px, ${place.y}px) scale(${scale})`;
-    sheet.classList.toggle("near", scale > 3);
-    dialog.querySelector("output").value = `${Math.round(100 * zoom)} %`;
-  }
-
-  function zoomBy(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
-    const zoom = Math.min(MOST, Math.max(1, place.zoom * factor)), ratio = zoom / place.zoom;
-    move(x - (x - place.x) * ratio, y - (y - place.y) * ratio, zoom);
-  }
-
-  const panBy = (x, y) => move(place.x + x, place.y + y, place.zoom);
 
   // What is shown.
 
   function showLayers() {
     const there = layersOf(row);
-    for (const toggle of toggles) {
-      const layer = layers.find(image => image.dataset.name === toggle.dataset.layer);
-      toggle.disabled = !there[toggle.dataset.layer];
-      layer.hidden = toggle.disabled || toggle.getAttribute("aria-pressed") !== "true";
-      if (there[toggle.dataset.layer]) layer.src = there[toggle.dataset.layer];
-      else layer.removeAttribute("src");
-    }
+    for (const toggle of toggles) toggle.disabled = !there[toggle.dataset.layer];
+    const on = toggles.map(toggle => [toggle.dataset.layer, !toggle.disabled && toggle.getAttribute("aria-pressed") === "true"]);
+    pane.paint(Object.fromEntries(on));
   }
 
   function toggleLayer(toggle) {
@@ -87,16 +58,16 @@ const viewer = (() => {
     row = next;
     const { sample, experiment, subset, part } = row.dataset;
     title.replaceChildren(sample, " ", element("span", [experiment, subset, part].filter(Boolean).join(", ")));
+    pane.show(entryOf(row), layersOf(row));
     showLayers();
     showFacts();
-    move(0, 0, 1);
   }
 
   function open(next) {
     if (!next || !shownOf(next)) return;
     if (!dialog.open) dialog.showModal();
     show(next);
-    stage.focus();
+    pane.focus();
   }
 
   function step(by) {
@@ -104,53 +75,26 @@ const viewer = (() => {
     if (next) show(next);
   }
 
-  // Keys, buttons, mouse and fingers.
+  // Keys and buttons.
 
-  const actions = {
-    previous: () => step(-1), next: () => step(1), in: () => zoomBy(1.5), out: () => zoomBy(1 / 1.5), fit: () => move(0, 0, 1),
-    close: () => dialog.close(),
-  };
-  const keys = { j: "next", k: "previous", "+": "in", "=": "in", "-": "out", 0: "fit" };
-  const arrows = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+  const actions = { ...pane.actions, previous: () => step(-1), next: () => step(1), close: () => dialog.close() };
+  const keys = { j: 1, k: -1 }, arrows = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const toggle = toggles[Number(event.key) - 1], arrow = !event.target.closest(".about") && arrows[event.key];
-    if (keys[event.key]) actions[keys[event.key]]();
-    else if (toggle && !toggle.disabled) toggleLayer(toggle);
-    else if (arrow && place.zoom > 1) panBy(80 * arrow[0], 80 * arrow[1]);
-    else if (arrow) step(-arrow[0] - arrow[1]);
+    const toggle = toggles[Number(event.key) - 1], reading = event.target.closest(".about") && arrows[event.key];
+    if (reading) return;
+    if (keys[event.key]) step(keys[event.key]);
+    else if (toggle) toggle.click();
+    else if (pane.onKey(event)) ; // it has done what there is to do
+    else if (arrows[event.key]) step(arrows[event.key]);
     else return;
     event.preventDefault();
   }
 
-  function followFingers() {
-    const fingers = new Map();
-    const spread = () => { const [a, b] = fingers.values(); return Math.hypot(a.x - b.x, a.y - b.y); };
-    stage.addEventListener("pointerdown", event => {
-      fingers.set(event.pointerId, { x: event.offsetX, y: event.offsetY });
-      stage.setPointerCapture(event.pointerId);
-    });
-    stage.addEventListener("pointermove", event => {
-      const last = fingers.get(event.pointerId);
-      if (!last) return;
-      const box = stage.getBoundingClientRect(), now = { x: event.clientX - box.left, y: event.clientY - box.top };
-      const before = fingers.size === 2 ? spread() : 0;
-      fingers.set(event.pointerId, now);
-      panBy((now.x - last.x) / fingers.size, (now.y - last.y) / fingers.size);
-      if (before) zoomBy(spread() / before, now.x, now.y);
-    });
-    for (const kind of ["pointerup", "pointercancel"]) stage.addEventListener(kind, event => fingers.delete(event.pointerId));
-    stage.addEventListener("wheel", event => {
-      event.preventDefault();
-      const box = stage.getBoundingClientRect();
-      zoomBy(Math.exp(-event.deltaY / 400), event.clientX - box.left, event.clientY - box.top);
-    }, { passive: false });
-  }
-
   function stack(row) {
-    const frame = element("span", "", { className: "stack" }), { image, truth, prediction, errors } = layersOf(row);
-    for (const src of [image, errors ?? prediction ?? truth].filter(Boolean)) frame.append(element("img", "", { src, alt: "" }));
+    const frame = element("span", "", { className: "stack" });
+    for (const src of pane.thumbnail(layersOf(row))) frame.append(element("img", "", { src, alt: "" }));
     return frame;
   }
 
@@ -170,7 +114,6 @@ const viewer = (() => {
     if (row && shownOf(row) && !button.querySelector("img")) button.prepend(stack(row));
     button.addEventListener("click", () => open(row));
   }
-  addEventListener("resize", () => { if (dialog.open) move(place.x, place.y, place.zoom); });
-  followFingers();
+  addEventListener("resize", () => { if (dialog.open) pane.resize(); });
   return { openImage };
 })();

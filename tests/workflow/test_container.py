@@ -1,0 +1,33 @@
+"""Jobs in a container, by a stand-in for Apptainer that says how it was called and runs what it is given."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+STAND_IN = """#!/bin/sh
+[ "$1" = --version ] && echo apptainer version 1.4.0 && exit
+echo "$@" > called
+while [ "$1" != snakeseg.sif ]; do shift; done
+shift
+exec "$@"
+"""
+
+
+def test_jobs_run_in_the_image(snakemake, write_run, tmp_path, monkeypatch):
+    write_run(tmp_path)
+    program = tmp_path / "bin" / "apptainer"
+    program.parent.mkdir()
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    asked = ["results/small/simulated", "--configfile", "config.yaml", "--cores", "1"]
+    done = snakemake(tmp_path, *asked, "--sdm", "apptainer", "--apptainer-args=--nv")
+    assert done.returncode == 0, done.stdout
+    words = Path(tmp_path, "called").read_text()
+    assert "--nv" in words.split()
+    assert " snakeseg.sif bash -c " in words
+    assert "python -m snakeseg simulate" in words
+    assert len(list((tmp_path / "results/small/simulated/images").iterdir())) == 9
