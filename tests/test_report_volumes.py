@@ -18,7 +18,7 @@ from snakeseg.report.pictures import CLASS_COLOURS
 from snakeseg.report.stacks import fitting_stack, size_of, tiled
 from snakeseg.report.surfaces import FINER, SIDE, draw_surfaces
 from snakeseg.report.views import View, Views, across, place_of
-from snakeseg.report.volumes import ENDS, coarser, displayed, frame_of, means, middle_of, nearest
+from snakeseg.report.volumes import ENDS, coarser, displayed, frame_of, means, middle_of, nearest, of_a_body
 from snakeseg.settings import Labels
 
 GREY, RED = (200, 200, 200), (255, 0, 0)
@@ -249,3 +249,9 @@ def test_before_a_run_there_are_images_and_labels_only(scored, tmp_path):
     entry = gallery(views, ["a"], tmp_path / "data-report.html")["a"]
     assert entry["shown"] == {}
     assert entry["surface"].startswith("data:image/webp")
+
+
+def test_formats_that_know_right_from_left(tmp_path):
+    names = ["a.nii", "a.nii.gz", "a.MHA", "a.nrrd", "a.nii;b.nii", "a.ome.tif", "a.zarr"]
+    assert [of_a_body(tmp_path / name) for name in names] == [True] * 5 + [False] * 2
+    assert of_a_body(tmp_path)  # a DICOM series

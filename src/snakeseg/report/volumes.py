@@ -23,8 +23,9 @@ class Frame:
     Parameters
     ----------
     anatomical : bool
-        Whether the file's axes are those of a body: right, anterior, superior (NIfTI, MHA, NRRD, DICOM). They are shown as radiologists
-        do, each from its end to its start, so that z begins at the top of the head, y at the nose, x at the right hand.
+        Whether the file's axes are those of a body: right, anterior, superior (NIfTI, MHA, NRRD, DICOM). They are shown
+        as radiologists do, each from its end to its start, so that z begins at the top of the head, y at the nose, x at
+        the right hand.
     total : tuple of int
         Voxels of the volume along (z, y, x).
     part : tuple of slice
