@@ -31,7 +31,9 @@ from snakeseg.lazy import as_lazy
 RNG = np.random.default_rng(0)
 PLANE = RNG.integers(0, 60_000, (13, 17)).astype(np.uint16)
 STACK = RNG.integers(0, 60_000, (5, 13, 17)).astype(np.uint16)
+# The first axis of a file goes to the front, the second to the left.
 AFFINE = np.array([[0, -2.0, 0, 10], [0.5, 0, 0, -7], [0, 0.3, 3, 4], [0, 0, 0, 1]])
+TURNED = STACK.swapaxes(0, 1)[::-1]
 
 
 @pytest.fixture(autouse=True)
@@ -138,20 +140,20 @@ def test_ome_spacing(tmp_path):
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".NII.GZ"])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
 def test_nifti(tmp_path, suffix, dtype):
-    """Axes stay (x, y, z), spacing is in their order."""
+    """Axes are (x, y, z), to the right, the front and the top; spacing is in their order."""
     path = tmp_path / f"a{suffix}"
     nibabel.save(nibabel.Nifti1Image(STACK.astype(dtype), AFFINE), tmp_path / f"b{suffix.lower()}")
     (tmp_path / f"b{suffix.lower()}").rename(path)
     raster = read(path, 3)
-    np.testing.assert_array_equal(raster.array, STACK.astype(dtype)[None])
-    np.testing.assert_allclose(raster.spacing, np.linalg.norm(AFFINE[:3, :3], axis=0), rtol=1e-6)
+    np.testing.assert_array_equal(raster.array, TURNED.astype(dtype)[None])
+    np.testing.assert_allclose(raster.spacing, np.linalg.norm(AFFINE[:3, [1, 0, 2]], axis=0), rtol=1e-6)
 
 
 def test_scaled_nifti(tmp_path):
     image = nibabel.Nifti1Image(STACK.astype(np.float32) / 100, AFFINE)
     image.set_data_dtype(np.int16)
     nibabel.save(image, tmp_path / "a.nii")
-    np.testing.assert_allclose(read(tmp_path / "a.nii", 3).array[0], STACK / 100, atol=0.01)
+    np.testing.assert_allclose(read(tmp_path / "a.nii", 3).array[0], TURNED / 100, atol=0.01)
 
 
 @pytest.mark.parametrize(("shape", "dims"), [((13, 17), 2), ((13, 17, 1), 2), ((5, 13, 17, 1), 3)])
@@ -160,10 +162,12 @@ def test_nifti_drops_axes_of_length_one(tmp_path, shape, dims):
     assert read(save(tmp_path / "a.nii.gz", array), dims).array.shape == (1, *shape[:dims])
 
 
-def test_nifti_channels(tmp_path):
-    array = RNG.integers(0, 99, (5, 6, 7, 1, 2)).astype(np.int16)
+@pytest.mark.parametrize("trailing", [(2,), (1, 2), (2, 1), (1, 2, 1, 1)])
+def test_nifti_channels(tmp_path, trailing):
+    """Along the fourth axis, or the fifth."""
+    array = RNG.integers(0, 99, (5, 6, 7, *trailing)).astype(np.int16)
     np.testing.assert_array_equal(
-        read(save(tmp_path / "a.nii.gz", array), 3).array, np.moveaxis(array[:, :, :, 0], -1, 0)
+        read(save(tmp_path / "a.nii.gz", array), 3).array, np.moveaxis(array.reshape(5, 6, 7, 2), -1, 0)
     )
 
 
@@ -232,7 +236,7 @@ def test_nifti_affine_survives(tmp_path, suffix, largest, dtype):
     image.set_data_dtype(np.int16)
     nibabel.save(image, tmp_path / f"a{suffix}")
     source = read(tmp_path / f"a{suffix}", 3)
-    labels = STACK.astype(np.uint32) % 2 * largest
+    labels = TURNED.astype(np.uint32) % 2 * largest
     found = write_and_read(source, labels, tmp_path)
     np.testing.assert_array_equal(found.array, labels)
     assert found.spacing == source.spacing
@@ -257,7 +261,7 @@ def test_a_nifti_slice_stays_in_its_plane(tmp_path, shape):
 
 def test_nifti_2_stays_nifti_2(tmp_path):
     nibabel.save(nibabel.Nifti2Image(STACK.astype(np.int16), AFFINE), tmp_path / "a.nii")
-    found = write_and_read(read(tmp_path / "a.nii", 3), np.ones(STACK.shape, np.uint32), tmp_path)
+    found = write_and_read(read(tmp_path / "a.nii", 3), np.ones(TURNED.shape, np.uint32), tmp_path)
     assert isinstance(nibabel.load(found.path), nibabel.Nifti2Image)
 
 
@@ -413,7 +417,8 @@ def test_black_and_white_label(tmp_path):
         ("a.ome.tif", STACK, {"metadata": {"axes": "TYX"}}, 2),
         ("a.ome.tif", STACK, {"metadata": {"axes": "TYX"}}, 3),
         ("a.nii", np.zeros((4, 5, 6), np.uint8), {}, 2),
-        ("a.nii", np.zeros((4, 5, 6, 3), np.uint8), {}, 3),
+        ("a.nii", np.zeros((4, 5, 6, 2, 3), np.uint8), {}, 3),
+        ("a.nii", np.zeros((4, 5, 6, 1, 1, 2), np.uint8), {}, 3),
     ],
 )
 def test_other_dimensions(tmp_path, name, array, options, dims):

@@ -1,5 +1,6 @@
 """The sample sheet: defaults filled in, folds that never split a group."""
 
+import ast
 import importlib
 import re
 import sys
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakeseg.errors import BadInput
+from snakeseg.io.raster import FORMATS
 from snakeseg.io.sheet import COLUMNS, assign_folds, batch_number, default_batches, read_sheet, spacing_of
 
 quick = settings(deadline=None, max_examples=80)
@@ -74,6 +76,11 @@ def test_workflow_numbers_batches_alike():
     exec(source, workflow := {})
     places = pd.Series(range(0, 10**6, 7))
     assert workflow["batch_number"](places).equals(batch_number(places))
+
+
+def test_workflow_knows_the_same_formats():
+    rules = (Path(__file__).parents[1] / "workflow/rules/common.smk").read_text()
+    assert ast.literal_eval(re.search(r"^SUFFIXES = (\(.*?\))", rules, re.M | re.S)[1]) == tuple(FORMATS)
 
 
 @pytest.mark.parametrize("numbers", [[1, None], ["1", ""]])

@@ -36,7 +36,7 @@ def collect(problems: list[str], work: Callable[[], Result]) -> Result | None:
     try:
         return work()
     except (ValueError, OSError) as error:
-        problems.append(str(error))
+        problems += str(error).splitlines()
         return None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import open_image, read_label, require_same_shape, suffix_of
+from snakeseg.io.raster import label_suffix, open_image, read_label, require_same_shape
 from snakeseg.io.sheet import spacing_of
 from snakeseg.scoring import score
 from snakeseg.settings import Labels
@@ -45,7 +45,7 @@ def evaluate_rows(
 
 def _score_row(row, folder: Path, dims: int, labels: Labels, at_edge: bool) -> tuple[dict, list[dict]]:
     truth, image = read_label(row.label, dims), open_image(row.image, dims)
-    path = folder / f"{row.sample}{suffix_of(Path(row.image))}"
+    path = folder / f"{row.sample}{label_suffix(row.image)}"
     predicted = read_label(path, dims).array
     if predicted.shape != truth.array.shape:
         found, expected = f"shape {predicted.shape}", f"{truth.array.shape}, as its label"

@@ -92,7 +92,7 @@ def read_sheet(path, data):
             sheet[column] = ""
     folder = "" if data == Path() else str(data)
     for column in ("image", "label"):
-        sheet[column] = [os.path.join(folder, value) if value else "" for value in cells_of(sheet[column])]
+        sheet[column] = [in_folder(folder, value) if value else "" for value in cells_of(sheet[column])]
     sheet["subset"] = sheet["subset"].replace("", known["subset"]["default"])
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
     sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
@@ -101,6 +101,16 @@ def read_sheet(path, data):
     batches = batches.where(sheet["parts"] == 1, sheet["subset"].str.cat(sheet["sample"], sep="-"))
     sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", batches)
     return sheet
+
+
+def files_of(cell):
+    """The files that a cell names: one, or several, one per channel (as in snakeseg/io/files.py)."""
+    return cell.split(";")
+
+
+def in_folder(folder, cell):
+    """The cell with a folder before each of its files (as in snakeseg/io/sheet.py)."""
+    return ";".join(os.path.join(folder, name.strip()) for name in cell.split(";"))
 
 
 def cells_of(column):
@@ -184,7 +194,8 @@ def file_mark(path):
 @cache
 def row_mark(index):
     """A short name for the content of a row and of the files it names."""
-    text = "\n".join([TEXTS[index], file_mark(FILES["image"][index]), file_mark(FILES["label"][index])])
+    cells = (FILES["image"][index], FILES["label"][index])
+    text = "\n".join([TEXTS[index], *(file_mark(path) for cell in cells for path in files_of(cell))])
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
@@ -257,7 +268,21 @@ def batch_problems(experiments):
 
 
 # Longest first, as in snakeseg/io/raster.py.
-SUFFIXES = (".ome.tiff", ".ome.tif", ".nii.gz", ".tiff", ".tif", ".nii", ".png", ".ome.zarr", ".zarr")
+SUFFIXES = (
+    ".ome.tiff",
+    ".ome.tif",
+    ".nii.gz",
+    ".tiff",
+    ".tif",
+    ".nii",
+    ".png",
+    ".ome.zarr",
+    ".zarr",
+    ".mha",
+    ".mhd",
+    ".nrrd",
+    ".nhdr",
+)
 MODEL, IMAGES = config.get("model"), list_images(config["images"]) if config.get("images") else []
 if MODEL:
     config.setdefault("name", "prediction")

@@ -23,13 +23,12 @@ def growing(request):
 
 
 @cache
-def pixels(path):
-    """About how many grey values a file holds; none for a folder, which is read piece by piece."""
+def pixels(image):
+    """About how many grey values an image's files hold; none for a folder, which is read piece by piece."""
     if config["simulate"]:
         return config["simulate"]["size"] ** config["spatial_dims"]
-    if not os.path.isfile(path):
-        return 0
-    return os.path.getsize(path) * (4 if path.endswith(COMPRESSED) else 1)
+    files = filter(os.path.isfile, files_of(image))
+    return sum(os.path.getsize(path) * (4 if path.endswith(COMPRESSED) else 1) for path in files)
 
 
 def gpus(wanted):

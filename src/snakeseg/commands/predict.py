@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from snakeseg.commands.tables import read_json, rows_of_part
 from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.files import atomic_folder, write_text
+from snakeseg.io.files import atomic_folder, files_of, write_text
 from snakeseg.io.sheet import read_sheet, spacing_of
 from snakeseg.progress import progress
 from snakeseg.settings import read_sections
@@ -80,10 +80,12 @@ def _predictor(given: Namespace):
 
 
 def _attributes(predictor, raster, stride: Sequence[int]) -> dict:
-    """What is to be said about an image's answers."""
+    """What is to be said about an image's answers: their place, and a note if they are not exact."""
     from snakeseg.tiling import is_blended
 
-    return {"note": BLENDED if is_blended(raster.array.shape[1:], stride, predictor.geometry) else ""}
+    note = BLENDED if is_blended(raster.array.shape[1:], stride, predictor.geometry) else ""
+    place = {} if raster.affine is None else {"affine": raster.affine.tolist()}
+    return {"note": note, "axes": f"c{raster.axes}", "spacing": list(raster.spacing), **place}
 
 
 class _Image(NamedTuple):
@@ -98,15 +100,28 @@ def _rows(given: Namespace) -> dict[str, _Image]:
 
 
 def _files(given: Namespace) -> dict[str, _Image]:
-    return {path.name: _Image(path) for path in given.images}
+    return {_label_name(path): _Image(path) for path in given.images}
+
+
+def _label_name(image: Path) -> str:
+    """The name of an image's label file: its own, but for formats that labels are not written in."""
+    from snakeseg.io.raster import label_suffix, suffix_of
+
+    name = files_of(image)[0].name
+    return name[: len(name) - len(suffix_of(image))] + label_suffix(image)
 
 
 def _open(predictor, image: _Image):
+    from snakeseg.io.orientation import stretched_affine
     from snakeseg.io.raster import open_image
     from snakeseg.predictor import fit
 
     raster = open_image(image.path, predictor.description.dims)
-    return fit(predictor, replace(raster, spacing=spacing_of(image.spacing, raster.spacing)))
+    fitted = fit(predictor, replace(raster, spacing=spacing_of(image.spacing, raster.spacing)))
+    if raster.affine is None:
+        return fitted
+    affine = stretched_affine(raster.affine, raster.array.shape[1:], fitted.array.shape[1:])
+    return replace(fitted, affine=affine)
 
 
 def _strides(predictor, images: dict[str, _Image], memory_gb: float | None) -> dict[str, tuple[int, ...]]:
@@ -117,7 +132,7 @@ def _strides(predictor, images: dict[str, _Image], memory_gb: float | None) -> d
     for name, image in images.items():
         try:
             strides[name] = choose_stride(predictor, _open(predictor, image).array.shape[1:], _bytes(memory_gb))
-        except BadInput as error:
+        except ValueError as error:
             problems.append(error)
     if problems:
         raise BadInputs(problems)
@@ -174,22 +189,23 @@ def _predict_files(given: Namespace, predictor) -> None:
 
 def _require_safe_outputs(images: list[Path], output: Path) -> None:
     """All problems that can be seen without computing: missing files, equal names, inputs that would be overwritten."""
-    from snakeseg.io.raster import suffix_of
-
     problems: list[Exception] = []
     seen: dict[str, Path] = {}
-    for path in images:
+    for image in images:
+        first, *others = files_of(image)
+        for path in (first, *others):
+            if not path.exists():
+                problems.append(BadInput(path, "no such file", "an image", "correct the path"))
         try:
-            suffix_of(path)
+            name = _label_name(image)
         except BadInput as error:
             problems.append(error)
-        if not path.exists():
-            problems.append(BadInput(path, "no such file", "an image", "correct the path"))
-        elif (output / path.name).resolve() == path.resolve():
-            problems.append(BadInput(path, "the image itself in the output folder", "another folder", "change -o"))
-        if path.name in seen:
-            problems.append(BadInput(path, f"the same name as {seen[path.name]}", "distinct names", "predict apart"))
-        seen[path.name] = path
+            continue
+        if (output / name).resolve() == first.resolve():
+            problems.append(BadInput(first, "the image itself in the output folder", "another folder", "change -o"))
+        if name in seen:
+            problems.append(BadInput(first, f"the same name as {seen[name]}", "distinct names", "predict apart"))
+        seen[name] = first
     if problems:
         raise BadInputs(problems)
 
@@ -259,7 +275,7 @@ def _held_out_classes(given: Namespace, s: dict) -> Iterator:
 def instances(given: Namespace) -> None:
     """A folder of label files in their sources' formats."""
     from snakeseg.description import load_description, load_parameters, model_folders
-    from snakeseg.io.raster import open_image, suffix_of
+    from snakeseg.io.raster import label_suffix, open_image
     from snakeseg.io.store import read_parts
     from snakeseg.labelling import write_answer
 
@@ -270,5 +286,5 @@ def instances(given: Namespace) -> None:
     with atomic_folder(given.output) as output:
         for name, about, found in read_parts(given.probabilities):
             source = open_image(images[name], description.dims)
-            path = output / f"{name}{suffix_of(source.path)}"
+            path = output / f"{name}{label_suffix(source.path)}"
             write_answer(path, found, description.labels, parameters, source, about["note"])

@@ -12,6 +12,7 @@ from snakeseg.findings.meaning import meaning_findings, trusted
 from snakeseg.findings.single import single_findings
 from snakeseg.findings.sizes import size_findings
 from snakeseg.findings.whole import whole_findings
+from snakeseg.io.files import files_of
 from snakeseg.settings import Labels, Network, Prepare
 
 # How `BadInput` puts a problem.
@@ -56,7 +57,8 @@ def problem_findings(problems: list[str], sheet: pd.DataFrame) -> Iterator[Findi
     """Problems that stop the workflow, as findings of the rows whose files they name."""
     rows = {f"sample sheet, {name}": name for name in sheet["sample"]}
     for column in ("label", "image"):
-        rows |= dict(zip(sheet[column], sheet["sample"], strict=True))
+        cells = zip(sheet[column], sheet["sample"], strict=True)
+        rows |= {str(file): name for cell, name in cells if cell for file in files_of(cell)}
     for problem in problems:
         parts = PROBLEM.fullmatch(problem)
         where, found, expected, remedy = parts.groups() if parts else ("", problem, "", "mend it")

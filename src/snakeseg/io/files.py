@@ -11,6 +11,11 @@ from pathlib import Path
 from snakeseg.errors import BadInput
 
 
+def files_of(cell: str | Path) -> list[Path]:
+    """The files that a cell of the sheet names: one, or several separated by ";", one per channel."""
+    return [Path(name.strip()) for name in str(cell).split(";")]
+
+
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """A path to write to; it takes the place of `path` when the block ends without an error."""
@@ -62,7 +67,9 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def checksum(path: str | Path) -> str:
-    """SHA-256 of a file, or of all files in a folder and their names."""
+    """SHA-256 of a file, or of all files in a folder and their names; of several files, that of their checksums."""
+    if len(files := files_of(path)) > 1:
+        return hashlib.sha256("".join(f"{checksum(one)}\n" for one in files).encode()).hexdigest()
     if Path(path).is_dir():
         files = sorted(one for one in Path(path).rglob("*") if one.is_file())
         text = "".join(f"{one.relative_to(path)} {checksum(one)}\n" for one in files)

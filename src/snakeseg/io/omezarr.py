@@ -12,11 +12,11 @@ SMALLEST = 512
 
 
 def read(path):
-    """Array, axes and spacing of the finest level; a plain array has no spacing, and axes by their number."""
+    """Array, axes, spacing, no affine of the finest level; a plain array has no spacing, and axes by their number."""
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
         axes = "".join(PLAIN_AXES[-node.ndim :] if node.ndim != 3 else "ZYX")
-        return node, axes, (1.0,) * min(node.ndim, 3)
+        return node, axes, (1.0,) * min(node.ndim, 3), None
     attributes = dict(node.attrs)
     found = attributes.get("ome", attributes).get("multiscales")
     if not found:
@@ -25,7 +25,7 @@ def read(path):
     finest = found[0]["datasets"][0]
     steps = [c["scale"] for c in finest.get("coordinateTransformations", []) if c["type"] == "scale"]
     sizes = dict(zip(axes, steps[0] if steps else [1.0] * len(axes), strict=True))
-    return node[finest["path"]], axes, tuple(float(sizes[a]) for a in axes if a in "XYZ")
+    return node[finest["path"]], axes, tuple(float(sizes[a]) for a in axes if a in "XYZ"), None
 
 
 def write(path, labels, source, largest, note) -> None:

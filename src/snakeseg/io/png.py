@@ -9,7 +9,7 @@ from snakeseg.errors import BadInput
 
 
 def read(path):
-    """Array, axes and spacing. Palette images give their indices, an alpha channel is dropped. PNG is read whole."""
+    """Array, axes, spacing, no affine. Palettes give their indices, alpha is dropped. PNG is read whole."""
     Image.MAX_IMAGE_PIXELS = None  # large images are what we are for; those that lie about it are caught here
     with Image.open(path) as file:
         needed, memory = file.width * file.height * len(file.getbands()), psutil.virtual_memory().total
@@ -21,9 +21,9 @@ def read(path):
         file.load()
         array = np.asarray(file)
     if array.ndim == 2:
-        return array.astype(np.uint8) if array.dtype == bool else array, "YX", (1.0, 1.0)
+        return array.astype(np.uint8) if array.dtype == bool else array, "YX", (1.0, 1.0), None
     colours = {2: 1, 4: 3}.get(array.shape[2], array.shape[2])
-    return array[..., :colours], "YXC", (1.0, 1.0)
+    return array[..., :colours], "YXC", (1.0, 1.0), None
 
 
 def write(path, labels, source, largest, note) -> None:

@@ -6,16 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import psutil
 
-from snakeseg.errors import BadInput
+from snakeseg.errors import BadInput, BadInputs, collect
+from snakeseg.io.files import files_of
 from snakeseg.lazy import Lazy, Region
 
 SPATIAL = "XYZ"
+# Pixels that lie no further apart, in pixels, are the same.
+SAME_PLACE = 0.1
+# In place of a suffix: a folder of a DICOM series has none.
+DICOM = ""
 # The room of each format, imported when a file of it is met. Longest first, so that .ome.tif is not taken for .tif.
 FORMATS = {
     ".ome.tiff": "tiff",
@@ -27,7 +33,13 @@ FORMATS = {
     ".png": "png",
     ".ome.zarr": "omezarr",
     ".zarr": "omezarr",
+    ".mha": "itk",
+    ".mhd": "itk",
+    ".nrrd": "itk",
+    ".nhdr": "itk",
 }
+# Labels of these are written in another format: theirs would be two files, or has none for labels.
+WRITTEN = {".mhd": ".mha", ".nhdr": ".nrrd", DICOM: ".nii.gz"}
 
 
 @dataclass(frozen=True)
@@ -37,56 +49,114 @@ class Raster:
     Parameters
     ----------
     array : array or Lazy, shape (channels, *spatial)
-        Spatial axes are (y, x), (z, y, x), or NIfTI's (x, y, z).
+        Spatial axes are (y, x) or (z, y, x); of files with an affine (x, y, z), to the right, the front and the top.
     spacing : tuple of float
         Pixel size along each spatial axis, in the file's unit; 1 where the file does not tell.
     path : Path
-        Where it was read from; written files take their format and header from there.
+        Where it was read from, of several files the first; written files take their format and header from there.
+    axes : str
+        Letters of the spatial axes, such as "zyx".
+    affine : array or None, shape (4, dims + 1)
+        From indices to the world, for formats that tell.
     """
 
     array: np.ndarray | Lazy
     spacing: tuple[float, ...]
     path: Path
+    axes: str = ""
+    affine: np.ndarray | None = None
 
 
-def suffix_of(path: Path) -> str:
-    """The format's suffix of a file name, as written.
+def suffix_of(path: str | Path) -> str:
+    """The format's suffix of a file name, as written; of several, the first one's; `DICOM` of other folders.
 
     Raises
     ------
     BadInput
         If the format is not known.
     """
+    path = files_of(path)[0]
     for suffix in FORMATS:
         if path.name.lower().endswith(suffix):
             return path.name[-len(suffix) :]
+    if path.is_dir():
+        return DICOM
     raise BadInput(path, f"format '{path.suffix}'", ", ".join(FORMATS), "convert the file")
 
 
+def label_suffix(image: str | Path) -> str:
+    """The suffix of label files that are written for an image; errors as in `suffix_of`."""
+    suffix = suffix_of(image)
+    return WRITTEN.get(suffix.lower(), suffix)
+
+
 def _room_of(path: Path) -> ModuleType:
-    return import_module(f"snakeseg.io.{FORMATS[suffix_of(path).lower()]}")
+    return import_module(f"snakeseg.io.{FORMATS.get(suffix_of(path).lower(), 'itk')}")
 
 
 def open_image(path: str | Path, dims: int) -> Raster:
     """An image of `dims` spatial dimensions of which nothing is read yet but what its file says about it.
 
+    Parameters
+    ----------
+    path : path
+        Or several, separated by ";": one per channel.
+    dims : int
+
     Raises
     ------
     BadInput
-        If the file is missing, damaged, of unknown format or of other dimensions; when pixels are read, if they are
-        damaged, NaN or infinite.
+        If a file is missing, damaged, of unknown format or of other dimensions, or channels do not lie on each other;
+        when pixels are read, if they are damaged, NaN or infinite.
     """
-    path = Path(path)
+    files = files_of(path)
+    if len(files) == 1:
+        return _open_file(files[0], dims)
+    problems: list[str] = []
+    opened = [collect(problems, lambda file=file: _open_file(file, dims)) for file in files]
+    found = [raster for raster in opened if raster]
+    for raster in found:
+        collect(problems, lambda raster=raster: _require_channel(found[0], raster))
+    if problems:
+        raise BadInputs(problems)
+    return _stacked(found)
+
+
+def _require_channel(first: Raster, raster: Raster) -> None:
+    """Raise BadInput unless a file is one channel on the grid of the first."""
+    if raster.array.shape[0] != 1:
+        found, remedy = f"{raster.array.shape[0]} channels", "name it alone, or save its channels apart"
+        raise BadInput(raster.path, found, "one, as it is one of several files of an image", remedy)
+    require_same_shape(first, raster)
+    if not same_place(first, raster):
+        found, expected = (" x ".join(f"{size:g}" for size in each.spacing) for each in (raster, first))
+        raise BadInput(
+            raster.path, f"pixels of {found}", f"{expected}, as in {first.path}", "resample it onto that file"
+        )
+
+
+def _stacked(rasters: list[Raster]) -> Raster:
+    """One image of files that are a channel each, of which only those that are asked for are read."""
+    arrays = [raster.array for raster in rasters]
+    kind = np.result_type(*(array.dtype for array in arrays))
+
+    def read_region(region: Region) -> np.ndarray:
+        return np.concatenate([array[(slice(0, 1), *region[1:])].astype(kind) for array in arrays[region[0]]])
+
+    return replace(rasters[0], array=Lazy((len(arrays), *arrays[0].shape[1:]), kind, read_region, arrays[0].chunks))
+
+
+def _open_file(path: Path, dims: int) -> Raster:
     room = _room_of(path)
     if not path.exists():
         raise BadInput(path, "no such file", "an image", "correct the path in the sample sheet or the key 'data'")
     with _damage(path):
-        array, axes, spacing = room.read(path)
+        array, axes, spacing, affine = room.read(path)
     if array.dtype.kind not in "biuf":
         raise BadInput(path, f"pixels of type {array.dtype}", "grey values", "save channels apart, as numbers")
     if 0 in array.shape:
         raise BadInput(path, f"shape {array.shape}", "at least one pixel", "remove the row")
-    return _canonical(path, array, axes, spacing, dims)
+    return _canonical(path, array, axes, spacing, affine, dims)
 
 
 def read(path: str | Path, dims: int) -> Raster:
@@ -113,7 +183,7 @@ def read_label(path: str | Path, dims: int) -> Raster:
         raise BadInput(
             path, f"{len(array)} channels", "a label image of one channel", "save ids or classes, no colours"
         )
-    whole = array.dtype.kind in "iub" or (suffix_of(raster.path).lower().startswith(".nii") and _integral(array))
+    whole = array.dtype.kind in "iub" or (raster.affine is not None and _integral(array))
     if not whole:
         raise BadInput(path, f"labels of type {array.dtype}", "integers", "round them and save as uint8 or uint16")
     return replace(raster, array=array[0] if array.dtype.kind in "iu" else array[0].astype(np.int64))
@@ -142,24 +212,34 @@ def write_labels(path: Path, labels, source: Raster, largest: int | None = None,
 
 
 def require_same_shape(image: Raster, label: Raster) -> None:
-    """Raise BadInput unless image and label cover the same pixels."""
-    if image.array.shape[1:] != label.array.shape:
+    """Raise BadInput unless image and label cover the same pixels, in the same place if both files have an affine."""
+    found, expected = (each.array.shape[-len(each.spacing) :] for each in (label, image))
+    if found != expected:
+        expected = f"{expected}, the shape of {image.path}"
+        raise BadInput(label.path, f"shape {found}", expected, "pair the files of one image, or resample one of them")
+    if image.affine is not None and label.affine is not None and not same_place(image, label):
         raise BadInput(
-            label.path, f"shape {label.array.shape}", f"{image.array.shape[1:]}, the shape of {image.path}",
-            "pair each image with its own label",
+            label.path, f"pixels up to {_distance(image, label):.3g} mm away from those of {image.path}",
+            "the same place", "resample it onto that file, or mend sform and qform of the wrong one",
         )  # fmt: skip
 
 
 def same_place(image: Raster, label: Raster) -> bool:
-    """Whether two files of one format say that their pixels lie in the same place, as far as they say anything."""
-    rooms = [_room_of(each.path) for each in (image, label)]
-    if rooms[0] is not rooms[1]:
+    """Whether two files of one shape say that their pixels lie in the same place, as far as they say anything."""
+    if image.affine is not None and label.affine is not None:
+        return _distance(image, label) <= SAME_PLACE * min(image.spacing)
+    if _room_of(image.path) is not _room_of(label.path):
         return True
-    if hasattr(rooms[0], "affine"):
-        first, second = (rooms[0].affine(each.path) for each in (image, label))
-        return np.allclose(first, second, rtol=0.01, atol=0.01 * min(image.spacing))
     silent = {1.0} in (set(image.spacing), set(label.spacing))
     return silent or np.allclose(image.spacing, label.spacing, rtol=0.01)
+
+
+def _distance(image: Raster, label: Raster) -> float:
+    """How far apart two files of one shape say that the same corner is, at most."""
+    sides = image.array.shape[-len(image.spacing) :]
+    corners = np.array([[*corner, 1] for corner in product(*((0, n - 1) for n in sides))])
+    apart = (image.affine - label.affine) @ corners.T
+    return float(np.linalg.norm(apart[:3], axis=0).max())
 
 
 def _integral(array: np.ndarray) -> bool:
@@ -182,7 +262,7 @@ def _damage(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _canonical(path: Path, array, axes: str, spacing: tuple[float, ...], dims: int) -> Raster:
+def _canonical(path: Path, array, axes: str, spacing: tuple[float, ...], affine, dims: int) -> Raster:
     """Axes named by letters as (channel, *spatial), without those of length 1 that nobody asked for."""
     size_of = dict(zip((letter for letter in axes if letter in SPATIAL), spacing, strict=True))
     kept = axes
@@ -216,7 +296,9 @@ def _canonical(path: Path, array, axes: str, spacing: tuple[float, ...], dims: i
     shape = (length.get("C", 1), *(length[a] for a in spatial))
     chunks = (piece.get("C", 1), *(piece[a] for a in spatial))
     lazy = Lazy(shape, array.dtype, read_region, chunks if math.prod(chunks) > 1 else None)
-    return Raster(lazy, tuple(size_of[a] for a in spatial), path)
+    if affine is not None:
+        affine = affine[:, [*("XYZ".index(letter) for letter in spatial), 3]]
+    return Raster(lazy, tuple(size_of[a] for a in spatial), path, "".join(spatial).lower(), affine)
 
 
 def _chunks(array) -> tuple[int, ...]:

@@ -29,7 +29,8 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        Columns `COLUMNS`, text (parts: a number); image and label are paths from here, label is "" if there is none.
+        Columns `COLUMNS`, text (parts: a number); image and label are paths from here; those of an image of several
+        files are separated by ";" (`files.files_of`); label is "" if there is none.
     """
     path = Path(path)
     sheet = read_cells(path)
@@ -39,12 +40,17 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
         if column not in sheet:
             sheet[column] = ""
     for column in ("image", "label"):
-        sheet[column] = [os.path.join(folder, value) if value else "" for value in sheet[column]]
+        sheet[column] = [in_folder(folder, value) if value else "" for value in sheet[column]]
     sheet["subset"] = sheet["subset"].replace("", "train")
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
     sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
     sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", default_batches(sheet))
     return sheet[list(COLUMNS)]
+
+
+def in_folder(folder: str, cell: str) -> str:
+    """The cell with a folder before each of its files."""
+    return ";".join(os.path.join(folder, name.strip()) for name in cell.split(";"))
 
 
 def read_cells(path: Path) -> pd.DataFrame:
@@ -63,6 +69,11 @@ def read_cells(path: Path) -> pd.DataFrame:
         raise BadInput(path, "no pyarrow to read it with", "it", "pip install pyarrow, or save as .tsv") from error
 
 
+def legal_name(text: str) -> str:
+    """With a dash for what names may not hold."""
+    return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", text)) or "image"
+
+
 def sheet_of_images(where: str) -> pd.DataFrame:
     """Rows to predict: all images of a folder or pattern, named as `workflow/rules/common.smk` names them."""
     where = f"{where}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
@@ -70,8 +81,8 @@ def sheet_of_images(where: str) -> pd.DataFrame:
     for path in sorted(glob(where)):
         suffix = next((suffix for suffix in FORMATS if path.lower().endswith(suffix)), None)
         if suffix:
-            name = re.sub("[^A-Za-z0-9._-]", "-", os.path.basename(path)[: -len(suffix)])
-            rows.append({"sample": re.sub("^[._-]+", "", name) or "image", "image": path, "subset": "predict"})
+            name = legal_name(os.path.basename(path)[: -len(suffix)])
+            rows.append({"sample": name, "image": path, "subset": "predict"})
     return pd.DataFrame(rows, columns=["sample", "image", "subset"])
 
 

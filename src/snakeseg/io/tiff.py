@@ -17,7 +17,7 @@ SCREEN = 1024
 
 
 def read(path):
-    """Array, axes and spacing of the first series. A stack of pages without names is taken for depth."""
+    """Array, axes, spacing and no affine of the first series. A stack of pages without names is taken for depth."""
     file = tifffile.TiffFile(path)  # closes with the last array that reads from it
     series = file.series[0]
     axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
@@ -27,7 +27,7 @@ def read(path):
     ends = [a + n for page in pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if max(ends, default=0) > file.filehandle.size:
         raise EOFError(f"{file.filehandle.size} bytes of {max(ends)}")
-    return _on_demand(path, file, series), axes, spacing
+    return _on_demand(path, file, series), axes, spacing, None
 
 
 def _on_demand(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries):

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from snakeseg.errors import BadInput
 from snakeseg.io.raster import open_image, read_label
 from snakeseg.lazy import Region
 from snakeseg.report import charts
@@ -119,7 +118,7 @@ def _pictures(finding, views: Views, pictures: dict[str, dict]) -> Iterator[dict
     """The place that a finding is about, or the images, which the page has anyhow."""
     for sample in finding.samples[:PICTURES]:
         if finding.at:
-            with suppress(BadInput):  # an image that cannot be read is a finding of its own
+            with suppress(ValueError):  # an image that cannot be read is a finding of its own
                 url = _place(views.sources.loc[sample], views.dims, finding.at)
                 yield {"sample": sample, "at": finding.at, "url": url}
         elif "picture" in pictures.get(sample, {}):

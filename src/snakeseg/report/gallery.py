@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 from skimage.segmentation import find_boundaries
 
+from snakeseg.io.files import files_of
 from snakeseg.report.pictures import (
     CLASS_COLOURS,
     KIND_COLOURS,
@@ -68,7 +69,7 @@ def class_colours(views: Views) -> dict[str, Colour]:
 
 def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
     source = views.sources.loc[sample]
-    files = {name: link(Path(source[name]), page.parent) for name in ("image", "label") if source[name]}
+    files = {name: link(files_of(source[name])[0], page.parent) for name in ("image", "label") if source[name]}
     try:
         view = views.view(sample)
         made = fitting_stack(view, share) if view.frame else _fitting(view, share)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from snakeseg import __version__
 from snakeseg.compare import sentences
-from snakeseg.io.files import checksum
+from snakeseg.io.files import checksum, files_of
 from snakeseg.io.tables import read_table
 from snakeseg.report.comparison import comparison_rows
 from snakeseg.report.rows import image_rows, ranking
@@ -129,7 +129,8 @@ class Material:
 
     def provenance(self) -> dict:
         """Versions, settings and checksums: what is needed to repeat the run and to know that it was repeated."""
-        files = sorted({path for column in ("image", "label") for path in self.sheet[column] if path})
+        cells = {cell for column in ("image", "label") for cell in self.sheet[column] if cell}
+        files = sorted({str(path) for cell in cells for path in files_of(cell)})
         return {
             "config": self.config,
             "packages": {"snakeseg": __version__} | {name: version(name) for name in PACKAGES},

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import open_image, read_label, suffix_of
+from snakeseg.io.raster import label_suffix, open_image, read_label
 from snakeseg.io.sheet import spacing_of
 from snakeseg.labels import IGNORED, classes_and_objects
 from snakeseg.lazy import Region
@@ -139,7 +139,7 @@ class Views:
     def prediction(self, row: dict) -> Path:
         """The label file that was predicted for a row of the image table."""
         kind = "validation" if row["subset"] == "validation" else "predictions"
-        name = f"{row['sample']}{suffix_of(Path(self.sources.loc[row['sample'], 'image']))}"
+        name = f"{row['sample']}{label_suffix(self.sources.loc[row['sample'], 'image'])}"
         folder = self.run / kind / row["experiment"]
         for path in folder.glob(f"*/{name}"):
             return path

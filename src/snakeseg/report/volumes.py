@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from snakeseg.io.raster import Raster, suffix_of
+from snakeseg.io.raster import FORMATS, Raster, suffix_of
 from snakeseg.lazy import Lazy, Region, as_lazy
 
 # Voxels a side of larger volumes that are read, in the middle; and as how many of them at most they are shown.
@@ -23,7 +23,7 @@ class Frame:
     Parameters
     ----------
     anatomical : bool
-        Whether the file's axes are those of a body: right, anterior, superior (NIfTI). They are shown as radiologists
+        Whether the file's axes are those of a body: right, anterior, superior (NIfTI and its like). They are shown as radiologists
         do, each from its end to its start, so that z begins at the top of the head, y at the nose, x at the right hand.
     total : tuple of int
         Voxels of the volume along (z, y, x).
@@ -48,8 +48,8 @@ class Frame:
 
 
 def of_a_body(path: str | Path) -> bool:
-    """Whether a file's axes are those of a body."""
-    return suffix_of(Path(path)).lower().startswith(".nii")
+    """Whether a file's format tells of an affine, so that its axes are read as those of a body."""
+    return FORMATS.get(suffix_of(path).lower(), "itk") in ("nifti", "itk")
 
 
 def frame_of(raster: Raster, spacing: tuple[float, ...]) -> Frame:
