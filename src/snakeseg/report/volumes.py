@@ -23,8 +23,9 @@ class Frame:
     Parameters
     ----------
     anatomical : bool
-        Whether the file's axes are those of a body: right, anterior, superior (NIfTI and its like). They are shown as radiologists
-        do, each from its end to its start, so that z begins at the top of the head, y at the nose, x at the right hand.
+        Whether the file's axes are those of a body: right, anterior, superior (NIfTI, MHA, NRRD, DICOM). They are shown
+        as radiologists do, each from its end to its start, so that z begins at the top of the head, y at the nose, x at
+        the right hand.
     total : tuple of int
         Voxels of the volume along (z, y, x).
     part : tuple of slice
@@ -48,7 +49,7 @@ class Frame:
 
 
 def of_a_body(path: str | Path) -> bool:
-    """Whether a file's format tells of an affine, so that its axes are read as those of a body."""
+    """Whether a file's axes are those of a body."""
     return FORMATS.get(suffix_of(path).lower(), "itk") in ("nifti", "itk")
 
 
