@@ -27,6 +27,7 @@ from snakeseg.io.raster import open_image, read_label
 from snakeseg.labelling import write_answer
 from snakeseg.networks.registry import geometry_of
 from snakeseg.predictor import fit, load_predictor, pieces
+from snakeseg.pruning import Kept
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 from snakeseg.symmetry import Symmetry, any_symmetry
 from snakeseg.tiling import Geometry, tile_shape
@@ -228,9 +229,11 @@ def test_semantic_labels_are_written_as_their_values(tmp_path):
     labels = Labels("semantic", {"sky": 10, "cell": 3, "border": 7})
     probability = np.array([[[0.5, 0.2]], [[0.3, 0.2]], [[0.2, 0.6]]])
     answers = {"probabilities": probability}
-    assert labels_of(tmp_path, answers, labels, Parameters()) == [[10, 7]]
+    assert labels_of(tmp_path, answers, labels, {}) == [[10, 7]]
     answers["classes"] = probability.argmax(axis=0)[None].astype(np.uint8)
-    assert labels_of(tmp_path, answers, labels, Parameters()) == [[10, 7]]
+    assert labels_of(tmp_path, answers, labels, {"cell": Kept()}) == [[10, 7]]
+    # A border of one pixel is dropped where two are asked for.
+    assert labels_of(tmp_path, answers, labels, {"border": Kept(smallest=2)}) == [[10, 10]]
 
 
 @pytest.mark.parametrize("kind", ["instance", "binary"])

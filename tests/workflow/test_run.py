@@ -71,7 +71,7 @@ def test_labels_are_uint32_tiff_of_the_images_shape(results):
 
 
 def test_report_is_self_contained(results):
-    page = (results / "report.html").read_text()
+    page = (results / "report.html").read_text("utf-8")
     assert len(page) < 10_000_000
     without_scripts = re.sub("<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"""(src|href)\s*=\s*["']?(?!data:)(\w+:|/)""", without_scripts)
@@ -81,7 +81,7 @@ def test_report_is_self_contained(results):
 
 
 def test_notes_for_a_notebook(results):
-    notes = (results / "summary.md").read_text()
+    notes = (results / "summary.md").read_text("utf-8")
     assert notes.startswith("# small\n\nTrained on 6 images in 6 groups (instance labels),\n1 fold;\n2 test images")
     assert "no difference shown between online and plain in ap\\_0.50" in notes
     assert "| plain | 2 |" in notes.split("## test images")[1].split("##")[0]

@@ -19,7 +19,7 @@ def run(snakemake, repository, tmp_path_factory):
     config = yaml.safe_load((repository / "config/examples/demo-3d.yaml").read_text())
     (folder / "samples.tsv").write_text((repository / "config/examples/demo-3d.tsv").read_text())
     config |= {"sheet": "samples.tsv", "threads": 1, "folds": 2, "fold": 1}
-    config["simulate"] |= {"size": 32, "cells": 6}
+    config["simulate"] |= {"size": 32, "cells": 40}
     config["augment"]["copies"] = 1
     config["network"] |= {"width": 6, "depth": 1}
     config["train"] |= {"steps": 150, "patch": [16, 20, 16], "learning_rate": 0.01}
@@ -58,7 +58,7 @@ def test_one_fold_is_trained_and_scored(run):
     held = images[images["subset"] == "validation"]
     assert set(held["fold"]) == {1}
     assert sorted(held["sample"]) == NAMES[1:10:2]
-    assert "of fold 1 (of 0 to 1)" in (run / "report.html").read_text()
+    assert "of fold 1 (of 0 to 1)" in (run / "report.html").read_text("utf-8")
 
 
 def test_another_fold_trains_that_one_alone(run, snakemake):
@@ -93,7 +93,7 @@ def test_classes_keep_what_validation_chose(run, snakemake, tmp_path):
     rules = json.loads((results / "models/default/fold-1/instances.json").read_text())["classes"]["cell"]
     best = max(rules["trials"], key=lambda trial: trial["score"])
     assert rules["chosen"] == {"smallest": best["smallest"], "largest_only": best["largest_only"]}
-    assert "<h3>Pieces of classes</h3>" in (results / "report.html").read_text()
+    assert "<h3>Pieces of classes</h3>" in (results / "report.html").read_text("utf-8")
     images = pd.read_csv(results / "evaluation/images.tsv", sep="\t")
     held = images.loc[images["subset"] == "validation", "dice"]
     assert held.mean() == pytest.approx(best["score"], abs=1e-6)
