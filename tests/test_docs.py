@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from PIL import Image
 
 from snakeseg.cli import parser
@@ -147,15 +148,26 @@ def test_pieces_are_what_is_printed_between_names():
     assert pieces_of("row ...: found ... '...'; expected ...; correct it") == ["row", "'", "'", "correct it"]
 
 
-def command_lines(repository) -> list[str]:
+def blocks(repository, languages: str) -> list[str]:
+    """What stands in fences of these languages, on all pages."""
     pages = [repository / "README.md", repository / "config" / "README.md", *sorted(repository.glob("docs/**/*.md"))]
-    blocks = [b for page in pages for b in re.findall(r"```(?:sh|bash)\n(.*?)```", page.read_text(), re.DOTALL)]
-    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    fence = re.compile(rf"```(?:{languages})\n(.*?)```", re.DOTALL)
+    return [block for page in pages for block in fence.findall(page.read_text())]
+
+
+def test_configs_of_the_pages_are_valid(repository, schema):
+    """Every piece of a config."""
+    whole = Draft202012Validator(schema("config") | {"required": []})
+    given = [yaml.safe_load(block) for block in blocks(repository, "yaml")]
+    pieces = [each for each in given if set(each) <= set(whole.schema["properties"])]
+    assert len(pieces) > 5
+    for piece in pieces:
+        assert not [error.message for error in whole.iter_errors(piece)], piece
 
 
 def test_commands_of_the_pages_exist(repository):
     """Every `snakeseg ...` and `make ...` in a block of commands is understood."""
-    lines = command_lines(repository)
+    lines = [line for b in blocks(repository, "sh|bash") for line in b.replace("\\\n", " ").splitlines()]
     given = [words[1:] for line in lines if (words := shlex.split(line, comments=True)) and words[0] == "snakeseg"]
     assert len(given) > 5
     for words in given:
