@@ -135,6 +135,23 @@ def test_tiles_are_no_larger_than_asked():
     assert max(sizes) == geometry.input_size(20)
 
 
+def test_tiles_of_one_value_are_computed_once():
+    """Of 36 tiles, those in a corner see something; two plain values need one pass each, and the answer is the same."""
+    calls = []
+
+    def work(seen):
+        calls.append(1)
+        return torch.cat([seen, seen.cumsum(-1)])
+
+    image = np.zeros((1, 60, 60), np.float32)
+    image[0, :15, :15] = np.random.default_rng(0).integers(0, 9, (15, 15))
+    image[0, 40:] = 3
+    found = assemble(run_tiles(work, image, WITHOUT_HALO, (10, 10)), (60, 60))
+    assert len(calls) == 4 + 2
+    np.testing.assert_array_equal(found[0], image[0])
+    np.testing.assert_array_equal(found[1], image[0].reshape(60, 6, 10).cumsum(-1).reshape(60, 60))
+
+
 def slanted(image):
     """Logits of a function that no flip or turn leaves alone, of two classes."""
     slope = torch.cumsum(image[0], -1) + 2 * torch.cumsum(image[0] ** 2, -2)
