@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: setup demo demo-3d test lint bench clean
+.PHONY: setup demo demo-3d test lint docs bench clean
 
 setup: $(VENV)/ready
 
@@ -24,16 +24,21 @@ demo-3d: setup
 test: setup
 	pytest --numprocesses 2 --dist worksteal
 
-lint: setup
+lint: docs
 	ruff check .
 	ruff format --check .
 	lint-imports
 	snakefmt --check -l 120 Snakefile workflow
 	snakemake --lint
 
+# Every page anew, so that every warning, such as of a dead link, is an error again.
+docs: setup
+	sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --conf-dir docs . site
+	@echo "The documentation: $(CURDIR)/site/index.html"
+
 bench: setup
 	pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	cd benchmarks && for script in weights deform training inference instances metrics memory intervals scale scale_plan accuracy_isbi; do python $$script.py; done
 
 clean:
-	rm -rf results logs .snakemake
+	rm -rf results logs site .snakemake

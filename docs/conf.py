@@ -1,0 +1,33 @@
+"""The documentation's site: `make docs`.
+
+The source folder is the repository, so that links between pages, config/README.md and other files are the same on the
+site as where the repository is read.
+"""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+project = "SnakeSeg"
+html_title = project
+html_theme = "furo"
+html_show_sphinx = False
+html_show_copyright = False
+html_copy_source = False
+extensions = ["myst_parser"]
+myst_heading_anchors = 4
+root_doc = "docs/index"
+include_patterns = ["README.md", "config/README.md", "docs/**.md"]
+# Nothing else is looked through: results may hold millions of files.
+exclude_patterns = [path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in ("config", "docs")]
+
+
+def setup(app) -> None:
+    app.connect("build-finished", lead_to_start)
+
+
+def lead_to_start(app, error: Exception | None) -> None:
+    """The site's own index, since the first page lies in docs/."""
+    if not error:
+        lead = '<!doctype html><title>SnakeSeg</title><meta http-equiv="refresh" content="0; url=docs/index.html">'
+        (Path(app.outdir) / "index.html").write_text(lead)
