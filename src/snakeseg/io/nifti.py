@@ -15,6 +15,8 @@ from snakeseg.lazy import BLOCK, Lazy, Region, blocks
 
 # The fourth axis is time and the fifth channels; but most who have channels put them into the fourth.
 AXES = {4: "XYZC", 5: "XYZTC"}
+# How hard gzip tries: at 9, its default, large labels take minutes.
+QUICK = 3
 # gzip packs no more than so many bytes into one.
 TIGHTEST = 1032
 # Axes of length 1 that enclose less than this volume lie in a plane.
@@ -64,7 +66,7 @@ def write_stored(path, labels, header, largest: int, note: str, packed: bool) ->
     if note:
         header["descrip"] = note.encode()[:79]
     plain = open(path, "wb")  # noqa: SIM115
-    with plain, gzip.GzipFile("", "wb", fileobj=plain, mtime=0) if packed else plain as out:
+    with plain, gzip.GzipFile("", "wb", QUICK, plain, mtime=0) if packed else plain as out:
         header.set_data_offset(0)  # the least there is room for
         header.write_to(out)
         kind = dtype.newbyteorder(header.endianness)
