@@ -15,7 +15,7 @@ SIDE = 96
 ODD = "<script>alert(1)</script>"
 EXPERIMENTS = ("plain", "wide")
 CONFIG = {
-    "name": "made", "sheet": "samples.tsv", "data": None, "spatial_dims": 2, "folds": 1, "fold": None, "seeds": [],
+    "name": "made", "sheet": "samples.tsv", "data": None, "spatial_dims": 2, "folds": 1, "fold": "all", "seeds": [],
     "validation": ["v-*"],
     "labels": {"kind": "instance"}, "experiments": {"plain": {}, "wide": {"network": {"width": 8}}}, "weigh": {},
     "loss": {"name": "border"}, "instances": {"select_by": "ap_0.50"},

@@ -70,6 +70,7 @@ def test_a_window_is_on_the_device_it_was_asked_for():
         found.append(seen.device.type)
         return seen
 
-    list(run_blended(work, np.zeros((1, 8, 8), np.float32), Geometry(0, 4, tile_exact=False), (4, 4), "cpu"))
+    image = np.random.default_rng(0).normal(size=(1, 8, 8)).astype(np.float32)
+    list(run_blended(work, image, Geometry(0, 4, tile_exact=False), (4, 4), "cpu"))
     assert found == ["cpu"] * 9
     assert torch.is_inference_mode_enabled() is False

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from snakeseg.blockwise import component_sizes
+from snakeseg.labels import IGNORED
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def choose(
 
 def _dice_of_rules(predicted: np.ndarray, truth: np.ndarray, number: int, rules: Sequence[Kept]) -> list[float]:
     """Dice of a class under every rule; 1 where there is none and none is found."""
-    counted = truth < 255
+    counted = truth != IGNORED
     components, count = ndimage.label(predicted == number)
     sizes = np.bincount(components.ravel(), minlength=count + 1)[1:]
     seen = np.bincount(components[counted], minlength=count + 1)[1:]

@@ -67,6 +67,14 @@ def test_another_fold_trains_that_one_alone(run, snakemake):
     assert not any("fold-1" in line for line in done.stdout.splitlines() if line.strip().startswith("output:"))
 
 
+def test_all_folds_at_a_word(run, snakemake):
+    """The example's own remark: `--config fold=all`."""
+    done = snakemake(run.parents[1], "--configfile", "config.yaml", "--config", "fold=all", "--dry-run")
+    assert done.returncode == 0, done.stdout
+    assert "models/default/fold-0/model.safetensors" in done.stdout
+    assert "validation/default/fold-1" in done.stdout
+
+
 def test_there_is_no_fold_beyond_the_last(run, snakemake):
     done = snakemake(run.parents[1], "--configfile", "config.yaml", "--config", "fold=2", "--dry-run")
     assert done.returncode != 0

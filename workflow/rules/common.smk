@@ -301,7 +301,7 @@ if not problems:
     STARTS = {name: e["start_from"] for name, e in config["experiments"].items() if (e or {}).get("start_from")}
     problems += [] if problems else batch_problems(EXPERIMENTS)
     problems += start_problems(STARTS, config["experiments"])
-    if config["fold"] is not None and config["fold"] >= config["folds"]:
+    if config["fold"] != "all" and config["fold"] >= config["folds"]:
         problems.append(
             f"config.fold: found {config['fold']} of {config['folds']} folds; expected a number below that; correct one of them"
         )
@@ -326,7 +326,7 @@ DATA = Path(config["data"] or ("." if IMAGES else SHEET.parent))
 RUN = f"results/{config['name']}"
 LOGS = f"logs/{config['name']}"
 TIMES = f"benchmarks/{config['name']}"
-FOLDS = list(range(config["folds"])) if config["fold"] is None else [config["fold"]]
+FOLDS = list(range(config["folds"])) if config["fold"] == "all" else [config["fold"]]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 # Checks go first, and alone: nothing is computed before all problems are known.
 # A job on a node has no more than was asked for where it was sent from.

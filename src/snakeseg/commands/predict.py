@@ -226,7 +226,7 @@ def tune(given: Namespace) -> None:
         classes = choose_kept(_held_out_classes(given, s), s["labels"].classes, s["instances"].smallest)
         found |= {"select_by": "dice", "classes": classes}
     else:
-        maps, truths = zip(*_held_out(given, s), strict=True)
+        maps, truths = zip(*_held_out_objects(given, s), strict=True)
         pairs = [(pair, objects) for pair, (_, objects) in zip(maps, truths, strict=True)]
         chosen, trials = choose(pairs, s["instances"])
         known = [classes != IGNORED for classes, _ in truths]
@@ -242,34 +242,35 @@ def tune(given: Namespace) -> None:
         write_text(folder / PARAMETERS, json.dumps(found, indent=1) + "\n")
 
 
-def _held_out(given: Namespace, s: dict) -> Iterator:
-    """Of every held-out image: foreground and interior probabilities, true classes and objects."""
+def _held_out(given: Namespace, dims: int) -> Iterator:
+    """Of every held-out image: what was predicted, and the label."""
     from snakeseg.io.raster import read_label
     from snakeseg.io.store import read_store
+
+    labels = read_sheet(given.sheet, given.data).set_index("sample")["label"]
+    for store in given.stores:
+        for name, _, group in read_store(store):
+            yield group, read_label(labels[name], dims).array
+
+
+def _held_out_objects(given: Namespace, s: dict) -> Iterator:
+    """Of every held-out image: foreground and interior probabilities, true classes and objects, all on their grid."""
     from snakeseg.labelling import foreground_and_interior
     from snakeseg.labels import classes_and_objects
     from snakeseg.resample import nearest
 
-    labels = read_sheet(given.sheet, given.data).set_index("sample")["label"]
-    for store in given.stores:
-        for name, _, group in read_store(store):
-            maps = tuple(one[:] for one in foreground_and_interior(group["probabilities"]))
-            truth = nearest(read_label(labels[name], s["spatial_dims"]).array, maps[0].shape)[:]
-            yield maps, classes_and_objects(truth, s["labels"])
+    for group, label in _held_out(given, s["spatial_dims"]):
+        maps = tuple(one[:] for one in foreground_and_interior(group["probabilities"]))
+        yield maps, classes_and_objects(nearest(label, maps[0].shape)[:], s["labels"])
 
 
 def _held_out_classes(given: Namespace, s: dict) -> Iterator:
-    """Of every held-out image: predicted and true classes."""
-    from snakeseg.io.raster import read_label
-    from snakeseg.io.store import read_store
+    """Of every held-out image: predicted and true classes, on the label's grid."""
     from snakeseg.labelling import likeliest
     from snakeseg.labels import classes_and_objects
 
-    labels = read_sheet(given.sheet, given.data).set_index("sample")["label"]
-    for store in given.stores:
-        for name, _, group in read_store(store):
-            truth = classes_and_objects(read_label(labels[name], s["spatial_dims"]).array, s["labels"])[0]
-            yield likeliest(group, truth.shape)[:], truth
+    for group, label in _held_out(given, s["spatial_dims"]):
+        yield likeliest(group, label.shape)[:], classes_and_objects(label, s["labels"])[0]
 
 
 def instances(given: Namespace) -> None:

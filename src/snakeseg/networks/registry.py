@@ -38,7 +38,7 @@ def make_network(dims: int, channels: int, classes: int, settings: Network) -> n
     build = NETWORKS[settings.name].build
     if settings.slices is None:
         return build(dims, channels, classes, settings)
-    if settings.slices >= dims or dims != 3:
+    if dims != 3:
         raise ValueError(f"network.slices {settings.slices} in {dims}D; expected axis 0, 1 or 2 of volumes")
     return SliceWise(build(2, channels, classes, settings), settings.slices, geometry_of(settings))
 

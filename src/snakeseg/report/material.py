@@ -64,7 +64,7 @@ class Material:
     def folds(self) -> list[int]:
         """Numbers of those that were trained."""
         one = self.config["fold"]
-        return list(range(self.config["folds"])) if one is None else [one]
+        return list(range(self.config["folds"])) if one == "all" else [one]
 
     @cached_property
     def models(self) -> dict[str, Path]:

@@ -63,7 +63,7 @@ def _trained(rows: pd.DataFrame, networks: dict[str, str], config: dict) -> str:
     held = rows.loc[rows["subset"] == "validation", "sample"].nunique()
     names = list(networks)
     who = networks[names[0]] if len(names) == 1 else f"{len(names)} experiments ({', '.join(names)})"
-    if config["fold"] is not None:
+    if config["fold"] != "all":
         number, of = config["fold"], config["folds"]
         return f"Trained: {who}; {_count(held, 'image')} of fold {number} (of 0 to {of - 1}) held out for validation."
     if config["folds"] > 1:
