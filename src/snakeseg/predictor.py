@@ -17,6 +17,7 @@ from snakeseg.costs import cache_path, keep_samples, read_samples, used_memory
 from snakeseg.description import Description, load_parameters, model_folders
 from snakeseg.devices import autocast, free_memory
 from snakeseg.errors import BadInput
+from snakeseg.golden import check_golden, read_golden
 from snakeseg.grey import normalise
 from snakeseg.inference import (
     UNCERTAINTY,
@@ -33,6 +34,7 @@ from snakeseg.io.store import Streamed
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.pruning import Kept
 from snakeseg.resample import on_spacing
+from snakeseg.state import tell
 from snakeseg.symmetry import Symmetry, any_symmetry, orientations
 from snakeseg.tiling import (
     PLAIN_TILE,
@@ -69,7 +71,11 @@ class Predictor(NamedTuple):
 
 
 def load_predictor(
-    folders: Sequence[Path], device: torch.device, folds: Sequence[int] | None = None, uncertainty: bool = False
+    folders: Sequence[Path],
+    device: torch.device,
+    folds: Sequence[int] | None = None,
+    uncertainty: bool = False,
+    skip_golden: bool = False,
 ) -> Predictor:
     """The model in a folder, or the mean of the fold-* models in it; or the mean over several such folders.
 
@@ -81,14 +87,20 @@ def load_predictor(
         Take only the folds of these numbers of each.
     uncertainty : bool
         Tell the uncertainty of each pixel too.
+    skip_golden : bool
+        Believe the models without asking them what they were asked when they were trained.
 
     Raises
     ------
     BadInput
-        If a folder holds no model, or one that answers to other channels or with other classes than the first.
+        If a folder holds no model, one that fails its golden check, or one that answers to other channels or with other
+        classes than the first.
     """
     found = [one for folder in folders for one in model_folders(folder, folds)]
     networks, descriptions = zip(*(load_model(one, device) for one in found), strict=True)
+    if not skip_golden:
+        for one, network in zip(found, networks, strict=True):
+            _check(one, network)
     first = descriptions[0]
     for one, other in zip(found, descriptions, strict=True):
         alike = ["dims", "channels", "labels", "classes", "prepare"] + ["spacing"] * bool(first.prepare.spacing)
@@ -111,6 +123,14 @@ def load_predictor(
 
     parameters = load_parameters(found[0], first.labels)
     return Predictor(found, first, common, parameters, device, work, uncertainty)
+
+
+def _check(folder: Path, network: torch.nn.Module) -> None:
+    golden = read_golden(folder)
+    if golden is None:
+        tell(f"{folder} has no golden.safetensors to check it by, as models of earlier versions")
+    else:
+        check_golden(folder, network, golden)
 
 
 def averaged(description: Description) -> Symmetry:
