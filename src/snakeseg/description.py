@@ -12,7 +12,7 @@ from snakeseg.instances import Parameters
 from snakeseg.io.packages import extract
 from snakeseg.pruning import Kept
 from snakeseg.settings import Labels, Network, Predict, Prepare, build, network_settings
-from snakeseg.symmetry import Symmetry
+from snakeseg.symmetry import Symmetry, any_symmetry
 from snakeseg.tiling import Geometry
 
 WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
@@ -44,6 +44,11 @@ class Description:
     def classes(self) -> int:
         """Channels of the logits."""
         return len(self.labels.classes) + (self.network.border > 0)
+
+    @property
+    def averaged(self) -> Symmetry:
+        """The flips and turns that probabilities are averaged over."""
+        return (self.symmetry or any_symmetry(self.dims)) if self.predict.average else Symmetry()
 
     def make_network(self):
         """The network, freshly initialised."""

@@ -35,7 +35,7 @@ from snakeseg.networks.folding import fold_normalisation
 from snakeseg.pruning import Kept
 from snakeseg.resample import on_spacing
 from snakeseg.state import tell
-from snakeseg.symmetry import Symmetry, any_symmetry, orientations
+from snakeseg.symmetry import orientations
 from snakeseg.tiling import (
     PLAIN_TILE,
     Costs,
@@ -119,7 +119,7 @@ def load_predictor(
         tile_logits_over(scales, fold_normalisation(network), geometry, common)
         for network, geometry in zip(networks, geometries, strict=True)
     ]
-    mean = tile_probabilities(logits, averaged(first), uncertainty)
+    mean = tile_probabilities(logits, first.averaged, uncertainty)
 
     def work(seen: torch.Tensor) -> torch.Tensor:
         with autocast(first.predict.precision, device):
@@ -137,11 +137,6 @@ def _check(folder: Path, network: torch.nn.Module) -> None:
         check_golden(folder, network, golden)
 
 
-def averaged(description: Description) -> Symmetry:
-    """The flips and turns that probabilities are averaged over."""
-    return (description.symmetry or any_symmetry(description.dims)) if description.predict.average else Symmetry()
-
-
 def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> Plan:
     """How an image will be tiled, what that takes, and how long.
 
@@ -156,7 +151,7 @@ def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None
     description, device = predictor.description, predictor.device
     # Of a tile, its pixels where they are magnified most are what was measured.
     sizes = [scale**description.dims for scale in description.predict.scales]
-    passes = len(predictor.folders) * len(list(orientations(averaged(description)))) * sum(sizes) / max(sizes)
+    passes = len(predictor.folders) * len(list(orientations(description.averaged))) * sum(sizes) / max(sizes)
     buffer = IN_FLIGHT * (8 * description.channels + 2 * description.classes)
     own = [s._replace(pixels=s.pixels / max(sizes)) for s in _samples(predictor)]
     samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in own]

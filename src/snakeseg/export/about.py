@@ -54,6 +54,7 @@ def about(folder: Path, description: Description, settings: Export, scores: pd.D
         },
         "output": {"axes": ["batch", "class", *AXES[description.dims]], "classes": class_names(description)},
         "geometry": asdict(description.geometry),
+        "average": {**asdict(description.averaged), "scales": description.predict.scales},
         "model": json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")),
         "instances": json.loads(parameters.read_text(encoding="utf-8")) if parameters.is_file() else None,
         "scores": None if scores is None else json.loads(scores.to_json(orient="records")),
@@ -92,7 +93,7 @@ def readme(told: dict) -> str:
 
 
 def _use(told: dict) -> Iterator[str]:
-    geometry, given, average = Geometry(**told["geometry"]), told["input"], told["model"]["predict"]["average"]
+    geometry, given = Geometry(**told["geometry"]), told["input"]
     size = " x ".join(f"{side:g}" for side in given["pixel_size"] or []) or "unknown size"
     numbers = f" They are: `{json.dumps(given['statistics'])}`." if given["statistics"] else ""
     answer = "as large as the input; crop" if geometry.padded else "smaller than the input by"
@@ -108,8 +109,10 @@ def _use(told: dict) -> Iterator[str]:
     yield f"  {answer} {geometry.halo} pixels on every side."
     yield "- Tiles: mirror the image outwards at its border pixels, and"
     yield f"  let tiles start at multiples of {geometry.multiple} pixels; {tiles}."
-    if average:
-        yield "- SnakeSeg averages over flips and turns: `model.symmetry` in about.json; over all, where it is null."
+    average = told["average"]
+    if average["flips"] or average["plane"] or average["scales"] != [1.0]:
+        yield "- SnakeSeg averages over flips along axes, exchanges of two axes (`plane`) and magnifications (`scales`):"
+        yield f"  `{json.dumps(average)}`."
     if told["instances"]:
         yield "- How SnakeSeg cuts objects out of probabilities, or which pieces of classes it keeps:"
         yield "  `instances` in about.json."
