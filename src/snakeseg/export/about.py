@@ -111,7 +111,7 @@ def _use(told: dict) -> Iterator[str]:
     yield f"  let tiles start at multiples of {geometry.multiple} pixels; {tiles}."
     average = told["average"]
     if average["flips"] or average["plane"] or average["scales"] != [1.0]:
-        yield "- SnakeSeg averages over flips along axes, exchanges of two axes (`plane`) and magnifications (`scales`):"
+        yield "- SnakeSeg averages over flips along axes, exchanges of two (`plane`), magnifications (`scales`):"
         yield f"  `{json.dumps(average)}`."
     if told["instances"]:
         yield "- How SnakeSeg cuts objects out of probabilities, or which pieces of classes it keeps:"

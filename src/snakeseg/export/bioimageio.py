@@ -168,5 +168,5 @@ def require_passed(path: Path) -> None:
     if summary.status != "passed":
         errors = [f"{'.'.join(map(str, error.loc))}: {error.msg}" for part in summary.details for error in part.errors]
         raise BadInput(
-            path, "; ".join(dict.fromkeys(errors))[:1000], "a description that bioimage.io takes", "correct `export`"
+            path, "; ".join(dict.fromkeys(errors))[:1000], "a description that bioimage.io takes", "correct export"
         )

@@ -52,7 +52,7 @@ def extract(package: Path, wanted: Collection[str], needed: Collection[str], fol
             _require_safe(package, archive.infolist())
             missing = [name for name in needed if name not in entries]
             if missing:
-                expected = "a package made by `snakeseg export --format bioimageio`"
+                expected = "a package made by snakeseg export --format bioimageio"
                 raise BadInput(package, f"no {', '.join(missing)} in it", expected, "use the program that made it")
             chosen = [entries[name] for name in wanted if name in entries]
             size, limit = sum(entry.file_size for entry in chosen), GROWTH * package.stat().st_size + SMALL
