@@ -7,11 +7,10 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import atomic_file
-from snakeseg.io.store import EPOCH
+from snakeseg.io.files import EPOCH, atomic_file
 
 # What a package may unpack to: so many times its own size, and what small files come to.
-GROWTH, SMALL = 20, 2**26
+GROWTH, SMALL = 20, 2**24
 # What a zip that is damaged, or meant to do damage, makes Python's reader raise.
 BROKEN = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, UnicodeDecodeError)
 # These are as small as they get.
