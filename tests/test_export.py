@@ -122,15 +122,12 @@ def test_every_network_becomes_every_kind_of_graph(dims, settings, tmp_path):
     write_onnx(tmp_path / "m.onnx", traced, model, inputs, {"note": "yes"})
     seen = torch.rand(1, 1, *[9 + axis for axis in range(dims)])
     write_whole(tmp_path / "w.ts", traced, geometry, seen)
-    whole = torch.jit.load(tmp_path / "w.ts")(seen)
+    whole = torch.jit.load(tmp_path / "w.ts")(seen).detach().numpy()
     assert whole.shape == (1, 3, *seen.shape[2:])
     work = tile_logits(network, geometry)
-    stride = tile_shape(seen.shape[2:], geometry, geometry.multiple)
-    if geometry.tile_exact:  # mirrored and tiled, as in predicting
-        tiled = assemble(
-            run_tiles(lambda x: torch.softmax(work(x), 0), seen[0].numpy(), geometry, stride), seen.shape[2:]
-        )
-        np.testing.assert_allclose(whole[0].numpy(), tiled, atol=1e-4)
+    stride = tile_shape(seen.shape[2:], geometry, 64)
+    pieces = run_tiles(lambda x: torch.softmax(work(x), 0), seen[0].numpy(), geometry, stride)
+    np.testing.assert_allclose(whole[0], assemble(pieces, seen.shape[2:]), atol=1e-4)  # mirrored as in predicting
 
 
 def test_a_graph_that_answers_otherwise_is_refused(tmp_path):
@@ -240,6 +237,7 @@ def test_monai_loads_the_bundle_and_runs_it(exported, models, picture, tmp_path,
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unpadded", "padded", "volumes"])
 def test_bioimageio_tests_the_package_itself(exported, name):
     """With its own library, its own tensors, and all formats of weights; batches and sizes of its choice too."""
@@ -275,6 +273,7 @@ def test_the_papers_network_takes_sixteen_k_and_twelve(models, tmp_path):
     assert [axis["size"] for axis in told["inputs"][0]["axes"][2:]] == [{"min": 16 * 11 + 12, "step": 16}] * 2
 
 
+@pytest.mark.slow
 def test_a_package_that_fails_its_test_is_told(exported, tmp_path):
     """Were the answer another, the library would say so."""
     from snakeseg.export.bioimageio import require_passed
@@ -284,7 +283,7 @@ def test_a_package_that_fails_its_test_is_told(exported, tmp_path):
     require_passed(tmp_path / "rdf.yaml")
     expected = np.load(tmp_path / "test-output.npy")
     np.save(tmp_path / "test-output.npy", expected[:, ::-1].copy())
-    with pytest.raises(BadInput, match=r"rdf.yaml: found weights.onnx: Output 'probabilities' disagrees"):
+    with pytest.raises(BadInput, match=r"rdf.yaml: found weights.onnx: Output 'probabilities': .* disagree with"):
         require_passed(tmp_path / "rdf.yaml")
 
 

@@ -54,4 +54,5 @@ def read_model(folder: Path, settings: Export, scores: pd.DataFrame | None, skip
     if golden is None or golden.input.shape[1:] != (golden_size(description.geometry),) * description.dims:
         golden = make_golden(network, description)
     told = about(found[0], description, settings, scores)
-    return Model(found[0], description, Probabilities(fold_normalisation(network)).eval(), golden, told)
+    network = Probabilities(fold_normalisation(network)).eval().requires_grad_(False)
+    return Model(found[0], description, network, golden, told)
