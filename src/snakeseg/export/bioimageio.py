@@ -103,7 +103,7 @@ def _citation(entry: str) -> dict[str, str]:
 def _input(of: Description) -> dict:
     geometry = of.geometry
     size = {"min": geometry.input_size(1), "step": geometry.multiple}
-    axes = [{"type": "space", "id": axis, "size": size, "concatenable": False} for axis in AXES[of.dims]]
+    axes = [{"type": "space", "id": axis, "size": dict(size), "concatenable": False} for axis in AXES[of.dims]]
     channels = {"type": "channel", "channel_names": [f"channel{index}" for index in range(of.channels)]}
     return {
         "id": INPUT,
