@@ -70,7 +70,8 @@ def class_names(description: Description) -> list[str]:
 def grey_words(description: Description) -> str:
     """How grey values are normalised before they reach the network."""
     of = description.prepare
-    return GREY[of.normalise].format(low=of.low, high=of.high, scope=SCOPES[of.scope])
+    scope = SCOPES[of.scope] + " without the plain edge around what it shows" * (of.crop and of.scope == "image")
+    return GREY[of.normalise].format(low=of.low, high=of.high, scope=scope)
 
 
 def _title(description: Description) -> str:
