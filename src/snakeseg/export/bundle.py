@@ -1,9 +1,9 @@
 """MONAI bundles: metadata, a configuration for inference, and a network for whole images as TorchScript."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
-import monai
 import numpy as np
 import torch
 
@@ -44,7 +44,7 @@ def metadata(model: Model) -> dict:
     return {
         "version": __version__,
         "changelog": {__version__: "exported by SnakeSeg"},
-        "monai_version": monai.__version__,
+        "monai_version": version("monai"),
         "pytorch_version": torch.__version__.split("+")[0],
         "numpy_version": np.__version__,
         "required_packages_version": {},
