@@ -9,7 +9,7 @@ setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,slurm,cluster-generic]'
+	pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,slurm,cluster-generic,export]'
 	touch $@
 
 demo: setup

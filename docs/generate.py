@@ -9,7 +9,7 @@ import yaml
 from snakeseg.cli import parser
 
 ROOT = Path(__file__).resolve().parents[1]
-BY_HAND = ("init", "sheet", "predict", "plan", "fetch-weights", "status", "doctor")
+BY_HAND = ("init", "sheet", "predict", "plan", "export", "fetch-weights", "status", "doctor")
 SCHEMAS = ROOT / "workflow" / "schemas"
 NAMES = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
 LIMITS = {"minimum": "from {}", "exclusiveMinimum": "above {}", "maximum": "to {}", "exclusiveMaximum": "below {}"}

@@ -65,11 +65,26 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     plan.add_argument("-o", "--output", type=Path, help="file for the tiles, for `predict --plan`")
     for sub in (predict, plan):
-        sub.add_argument("model", type=Path, help="folder of a model, or of an experiment with its fold-* models")
+        sub.add_argument(
+            "model",
+            type=Path,
+            help="folder of a model, or of an experiment's fold-* models, or a package from `export`",
+        )
         sub.add_argument("images", type=Path, nargs="*", help="image files; without them, rows of --sheet")
         sub.add_argument("--ensemble", type=Path, nargs="+", help="more such folders, to average with")
         sub.add_argument("--folds", type=int, nargs="+", help="average these folds; by default all there are")
         sub.add_argument("--memory-gb", type=float, help="memory to stay within; by default half of what is free")
+    export = command(
+        "export", "write a package of a model for other programs, tested with what it was made for", "--settings"
+    )
+    export.add_argument("model", type=Path, help="folder of a model")
+    export.add_argument(
+        "--format", required=True, choices=["bioimageio", "onnx", "torchscript", "monai"], help="whom it is for"
+    )
+    export.add_argument("-o", "--output", type=Path, required=True, help="a new folder, or a file that ends in .zip")
+    export.add_argument("--scores", type=Path, help="folder from `evaluate`, of images it was not trained on")
+    for sub in (predict, plan, export):
+        sub.add_argument("--skip-golden", action="store_true", help="do not check that models answer as when trained")
     made = command("init", "write a sample sheet and a config for a folder of volumes of a known layout")
     layout = made.add_mutually_exclusive_group(required=True)
     layout.add_argument("--msd", type=Path, metavar="FOLDER", help="a task of the Medical Segmentation Decathlon")
@@ -117,6 +132,7 @@ MODULES = {
         "data",
     ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
+    "export": "export",
     **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
     **dict.fromkeys(("evaluate", "summarise", "compare", "report"), "evaluate"),
     **dict.fromkeys(("status", "doctor", "probe"), "runs"),

@@ -1,18 +1,22 @@
 """What a model folder says of its model; torch only where the network is asked for: objects are cut without it."""
 
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from snakeseg.errors import BadInput
 from snakeseg.instances import Parameters
+from snakeseg.io.packages import extract
 from snakeseg.pruning import Kept
 from snakeseg.settings import Labels, Network, Predict, Prepare, build, network_settings
-from snakeseg.symmetry import Symmetry
+from snakeseg.symmetry import Symmetry, any_symmetry
 from snakeseg.tiling import Geometry
 
 WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
+GOLDEN = "golden.safetensors"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class Description:
     def classes(self) -> int:
         """Channels of the logits."""
         return len(self.labels.classes) + (self.network.border > 0)
+
+    @property
+    def averaged(self) -> Symmetry:
+        """The flips and turns that probabilities are averaged over."""
+        return (self.symmetry or any_symmetry(self.dims)) if self.predict.average else Symmetry()
 
     def make_network(self):
         """The network, freshly initialised."""
@@ -80,6 +89,25 @@ def model_folders(folder: Path, numbers: Sequence[int] | None = None) -> list[Pa
     folds = sorted(folder.glob("fold-*"), key=lambda path: int(path.name.removeprefix("fold-")))
     folds = [path for path in folds if (path / DESCRIPTION).exists()]
     return folds if folds and not (folder / DESCRIPTION).exists() else [folder]
+
+
+@contextmanager
+def model_at(path: Path) -> Iterator[Path]:
+    """The folder of a model; of a package that was exported, one that lasts as long as the block.
+
+    Raises
+    ------
+    BadInput
+        If the file is no such package.
+    """
+    if not path.is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="snakeseg-") as scratch:
+        folder = Path(scratch, path.name)  # messages name it
+        folder.mkdir()
+        extract(path, (DESCRIPTION, WEIGHTS, GOLDEN, PARAMETERS), (DESCRIPTION, WEIGHTS), folder)
+        yield folder
 
 
 def load_parameters(folder: Path, labels: Labels) -> Parameters | dict[str, Kept]:

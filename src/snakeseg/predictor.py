@@ -17,6 +17,7 @@ from snakeseg.costs import cache_path, keep_samples, read_samples, used_memory
 from snakeseg.description import Description, load_parameters, model_folders
 from snakeseg.devices import autocast, free_memory
 from snakeseg.errors import BadInput
+from snakeseg.golden import check_golden, read_golden
 from snakeseg.grey import foreground_box, normalise
 from snakeseg.inference import (
     UNCERTAINTY,
@@ -34,7 +35,8 @@ from snakeseg.lazy import Region
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.pruning import Kept
 from snakeseg.resample import on_spacing
-from snakeseg.symmetry import Symmetry, any_symmetry, orientations
+from snakeseg.state import tell
+from snakeseg.symmetry import orientations
 from snakeseg.tiling import (
     PLAIN_TILE,
     Costs,
@@ -71,7 +73,11 @@ class Predictor(NamedTuple):
 
 
 def load_predictor(
-    folders: Sequence[Path], device: torch.device, folds: Sequence[int] | None = None, uncertainty: bool = False
+    folders: Sequence[Path],
+    device: torch.device,
+    folds: Sequence[int] | None = None,
+    uncertainty: bool = False,
+    skip_golden: bool = False,
 ) -> Predictor:
     """The model in a folder, or the mean of the fold-* models in it; or the mean over several such folders.
 
@@ -83,14 +89,20 @@ def load_predictor(
         Take only the folds of these numbers of each.
     uncertainty : bool
         Tell the uncertainty of each pixel too.
+    skip_golden : bool
+        Believe the models without asking them what they were asked when they were trained.
 
     Raises
     ------
     BadInput
-        If a folder holds no model, or one that answers to other channels or with other classes than the first.
+        If a folder holds no model, one that fails its golden check, or one that answers to other channels or with other
+        classes than the first.
     """
     found = [one for folder in folders for one in model_folders(folder, folds)]
     networks, descriptions = zip(*(load_model(one, device) for one in found), strict=True)
+    if not skip_golden:
+        for one, network in zip(found, networks, strict=True):
+            _check(one, network)
     first = descriptions[0]
     for one, other in zip(found, descriptions, strict=True):
         alike = ["dims", "channels", "labels", "classes", "prepare"] + ["spacing"] * bool(first.prepare.spacing)
@@ -108,7 +120,7 @@ def load_predictor(
         tile_logits_over(scales, fold_normalisation(network), geometry, common)
         for network, geometry in zip(networks, geometries, strict=True)
     ]
-    mean = tile_probabilities(logits, averaged(first), uncertainty)
+    mean = tile_probabilities(logits, first.averaged, uncertainty)
 
     def work(seen: torch.Tensor) -> torch.Tensor:
         with autocast(first.predict.precision, device):
@@ -118,9 +130,12 @@ def load_predictor(
     return Predictor(found, first, common, parameters, device, work, uncertainty)
 
 
-def averaged(description: Description) -> Symmetry:
-    """The flips and turns that probabilities are averaged over."""
-    return (description.symmetry or any_symmetry(description.dims)) if description.predict.average else Symmetry()
+def _check(folder: Path, network: torch.nn.Module) -> None:
+    golden = read_golden(folder)
+    if golden is None:
+        tell(f"{folder} has no golden.safetensors to check it by, as models of earlier versions")
+    else:
+        check_golden(folder, network, golden)
 
 
 def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> Plan:
@@ -137,7 +152,7 @@ def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None
     description, device = predictor.description, predictor.device
     # Of a tile, its pixels where they are magnified most are what was measured.
     sizes = [scale**description.dims for scale in description.predict.scales]
-    passes = len(predictor.folders) * len(list(orientations(averaged(description)))) * sum(sizes) / max(sizes)
+    passes = len(predictor.folders) * len(list(orientations(description.averaged))) * sum(sizes) / max(sizes)
     buffer = IN_FLIGHT * (8 * description.channels + 2 * description.classes)
     own = [s._replace(pixels=s.pixels / max(sizes)) for s in _samples(predictor)]
     samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in own]

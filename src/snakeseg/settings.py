@@ -182,6 +182,17 @@ class Instances:
     drop_at_edge: bool = False
 
 
+@dataclass(frozen=True)
+class Export:
+    """What an exported model says of itself beyond what is known of its training."""
+
+    title: str | None = None
+    description: str | None = None
+    licence: str | None = None
+    authors: list[str] = field(default_factory=list)
+    cite: list[str] = field(default_factory=list)
+
+
 def sides(patch: int | Sequence[int], dims: int) -> tuple[int, ...]:
     """Of a patch, along each axis.
 
@@ -241,6 +252,7 @@ SECTIONS: dict[str, type] = {
     "train": Train,
     "predict": Predict,
     "instances": Instances,
+    "export": Export,
 }
 
 

@@ -61,6 +61,29 @@ def test_a_learning_rate_is_looked_for_by_name_only(snakemake, write_run, tmp_pa
     assert "--output results/small/models/plain/fold-0/learning-rate.png" in done.stdout
 
 
+def test_models_are_exported_by_name_only(snakemake, write_run, tmp_path):
+    """One job for each fold and format, after the fold's scores and object parameters are there."""
+    cite = ["Ronneberger et al. 2015, doi 10.1007/978-3-319-24574-4_28"]
+    write_run(tmp_path, {"folds": 2, "export": {"licence": "MIT", "cite": cite}})
+    asked = ["--dry-run", "-p", "--configfile", "config.yaml"]
+    assert "pack" not in jobs(snakemake(tmp_path, *asked))
+    done = snakemake(tmp_path, "export", *asked)
+    planned = jobs(done)
+    assert planned["pack"] == 2 * 2 * 4
+    assert planned["tune"] == 2
+    assert planned["evaluate"] == 4
+    assert "report" not in planned
+    assert '"licence": "MIT"' in done.stdout
+    one = "results/small/export/online/fold-1.onnx.zip"
+    done = snakemake(tmp_path, one, *asked)
+    assert jobs(done)["pack"] == 1
+    call = next(line for line in done.stdout.splitlines() if "-m snakeseg export" in line)
+    assert "--scores results/small/evaluation/validation/online/fold-1" in done.stdout
+    assert "export results/small/models/online/fold-1 --format onnx" in call
+    write_run(tmp_path, {"export": {"cite": ["by heart"]}})
+    assert "config.export.cite.0: found 'by heart' does not match" in snakemake(tmp_path, *asked).stdout
+
+
 def test_classes_keep_their_order_up_to_the_report(snakemake, write_run, tmp_path):
     """The first one is the background."""
     write_run(tmp_path)

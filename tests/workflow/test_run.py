@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ def test_layout(results):
     for experiment in ("plain", "online"):
         model = results / "models" / experiment / "fold-0"
         assert {p.name for p in model.iterdir()} == {
-            "model.safetensors", "model.json", "history.tsv", "instances.json",
+            "model.safetensors", "model.json", "history.tsv", "golden.safetensors", "instances.json",
         }  # fmt: skip
         # The U-Net of width 4 and depth 2 with batch normalisation.
         measured = json.loads((model.parent / "measures.json").read_text())
@@ -196,12 +197,13 @@ def test_one_core_gives_the_same_bytes(results, tmp_path, small_run):
     """Same in, same out, whatever --cores says; and --resources gpu=0 is taken."""
     other = small_run(tmp_path, "--cores", "1", "--resources", "gpu=0")
     compared = 0
-    for pattern in ("evaluation/*.tsv", "models/*/*/model.*", "models/*/*/instances.json", "validation/*/*/*.tif",
+    for pattern in ("evaluation/*.tsv", "models/*/*/model.*", "models/*/*/instances.json",
+                    "models/*/*/golden.*", "validation/*/*/*.tif",
                     "predictions/*/*/*.tif", "prepared/*", "augmented/*", "weights/*"):  # fmt: skip
         for path in results.glob(pattern):
             assert path.read_bytes() == (other / path.relative_to(results)).read_bytes(), path
             compared += 1
-    assert compared == 22
+    assert compared == 24
 
 
 def test_predict_command_equals_the_workflow(results, tmp_path):
@@ -229,3 +231,22 @@ def test_snakemakes_own_report(results, snakemake):
     done = snakemake(folder, "--configfile", "config.yaml", "--report", "report.zip")
     assert done.returncode == 0, done.stdout
     assert (folder / "report.zip").stat().st_size > 100_000
+
+
+def test_a_model_is_exported_with_its_scores(results, snakemake):
+    """By the path of its package; nothing else runs."""
+    folder = results.parents[1]
+    asked = "results/small/export/plain/fold-0.onnx.zip"
+    done = snakemake(folder, asked, "--configfile", "config.yaml", "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    assert planned(done) == {"pack"}
+    with zipfile.ZipFile(folder / asked) as package:
+        assert sorted(package.namelist()) == sorted(
+            ["README.md", "about.json", "model.onnx", "test-input.npy", "test-output.npy"]
+        )
+        scores = {row["metric"]: row for row in json.loads(package.read("about.json"))["scores"]}
+    summary = pd.read_csv(results / "evaluation" / "summary.tsv", sep="\t")
+    rows = summary[(summary["experiment"] == "plain") & (summary["subset"] == "validation")]
+    row = rows.set_index("metric").loc["dice"]
+    assert scores["dice"]["mean"] == pytest.approx(row["mean"])
+    assert scores["dice"]["n"] == row["n"] == 1

@@ -351,6 +351,8 @@ if MODEL and not PREDICT_BATCHES:
     raise WorkflowError(f"{SHEET}: found no row to predict; expected some; set the column subset to predict or test")
 PREDICTIONS = [f"{RUN}/predictions/{e}/{b}" for e in EXPERIMENTS for b in PREDICT_BATCHES]
 VALIDATIONS = [f"{RUN}/validation/{e}/fold-{f}" for e in EXPERIMENTS for f in FOLDS]
+FORMATS = ("bioimageio", "onnx", "torchscript", "monai")
+EXPORTS = [f"{RUN}/export/{e}/fold-{f}.{kind}.zip" for e in EXPERIMENTS for f in FOLDS for kind in FORMATS]
 SIMULATED = [config["data"]] if config["simulate"] else []
 ENVIRONMENT = "../../environment.yml"
 keep_flags = " ".join(f"--{key.replace('_', '-')}" for key in KEPT_MAPS if config["predict"][key])

@@ -4,6 +4,7 @@ import json
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -21,13 +22,17 @@ BLENDED = "SnakeSeg: tiles were blended, as this network's normalisation depends
 
 def predict(given: Namespace) -> None:
     """Answers to sheet rows as a store, or labels of image files."""
+    with _predictor(given) as predictor:
+        if given.images:
+            _predict_files(given, predictor)
+        else:
+            _predict_rows(given, predictor)
+
+
+def _predict_rows(given: Namespace, predictor) -> None:
     from snakeseg.io.store import write_store
     from snakeseg.predictor import answers
 
-    predictor = _predictor(given)
-    if given.images:
-        _predict_files(given, predictor)
-        return
     images = _rows(given)
     strides = read_json(given.plan) or _strides(predictor, images, given.memory_gb)
     part = _part(given.part)
@@ -47,16 +52,16 @@ def plan(given: Namespace) -> None:
     """A table of how images will be tiled, and what that takes."""
     from snakeseg.predictor import plan as plan_image
 
-    predictor = _predictor(given)
     plans = {}
-    for name, image in (_files(given) if given.images else _rows(given)).items():
-        shape = _open(predictor, image).array.shape[1:]
-        plans[name] = found = plan_image(predictor, shape, _bytes(given.memory_gb))
-        shape, tile = (" x ".join(map(str, sides)) for sides in (shape, found.stride))
-        print(
-            f"{name}: {shape} in {found.tiles} tiles of {tile}, {found.redundancy:.2f} pixels read for each,"
-            f" {found.memory / 1e9:.2f} GB, {found.seconds:.3g} s"
-        )
+    with _predictor(given) as predictor:
+        for name, image in (_files(given) if given.images else _rows(given)).items():
+            shape = _open(predictor, image).array.shape[1:]
+            plans[name] = found = plan_image(predictor, shape, _bytes(given.memory_gb))
+            shape, tile = (" x ".join(map(str, sides)) for sides in (shape, found.stride))
+            print(
+                f"{name}: {shape} in {found.tiles} tiles of {tile}, {found.redundancy:.2f} pixels read for each,"
+                f" {found.memory / 1e9:.2f} GB, {found.seconds:.3g} s"
+            )
     if given.output:
         write_text(given.output, json.dumps({name: found.stride for name, found in plans.items()}) + "\n")
 
@@ -70,13 +75,18 @@ def calibrate(given: Namespace) -> None:
     keep_samples(given.output, measure_tiles(given.model, device, free_memory(device) / 2))
 
 
-def _predictor(given: Namespace):
+@contextmanager
+def _predictor(given: Namespace) -> Iterator:
+    """The predictor of the models that are given, as folders or packages, for as long as the block lasts."""
+    from snakeseg.description import model_at
     from snakeseg.devices import choose_device
     from snakeseg.predictor import load_predictor
 
-    folders = [given.model, *(given.ensemble or [])]
-    device = choose_device(given.gpus, given.threads)
-    return load_predictor(folders, device, given.folds, getattr(given, "uncertainty", False))
+    with ExitStack() as stack:
+        folders = [stack.enter_context(model_at(path)) for path in [given.model, *(given.ensemble or [])]]
+        device = choose_device(given.gpus, given.threads)
+        uncertainty = getattr(given, "uncertainty", False)
+        yield load_predictor(folders, device, given.folds, uncertainty, given.skip_golden)
 
 
 def _attributes(predictor, raster, stride: Sequence[int]) -> dict:

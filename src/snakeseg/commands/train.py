@@ -20,6 +20,7 @@ from snakeseg.description import Description
 from snakeseg.devices import choose_device, claim_gpus, total_memory
 from snakeseg.errors import BadInput
 from snakeseg.events import event_writer
+from snakeseg.golden import make_golden, write_golden
 from snakeseg.inference import validation_loss
 from snakeseg.io.files import atomic_file, write_text
 from snakeseg.io.sheet import assign_folds
@@ -123,6 +124,7 @@ def _train(given: Namespace, team: Team) -> None:
     if team.rank == 0:
         with atomic_file(given.output / "history.tsv") as beside:
             write_history(beside, history)
+        write_golden(given.output, make_golden(network, description, items[0].image))
         save_model(given.output, network, description, {**provenance, "digest": digest})
         remove_states(keep.folder)
         (given.output / "stop").unlink(missing_ok=True)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from snakeseg.errors import BadInput
 
+# The time of all entries of zips, so that the same content makes the same bytes.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
 
 def files_of(cell: str | Path) -> list[Path]:
     """The files that a cell of the sheet names: one, or several separated by ";", one per channel."""

@@ -13,11 +13,8 @@ import zarr
 from zarr.storage import MemoryStore, ZipStore
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import atomic_file
+from snakeseg.io.files import EPOCH, atomic_file
 from snakeseg.lazy import ahead, concatenate
-
-# The same arrays make the same bytes, whatever the clock says.
-EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class Streamed(NamedTuple):

@@ -32,7 +32,8 @@ class SliceWise(nn.Module):
             halo = 0
         inner = volume.narrow(self.axis, halo, size - 2 * halo).movedim(self.axis, 1)
         planes = inner.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        found = self.network(planes).unflatten(0, inner.shape[:2])
+        found = self.network(planes)
+        found = found.reshape(*inner.shape[:2], *found.shape[1:])
         if self.geometry.padded:
             found = functional.pad(found, (0,) * 6 + (halo, halo))
         return found.movedim(1, self.axis)
