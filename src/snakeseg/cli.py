@@ -70,11 +70,12 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--ensemble", type=Path, nargs="+", help="more such folders, to average with")
         sub.add_argument("--folds", type=int, nargs="+", help="average these folds; by default all there are")
         sub.add_argument("--memory-gb", type=float, help="memory to stay within; by default half of what is free")
-    made = command("init", "write a sample sheet and a config for a folder of volumes of a known layout")
-    layout = made.add_mutually_exclusive_group(required=True)
-    layout.add_argument("--msd", type=Path, metavar="FOLDER", help="a task of the Medical Segmentation Decathlon")
-    layout.add_argument("--bids", type=Path, metavar="FOLDER", help="BIDS, with segmentations in derivatives")
+    made = command("init", "look at a folder of images and labels, and write a config and a sample sheet for it")
+    made.add_argument("folder", type=Path, help="folder to look at, with all below it")
     made.add_argument("-o", "--output", type=Path, help="config to write, the sheet beside it; by default FOLDER.yaml")
+    made.add_argument("--layout", choices=LAYOUTS, help="what the folder is, if it is taken for something else")
+    made.add_argument("--yes", action="store_true", help="write without asking, as from a script")
+    made.add_argument("--json", action="store_true", help="for programs; asks nothing")
     made = command("sheet", "write a sample sheet of images to predict", "--output")
     made.add_argument("images", help="a folder of images, or a pattern such as 'plates/*/*.tif'")
     command("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")
@@ -110,10 +111,13 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+# Those that `snakeseg.start.detect` knows.
+LAYOUTS = ("bids", "nnunet", "ctc", "names")
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
+    "init": "start",
     **dict.fromkeys(
-        ("init", "sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"),
+        ("sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"),
         "data",
     ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),

@@ -11,32 +11,13 @@ import pandas as pd
 from snakeseg.commands.tables import read_json, rows_of
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.files import atomic_folder, write_text
-from snakeseg.io.sheet import legal_name, parts_of, read_sheet, sheet_of_images
+from snakeseg.io.sheet import parts_of, read_sheet, sheet_of_images
 from snakeseg.io.tables import write_table
 from snakeseg.progress import progress
 from snakeseg.settings import Network, network_settings, read_sections
 
 # What of the facts the table of a successful check tells.
 CHECKED = ("sample", "path", "shape", "channels", "type", "smallest", "largest", "spacing", "objects", "foreground")
-
-
-def init(given: Namespace) -> None:
-    """A sample sheet and a config; neither takes the place of a file that is there."""
-    from snakeseg.layouts import bids, config_text, decathlon
-
-    folder = given.msd or given.bids
-    name = legal_name(folder.resolve().name)
-    config = given.output or Path(f"{name}.yaml")
-    table = config.with_suffix(".tsv")
-    for path in (config, table):
-        if path.exists():
-            raise BadInput(path, "a file", "none: nothing is overwritten", "move it away, or give another name: -o")
-    layout = decathlon(folder) if given.msd else bids(folder)
-    write_table(table, layout.sheet)
-    write_text(config, config_text(name, table, folder, layout))
-    counts = ", ".join(f"{n} to {subset}" for subset, n in layout.sheet["subset"].value_counts().items())
-    print(f"{table}: {counts}\n{config}: classes {', '.join(layout.classes)}")
-    print(f"next: snakemake data_report --cores all --configfile {config}")
 
 
 def sheet(given: Namespace) -> None:

@@ -1,0 +1,35 @@
+"""A picture sheet: some images with the outlines of their labels, as they were understood."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from snakeseg.errors import collect
+from snakeseg.report.figures import grid_of_pictures
+from snakeseg.report.pictures import Picture, outlines, shrink, shrink_labels
+from snakeseg.report.views import Views, across
+from snakeseg.start.look import Look
+
+SHOWN, COLUMNS, SIDE = 8, 4, 480
+
+
+def draw(path: Path, look: Look) -> None:
+    """Write it as PNG: labelled images, and one of those to predict."""
+    labelled, others = look.sheet[look.sheet["label"] != ""], look.sheet[look.sheet["label"] == ""]
+    count = min(len(labelled), SHOWN - bool(len(others)))
+    chosen = [*labelled.iloc[np.linspace(0, len(labelled) - 1, count).astype(int)]["sample"], *others["sample"][:1]]
+    views = Views(Path(), look.sheet, pd.DataFrame(columns=["sample"]), pd.DataFrame(), look.dims, look.labels)
+    pictures = [picture for name in chosen if (picture := collect([], lambda name=name: _picture(views, name)))]
+    if pictures:
+        grid_of_pictures(path, [pictures[start : start + COLUMNS] for start in range(0, len(pictures), COLUMNS)])
+
+
+def _picture(views: Views, sample: str) -> Picture:
+    view = views.view(sample)
+    objects = None if view.truth is None else len(np.unique(view.truth[view.truth > 0]))
+    flat = across(view) if view.frame else view
+    truth = None if flat.truth is None else shrink_labels(flat.truth, SIDE)
+    row = views.sources.loc[sample]
+    told = {None: "no label", 1: "1 object"}.get(objects, f"{objects} objects")
+    return f"{sample}\n{row['subset']}, {told}", outlines(shrink(flat.picture, SIDE), truth, None)
