@@ -68,7 +68,9 @@ def propose(look: Look) -> Proposal:
         "loss": [Key("name", "dice")] if look.labels.kind == "semantic" else [],
         "network": _network(look, depth),
         "train": _train(look, steps, batch, patch, minutes),
-        "predict": [] if average else [Key("average", False, "True averages over flips and turns: better, and slower.")],
+        "predict": []
+        if average
+        else [Key("average", False, "True averages over flips and turns: better, and slower.")],
         "instances": _instances(look),
     }
     return Proposal(sections, minutes, predicted)
@@ -76,7 +78,9 @@ def propose(look: Look) -> Proposal:
 
 def _network(look: Look, depth: int) -> list[Key]:
     return [
-        Key("width", WIDTH[look.dims], "Channels of the first level: twice as many learn more, at four times the cost."),
+        Key(
+            "width", WIDTH[look.dims], "Channels of the first level: twice as many learn more, at four times the cost."
+        ),
         Key("depth", depth),
         Key("padded", True),
         Key("normalisation", "batch"),
