@@ -30,7 +30,7 @@ class Layout:
     sheet : DataFrame
         `COLUMNS`, text; group is "" where nothing is known to belong together.
     kind : str
-        "semantic" where labels can be nothing else; else "".
+        "semantic" or "instance" where labels can be nothing else; else "".
     classes : dict
         Value of each class, background first, where a description of the folder names them; else none.
     ignore : int or None
@@ -66,7 +66,7 @@ class Listing(NamedTuple):
 
 def sheet_of(rows: list[dict]) -> pd.DataFrame:
     """Rows as a sheet; what they leave out is ""."""
-    return pd.DataFrame(rows, columns=list(COLUMNS)).fillna("")
+    return pd.DataFrame([{**dict.fromkeys(COLUMNS, ""), **row} for row in rows], columns=list(COLUMNS))
 
 
 def stem_and_suffix(name: str) -> tuple[str, str]:

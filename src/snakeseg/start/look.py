@@ -14,7 +14,6 @@ from snakeseg.inspection import inspect
 from snakeseg.io.raster import Raster, open_image, read_label, require_same_shape
 from snakeseg.io.sheet import in_folder
 from snakeseg.labelfacts import value_facts
-from snakeseg.progress import progress
 from snakeseg.settings import Labels
 from snakeseg.start.layout import Layout
 from snakeseg.start.meaning import Seen, labels_of
@@ -148,7 +147,7 @@ def _see_labels(rows: pd.DataFrame, rasters: dict, dims: int, problems: list[str
     """What is in the labels, of those that can be read; after so many pixels, only that they can be opened."""
     seen, pixels = {}, 0
     close = set(_spread(rows.index, CLOSELY))
-    for index, path in progress(list(rows["label"].items()), len(rows), "looking"):
+    for index, path in rows["label"].items():
         pixels += min(math.prod(rasters[index].array.shape[1:]), MIDDLE[dims] ** dims)
         if pixels > PIXELS and len(seen) >= CLOSELY:
             seen[index] = Seen("", None)

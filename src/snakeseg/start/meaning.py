@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from snakeseg.errors import BadInput
-from snakeseg.findings.meaning import KIND, WORDS
+from snakeseg.findings.meaning import WORDS
 from snakeseg.labelfacts import FEW
 from snakeseg.settings import Labels
 from snakeseg.start.layout import Layout
@@ -46,18 +46,19 @@ def labels_of(seen: list[Seen], layout: Layout, body: bool) -> tuple[Labels, str
     union = sorted(frozenset().union(*sets))
     if not set(union) - {0}:
         raise BadInput(layout.root, "labels without any object", "something labelled", "look at the label files")
-    looks = Counter(each.looks_like for each in seen if each.looks_like in KIND)
+    looks = Counter(each.looks_like for each in seen if each.looks_like in WORDS)
     usual = looks.most_common(1)[0][0] if looks else "mask"
     few = len(union) <= FEW + 1
     commonest = Counter(sets).most_common(1)[0]
     alike = len(sets) >= ALIKE and commonest[1] == len(sets) and len(union) > 2
     of_a_body = body and few and (usual != "ids" or commonest[1] * 2 >= len(sets))
     shown = " ".join(map(str, union)) if len(union) <= FEW else f"{union[0]} to {union[-1]}"
-    if layout.kind == "semantic" or (few and (alike or of_a_body or usual == "classes")):
+    classes = few and (alike or of_a_body or usual == "classes")
+    if layout.kind == "semantic" or (classes and layout.kind != "instance"):
         why = "the same few values in all of them" if alike else "few values for many pieces"
         return _classes(union, layout.only_class), f"{why}: {shown}"
     told = f"{looks[usual]} of {looks.total()} looked at have {WORDS[usual]}" if looks else "one object each"
-    return Labels(KIND[usual] if usual != "classes" else "instance"), f"{told}: {shown}"
+    return Labels(layout.kind or {"mask": "binary"}.get(usual, "instance")), f"{told}: {shown}"
 
 
 def _classes(values: list[int], only: str) -> Labels:

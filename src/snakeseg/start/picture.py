@@ -29,7 +29,13 @@ def _picture(views: Views, sample: str) -> Picture:
     view = views.view(sample)
     objects = None if view.truth is None else len(np.unique(view.truth[view.truth > 0]))
     flat = across(view) if view.frame else view
-    truth = None if flat.truth is None else shrink_labels(flat.truth, SIDE)
-    row = views.sources.loc[sample]
+    truth = None if flat.truth is None else _enlarged(shrink_labels(flat.truth, SIDE))
     told = {None: "no label", 1: "1 object"}.get(objects, f"{objects} objects")
-    return f"{sample}\n{row['subset']}, {told}", outlines(shrink(flat.picture, SIDE), truth, None)
+    caption = f"{sample}: {views.sources.loc[sample, 'subset']}, {told}"
+    return caption, outlines(_enlarged(shrink(flat.picture, SIDE)), truth, None)
+
+
+def _enlarged(array: np.ndarray) -> np.ndarray:
+    """Small pictures in larger pixels, so that outlines leave something to be seen."""
+    times = max(1, SIDE // max(array.shape[:2]))
+    return array.repeat(times, axis=0).repeat(times, axis=1)

@@ -55,7 +55,8 @@ def propose(look: Look) -> Proposal:
     """Settings for what was found."""
     side = np.median(np.array(look.shapes), axis=0)
     patch = _patch(look, side)
-    depth = min(4 if look.dims == 2 else 3, int(math.log2(min(patch) / 8)), _deepest(look.shapes))
+    most, deepest_pixels = (4, 8) if look.dims == 2 else (3, 4)
+    depth = max(1, min(most, int(math.log2(min(patch) / deepest_pixels)), _deepest(look.shapes)))
     batch = 4 if math.prod(patch) <= 128**2 else 2
     cost = WIDTH[look.dims] ** 2 * FORWARD[look.dims] * (depth + 1 if look.dims == 2 else 1) / SPEED
     steps = _steps(look, batch * math.prod(patch), cost)

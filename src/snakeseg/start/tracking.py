@@ -47,7 +47,7 @@ def tracking(root: Path) -> Layout:
             )
     if not rows:
         raise BadInput(root, "no frames 01/t*.tif", "some", "give the folder that holds 01 and 01_GT")
-    return Layout("Cell Tracking Challenge", root, sheet_of(rows), problems=problems)
+    return Layout("Cell Tracking Challenge", root, sheet_of(rows), "instance", problems=problems)
 
 
 def _sequences(root: Path) -> list[str]:
