@@ -16,12 +16,16 @@ from jsonschema import Draft202012Validator
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-SCHEMAS = Path(workflow.current_basedir) / ".." / "schemas"
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
 
 
+def schema_file(name):
+    """On this machine, also where the workflow comes from elsewhere (`module` with `github(...)`)."""
+    return workflow.source_path(f"../schemas/{name}.schema.yaml")
+
+
 def read_schema(name):
-    return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
+    return yaml.safe_load(Path(schema_file(name)).read_text())
 
 
 def did_you_mean(word, known):
@@ -293,7 +297,7 @@ EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
 SCHEMA = read_schema("config")
 problems = list(config_problems(config, SCHEMA, "config"))
 if not problems:
-    validate(config, SCHEMAS / "config.schema.yaml")
+    validate(config, schema_file("config"))
     EXPERIMENTS = experiments_of(config)
     for name, sections in EXPERIMENTS.items():
         for section, values in sections.items():
@@ -366,7 +370,12 @@ wildcard_constraints:
     share=r"\d+-of-\d+",
 
 
-# Jobs run the package that lies beside the workflow, in whatever environment they are given. A prefix takes the place of
-# Snakemake's own, without which a command that fails before a pipe counts as done.
-SOURCE = Path(workflow.current_basedir).resolve().parents[1] / "src"
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={SOURCE}:${{{{PYTHONPATH:-}}}}; ")
+# Jobs run the package that lies beside the workflow, in whatever environment they are given; of a workflow from elsewhere,
+# the installed one. A prefix takes the place of Snakemake's own, without which a command that fails before a pipe counts as done.
+BASE = workflow.current_basedir
+SOURCE = (
+    f"export PYTHONPATH={Path(BASE).resolve().parents[1] / 'src'}:${{{{PYTHONPATH:-}}}}; "
+    if isinstance(BASE, os.PathLike)
+    else ""
+)
+shell.prefix(f"set -euo pipefail; {SOURCE}")
