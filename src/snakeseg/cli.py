@@ -1,17 +1,60 @@
 """The command line: one subcommand per rule of the workflow, plus `predict` for files outside any sheet."""
 
 import argparse
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from snakeseg import __version__
 
 
+class Parser(argparse.ArgumentParser):
+    """Whose errors propose what may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end."""
+        choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        super().error(_meant(message, choice[1], re.findall(r"[\w-]+", choice[2])) if choice else message)
+
+    def parse_args(self, args=None, namespace=None):
+        """As argparse does, but for options that nobody knows."""
+        given, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            own = next(action for action in self._actions if action.dest == "command").choices[given.command]
+            options = [option for action in own._actions for option in action.option_strings]
+            self.error(_meant(f"unrecognized arguments: {' '.join(unknown)}", unknown[0], options))
+        return given
+
+
+def _meant(message: str, word: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, known, n=1)
+    return f"{message}; did you mean '{close[0]}'?" if close else message
+
+
+class Completion(argparse.Action):
+    """Prints what makes a shell complete commands, options and files."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> NoReturn:
+        """Print it, and end."""
+        import shtab
+
+        commands = next(action for action in parser._actions if action.dest == "command").choices.values()
+        for action in (action for sub in commands for action in sub._actions if action.type is Path):
+            action.complete = shtab.FILE
+        print(shtab.complete(parser, shell=values))
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """All subcommands and their options; nothing heavy is imported to print help."""
-    top = argparse.ArgumentParser(prog="snakeseg", description="From images to trained, evaluated segmentation.")
+    top = Parser(prog="snakeseg", description="From images to trained, evaluated segmentation.")
     top.add_argument("--version", action="version", version=f"snakeseg {__version__}")
+    shells = ("bash", "zsh", "tcsh")
+    top.add_argument("--completion", action=Completion, choices=shells, help="print what makes a shell complete")
     top.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -64,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
         *sheet, "--batch", "--fold", "--settings", "--threads", "--gpus",
     )  # fmt: skip
     plan.add_argument("-o", "--output", type=Path, help="file for the tiles, for `predict --plan`")
+    plan.add_argument("--json", action="store_true", help="for programs")
     for sub in (predict, plan):
         sub.add_argument("model", type=Path, help="folder of a model, or of an experiment with its fold-* models")
         sub.add_argument("images", type=Path, nargs="*", help="image files; without them, rows of --sheet")

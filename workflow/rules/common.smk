@@ -41,6 +41,9 @@ def config_problems(values, schema, where):
         if error.validator == "additionalProperties" and known:
             for key in sorted(set(error.instance) - set(known)):
                 yield f"{place}: found unknown key '{key}'; expected one of {', '.join(known)}; {did_you_mean(key, known)}"
+        elif error.validator == "enum" and isinstance(error.instance, str):
+            allowed = [word for word in error.validator_value if isinstance(word, str)]
+            yield f"{place}: found '{error.instance}'; expected one of {', '.join(allowed)}; {did_you_mean(error.instance, allowed)}"
         else:
             yield f"{place}: found {error.message}; expected {json.dumps(error.validator_value)[:200]}; see config/README.md"
 
