@@ -60,8 +60,7 @@ def plan(given: Namespace) -> None:
             f" {found.memory / 1e9:.2f} GB, {found.seconds:.3g} s"
         )
     if given.json:
-        keys = ("stride", "tiles", "redundancy", "memory", "seconds")
-        print(json.dumps({name: {key: getattr(found, key) for key in keys} for name, found in plans.items()}))
+        print(json.dumps({name: found._asdict() for name, found in plans.items()}))
     if given.output:
         write_text(given.output, json.dumps({name: found.stride for name, found in plans.items()}) + "\n")
 
