@@ -259,11 +259,13 @@ def settings(*sections, experiment=None):
     return json.dumps(chosen)
 
 
-def check_settings(**more):
+def check_settings():
     """What input is checked against, as JSON for the command line; a given model fits whatever it reads."""
-    chosen = {section: config[section] for section in ("folds", "validation", "spatial_dims", "labels")}
-    networks = {} if MODEL else {name: sections["network"] for name, sections in EXPERIMENTS.items()}
-    return json.dumps({**chosen, "networks": networks, "starts": STARTS, **more})
+    chosen = {key: config[key] for key in ("folds", "validation", "spatial_dims", "labels", "prepare", "augment")}
+    own = {} if MODEL else EXPERIMENTS
+    networks = {name: sections["network"] for name, sections in own.items()}
+    plans = {name: {key: sections[key] for key in ("train", "predict")} for name, sections in own.items()}
+    return json.dumps({**chosen, "networks": networks, "starts": STARTS, "plans": plans})
 
 
 def batch_problems(experiments):
