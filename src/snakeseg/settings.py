@@ -162,6 +162,7 @@ class Train:
 @dataclass(frozen=True)
 class Predict:
     average: bool = True
+    scales: list[float] = field(default_factory=lambda: [1.0])
     tile: int | str = "auto"
     precision: str = "float32"
     spacing: str = "refuse"
