@@ -115,7 +115,8 @@ def _work(
     forward = operations(described.make_network, dims, channels, seen)
     memory = step_bytes(described, train.patch, -(-train.batch // train.processes), train, CPU)
     orientations = (2**dims * 2 if train.flips is True else 2) if predict.average else 1
-    predicted = forward / seen**dims * OVERLAP * orientations * pixels
+    passes = OVERLAP * orientations * sum(scale**dims for scale in predict.scales)
+    predicted = forward / seen**dims * passes * pixels
     return Work(name, train, memory, BACKWARD * forward * train.batch, predicted)
 
 

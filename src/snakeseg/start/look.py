@@ -2,7 +2,9 @@
 
 import math
 from collections import Counter
+from collections.abc import Sized
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -76,37 +78,59 @@ def look(layout: Layout) -> Look:
     sheet, problems = _from_here(layout), list(layout.problems)
     dims = _dims_of(sheet)
     chosen = _spread(sheet[sheet["label"] != ""].index, OPENED).union(_spread(sheet.index, OPENED // 4))
-    rasters = {
-        index: collect(problems, lambda row=row: _open(row, dims)) for index, row in sheet.loc[chosen].iterrows()
-    }
-    channels = Counter(r.array.shape[0] for r in rasters.values() if r).most_common(1)
-    for index in [i for i, raster in rasters.items() if raster and raster.array.shape[0] != channels[0][0]]:
-        found, expected = f"{rasters[index].array.shape[0]} channels", f"{channels[0][0]}, as in most images"
-        remedy = "save all images with the same channels"
-        problems.append(str(BadInput(rasters[index].path, found, expected, remedy)))
-        rasters[index] = None
-    usable = sheet.drop(index=[index for index, raster in rasters.items() if raster is None])
-    labelled = usable.index[usable["label"] != ""]
-    _require_two(layout, labelled, problems)
-    seen = _see_labels(usable.loc[labelled.intersection(chosen)], rasters, dims, problems)
-    usable = usable.drop(index=[index for index in labelled.intersection(chosen) if index not in seen])
-    labelled = usable.index[usable["label"] != ""]
-    _require_two(layout, labelled, problems)
-    own = [rasters[index] for index in seen]
-    body = own[0].affine is not None
+    rasters = _opened(sheet.loc[chosen], dims, problems)
+    labelled = sheet.loc[[index for index in rasters if sheet.at[index, "label"]]]
+    seen = _see_labels(labelled, rasters, dims, problems)
+    _require_two(layout, seen, problems)
+    body = rasters[next(iter(seen))].affine is not None
     labels, why = labels_of(list(seen.values()), layout, body)
-    close = _spread(pd.Index([i for i in seen if math.prod(rasters[i].array.shape) <= WHOLE]), CLOSELY)
-    close = (
-        close[np.cumsum([math.prod(rasters[index].array.shape) for index in close]) <= 2 * WHOLE]
-        if len(close)
-        else close
-    )
-    facts, odd = inspect(usable.loc[close].assign(spacing=""), dims, labels)
-    problems += [problem for problem in odd if problem not in problems]
+    seen = {i: each for i, each in seen.items() if collect(problems, partial(_require, each, labels, sheet.loc[i]))}
+    facts, strange = _closely(sheet.loc[list(seen)], rasters, dims, labels, problems)
+    seen = {index: each for index, each in seen.items() if index not in strange}
+    _require_two(layout, seen, problems)
+    bad = [index for index in chosen if index not in rasters or (index in labelled.index and index not in seen)]
+    own = [rasters[index] for index in seen]
     return Look(
-        dims, usable, [r.array.shape[1:] for r in own], own[0].array.shape[0], [r.spacing for r in own], body,
-        labels, why, pd.DataFrame(facts), len(chosen), problems,
+        dims, sheet.drop(index=bad), [r.array.shape[1:] for r in own], own[0].array.shape[0], [r.spacing for r in own],
+        body, labels, why, facts, len(chosen), problems,
     )  # fmt: skip
+
+
+def _opened(rows: pd.DataFrame, dims: int, problems: list[str]) -> dict[int, Raster]:
+    """Images that can be opened and have the channels of most."""
+    found = {index: collect(problems, partial(_open, row, dims)) for index, row in rows.iterrows()}
+    found = {index: raster for index, raster in found.items() if raster is not None}
+    usual = Counter(raster.array.shape[0] for raster in found.values()).most_common(1)
+    odd = {index: raster for index, raster in found.items() if raster.array.shape[0] != usual[0][0]}
+    for raster in odd.values():
+        found_here, expected = f"{raster.array.shape[0]} channels", f"{usual[0][0]}, as in most images"
+        problems.append(str(BadInput(raster.path, found_here, expected, "save all images with the same channels")))
+    return {index: raster for index, raster in found.items() if index not in odd}
+
+
+def _require(seen: Seen, labels: Labels, row) -> bool:
+    """Raise BadInput if a label holds what is no class."""
+    known = {*labels.values.values(), labels.ignore} if labels.kind == "semantic" else None
+    unknown = [] if known is None or seen.values is None else sorted(set(seen.values.tolist()) - known)
+    if unknown:
+        found, expected = f"label values {unknown[:5]}", f"the classes {labels.values}"
+        raise BadInput(row["label"], found, expected, "correct the label or the key labels.values")
+    return True
+
+
+def _closely(
+    rows: pd.DataFrame, rasters: dict, dims: int, labels: Labels, problems: list[str]
+) -> tuple[pd.DataFrame, list[int]]:
+    """Facts of some rows that are not too large, and the indices of those that cannot be used."""
+    sizes = {index: math.prod(rasters[index].array.shape) for index in rows.index}
+    close = _spread(pd.Index([index for index, size in sizes.items() if size <= WHOLE]), CLOSELY)
+    total = np.cumsum([sizes[index] for index in close])
+    close = close[total <= 2 * WHOLE] if len(close) else close
+    facts, odd = inspect(rows.loc[close].assign(spacing=""), dims, labels)
+    problems += odd
+    files = rows.loc[close, ["image", "label"]].itertuples()
+    strange = [row.Index for row in files if any(line.startswith((f"{row.image}:", f"{row.label}:")) for line in odd)]
+    return pd.DataFrame([fact for fact in facts if fact["sample"] not in set(rows.loc[strange, "sample"])]), strange
 
 
 def _from_here(layout: Layout) -> pd.DataFrame:
@@ -167,9 +191,9 @@ def _label_part(path: str, dims: int) -> np.ndarray:
     return part if part.dtype.kind in "iu" else part.astype(np.int64)
 
 
-def _require_two(layout: Layout, labelled: pd.Index, problems: list[str]) -> None:
-    if len(labelled) < 2:
-        found = f"{len(labelled)} of {len(layout.sheet)} images with a label that can be used"
+def _require_two(layout: Layout, usable: Sized, problems: list[str]) -> None:
+    if len(usable) < 2:
+        found = f"{len(usable)} of {len(layout.sheet)} images with a label that can be used"
         remedy = "name labels like their images (docs/how-to/start-from-a-folder.md), or write the sheet by hand"
         problem = BadInput(layout.root, found, "two or more, since some are held out", remedy)
         raise BadInputs([*problems, str(problem)])

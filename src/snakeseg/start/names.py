@@ -116,25 +116,30 @@ def _pairs(files: list[Named]) -> tuple[list[tuple[Named, Named | None]], list[N
     images = [file for file in files if file.role == "image"]
     labels = [file for file in files if file.role == "label"]
     found: dict[Path, Named] = {}
+    met: set[Path] = set()
     # By all that is left of their names, with and without the part; by the last of it; by how that begins.
     for key_of in (lambda f: (f.part, *f.key), lambda f: f.key, lambda f: (f.part, f.key[-1]), lambda f: f.key[-1]):
         free = [image for image in images if image.path not in found]
         sharing, by_key = Counter(map(key_of, free)), defaultdict(list)
         for label in labels:
-            by_key[key_of(label)].append(label)
+            by_key[key_of(label)] += [label] if label.path not in met else []
         for image in free:
             own = [label for label in by_key[key_of(image)] if _may_meet(image, label)]
             if own and sharing[key_of(image)] == 1:
                 found[image.path] = min(own, key=lambda f: (LABEL_WORDS.index(f.word), f.path))
-                labels = [label for label in labels if label not in own]
-    for image in [image for image in images if image.path not in found and image.key[-1]]:
-        longer = [f for f in labels if _may_meet(image, f) and f.key[-1].startswith(f"{image.key[-1]}_")]
+                met |= {label.path for label in own}
+    by_beginning = defaultdict(list)
+    for label in (label for label in labels if label.path not in met):
+        words = label.key[-1].split("_")
+        for count in range(1, len(words)):
+            by_beginning["_".join(words[:count])].append(label)
+    for image in [image for image in images if image.path not in found]:
+        longer = [f for f in by_beginning[image.key[-1]] if _may_meet(image, f) and f.path not in met]
         if len(longer) == 1:
             found[image.path] = longer[0]
-            labels.remove(longer[0])
+            met.add(longer[0].path)
     used = {label.path for label in found.values()}
-    left = [file for file in files if file.role == "label" and file.path not in used]
-    return [(image, found.get(image.path)) for image in images], left
+    return [(image, found.get(image.path)) for image in images], [f for f in labels if f.path not in used]
 
 
 def _may_meet(image: Named, label: Named) -> bool:

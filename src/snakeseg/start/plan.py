@@ -49,7 +49,8 @@ def plan(folder: Path, layout: str | None) -> Plan:
     """Find, look and propose; errors as in `understand`, `look` and `assign_folds`."""
     read = understand(folder, layout)
     found = look(read)
-    sheet, together = grouped(found.sheet, found.dims)
+    # Who holds images out knows what belongs together.
+    sheet, together = (found.sheet.assign(group=""), "") if read.validation else grouped(found.sheet, found.dims)
     folds = folds_of(sheet, read.validation)
     own = sheet.assign(group=sheet["group"].where(sheet["group"] != "", sheet["sample"]))
     assign_folds(own, folds[0].get("folds", 1), read.validation)  # tells if nobody would be left to train on
