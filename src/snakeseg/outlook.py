@@ -87,9 +87,12 @@ def outlook(
     learned = ~parts.isin(["test", "predict"]).to_numpy()
     yield "images: " + ", ".join(f"{count} {part}" for part, count in parts.value_counts().items())
     used = [shape for shape, own in zip(shapes, learned, strict=True) if own]
-    works = [
-        _work(name, networks[name], plan, used, pixels.sum(), dims, channels, labels) for name, plan in plans.items()
-    ]
+    made: dict[str, Work] = {}  # repeats of an experiment with other seeds take the same
+    works = []
+    for name, plan in plans.items():
+        key = repr((networks[name], plan["predict"], {**plan["train"], "seed": 0}))
+        made[key] = made.get(key) or _work(networks[name], plan, used, pixels.sum(), dims, channels, labels)
+        works.append(made[key]._replace(name=name))
     for work in works:
         patch = " x ".join(map(str, sides(work.train.patch, dims)))
         amount = f"{work.train.minutes} minutes" if work.train.minutes else f"{work.train.steps} steps"
@@ -103,9 +106,7 @@ def outlook(
 CPU = torch.device("cpu")
 
 
-def _work(
-    name: str, network: Network, plan: dict, shapes: list, pixels: float, dims: int, channels: int, labels: Labels
-) -> Work:
+def _work(network: Network, plan: dict, shapes: list, pixels: float, dims: int, channels: int, labels: Labels) -> Work:
     predict = build(Predict, plan["predict"])
     described = Description(dims, channels, labels, network, Prepare(), predict, None)
     train, _ = settle(build(Train, plan["train"]), described, shapes, CPU)
@@ -113,11 +114,12 @@ def _work(
     side = round(math.prod(sides(train.patch, dims)) ** (1 / dims))
     seen = geometry.training.input_size(geometry.training.output_size(side))
     forward = operations(described.make_network, dims, channels, seen)
-    memory = step_bytes(described, train.patch, -(-train.batch // train.processes), train, CPU)
+    share = -(-train.batch // (train.processes * train.accumulate))
+    memory = step_bytes(described, train.patch, share, train, CPU)
     orientations = (2**dims * 2 if train.flips is True else 2) if predict.average else 1
     passes = OVERLAP * orientations * sum(scale**dims for scale in predict.scales)
     predicted = forward / seen**dims * passes * pixels
-    return Work(name, train, memory, BACKWARD * forward * train.batch, predicted)
+    return Work("", train, memory, BACKWARD * forward * train.batch, predicted)
 
 
 def _disk(pixels: np.ndarray, learned: np.ndarray, channels: int, copies: int, works: int, folder: Path) -> str:

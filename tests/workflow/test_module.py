@@ -72,6 +72,14 @@ def test_its_rules_run_from_another_folder(other, snakemake, repository):
     done = snakemake(folder, "--cores", "1", snakefile=folder / "Snakefile")
     assert jobs(done)["seg_check"] == 1
     assert (folder / "results/small/check.tsv").is_file()
+    for told in (
+        "training plain: 1 x 8 steps of 1 patches of 40 x 40 pixels",
+        "memory: up to ",
+        "disk: about ",
+        "time: ",
+    ):
+        assert told in done.stdout
+        assert told in (folder / "logs/small/check.log").read_text()
     assert (folder / "counted.txt").read_text().strip() == "10"
 
 

@@ -77,7 +77,7 @@ def check(given: Namespace) -> None:
     told = [] if problems else _warnings(s, sheet, facts)
     if given.json:
         print(json.dumps({"problems": problems, "warnings": told, "outlook": lines}))
-    else:
+    elif not problems:
         print("\n".join([*lines, *told]), file=sys.stderr)
     if problems:
         raise BadInputs(problems)
@@ -92,8 +92,9 @@ def _outlook(given: Namespace, s: dict, sheet: pd.DataFrame, facts: pd.DataFrame
     if not s["plans"]:
         return lines
     parts, networks = parts_of(sheet, s["folds"], s["validation"]), _known_networks(s["networks"])
+    in_order = facts.set_index("sample").loc[sheet["sample"]]
     told = outlook(
-        parts, facts, s["spatial_dims"], s["labels"], networks, s["plans"], given.trained, s["augment"].copies,
+        parts, in_order, s["spatial_dims"], s["labels"], networks, s["plans"], given.trained, s["augment"].copies,
         given.output.parent,
     )  # fmt: skip
     collect(problems, lambda: lines.extend(told))
