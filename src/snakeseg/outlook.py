@@ -145,7 +145,7 @@ def _time(works: list[Work], dims: int, folds: int, networks: dict[str, Network]
         train += folds * (budget or work.train.steps * work.step / speed)
         predict += folds * work.predict / speed
     threads = torch.get_num_threads()
-    told = f"some {_told(train)} to train and {_told(predict)} to predict"
+    told = f"about {_told(train)} to train and {_told(predict)} to predict"
     return f"time: {told}, by this machine's speed now, with {threads} thread{'s' if threads > 1 else ''}"
 
 
@@ -165,5 +165,5 @@ def operations_a_second(dims: int, width: int, precision: str) -> float:
 def _told(seconds: float) -> str:
     """Two digits at most: it is not known any better."""
     if seconds < 90:
-        return f"{max(1, round(seconds, -1)):.0f} s"
+        return f"{max(10, round(seconds, -1)):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.2g} h"

@@ -18,8 +18,8 @@ from snakeseg.settings import Network, Train, network_settings, read_sections
 
 # What of the facts the table of a successful check tells.
 CHECKED = ("sample", "path", "shape", "channels", "type", "smallest", "largest", "spacing", "objects", "foreground")
-# Rows beyond which looking for look-alikes would keep a run waiting; warnings that a check shows, and rows of each.
-MANY, SHOWN, NAMED = 2000, 8, 3
+# Rows beyond which looking for look-alikes would keep a run waiting; those that a warning names.
+MANY, NAMED = 2000, 3
 
 
 def sheet(given: Namespace) -> None:
@@ -102,15 +102,19 @@ def _outlook(given: Namespace, s: dict, sheet: pd.DataFrame, facts: pd.DataFrame
 
 
 def _warnings(s: dict, sheet: pd.DataFrame, facts: pd.DataFrame) -> list[str]:
-    """The first of what will cost something; the page has all of it."""
+    """The first of each kind of what will cost something; the page has all of it."""
     if len(sheet) > MANY:
         return ["look-alikes and label oddities of so many images: snakemake data_report"]
-    found = [finding for finding in _findings(s, sheet, facts, [])[1] if finding.severity != "note"]
-    lines = [
-        f"warning: {each.topic}: {each.found} ({', '.join(each.samples[:NAMED])}); {each.remedy}" for each in found
-    ]
-    more = [f"{len(lines) - SHOWN} more warnings"] if len(lines) > SHOWN else []
-    return [*lines[:SHOWN], *more, *(["all of them with pictures: snakemake data_report"] if lines else [])]
+    of_topic: dict[str, list] = {}
+    for finding in _findings(s, sheet, facts, [])[1]:
+        if finding.severity != "note":
+            of_topic.setdefault(finding.topic, []).append(finding)
+    lines = []
+    for topic, (first, *others) in of_topic.items():
+        named = f" ({', '.join(first.samples[:NAMED])})" if first.samples else ""
+        more = f", and {len(others)} more" if others else ""
+        lines.append(f"warning: {topic}: {first.found}{named}{more}; {first.remedy}")
+    return [*lines, "all warnings with pictures: snakemake data_report"] if lines else []
 
 
 def data_report(given: Namespace) -> None:
