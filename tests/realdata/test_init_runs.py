@@ -54,7 +54,7 @@ def cellpose(realdata, folder):
     for path in sorted((folder / "train").iterdir())[:4]:
         (folder / "test").mkdir(exist_ok=True)
         path.rename(folder / "test" / path.name)
-    save(folder / "train/x_flows.tif", np.zeros((3, 9, 9), np.float32))
+    save(folder / "train/x_flows.tif", np.zeros((9, 9), np.float32))
 
 
 def volumes(realdata, folder, image="images/{}.nii.gz", label="labels/{}.nii.gz", count=5):
