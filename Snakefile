@@ -1,8 +1,8 @@
 include: "workflow/Snakefile"
 
 
-# An included file's first rule is no default target, so the root names its own.
+# An included file's first rule is no default target, so the root names its own; not that of a workflow whose module this is.
 rule default:
-    default_target: True
+    default_target: len(workflow.included_stack) == 1
     input:
         rules.all.input,

@@ -1,5 +1,7 @@
 """The command line: quick help, clear errors, exit codes."""
 
+import resource
+import shutil
 import subprocess
 import sys
 
@@ -46,7 +48,38 @@ def test_unknown_settings_key(tmp_path, capsys):
     assert not (tmp_path / "x").exists()
 
 
-def test_wrong_command_line():
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["trian"], "train"), (["init", "x", "--layuot", "ctc"], "--layout"), (["init", "x", "--layout", "nams"], "names"),
+     (["status", "--wacth"], "--watch")],
+)  # fmt: skip
+def test_wrong_command_line(words, meant, capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["trian"])
+        main(words)
     assert stopped.value.code == 2
+    assert f"; did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_help_is_quick():
+    """In seconds of the processor, of which a busy machine takes no more."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "snakeseg", "--help"], stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_shells_complete_commands_options_and_files(capsys, tmp_path):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--completion", "bash"])
+    assert stopped.value.code == 0
+    (tmp_path / "complete").write_text(capsys.readouterr().out)
+    asked = """
+        . ./complete
+        complete_words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_snakeseg; echo "${COMPREPLY[@]}"; }
+        complete_words snakeseg ini
+        complete_words snakeseg init --lay
+        complete_words snakeseg init --layout c
+    """
+    done = subprocess.run(["bash", "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["init", "--layout", "ctc"]

@@ -1,17 +1,60 @@
 """The command line: one subcommand per rule of the workflow, plus `predict` for files outside any sheet."""
 
 import argparse
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from snakeseg import __version__
 
 
+class Parser(argparse.ArgumentParser):
+    """Whose errors propose what may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end."""
+        choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        super().error(_meant(message, choice[1], re.findall(r"[\w-]+", choice[2])) if choice else message)
+
+    def parse_args(self, args=None, namespace=None):
+        """As argparse does, but for options that nobody knows."""
+        given, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            own = next(action for action in self._actions if action.dest == "command").choices[given.command]
+            options = [option for action in own._actions for option in action.option_strings]
+            self.error(_meant(f"unrecognized arguments: {' '.join(unknown)}", unknown[0], options))
+        return given
+
+
+def _meant(message: str, word: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, known, n=1)
+    return f"{message}; did you mean '{close[0]}'?" if close else message
+
+
+class Completion(argparse.Action):
+    """Prints what makes a shell complete commands, options and files."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> NoReturn:
+        """Print it, and end."""
+        import shtab
+
+        commands = next(action for action in parser._actions if action.dest == "command").choices.values()
+        for action in (action for sub in commands for action in sub._actions if action.type is Path):
+            action.complete = shtab.FILE
+        print(shtab.complete(parser, shell=values))
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """All subcommands and their options; nothing heavy is imported to print help."""
-    top = argparse.ArgumentParser(prog="snakeseg", description="From images to trained, evaluated segmentation.")
+    top = Parser(prog="snakeseg", description="From images to trained, evaluated segmentation.")
     top.add_argument("--version", action="version", version=f"snakeseg {__version__}")
+    shells = ("bash", "zsh", "tcsh")
+    top.add_argument("--completion", action=Completion, choices=shells, help="print what makes a shell complete")
     top.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -25,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
     sheet = ("--sheet", "--data")
     command("simulate", "make the demo's images and labels", "--settings", "--output")
     command("inspect", "read the files of a batch", *sheet, "--batch", "--settings", "--output")
-    command("check", "report all problems of the input at once", *sheet, "--inspected", "--settings", "--output")
+    made = command("check", "report all problems of the input at once", *sheet, "--inspected", "--settings", "--output")
+    made.add_argument("--trained", type=int, default=1, help="how many folds are trained, for what is said of time")
+    made.add_argument("--json", action="store_true", help="for programs")
     made = command("data-report", "write a page about the data", *sheet, "--inspected", "--settings", "--output")
     made.add_argument("--name", required=True, help="of the run")
     command("statistics", "grey values and class counts of all training images", *sheet, "--settings", "--output")
@@ -64,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
         *sheet, "--batch", "--fold", "--settings", "--threads", "--gpus",
     )  # fmt: skip
     plan.add_argument("-o", "--output", type=Path, help="file for the tiles, for `predict --plan`")
+    plan.add_argument("--json", action="store_true", help="for programs")
     for sub in (predict, plan):
         sub.add_argument(
             "model",
@@ -85,11 +131,12 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--scores", type=Path, help="folder from `evaluate`, of images it was not trained on")
     for sub in (predict, plan, export):
         sub.add_argument("--skip-golden", action="store_true", help="do not check that models answer as when trained")
-    made = command("init", "write a sample sheet and a config for a folder of volumes of a known layout")
-    layout = made.add_mutually_exclusive_group(required=True)
-    layout.add_argument("--msd", type=Path, metavar="FOLDER", help="a task of the Medical Segmentation Decathlon")
-    layout.add_argument("--bids", type=Path, metavar="FOLDER", help="BIDS, with segmentations in derivatives")
+    made = command("init", "look at a folder of images and labels, and write a config and a sample sheet for it")
+    made.add_argument("folder", type=Path, help="folder to look at, with all below it")
     made.add_argument("-o", "--output", type=Path, help="config to write, the sheet beside it; by default FOLDER.yaml")
+    made.add_argument("--layout", choices=LAYOUTS, help="what the folder is, if it is taken for something else")
+    made.add_argument("--yes", action="store_true", help="write without asking, as from a script")
+    made.add_argument("--json", action="store_true", help="for programs; asks nothing")
     made = command("sheet", "write a sample sheet of images to predict", "--output")
     made.add_argument("images", help="a folder of images, or a pattern such as 'plates/*/*.tif'")
     command("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")
@@ -125,10 +172,13 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+# Those that `snakeseg.start.detect` knows.
+LAYOUTS = ("bids", "nnunet", "ctc", "names")
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
+    "init": "start",
     **dict.fromkeys(
-        ("init", "sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"),
+        ("sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"),
         "data",
     ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),

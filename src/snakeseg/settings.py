@@ -256,7 +256,7 @@ SECTIONS: dict[str, type] = {
 }
 
 
-PLAIN: dict[str, Any] = {"spatial_dims": 2, "folds": 1, "validation": [], "networks": {}, "starts": {}, "patches": {}}
+PLAIN: dict[str, Any] = {"spatial_dims": 2, "folds": 1, "validation": [], "networks": {}, "starts": {}, "plans": {}}
 
 
 def read_sections(text: str) -> dict[str, Any]:

@@ -16,12 +16,16 @@ from jsonschema import Draft202012Validator
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-SCHEMAS = Path(workflow.current_basedir) / ".." / "schemas"
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
 
 
+def schema_file(name):
+    """On this machine, also where the workflow comes from elsewhere (`module` with `github(...)`)."""
+    return workflow.source_path(f"../schemas/{name}.schema.yaml")
+
+
 def read_schema(name):
-    return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
+    return yaml.safe_load(Path(schema_file(name)).read_text())
 
 
 def did_you_mean(word, known):
@@ -37,6 +41,9 @@ def config_problems(values, schema, where):
         if error.validator == "additionalProperties" and known:
             for key in sorted(set(error.instance) - set(known)):
                 yield f"{place}: found unknown key '{key}'; expected one of {', '.join(known)}; {did_you_mean(key, known)}"
+        elif error.validator == "enum" and isinstance(error.instance, str):
+            allowed = [word for word in error.validator_value if isinstance(word, str)]
+            yield f"{place}: found '{error.instance}'; expected one of {', '.join(allowed)}; {did_you_mean(error.instance, allowed)}"
         else:
             yield f"{place}: found {error.message}; expected {json.dumps(error.validator_value)[:200]}; see config/README.md"
 
@@ -252,11 +259,13 @@ def settings(*sections, experiment=None):
     return json.dumps(chosen)
 
 
-def check_settings(**more):
+def check_settings():
     """What input is checked against, as JSON for the command line; a given model fits whatever it reads."""
-    chosen = {section: config[section] for section in ("folds", "validation", "spatial_dims", "labels")}
-    networks = {} if MODEL else {name: sections["network"] for name, sections in EXPERIMENTS.items()}
-    return json.dumps({**chosen, "networks": networks, "starts": STARTS, **more})
+    chosen = {key: config[key] for key in ("folds", "validation", "spatial_dims", "labels", "prepare", "augment")}
+    own = {} if MODEL else EXPERIMENTS
+    networks = {name: sections["network"] for name, sections in own.items()}
+    plans = {name: {key: sections[key] for key in ("train", "predict")} for name, sections in own.items()}
+    return json.dumps({**chosen, "networks": networks, "starts": STARTS, "plans": plans})
 
 
 def batch_problems(experiments):
@@ -293,7 +302,7 @@ EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
 SCHEMA = read_schema("config")
 problems = list(config_problems(config, SCHEMA, "config"))
 if not problems:
-    validate(config, SCHEMAS / "config.schema.yaml")
+    validate(config, schema_file("config"))
     EXPERIMENTS = experiments_of(config)
     for name, sections in EXPERIMENTS.items():
         for section, values in sections.items():
@@ -368,7 +377,12 @@ wildcard_constraints:
     share=r"\d+-of-\d+",
 
 
-# Jobs run the package that lies beside the workflow, in whatever environment they are given. A prefix takes the place of
-# Snakemake's own, without which a command that fails before a pipe counts as done.
-SOURCE = Path(workflow.current_basedir).resolve().parents[1] / "src"
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={SOURCE}:${{{{PYTHONPATH:-}}}}; ")
+# Jobs run the package that lies beside the workflow, in whatever environment they are given; of a workflow from elsewhere,
+# the installed one. A prefix takes the place of Snakemake's own, without which a command that fails before a pipe counts as done.
+BASE = workflow.current_basedir
+SOURCE = (
+    f"export PYTHONPATH={Path(BASE).resolve().parents[1] / 'src'}:${{{{PYTHONPATH:-}}}}; "
+    if isinstance(BASE, os.PathLike)
+    else ""
+)
+shell.prefix(f"set -euo pipefail; {SOURCE}")

@@ -27,10 +27,7 @@ rule data_report:
         inspected=folder_of("inspected"),
         name=config["name"],
         folder=subpath(output.page, parent=True),
-        settings=check_settings(
-            prepare=config["prepare"],
-            patches={name: sections["train"]["patch"] for name, sections in EXPERIMENTS.items()},
-        ),
+        settings=check_settings(),
     shell:
         "python -m snakeseg data-report --sheet {input.sheet} --data {params.data} --inspected {params.inspected}"
         " --name {params.name} --settings {params.settings:q} --output {params.folder} 2> {log}"

@@ -59,9 +59,10 @@ rule check:
         inspected=folder_of("inspected"),
         pretrained=[file_mark(path) for path in PRETRAINED.values()],
         settings=check_settings(),
+        trained=len(FOLDS),
     shell:
         "python -m snakeseg check --sheet {input.sheet} --data {params.data} --inspected {params.inspected}"
-        " --settings {params.settings:q} --output {output} 2> {log}"
+        " --settings {params.settings:q} --trained {params.trained} --output {output} 2>&1 | tee {log}"
 
 
 rule statistics:

@@ -9,34 +9,17 @@ from pathlib import Path
 import pandas as pd
 
 from snakeseg.commands.tables import read_json, rows_of
-from snakeseg.errors import BadInput, BadInputs
+from snakeseg.errors import BadInput, BadInputs, collect
 from snakeseg.io.files import atomic_folder, write_text
-from snakeseg.io.sheet import legal_name, parts_of, read_sheet, sheet_of_images
+from snakeseg.io.sheet import parts_of, read_sheet, sheet_of_images
 from snakeseg.io.tables import write_table
 from snakeseg.progress import progress
-from snakeseg.settings import Network, network_settings, read_sections
+from snakeseg.settings import Network, Train, network_settings, read_sections
 
 # What of the facts the table of a successful check tells.
 CHECKED = ("sample", "path", "shape", "channels", "type", "smallest", "largest", "spacing", "objects", "foreground")
-
-
-def init(given: Namespace) -> None:
-    """A sample sheet and a config; neither takes the place of a file that is there."""
-    from snakeseg.layouts import bids, config_text, decathlon
-
-    folder = given.msd or given.bids
-    name = legal_name(folder.resolve().name)
-    config = given.output or Path(f"{name}.yaml")
-    table = config.with_suffix(".tsv")
-    for path in (config, table):
-        if path.exists():
-            raise BadInput(path, "a file", "none: nothing is overwritten", "move it away, or give another name: -o")
-    layout = decathlon(folder) if given.msd else bids(folder)
-    write_table(table, layout.sheet)
-    write_text(config, config_text(name, table, folder, layout))
-    counts = ", ".join(f"{n} to {subset}" for subset, n in layout.sheet["subset"].value_counts().items())
-    print(f"{table}: {counts}\n{config}: classes {', '.join(layout.classes)}")
-    print(f"next: snakemake data_report --cores all --configfile {config}")
+# Rows beyond which looking for look-alikes would keep a run waiting; those that a warning names.
+MANY, NAMED = 2000, 3
 
 
 def sheet(given: Namespace) -> None:
@@ -86,41 +69,93 @@ def inspect(given: Namespace) -> None:
 
 
 def check(given: Namespace) -> None:
-    """A table of what was found in all files, or all problems at once."""
+    """A table of what was found in all files, or all problems at once; and what the run would do, in words."""
     s = read_sections(given.settings)
-    facts, problems = _facts_and_problems(given, s, read_sheet(given.sheet, given.data))
+    sheet = read_sheet(given.sheet, given.data)
+    facts, problems = _facts_and_problems(given, s, sheet)
+    lines = [] if problems else _outlook(given, s, sheet, facts, problems)
+    told = [] if problems else _warnings(s, sheet, facts)
+    if given.json:
+        print(json.dumps({"problems": problems, "warnings": told, "outlook": lines}))
+    elif not problems:
+        print("\n".join([*lines, *told]), file=sys.stderr)
     if problems:
         raise BadInputs(problems)
     write_table(given.output, facts[[name for name in CHECKED if name in facts]])
 
 
+def _outlook(given: Namespace, s: dict, sheet: pd.DataFrame, facts: pd.DataFrame, problems: list[str]) -> list[str]:
+    """What the run would do and take; nothing of a run without training."""
+    from snakeseg.outlook import outlook
+
+    lines: list[str] = []
+    if not s["plans"]:
+        return lines
+    parts, networks = parts_of(sheet, s["folds"], s["validation"]), _known_networks(s["networks"])
+    in_order = facts.set_index("sample").loc[sheet["sample"]]
+    told = outlook(
+        parts, in_order, s["spatial_dims"], s["labels"], networks, s["plans"], given.trained, s["augment"].copies,
+        given.output.parent,
+    )  # fmt: skip
+    collect(problems, lambda: lines.extend(told))
+    return lines
+
+
+def _warnings(s: dict, sheet: pd.DataFrame, facts: pd.DataFrame) -> list[str]:
+    """The first of each kind of what will cost something; the page has all of it."""
+    if len(sheet) > MANY:
+        return ["look-alikes and label oddities of so many images: snakemake data_report"]
+    of_topic: dict[str, list] = {}
+    for finding in _findings(s, sheet, facts, [])[1]:
+        if finding.severity != "note":
+            of_topic.setdefault(finding.topic, []).append(finding)
+    lines = []
+    for topic, (first, *others) in of_topic.items():
+        named = f" ({', '.join(first.samples[:NAMED])})" if first.samples else ""
+        more = f", and {len(others)} more" if others else ""
+        lines.append(f"warning: {topic}: {first.found}{named}{more}; {first.remedy}")
+    return [*lines, "all warnings with pictures: snakemake data_report"] if lines else []
+
+
 def data_report(given: Namespace) -> None:
     """A page about the data, and tables of all images and all findings, in a folder; problems are among them."""
-    from snakeseg.findings.gather import all_findings, as_table, problem_findings
+    from snakeseg.findings.gather import as_table
     from snakeseg.findings.meaning import trusted
     from snakeseg.findings.sizes import experiments_of, overview
-    from snakeseg.findings.table import shown, table_of
+    from snakeseg.findings.table import shown
     from snakeseg.report.datapage import data_page
 
     s = read_sections(given.settings)
-    dims, labels = s["spatial_dims"], s["labels"]
     sheet = read_sheet(given.sheet, given.data)
     facts, problems = _facts_and_problems(given, s, sheet)
+    table, findings = _findings(s, sheet, facts, problems)
+    experiments = experiments_of(_known_networks(s["networks"]), _patches(s))
+    objects = overview(trusted(table, s["labels"]), s["labels"], experiments)
+    output = given.output / "data-report.html"
+    write_table(given.output / "data.tsv", shown(table))
+    write_table(given.output / "findings.tsv", as_table(findings))
+    write_text(output, data_page(given.name, s["spatial_dims"], sheet, table, findings, objects, output))
+    print(output, file=sys.stderr)
+
+
+def _findings(s: dict, sheet: pd.DataFrame, facts: pd.DataFrame, problems: list[str]) -> tuple[pd.DataFrame, list]:
+    """A row for every image, and all that deserves a look, problems among it."""
+    from snakeseg.findings.gather import all_findings, problem_findings
+    from snakeseg.findings.sizes import experiments_of
+    from snakeseg.findings.table import table_of
+
     try:
         parts = parts_of(sheet, s["folds"], s["validation"])
     except BadInput:  # which is among the problems
         parts = sheet["subset"]
-    table = table_of(sheet, facts, parts)
-    networks = _known_networks(s["networks"])
-    experiments = experiments_of(networks, s["patches"])
-    problems = list(problem_findings(problems, sheet))
-    findings = all_findings(table, problems, dims, labels, s["prepare"], networks, experiments)
-    objects = overview(trusted(table, labels), labels, experiments)
-    output = given.output / "data-report.html"
-    write_table(given.output / "data.tsv", shown(table))
-    write_table(given.output / "findings.tsv", as_table(findings))
-    write_text(output, data_page(given.name, dims, sheet, table, findings, objects, output))
-    print(output, file=sys.stderr)
+    table, networks = table_of(sheet, facts, parts), _known_networks(s["networks"])
+    named = list(problem_findings(problems, sheet))
+    experiments = experiments_of(networks, _patches(s))
+    return table, all_findings(table, named, s["spatial_dims"], s["labels"], s["prepare"], networks, experiments)
+
+
+def _patches(s: dict) -> dict:
+    return {name: plan["train"].get("patch", Train().patch) for name, plan in s["plans"].items()}
 
 
 def _facts_and_problems(given: Namespace, s: dict, sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

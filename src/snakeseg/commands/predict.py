@@ -57,11 +57,15 @@ def plan(given: Namespace) -> None:
         for name, image in (_files(given) if given.images else _rows(given)).items():
             shape = _open(predictor, image).array.shape[1:]
             plans[name] = found = plan_image(predictor, shape, _bytes(given.memory_gb))
+            if given.json:
+                continue
             shape, tile = (" x ".join(map(str, sides)) for sides in (shape, found.stride))
             print(
                 f"{name}: {shape} in {found.tiles} tiles of {tile}, {found.redundancy:.2f} pixels read for each,"
                 f" {found.memory / 1e9:.2f} GB, {found.seconds:.3g} s"
             )
+    if given.json:
+        print(json.dumps({name: found._asdict() for name, found in plans.items()}))
     if given.output:
         write_text(given.output, json.dumps({name: found.stride for name, found in plans.items()}) + "\n")
 

@@ -1,4 +1,4 @@
-"""Decathlon and BIDS folders become a sheet and a config that the workflow takes as they are."""
+"""Decathlon, nnU-Net, BIDS and Cell Tracking folders become a sheet and a config for the workflow."""
 
 import json
 import re
@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import yaml
 from nifti_files import save_nifti
 
@@ -61,7 +62,7 @@ def run(folder, monkeypatch, *options):
 
 
 def test_decathlon(task, monkeypatch):
-    assert run(task, monkeypatch, "--msd", "Task09") == 0
+    assert run(task, monkeypatch, "Task09") == 0
     config = yaml.safe_load((task / "Task09.yaml").read_text())
     assert (config["name"], config["sheet"], config["data"]) == ("Task09", "Task09.tsv", "Task09")
     assert config["labels"]["values"] == {"background": 0, "core": 1, "edge: inner": 2}
@@ -76,7 +77,7 @@ def test_decathlon(task, monkeypatch):
 
 def test_bids(study, monkeypatch):
     """One group per subject, however many sessions; labels are those that say all that the image does."""
-    assert run(study, monkeypatch, "--bids", "study", "-o", "my.yaml") == 0
+    assert run(study, monkeypatch, "study", "-o", "my.yaml") == 0
     config = yaml.safe_load((study / "my.yaml").read_text())
     assert config["labels"]["values"] == {"background": 0, "class-3": 3, "class-7": 7}
     sheet = pd.read_csv(study / "my.tsv", sep="\t", keep_default_na=False)
@@ -88,10 +89,10 @@ def test_bids(study, monkeypatch):
 
 def test_classes_of_a_table(study, monkeypatch):
     (study / "study/derivatives/manual/dseg.tsv").write_text("index\tname\n3\tleft\n7\tright\n")
-    assert run(study, monkeypatch, "--bids", "study") == 0
+    assert run(study, monkeypatch, "study") == 0
     text = (study / "study.yaml").read_text()
     assert yaml.safe_load(text)["labels"]["values"] == {"background": 0, "left": 3, "right": 7}
-    assert "# From derivatives/manual/dseg.tsv." in text
+    assert "# Labels: classes of derivatives/manual/dseg.tsv." in text
 
 
 def test_masks(tmp_path, monkeypatch):
@@ -100,14 +101,14 @@ def test_masks(tmp_path, monkeypatch):
         save_volume(tmp_path / f"s/sub-{subject}/anat/sub-{subject}_T1w.nii", range(99))
         for name, values in (("label-lesion_mask", (0, 255)), ("desc-brain_mask", (0, 1))):
             save_volume(tmp_path / f"s/derivatives/x/sub-{subject}/anat/sub-{subject}_{name}.nii", values)
-    assert run(tmp_path, monkeypatch, "--bids", "s") == 0
+    assert run(tmp_path, monkeypatch, "s") == 0
     assert yaml.safe_load((tmp_path / "s.yaml").read_text())["labels"]["values"] == {"background": 0, "lesion": 255}
 
 
-@pytest.mark.parametrize("there", ["Task09.yaml", "Task09.tsv"])
+@pytest.mark.parametrize("there", ["Task09.yaml", "Task09.tsv", "Task09.png"])
 def test_nothing_is_overwritten(task, monkeypatch, capsys, there):
     (task / there).write_text("mine")
-    assert run(task, monkeypatch, "--msd", "Task09") == 1
+    assert run(task, monkeypatch, "Task09") == 1
     assert f"{there}: found a file; expected none: nothing is overwritten; move it" in capsys.readouterr().err
     assert (task / there).read_text() == "mine"
     assert len(list(task.glob("Task09.*"))) == 1
@@ -117,15 +118,16 @@ def test_nothing_is_overwritten(task, monkeypatch, capsys, there):
     ("text", "found"),
     [
         ("{", "JSONDecodeError"),
-        ('{"labels": {"background": 0}, "training": []}', "ValueError invalid literal"),
-        ('{"labels": {"0": "background", "1": "x"}}', "KeyError 'training'"),
-        ('{"labels": {"0": "background"}, "training": []}', r"found classes \['background'\]; expected background and"),
         ("[]", "TypeError"),
+        ('{"training": []}', "KeyError 'labels'"),
+        ('{"labels": {"x": "y"}}', r'found labels \{"x": "y"\}; expected labels, as'),
+        ('{"labels": {"background": 0, "whole": [1, 2]}}', r'found labels .*"whole": \[1, 2\]\}; expected labels, as'),
+        ('{"labels": {"0": "background"}}', r"found classes \['background'\]; expected background and"),
     ],
 )
 def test_a_description_that_is_not_understood(task, monkeypatch, capsys, text, found):
     (task / "Task09/dataset.json").write_text(text)
-    assert run(task, monkeypatch, "--msd", "Task09") == 1
+    assert run(task, monkeypatch, "Task09") == 1
     error = capsys.readouterr().err
     assert re.search(found, error), error
     assert "Task09" in error
@@ -134,16 +136,77 @@ def test_a_description_that_is_not_understood(task, monkeypatch, capsys, text, f
 
 
 def test_folders_of_other_layouts(study, monkeypatch, capsys):
-    assert run(study, monkeypatch, "--msd", "study") == 1
-    assert run(study, monkeypatch, "--bids", ".") == 1
+    (study / "empty").mkdir()
+    assert run(study, monkeypatch, "study", "--layout", "nnunet") == 1
+    assert run(study, monkeypatch, "empty", "--layout", "bids") == 1
+    assert run(study, monkeypatch, "empty", "--layout", "ctc") == 1
     errors = capsys.readouterr().err.splitlines()
-    assert "study/dataset.json: found no such file; expected the Decathlon's description" in errors[0]
-    assert ".: found no sub-*/[ses-*/]anat/*_T1w.nii.gz; expected some" in errors[1]
+    assert "study/imagesTr: found no images; expected some; give the folder that holds imagesTr" in errors[0]
+    assert "empty: found no sub-*/[ses-*/]anat/*_T1w.nii.gz; expected some" in errors[1]
+    assert "empty: found no frames 01/t*.tif; expected some" in errors[2]
+
+
+def test_channels_are_files_of_nnunet(tmp_path, monkeypatch):
+    """Their numbers are no part of the name; labels of imagesTs are to be tested on, `ignore` is no class."""
+    root = tmp_path / "nnUNet_raw/Dataset004_X"  # found below a folder that holds nothing else
+    for part, names in (("Tr", ("c1", "c2")), ("Ts", ("c3", "c4"))):
+        for name in names:
+            for channel in (0, 1):
+                save_volume(root / f"images{part}/{name}_{channel:04d}.nii.gz", range(99))
+            if name != "c4":
+                save_volume(root / f"labels{part}/{name}.nii.gz", (0, 1, 2))
+    told = {"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "tumour": 1, "ignore": 2}}
+    (root / "dataset.json").write_text(json.dumps(told))
+    assert run(tmp_path, monkeypatch, "nnUNet_raw", "-o", "x.yaml") == 0
+    config = yaml.safe_load((tmp_path / "x.yaml").read_text())
+    assert config["labels"] == {"kind": "semantic", "values": {"background": 0, "tumour": 1}, "ignore": 2}
+    assert config["data"] == "nnUNet_raw/Dataset004_X"
+    sheet = pd.read_csv(tmp_path / "x.tsv", sep="\t", keep_default_na=False)
+    assert sheet["image"].tolist()[0] == "imagesTr/c1_0000.nii.gz;imagesTr/c1_0001.nii.gz"
+    assert sheet[["sample", "subset"]].to_numpy().tolist() == [
+        ["c1", "train"], ["c2", "train"], ["c3", "test"], ["c4", "predict"],
+    ]  # fmt: skip
+
+
+def test_several_data_sets(task, monkeypatch, capsys):
+    (task / "Task09").rename(task / "Task01")
+    for name in ("Task02", "Task03"):
+        (task / name / "imagesTr").mkdir(parents=True)
+    assert run(task, monkeypatch, ".") == 1
+    assert "found 3 data sets (Task01, Task02, Task03); expected one; give the folder" in capsys.readouterr().err
+
+
+def test_cell_tracking(tmp_path, monkeypatch, capsys):
+    """People's labels go before computers'; a sequence is a group; frames without labels are to be predicted."""
+    rng = np.random.default_rng(0)
+    label = np.zeros((64, 64), np.uint16)
+    label[8:20, 8:20], label[30:50, 30:44] = 3, 7
+
+    def save(path, array):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(path, array)
+
+    for sequence in ("01", "02"):
+        for frame in range(3):
+            save(tmp_path / f"C/{sequence}/t{frame:03d}.tif", rng.integers(0, 999, (64, 64)).astype(np.uint16))
+            save(tmp_path / f"C/{sequence}_GT/TRA/man_track{frame:03d}.tif", label)
+        save(tmp_path / f"C/{sequence}_GT/SEG/man_seg000.tif", label)
+        for frame in (0, 1):
+            save(tmp_path / f"C/{sequence}_ST/SEG/man_seg{frame:03d}.tif", label)
+    save(tmp_path / "C/01_GT/SEG/man_seg_002_004.tif", label)
+    assert run(tmp_path, monkeypatch, "C") == 0
+    sheet = pd.read_csv(tmp_path / "C.tsv", sep="\t", keep_default_na=False, dtype=str)
+    assert sheet["label"].tolist()[:3] == ["01_GT/SEG/man_seg000.tif", "01_ST/SEG/man_seg001.tif", ""]
+    assert sheet["subset"].tolist() == ["train", "train", "predict"] * 2
+    assert sheet["group"].unique().tolist() == ["sequence-01", "sequence-02"]
+    config = yaml.safe_load((tmp_path / "C.yaml").read_text())
+    assert (config["folds"], config["fold"], config["labels"]["kind"]) == (2, 0, "instance")
+    assert "man_seg_002_004.tif; expected one label for a whole frame" in capsys.readouterr().err
 
 
 def test_two_segmentations_of_one_image(study, monkeypatch, capsys):
     save_volume(study / "study/derivatives/other/sub-1/anat/sub-1_dseg.nii.gz")
-    assert run(study, monkeypatch, "--bids", "study") == 1
+    assert run(study, monkeypatch, "study") == 1
     error = capsys.readouterr().err
     assert "sub-1_T1w.nii.gz: found 2 segmentations (" in error
     assert "derivatives/other/sub-1/anat/sub-1_dseg.nii.gz" in error
@@ -152,13 +215,13 @@ def test_two_segmentations_of_one_image(study, monkeypatch, capsys):
 def test_no_segmentations(study, monkeypatch, capsys):
     for path in (study / "study/derivatives").rglob("*.nii.gz"):
         path.unlink()
-    assert run(study, monkeypatch, "--bids", "study") == 1
+    assert run(study, monkeypatch, "study") == 1
     assert "derivatives: found no *_dseg.nii.gz or *label*_mask.nii.gz" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_the_workflow_takes_what_is_written(task, monkeypatch, snakemake):
     """With the config unchanged, nothing is found that would stop the workflow."""
-    assert run(task, monkeypatch, "--msd", "Task09", "-o", "my.yaml") == 0
+    assert run(task, monkeypatch, "Task09", "-o", "my.yaml") == 0
     done = snakemake(task, "--cores", "1", "--configfile", "my.yaml", "--", "results/Task09/check.tsv")
     assert done.returncode == 0, done.stdout
