@@ -1,23 +1,18 @@
 """PNG through Pillow: 8 and 16 bit, grey and colour; no spacing."""
 
 import numpy as np
-import psutil
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from snakeseg.errors import BadInput
+from snakeseg.io.files import require_memory
 
 
 def read(path):
     """Array, axes, spacing, no affine. Palettes give their indices, alpha is dropped. PNG is read whole."""
     Image.MAX_IMAGE_PIXELS = None  # large images are what we are for; those that lie about it are caught here
-    with Image.open(path) as file:
-        needed, memory = file.width * file.height * len(file.getbands()), psutil.virtual_memory().total
-        if needed > memory / 2:
-            found = f"{file.width} x {file.height} pixels in one piece"
-            raise BadInput(
-                path, found, f"less than {memory / 2e9:.0f} GB of them", "convert it to a tiled TIFF or Zarr"
-            )
+    with Image.open(path, formats=["PNG"]) as file:  # whatever else is named .png, such as PostScript, stays closed
+        require_memory(path, file.size, len(file.getbands()), "convert it to a tiled TIFF or Zarr")
         file.load()
         array = np.asarray(file)
     if array.ndim == 2:
