@@ -19,6 +19,7 @@ from snakeseg.inference import (
     likeliest_class,
     run_tiles,
     tile_logits,
+    tile_logits_over,
     tile_probabilities,
     tiled_logits,
 )
@@ -30,7 +31,7 @@ from snakeseg.predictor import fit, load_predictor, pieces
 from snakeseg.pruning import Kept
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 from snakeseg.symmetry import Symmetry, any_symmetry
-from snakeseg.tiling import Geometry, tile_shape
+from snakeseg.tiling import Geometry, combine, magnified, tile_shape
 
 random_network = partial(narrow.random_network, classes=3)
 
@@ -108,6 +109,51 @@ def test_tiles_equal_the_whole_in_float32():
     found = tiled_logits(network, image, geometry, 16)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, whole(network, image, geometry), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("scales", [[1.5], [2], [1, 1.5], [1, 1.5, 2]])
+@pytest.mark.parametrize(
+    ("depth", "padded", "shape"), [(2, False, (70, 45)), (2, True, (37, 90)), (1, True, (13, 6, 9))]
+)
+def test_tiles_equal_the_whole_at_other_scales(depth, padded, shape, scales):
+    settings = UNetSettings(width=2, depth=depth, padded=padded)
+    geometry = geometry_of(settings)
+    common = combine([magnified(geometry, scale) for scale in scales])
+    work = tile_logits_over(scales, random_network(len(shape), settings), geometry, common)
+    image = np.random.default_rng(1).normal(size=(1, *shape))
+    expected, *found = (
+        assemble(run_tiles(work, image, common, tile_shape(shape, common, tile)), shape) for tile in (1000, 8, 32)
+    )
+    assert expected.std(axis=tuple(range(1, expected.ndim))).max() > 1e-3
+    for one in found:
+        np.testing.assert_allclose(one, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1.5, 2])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_what_was_magnified_comes_back_to_its_place(scale, dims):
+    """A ramp, of which the network answers twice the value, is neither shifted nor blurred."""
+    image = np.indices((24,) * dims, dtype=float).sum(axis=0)[None]
+    geometry = Geometry(halo=0, multiple=4, padded=True)
+    common = magnified(geometry, scale)
+    work = tile_logits_over([scale], lambda seen: 2 * seen, geometry, common)
+    found = assemble(run_tiles(work, image, common, (8,) * dims), image.shape[1:])
+    inner = (slice(None), *(slice(3, -3),) * dims)  # at the edge the ramp is mirrored
+    np.testing.assert_allclose(found[inner], 2 * image[inner], rtol=0, atol=1e-9)
+
+
+def test_scales_are_averaged_as_probabilities():
+    image, answers = np.zeros((1, 4, 4)), iter([[2.0, 0.0], [0.0, 1.0]])
+
+    def network(seen):
+        return torch.tensor(next(answers), dtype=seen.dtype)[None, :, None, None].expand(1, 2, *seen.shape[2:])
+
+    geometry = Geometry(halo=0, multiple=1, padded=True)
+    common = combine([geometry, magnified(geometry, 2)])
+    work = tile_probabilities([tile_logits_over([1, 2], network, geometry, common)], Symmetry())
+    expected = (softmax(np.array([2.0, 0.0])) + softmax(np.array([0.0, 1.0]))) / 2
+    found = assemble(run_tiles(work, image, common, (4, 4)), (4, 4))
+    np.testing.assert_allclose(found, np.broadcast_to(expected[:, None, None], (2, 4, 4)), rtol=0, atol=1e-9)
 
 
 def test_strides_out_of_phase_with_pooling_would_show(monkeypatch):

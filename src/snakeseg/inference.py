@@ -11,10 +11,16 @@ from snakeseg.lazy import ahead
 from snakeseg.losses import weighted_cross_entropy
 from snakeseg.networks.blocks import LAYOUT
 from snakeseg.symmetry import Symmetry, orientations
-from snakeseg.tiling import Geometry, Tile, lay_tiles, read_mirrored, tile_shape
+from snakeseg.tiling import Geometry, Tile, lay_tiles, magnified, read_mirrored, tile_shape
 
 OnTile = Callable[[Tensor], Tensor]
 Piece = tuple[tuple[slice, ...], np.ndarray]
+
+# How tiles are magnified, by number of axes. PyTorch's cubic keeps straight lines straight with `antialias` alone,
+# which smoothes nothing here.
+MAGNIFY = {2: {"mode": "bicubic", "antialias": True}, 3: {"mode": "trilinear"}}
+# How answers come back; at the scales there are, no pixel needs one from beyond the tile.
+SHRINK = {2: "bilinear", 3: "trilinear"}
 
 
 def tiled_logits(
@@ -113,6 +119,36 @@ def tile_logits(network: nn.Module, geometry: Geometry, common: Geometry | None 
         return out[(slice(None), *(slice(s, s + step) for s, step in zip(starts, strides, strict=True)))]
 
     return work
+
+
+def tile_logits_over(scales: Sequence[float], network: nn.Module, geometry: Geometry, common: Geometry) -> OnTile:
+    """As `tile_logits`, of the mean probabilities over the tile magnified so many times."""
+    works = [
+        tile_logits(network, geometry, common) if scale == 1 else _magnifying(scale, network, geometry, common)
+        for scale in scales
+    ]
+    if len(works) == 1:
+        return works[0]
+    return lambda seen: torch.stack([torch.log_softmax(work(seen), dim=0) for work in works]).logsumexp(dim=0)
+
+
+def _magnifying(scale: float, network: nn.Module, geometry: Geometry, common: Geometry) -> OnTile:
+    """Interpolates the tile for the network, and its answers for the tile's pixels."""
+    own, large = magnified(geometry, scale), Geometry(geometry.reach, geometry.multiple)
+    logits = tile_logits(network, geometry, large)
+
+    def work(seen: Tensor) -> Tensor:
+        dims, strides = seen.ndim - 1, [n - 2 * common.halo for n in seen.shape[1:]]
+        seen = _without_edge(seen, common.halo - own.halo)
+        larger = nn.functional.interpolate(seen[None], scale_factor=scale, **MAGNIFY[dims])[0]
+        found = logits(_without_edge(larger, int(own.halo * scale) - large.halo))
+        return nn.functional.interpolate(found[None], size=strides, mode=SHRINK[dims])[0]
+
+    return work
+
+
+def _without_edge(array: Tensor, width: int) -> Tensor:
+    return array[(slice(None), *(slice(width, n - width) for n in array.shape[1:]))]
 
 
 def assemble(pieces: Iterable[Piece], shape: Sequence[int]) -> np.ndarray:

@@ -24,7 +24,7 @@ from snakeseg.inference import (
     Piece,
     likeliest_class,
     run_tiles,
-    tile_logits,
+    tile_logits_over,
     tile_probabilities,
 )
 from snakeseg.instances import Parameters
@@ -43,6 +43,7 @@ from snakeseg.tiling import (
     Tile,
     combine,
     is_blended,
+    magnified,
     part_of,
     plan_tiles,
     price_tiles,
@@ -100,9 +101,12 @@ def load_predictor(
             other.statistics[key] != first.statistics[key] for key in ("offset", "scale")
         ):
             raise BadInput(one, "other grey statistics", f"those of {found[0]}", "average models of one data set")
-    geometries = [description.geometry for description in descriptions]
-    common = combine(geometries)
-    logits = [tile_logits(fold_normalisation(n), g, common) for n, g in zip(networks, geometries, strict=True)]
+    geometries, scales = [description.geometry for description in descriptions], first.predict.scales
+    common = combine([magnified(geometry, scale) for geometry in geometries for scale in scales])
+    logits = [
+        tile_logits_over(scales, fold_normalisation(network), geometry, common)
+        for network, geometry in zip(networks, geometries, strict=True)
+    ]
     mean = tile_probabilities(logits, averaged(first), uncertainty)
 
     def work(seen: torch.Tensor) -> torch.Tensor:
@@ -130,9 +134,12 @@ def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None
         Bytes of memory; half of what is free if not given.
     """
     description, device = predictor.description, predictor.device
-    passes = len(predictor.folders) * len(list(orientations(averaged(description))))
+    # Of a tile, its pixels where they are magnified most are what was measured.
+    sizes = [scale**description.dims for scale in description.predict.scales]
+    passes = len(predictor.folders) * len(list(orientations(averaged(description)))) * sum(sizes) / max(sizes)
     buffer = IN_FLIGHT * (8 * description.channels + 2 * description.classes)
-    samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in _samples(predictor)]
+    own = [s._replace(pixels=s.pixels / max(sizes)) for s in _samples(predictor)]
+    samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in own]
     costs = Costs(samples, passes, used_memory(device))
     if description.predict.tile == "auto":
         budget = costs.fixed + free_memory(device) / 2 if budget is None else budget

@@ -163,6 +163,7 @@ class Train:
 @dataclass(frozen=True)
 class Predict:
     average: bool = True
+    scales: list[float] = field(default_factory=lambda: [1.0])
     tile: int | str = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     spacing: Literal["refuse", "resample", "ignore"] = "refuse"

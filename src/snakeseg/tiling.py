@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import product
 from typing import NamedTuple
 
@@ -42,6 +43,11 @@ class Geometry:
         """The same for training: a padded network sees no more than the patch."""
         return replace(self, halo=0) if self.padded else self
 
+    @property
+    def reach(self) -> int:
+        """A halo that also holds what a valid input has to spare beyond the tile."""
+        return self.input_size(self.multiple) - self.multiple - self.halo
+
     def output_size(self, size: int) -> int:
         """The smallest valid output that holds `size` pixels."""
         return size + (self.remainder - 2 * self.halo - size) % self.multiple
@@ -80,13 +86,35 @@ def tile_shape(shape: Sequence[int], geometry: Geometry, largest: int) -> tuple[
 
 def combine(geometries: Sequence[Geometry]) -> Geometry:
     """What tiles that several networks share must see: their own where all are alike, else a halo that holds all."""
-    first, step = geometries[0], max(g.multiple for g in geometries)
+    first = geometries[0]
     if all(geometry == first for geometry in geometries):
         return first
-    halo = max(g.input_size(step) - step - g.halo for g in geometries)
+    step, halo = max(g.multiple for g in geometries), max(g.reach for g in geometries)
     return Geometry(halo, step, 2 * halo % step, tile_exact=all(g.tile_exact for g in geometries))
 
 
+def magnified(geometry: Geometry, scale: float) -> Geometry:
+    """What tiles must see, in their own pixels, for a network that looks at them magnified.
+
+    Halos and strides are whole pixels before and after, so that every tile is magnified on the same grid.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the network.
+    scale : float
+        1 or more, a ratio of small whole numbers.
+    """
+    if scale == 1:
+        return geometry
+    whole = Fraction(scale).denominator
+    halo = -(-math.ceil(geometry.reach / scale + REACH_OF_MAGNIFYING) // whole) * whole
+    step = geometry.multiple * whole
+    return Geometry(halo, step, 2 * halo % step, tile_exact=geometry.tile_exact)
+
+
+# Pixels beyond its place that a magnified one is interpolated from.
+REACH_OF_MAGNIFYING = 2
 # Largest stride, by number of axes, where nothing is known of the device.
 PLAIN_TILE = {2: 384, 3: 64}
 
@@ -107,7 +135,7 @@ class Costs(NamedTuple):
     """What tiles cost: samples of rising size, how often each tile is computed, and bytes that are taken anyhow."""
 
     samples: Sequence[Sample]
-    passes: int = 1
+    passes: float = 1
     fixed: float = 0.0
 
 
