@@ -75,6 +75,11 @@ def parser() -> argparse.ArgumentParser:
     layout.add_argument("--msd", type=Path, metavar="FOLDER", help="a task of the Medical Segmentation Decathlon")
     layout.add_argument("--bids", type=Path, metavar="FOLDER", help="BIDS, with segmentations in derivatives")
     made.add_argument("-o", "--output", type=Path, help="config to write, the sheet beside it; by default FOLDER.yaml")
+    made = command(
+        "convert", "labels of a plane to outlines (GeoJSON, ImageJ's ROI), or outlines to labels", "--output"
+    )
+    made.add_argument("input", type=Path, help="a label image; or .geojson, .roi or .zip")
+    made.add_argument("--like", type=Path, help="the image that outlines were drawn on: its shape and format")
     made = command("sheet", "write a sample sheet of images to predict", "--output")
     made.add_argument("images", help="a folder of images, or a pattern such as 'plates/*/*.tif'")
     command("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")
@@ -113,7 +118,19 @@ def parser() -> argparse.ArgumentParser:
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
     **dict.fromkeys(
-        ("init", "sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"),
+        (
+            "init",
+            "sheet",
+            "convert",
+            "simulate",
+            "inspect",
+            "check",
+            "data-report",
+            "statistics",
+            "prepare",
+            "augment",
+            "weigh",
+        ),
         "data",
     ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),

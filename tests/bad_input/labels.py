@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import tifffile
-from bad_input.case import Case, damaged, folder, label, pipe
+from bad_input.case import Bomb, Case, damaged, folder, label, pipe
 from bad_input.planes import IMAGE
 from PIL import Image
 
@@ -59,7 +59,9 @@ CASES: dict[str, Case] = {
         "found 1000000 x 1000000 pixels in one piece; expected less than ... GB of them; convert it to a tiled TIFF or Zarr",
     ),
     "label: a NumPy file": bad(
-        lambda: np.save("label.npy", IDS), "found format '.npy'; expected .ome.tiff, ...; convert the file", "label.npy"
+        lambda: np.save("label.npy", {"masks": IDS, "bomb": Bomb()}),
+        "found format '.npy'; expected .ome.tiff, ...; save the masks as PNG or TIFF (Cellpose: --save_png, --save_tif, or its menu File)",
+        "label.npy",
     ),
 }
 

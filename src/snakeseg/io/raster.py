@@ -40,6 +40,12 @@ FORMATS = {
     ".nrrd": "itk",
     ".nhdr": "itk",
 }
+# What is to be done about formats that are not read. NumPy's may hold a pickle, which could run code; Cellpose's do.
+ELSEWHERE = {
+    ".npy": "save the masks as PNG or TIFF (Cellpose: --save_png, --save_tif, or its menu File)",
+    **dict.fromkeys((".roi", ".zip", ".geojson"), "make labels of the outlines: snakeseg convert"),
+    **dict.fromkeys((".czi", ".nd2", ".lif"), "save it as OME-TIFF or OME-Zarr, as with Fiji or bioformats2raw"),
+}
 # Labels of these are written in another format: theirs would be two files, or has none for labels.
 WRITTEN = {".mhd": ".mha", ".nhdr": ".nrrd", DICOM: ".nii.gz"}
 
@@ -83,7 +89,8 @@ def suffix_of(path: str | Path) -> str:
             return path.name[-len(suffix) :]
     if path.is_dir():
         return DICOM
-    raise BadInput(path, f"format '{path.suffix}'", ", ".join(FORMATS), "convert the file")
+    found, remedy = f"format '{path.suffix}'", ELSEWHERE.get(path.suffix.lower(), "convert the file")
+    raise BadInput(path, found, ", ".join(FORMATS), remedy)
 
 
 def label_suffix(image: str | Path) -> str:
