@@ -152,7 +152,8 @@ def outcome_of(read: Callable[[], object]) -> tuple[str, str]:
 
 def place() -> str:
     """The last lines of ours that an error came through."""
-    lines = [line for line in traceback.format_exc().splitlines() if "snakeseg/" in line or "fuzz_readers" in line]
+    ours = ("src/snakeseg/", "tests/fuzz_seeds")
+    lines = [line for line in traceback.format_exc().splitlines() if any(name in line for name in ours)]
     return lines[-1].strip() if lines else "elsewhere"
 
 

@@ -290,7 +290,7 @@ def test_missing_file(tmp_path, suffix):
         read(tmp_path / f"nowhere{suffix}", 2)
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a", "tif", "a.nii.zip"])
+@pytest.mark.parametrize("name", ["a.jpg", "a", "tif", "a.nii.bz2"])
 def test_unknown_suffix(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(BadInput, match=r"found format '.*'; expected .ome.tiff, .*; convert the file"):

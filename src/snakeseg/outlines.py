@@ -49,7 +49,7 @@ def _polygons(mask: np.ndarray, box: tuple[slice, slice]) -> list[list[np.ndarra
 def _area(ring: np.ndarray) -> float:
     """Positive of outer rings, negative of holes, as `find_contours` winds them."""
     x, y = ring.T
-    return float(np.sum(x[1:] * y[:-1] - x[:-1] * y[1:])) / 2
+    return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
 
 
 def rasterised(polygons: Iterable[tuple[int, Sequence[np.ndarray]]], shape: tuple[int, int]) -> np.ndarray:

@@ -101,9 +101,10 @@ def _thinned(labels, step: int) -> Lazy:
 def _geometry_of(path, metadata: dict) -> dict:
     with tifffile.TiffFile(path) as file:
         tags, found = file.pages[0].tags, {"ome": file.is_ome, "metadata": {**metadata, **_ome_sizes(file)}}
-        if "XResolution" in tags and "YResolution" in tags:
-            found["resolution"] = (tags["XResolution"].value, tags["YResolution"].value)
-            found["resolutionunit"] = tags["ResolutionUnit"].value if "ResolutionUnit" in tags else None
+        sizes = [tags.valueof(name) for name in ("XResolution", "YResolution")]
+        if all(isinstance(size, tuple) and len(size) == 2 and min(size) > 0 for size in sizes):
+            unit = tags.valueof("ResolutionUnit")
+            found |= {"resolution": tuple(sizes), "resolutionunit": unit if unit in list(tifffile.RESUNIT) else None}
     return found
 
 
