@@ -140,7 +140,7 @@ def outcome_of(read: Callable[[], object]) -> tuple[str, str]:
     try:
         read()
     except (BadInput, BadInputs) as error:
-        return ("failed", str(error)[:200]) if "MemoryError" in str(error) else ("refused", "")
+        return ("failed", str(error)[:200]) if "more in one piece than" in str(error) else ("refused", "")
     except KeyboardInterrupt:
         return "failed", f"more than {SECONDS_EACH} seconds: {place()}"
     except Exception as error:

@@ -147,7 +147,7 @@ def read_cells(path):
     """All cells as text (as in snakeseg/io/sheet.py)."""
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(str)
+            return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(object).astype(str)
         separator = "," if path.suffix == ".csv" else "\t"
         cells = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False).fillna("")
     except ImportError:

@@ -77,7 +77,7 @@ def read_cells(path: Path) -> pd.DataFrame:
     require_kind(path, False, "the sample sheet", "correct the config key 'sheet'")
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(str)
+            return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(object).astype(str)
         # No header for pandas, which would take a cell too many for the row's name, and rename what comes twice.
         separator = "," if path.suffix == ".csv" else "\t"
         cells = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False).fillna("")
@@ -100,6 +100,9 @@ def _problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
         yield BadInput(path, f"unknown column '{column}'", f"some of {', '.join(COLUMNS)}", remedy)
     for column in [column for column in ("sample", "image") if column not in columns]:
         yield BadInput(path, f"no column '{column}'", "sample and image", "add it (columns are separated by tabs)")
+        return
+    if sheet.empty:
+        yield BadInput(path, "no rows", "one per image", "add some")
         return
     for column in [column for column in PATTERNS if column in columns]:
         for row in sheet.index[~sheet[column].str.fullmatch(PATTERNS[column])][:20]:

@@ -1,6 +1,7 @@
 """TIFF and OME-TIFF through tifffile."""
 
 import math
+import struct
 from collections.abc import Iterator
 
 import numpy as np
@@ -22,6 +23,7 @@ SCREEN = 1024
 def read(path):
     """Array, axes, spacing and no affine of the first series. A stack of pages without names is taken for depth."""
     file = tifffile.TiffFile(path)  # closes with the last array that reads from it
+    _require_end_of_pages(file)
     if file.is_ome:
         require_harmless(path, file.ome_metadata)
     series = file.series[0]
@@ -30,6 +32,23 @@ def read(path):
     spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
     _require_whole(path, file, series)
     return _on_demand(path, file, series), axes, spacing, None
+
+
+def _require_end_of_pages(file: tifffile.TiffFile) -> None:
+    """Raise an error if pages lead back to pages before; tifffile would go round some millions of times."""
+    kind, handle, seen = file.tiff, file.filehandle, set()
+    offset = file.pages.first.offset
+    while 0 < offset < handle.size - kind.tagnosize:
+        if offset in seen:
+            raise ValueError("pages that follow each other in a circle")
+        seen.add(offset)
+        handle.seek(offset)
+        (tags,) = struct.unpack(kind.tagnoformat, handle.read(kind.tagnosize))
+        after = offset + kind.tagnosize + tags * kind.tagsize
+        if after + kind.offsetsize > handle.size:
+            return
+        handle.seek(after)
+        (offset,) = struct.unpack(kind.offsetformat, handle.read(kind.offsetsize))
 
 
 def _require_whole(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
