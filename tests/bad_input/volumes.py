@@ -198,7 +198,7 @@ CASES: dict[str, Case] = {
     ),
     "zarr: a chunk of a terabyte": image(
         "a.zarr", array(shape=[10**6, 10**6], chunks=[10**6, 10**6]),
-        "found 1000000 x 1000000 pixels in one piece; expected less than ... GB of them; store it in smaller chunks",
+        "found 1000000 x 1000000 pixels in one piece; expected less than ... million of them; store it in smaller chunks",
     ),
     "zarr: more pixels than there are": image(
         "a.zarr", array(shape=[10**9, 10**9]),
@@ -221,7 +221,7 @@ CASES: dict[str, Case] = {
     "mha: cut off": volume("a.mha", mhd("LOCAL").encode() + bytes(99), damaged()),
     "mha: a terapixel": volume(
         "a.mha", mhd("LOCAL", "10000 10000 10000").encode() + bytes(99),
-        "found 10000 x 10000 x 10000 pixels in one piece; expected less than ... GB of them; convert it to .nii",
+        "found 10000 x 10000 x 10000 pixels in one piece; expected less than ... million of them; convert it to .nii",
     ),
     "mha: a header without end": volume(
         "a.mha", b"Comment = " + b"x" * 2**20 + b"\n" + mhd("/etc/hostname").encode(), damaged("a header that does not end ...")

@@ -32,10 +32,10 @@ def require_kind(path: str | Path, folder: bool, what: str, remedy: str) -> None
 
 def require_memory(path: str | Path, shape: Sequence[int], size: int, remedy: str) -> None:
     """Raise BadInput if pixels of so many bytes that can only be read together take more than half of the memory."""
-    memory = psutil.virtual_memory().total
-    if math.prod(map(int, shape)) * size > memory / 2:
+    most = psutil.virtual_memory().total / 2 / size
+    if math.prod(map(int, shape)) > most:
         found = f"{' x '.join(map(str, shape))} pixels in one piece"
-        raise BadInput(path, found, f"less than {memory / 2e9:.0f} GB of them", remedy)
+        raise BadInput(path, found, f"less than {most / 1e6:.0f} million of them", remedy)
 
 
 @contextmanager

@@ -7,12 +7,15 @@ from PIL.PngImagePlugin import PngInfo
 from snakeseg.errors import BadInput
 from snakeseg.io.files import require_memory
 
+# Of an image, that are held while it is read.
+COPIES = 4
+
 
 def read(path):
     """Array, axes, spacing, no affine. Palettes give their indices, alpha is dropped. PNG is read whole."""
     Image.MAX_IMAGE_PIXELS = None  # large images are what we are for; those that lie about it are caught here
     with Image.open(path, formats=["PNG"]) as file:  # whatever else is named .png, such as PostScript, stays closed
-        require_memory(path, file.size, len(file.getbands()), "convert it to a tiled TIFF or Zarr")
+        require_memory(path, file.size, COPIES * len(file.getbands()), "convert it to a tiled TIFF or Zarr")
         file.load()
         array = np.asarray(file)
     if array.ndim == 2:

@@ -123,7 +123,10 @@ def _geometry_of(path, metadata: dict) -> dict:
         sizes = [tags.valueof(name) for name in ("XResolution", "YResolution")]
         if all(isinstance(size, tuple) and len(size) == 2 and min(size) > 0 for size in sizes):
             unit = tags.valueof("ResolutionUnit")
-            found |= {"resolution": tuple(sizes), "resolutionunit": unit if unit in list(tifffile.RESUNIT) else None}
+            found |= {
+                "resolution": tuple(sizes),
+                "resolutionunit": unit if isinstance(unit, int) and unit in list(tifffile.RESUNIT) else None,
+            }
     return found
 
 
