@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakeseg.grey import grey_statistics, normalise, quantiles
+from snakeseg.grey import foreground_box, grey_statistics, normalise, quantiles
 from snakeseg.lazy import blocks
+from snakeseg.resample import resampled
 from snakeseg.settings import Prepare
 
 
@@ -90,6 +91,35 @@ def test_quantiles_are_numpys(dtype, size, seed, pieces):
     percents = [0.0, 1.0, 37.3, 50.0, 99.8, 100.0]
     found = quantiles(lambda: iter(np.array_split(values, pieces)), size, values.dtype, percents)
     assert found == np.percentile(values.astype(np.float64), percents).tolist()
+
+
+@pytest.mark.parametrize("edge", [0, -1024.0, 7])
+def test_the_box_leaves_out_the_plain_edge(edge):
+    image = np.full((2, 30, 41, 20), edge, np.float32)
+    image[0, 4, 7:9, 3], image[1, 11, 5, 19] = 50, 60  # in one channel each
+    assert foreground_box(image, Prepare(crop=True)) == (slice(4, 12), slice(5, 9), slice(3, 20))
+    assert foreground_box(image, Prepare()) == (slice(0, 30), slice(0, 41), slice(0, 20))
+    assert foreground_box(image * 0 + edge, Prepare(crop=True)) == (slice(0, 30), slice(0, 41), slice(0, 20))
+
+
+def test_an_edge_stays_plain_when_it_is_resampled():
+    image = np.full((1, 40, 60), -1000.7, np.float32)
+    image[0, 10:20, 30:45] = 80
+    found = resampled(image, (57, 83))
+    assert np.ptp(found[:, :5]) > 0  # rounding
+    rows, columns = foreground_box(found, Prepare(crop=True))
+    np.testing.assert_allclose([rows.start, rows.stop], [10 * 57 / 40, 20 * 57 / 40], atol=2)
+    np.testing.assert_allclose([columns.start, columns.stop], [30 * 83 / 60, 45 * 83 / 60], atol=2)
+
+
+def test_statistics_are_those_of_the_box():
+    image = np.zeros((1, 50, 50))
+    image[0, 20:30, 10:21] = np.random.default_rng(0).normal(5, 3, (10, 11))
+    settings = Prepare("zscore", crop=True)
+    box = foreground_box(image, settings)
+    found = normalise(image, settings, None, box)[(slice(None), *box)]
+    np.testing.assert_allclose([found.mean(), found.std()], [0, 1], atol=1e-6)
+    assert found.shape == (1, 10, 11)
 
 
 def test_statistics_do_not_depend_on_the_blocks(monkeypatch):

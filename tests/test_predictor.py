@@ -45,6 +45,7 @@ def predicted(made, image, tile):
     return assemble(predictor.pieces(made, image, tile_shape(shape, made.geometry, tile)), shape)
 
 
+GROUPED = UNetSettings(width=2, depth=2, normalisation="instance")
 NETWORKS = [
     UNetSettings(width=2, depth=2),
     UNetSettings(width=2, depth=3, padded=True),
@@ -97,6 +98,27 @@ def test_only_classes_of_semantic_labels_are_kept_unless_asked(tmp_path):
     assert (kept.channels, kept.dtype) == ({"probabilities": 2}, np.float16)
     found, probable = (assemble(each.pieces, (61, 43)) for each in (classes, kept))
     np.testing.assert_array_equal(found[0], probable.argmax(axis=0))
+
+
+@pytest.mark.parametrize("network", [UNetSettings(width=2, depth=2), GROUPED])
+def test_beyond_the_plain_edge_is_background(tmp_path, network):
+    """The network is asked about the tiles of the box alone, and sees them normalised by it."""
+    description = replace(PLAIN, network=network, prepare=Prepare("zscore", crop=True))
+    made = predictor.load_predictor([save(tmp_path / "m", description=description)], CPU)
+    array = np.full((1, 90, 70), 3, np.float32)
+    array[0, 40:55, 20:30] = np.random.default_rng(0).normal(8, 2, (15, 10))
+    image = Raster(as_lazy(array), (1.0, 1.0), None)
+    asked, work = [], made.work
+    watched = made._replace(work=lambda seen: asked.append(1) or work(seen))
+    found = assemble(predictor.answers(watched, image, (16, 16)).pieces, (90, 70))
+    by_box = {"offset": [array[0, 40:55, 20:30].mean()], "scale": [array[0, 40:55, 20:30].std()]}
+    prepare = replace(description, prepare=Prepare("zscore", "dataset"), statistics=by_box)
+    expected = predicted(made._replace(description=prepare), image, 16)
+    np.testing.assert_allclose(found[:, 32:64, 16:32], expected[:, 32:64, 16:32], atol=2e-3)
+    beyond = np.ones((90, 70), bool)
+    beyond[32:64, 16:32] = False
+    np.testing.assert_array_equal(found[:, beyond].T, [[1, 0]] * beyond.sum())
+    assert len(asked) < 12
 
 
 def test_a_plan_is_measured_once_and_kept(tmp_path, monkeypatch):

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from snakeseg.lazy import Lazy, ahead, as_lazy, blocks
+from snakeseg.lazy import Lazy, Region, ahead, as_lazy, blocks, box_of
 from snakeseg.settings import Prepare
 
 # Bits of a value that one pass over an image sorts by.
 BITS = 16
+# Plain pixels that were resampled differ by no more, relative to their value.
+ALIKE = 1e-5
 
 
 def grey_statistics(image, settings: Prepare) -> tuple[np.ndarray, np.ndarray]:
@@ -43,13 +45,42 @@ def grey_statistics(image, settings: Prepare) -> tuple[np.ndarray, np.ndarray]:
     return offset, np.where(scale > 0, scale, 1.0)
 
 
-def normalise(image, settings: Prepare, statistics: dict | None) -> Lazy:
-    """Normalised image, float32, by its own statistics or by the data set's (see `data_statistics`); read on demand."""
+def foreground_box(image, settings: Prepare) -> Region:
+    """The smallest box of an image (channels, *spatial) around all that differs from the plain edge about it.
+
+    What the edge looks like, the first corner says. The box is the whole image if that is plain, or has no such edge,
+    or is not to be cropped.
+    """
+    shape = image.shape[1:]
+    found = [np.zeros(size, bool) for size in shape]
+    if settings.crop:
+        edge = image[(slice(None), *(slice(0, 1),) * len(shape))].astype(np.float64)
+        for region in blocks(shape, _chunks(image)):
+            differs = (np.abs(image[(slice(None), *region)] - edge) > ALIKE * np.abs(edge)).any(axis=0)
+            for axis, part in enumerate(region):
+                found[axis][part] |= differs.any(axis=tuple(i for i in range(len(shape)) if i != axis))
+    if not found[0].any():
+        return tuple(slice(0, size) for size in shape)
+    return tuple(slice(int(line.argmax()), len(line) - int(line[::-1].argmax())) for line in found)
+
+
+def normalise(image, settings: Prepare, statistics: dict | None, box: Region | None = None) -> Lazy:
+    """Normalised image, float32, read on demand.
+
+    Parameters
+    ----------
+    image : array-like, shape (channels, *spatial)
+    settings : Prepare
+    statistics : dict
+        Those of the data set (see `data_statistics`), where they count.
+    box : tuple of slice
+        Where the image's own statistics are taken from, if not from all of it.
+    """
+    whole = as_lazy(image)
     if settings.scope == "dataset":
         offset, scale = np.asarray(statistics["offset"]), np.asarray(statistics["scale"])
     else:
-        offset, scale = grey_statistics(image, settings)
-    whole = as_lazy(image)
+        offset, scale = grey_statistics(box_of(whole, (slice(0, whole.shape[0]), *box)) if box else whole, settings)
     column = (-1, *(1,) * (whole.ndim - 1))
 
     def read(region: tuple[slice, ...]) -> np.ndarray:
@@ -132,6 +163,11 @@ def _moments(values: Callable[[], Iterator[np.ndarray]]) -> tuple[float, float]:
 
 def _channel(image, index: int) -> Callable[[], Iterator[np.ndarray]]:
     """A function that passes over a channel, block by block."""
-    chunks = getattr(image, "chunks", None)
-    regions = list(blocks(image.shape[1:], chunks and chunks[1:]))
+    regions = list(blocks(image.shape[1:], _chunks(image)))
     return lambda: ahead(lambda region: image[(slice(index, index + 1), *region)], regions)
+
+
+def _chunks(image) -> tuple[int, ...] | None:
+    """Without the channels, if the image has any."""
+    chunks = getattr(image, "chunks", None)
+    return chunks and tuple(chunks[1:])

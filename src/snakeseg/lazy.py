@@ -60,6 +60,18 @@ def as_lazy(array) -> Lazy:
     return Lazy(tuple(array.shape), array.dtype, lambda region: array[region], getattr(array, "chunks", None))
 
 
+def box_of(array, box: Region) -> Lazy:
+    """A box of an array-like, one slice per axis; the array itself if that is all of it."""
+    source = as_lazy(array)
+    if tuple(b.stop - b.start for b in box) == source.shape:
+        return source
+
+    def read(region: Region) -> np.ndarray:
+        return source[tuple(slice(b.start + r.start, b.start + r.stop) for b, r in zip(box, region, strict=True))]
+
+    return Lazy(tuple(b.stop - b.start for b in box), source.dtype, read)
+
+
 def blocks(shape: Sequence[int], chunks: Sequence[int] | None = None, limit: int = BLOCK) -> Iterator[Region]:
     """Regions of at most about `limit` pixels that cover an array once, in C order, along its chunks if it has any."""
     sides = list(chunks or [1] * len(shape))

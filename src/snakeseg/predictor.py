@@ -17,7 +17,7 @@ from snakeseg.costs import cache_path, keep_samples, read_samples, used_memory
 from snakeseg.description import Description, load_parameters, model_folders
 from snakeseg.devices import autocast, free_memory
 from snakeseg.errors import BadInput
-from snakeseg.grey import normalise
+from snakeseg.grey import foreground_box, normalise
 from snakeseg.inference import (
     UNCERTAINTY,
     OnTile,
@@ -30,6 +30,7 @@ from snakeseg.inference import (
 from snakeseg.instances import Parameters
 from snakeseg.io.raster import Raster
 from snakeseg.io.store import Streamed
+from snakeseg.lazy import Region
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.pruning import Kept
 from snakeseg.resample import on_spacing
@@ -204,9 +205,15 @@ def fit(predictor: Predictor, raster: Raster) -> Raster:
 
 
 def pieces(
-    predictor: Predictor, raster: Raster, stride: Sequence[int], tiles: Iterable[Tile] | None = None
+    predictor: Predictor,
+    raster: Raster,
+    stride: Sequence[int],
+    tiles: Iterable[Tile] | None = None,
+    box: Region | None = None,
 ) -> Iterator[Piece]:
     """Class probabilities (and uncertainty) of an image that was made to `fit`, tile by tile, float16.
+
+    The image is normalised by what is in the box, if there is one.
 
     Raises
     ------
@@ -214,7 +221,7 @@ def pieces(
         While the image is read, if it has pixels that are no numbers.
     """
     description, geometry = predictor.description, predictor.geometry
-    image = normalise(raster.array, description.prepare, description.statistics)
+    image = normalise(raster.array, description.prepare, description.statistics, box)
     run = run_blended if is_blended(image.shape[1:], stride, geometry) else run_tiles
     return run(predictor.work, image, geometry, stride, predictor.device, tiles)
 
@@ -228,6 +235,9 @@ def answers(
     tick: Callable[[], None] = lambda: None,
 ) -> Streamed | None:
     """What is predicted for an image, as arrays that come tile by tile.
+
+    Where training saw images without their plain edge, so does predicting: tiles beyond the box of all else are
+    background, and no network is asked.
 
     Parameters
     ----------
@@ -261,8 +271,19 @@ def answers(
         channels, kind = {"classes": 1}, np.uint8
         predictor = predictor._replace(work=lambda seen: likeliest_class(work(seen)))
 
+    box, tiles = foreground_box(raster.array, description.prepare), tiles_of_part(shape, stride, *part)
+    inside = [tile for tile in tiles if tile.meets(box)]
+
+    def found() -> Iterator[Piece]:
+        plain = np.zeros((sum(channels.values()), *(1,) * len(shape)), kind)
+        plain[0] = "probabilities" in channels  # of the background, which is also the class 0
+        for tile in (tile for tile in tiles if not tile.meets(box)):
+            yield tile.region, np.broadcast_to(plain, (len(plain), *(r.stop - r.start for r in tile.region)))
+        if inside:
+            yield from pieces(predictor, raster, stride, inside, box)
+
     def shifted() -> Iterator[Piece]:
-        for region, answer in pieces(predictor, raster, stride, tiles_of_part(shape, stride, *part)):
+        for region, answer in found():
             tick()
             yield (slice(region[0].start - first, region[0].stop - first), *region[1:]), answer
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from snakeseg.deform import apply_field, displacement_field, draw_grid, in_pixels
-from snakeseg.grey import grey_statistics, normalise
+from snakeseg.grey import foreground_box, grey_statistics, normalise
 from snakeseg.io.files import checksum
 from snakeseg.io.raster import Raster, open_image, read, read_label, require_same_shape
 from snakeseg.io.sheet import spacing_of
@@ -34,10 +34,12 @@ def data_statistics(rows: pd.DataFrame, dims: int, labels: Labels, settings: Pre
     target = np.median(spacings, axis=0).tolist() if settings.spacing == "auto" else settings.spacing
     offsets, scales, counts = [], [], np.zeros(len(labels.classes))
     for row, spacing in zip(rows.itertuples(), spacings, strict=True):
-        offset, scale = grey_statistics(read(row.image, dims).array, settings)
+        image = read(row.image, dims).array
+        box = foreground_box(image, settings)
+        offset, scale = grey_statistics(image[(slice(None), *box)], settings)
         offsets.append(offset)
         scales.append(scale)
-        classes, _ = training_labels(read_label(row.label, dims).array, labels, row.label)
+        classes, _ = training_labels(read_label(row.label, dims).array[box], labels, row.label)
         # A pixel here is so many there.
         size = np.prod(np.divide(spacing, target)) if target else 1
         counts += size * np.bincount(classes[classes != IGNORED], minlength=len(counts))
@@ -61,7 +63,8 @@ def prepare_rows(
             target = statistics["spacing"]
             image, label = on_spacing(image, spacing, target), _label_on_spacing(label, labels, spacing, target)
             spacing = target
-        classes, objects = training_labels(label.array, labels, row.label)
+        box = foreground_box(image, settings)
+        classes, objects = training_labels(label.array[box], labels, row.label)
         attributes = {
             "group": row.group,
             "spacing": list(spacing),
@@ -70,7 +73,7 @@ def prepare_rows(
             "prepare": asdict(settings),
             "statistics": statistics if settings.scope == "dataset" else None,
         }
-        image = normalise(image, settings, statistics)[:]
+        image = normalise(image, settings, statistics, box)[(slice(None), *box)]
         yield row.sample, attributes, {"image": image, "classes": classes, "objects": objects}
 
 

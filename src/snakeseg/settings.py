@@ -39,6 +39,7 @@ class Prepare:
     low: float = 1.0
     high: float = 99.8
     spacing: list[float] | str | None = None
+    crop: bool = False
 
 
 @dataclass(frozen=True)

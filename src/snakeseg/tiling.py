@@ -69,6 +69,10 @@ class Tile:
         """The image region that this tile writes."""
         return tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
 
+    def meets(self, box: Sequence[slice]) -> bool:
+        """Whether it writes to any pixel of a box."""
+        return all(a < part.stop and part.start < b for a, b, part in zip(self.start, self.stop, box, strict=True))
+
 
 def tile_shape(shape: Sequence[int], geometry: Geometry, largest: int) -> tuple[int, ...]:
     """Stride of the tiles per axis: the image in as few equal tiles as `largest` allows.

@@ -38,13 +38,35 @@ def submit(cluster, repository):
 
 
 @pytest.fixture(scope="session")
-def through_slurm(cluster, repository, write_small, tmp_path_factory) -> Path:
-    """The folder of a whole run through Slurm."""
-    folder = tmp_path_factory.mktemp("slurm")
-    write_small(folder)
+def through_slurm(cluster, repository, write_demo, tmp_path_factory) -> Path:
+    """The folder of the demo, run through Slurm."""
+    folder = write_demo(tmp_path_factory.mktemp("slurm"))
     with submitting(cluster, repository) as start:
-        assert start(folder).wait(SECONDS) == 0, (folder / "snakemake.log").read_text()
+        assert start(folder).wait(2 * SECONDS) == 0, (folder / "snakemake.log").read_text()
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo_here(snakemake, write_demo, tmp_path_factory) -> Path:
+    """The folder of the demo, run on this machine."""
+    folder = write_demo(tmp_path_factory.mktemp("demo"))
+    done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_demo(repository):
+    """Put the demo's config and sheet into a folder; one thread, as other tests run beside it."""
+
+    def write(folder: Path) -> Path:
+        (folder / "config").mkdir()
+        shutil.copy(repository / "config/samples.tsv", folder / "config")
+        text = (repository / "config/config.yaml").read_text()
+        (folder / "config.yaml").write_text(f"{text}\nthreads: 1\n")
+        return folder
+
+    return write
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A whole run through Slurm leaves what a run on this machine leaves."""
+"""The demo through Slurm leaves what it leaves on this machine."""
 
 import os
 import re
@@ -10,11 +10,11 @@ RESULTS = ("evaluation/*.tsv", "models/*/*/model.*", "models/*/*/instances.json"
            "predictions/*/*/*.tif", "prepared/*", "augmented/*", "weights/*")  # fmt: skip
 
 
-def test_results_are_byte_identical(local, through_slurm, cluster, snakemake):
-    compared = [path.relative_to(local) for pattern in RESULTS for path in local.glob(f"results/small/{pattern}")]
-    assert len(compared) == 14
-    for path in compared:
-        assert (local / path).read_bytes() == (through_slurm / path).read_bytes(), path
+def test_results_are_byte_identical(demo_here, through_slurm, cluster, snakemake):
+    found = {pattern: list(demo_here.glob(f"results/demo/{pattern}")) for pattern in RESULTS}
+    assert all(found.values()), found
+    for path in (path.relative_to(demo_here) for paths in found.values() for path in paths):
+        assert (demo_here / path).read_bytes() == (through_slurm / path).read_bytes(), path
     log = (through_slurm / "snakemake.log").read_text()
     assert asked(cluster, log, "train") == {"gpu", "gres:gpu:1"}
     assert asked(cluster, log, "report") == {"cpu"}
@@ -38,7 +38,7 @@ def test_snakemakes_own_report_needs_no_network(through_slurm, repository, brows
     page.on("request", lambda request: asked_for.append(request.url))
     page.goto((tmp_path / "report/report.html").as_uri())
     held = page.evaluate("categories")
-    figures = {path.name.capitalize() for path in (through_slurm / "results/small/figures").glob("[a-z]*")}
+    figures = {path.name.capitalize() for path in (through_slurm / "results/demo/figures").glob("[a-z]*")}
     assert figures
     assert set(held) == {"Report", "Scores"} | figures
     shown = page.inner_text("#app").lower()
