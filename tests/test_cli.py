@@ -23,8 +23,8 @@ def test_every_rule_has_its_subcommand(repository):
     text = "".join(path.read_text() for path in (repository / "workflow" / "rules").glob("*.smk"))
     used = set(re.findall(r"""(?:python -m snakeseg |command=")([\w-]+)""", text))
     known = set(next(a for a in parser()._actions if a.dest == "command").choices)
-    # No job's of a run: what comes before, what uses the network, what `predict` and `plan` start, what looks on.
-    assert used == known - {"init", "fetch-weights", "calibrate", "status", "doctor", "probe"}
+    # No job's of a run: what comes before or after, uses the network, is started by `predict` or `plan`, or looks on.
+    assert used == known - {"init", "convert", "fetch-weights", "calibrate", "status", "doctor", "probe"}
 
 
 def test_errors_are_lines_not_tracebacks(tmp_path, capsys):

@@ -98,6 +98,7 @@ def test_parquet(tmp_path, numbers):
 def test_parquet_without_its_reader(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setattr(pd, "read_parquet", lambda *_, **__: importlib.import_module("pyarrow"))
+    (tmp_path / "s.parquet").touch()
     with pytest.raises(BadInput, match=r"s.parquet: found no pyarrow to read it with; .* pip install pyarrow"):
         read_sheet(tmp_path / "s.parquet")
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import MISSING, FrozenInstanceError, fields
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from snakeseg import labels, tuning
 from snakeseg.errors import BadInput
 from snakeseg.grey import grey_statistics
+from snakeseg.kinds import fits, in_words
 from snakeseg.losses import LOSSES
 from snakeseg.networks.blocks import NORMALISATIONS
 from snakeseg.networks.fcn import DECONVOLUTIONS
@@ -166,3 +168,25 @@ def test_sections_from_json():
         read_sections('{"train": {"stepz": 1}}')
     with pytest.raises(BadInput, match="unknown section 'trian'"):
         read_sections('{"trian": {}}')
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (3, int, True), (3.0, int, False), (True, int, False), (3, float, True), (np.nan, float, False),
+        (10**400, float, False), ("a", str, True), (None, str | None, True), ([1, 2], list[int], True),
+        ([1, "a"], list[int], False),
+        ({"a": 1}, dict[str, int], True), ({"a": None}, dict[str, int], False), ("auto", int | str, True),
+        ("b", Literal["a", "b"], True), ([], Literal["a"], False), ({}, list[int], False),
+    ],
+)  # fmt: skip
+def test_values_are_of_the_types_of_their_keys(value, kind, expected):
+    assert fits(value, kind) == expected
+    assert in_words(kind)
+
+
+def test_a_value_of_another_type_is_told():
+    with pytest.raises(BadInput, match=r"x, width: found 'a'; expected a whole number; correct the value of this key"):
+        network_settings({"width": "a"}, "x")
+    with pytest.raises(BadInput, match=r"prepare, spacing: found 3; expected a list, each a number, or text, or null"):
+        build(SECTIONS["prepare"], {"spacing": 3}, "prepare")

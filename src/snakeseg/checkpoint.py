@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from snakeseg import __version__
 from snakeseg.description import DESCRIPTION, WEIGHTS, Description, load_description
 from snakeseg.errors import BadInput
-from snakeseg.io.files import atomic_file, write_text
+from snakeseg.io.files import atomic_file, require_kind, write_text
 from snakeseg.networks.blocks import lay_out
 
 
@@ -46,15 +46,28 @@ def own_tensors(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Description]:
     """A model ready to predict, and its description; errors as in `load_description`, and for unfit weights."""
     description = load_description(folder)
-    network = description.make_network()
-    path = folder / WEIGHTS
+    path, expected = folder / WEIGHTS, "the weights that model.json describes"
+    require_kind(path, False, expected, "train it again")
     try:
         state = load_file(path)
-        if set(state) != set(own_tensors(network)):
-            names = sorted(set(state) ^ set(own_tensors(network)))
-            raise RuntimeError(f"tensors {', '.join(names[:3])} on one side only")
-        network.load_state_dict(state, strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:
+        raise BadInput(path, " ".join(str(error).split())[:200], expected, "train it again") from error
+    try:
+        with torch.device("meta"):  # costs nothing, whatever size it says
+            wanted = own_tensors(description.make_network())
+    except (ValueError, TypeError, KeyError, RuntimeError, OverflowError) as error:
         cause = " ".join(str(error).split())[:200]
-        raise BadInput(path, cause, "the weights that model.json describes", "train it again") from error
+        raise BadInput(folder / DESCRIPTION, cause, "settings of a network", "train it again") from error
+    if set(state) != set(wanted):
+        names = sorted(set(state) ^ set(wanted))
+        raise BadInput(path, f"tensors {', '.join(names[:3])} on one side only", expected, "train it again")
+    for name, tensor in wanted.items():
+        if state[name].shape != tensor.shape:
+            found = f"{name} of shape {tuple(state[name].shape)}, not {tuple(tensor.shape)}"
+            raise BadInput(path, found, expected, "train it again")
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise BadInput(path, f"NaN or infinite numbers in {name}", expected, "train it again")
+    network = description.make_network()
+    network.load_state_dict(state, strict=False)
     return lay_out(network.eval(), device), description

@@ -137,6 +137,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--layout", choices=LAYOUTS, help="what the folder is, if it is taken for something else")
     made.add_argument("--yes", action="store_true", help="write without asking, as from a script")
     made.add_argument("--json", action="store_true", help="for programs; asks nothing")
+    made = command(
+        "convert", "labels of a plane to outlines (GeoJSON, ImageJ's ROI), or outlines to labels", "--output"
+    )
+    made.add_argument("input", type=Path, help="a label image; or .geojson, .roi or .zip")
+    made.add_argument("--like", type=Path, help="the image that outlines were drawn on: its shape and format")
     made = command("sheet", "write a sample sheet of images to predict", "--output")
     made.add_argument("images", help="a folder of images, or a pattern such as 'plates/*/*.tif'")
     command("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")
@@ -178,7 +183,18 @@ LAYOUTS = ("bids", "nnunet", "ctc", "names")
 MODULES = {
     "init": "start",
     **dict.fromkeys(
-        ("sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"),
+        (
+            "sheet",
+            "convert",
+            "simulate",
+            "inspect",
+            "check",
+            "data-report",
+            "statistics",
+            "prepare",
+            "augment",
+            "weigh",
+        ),
         "data",
     ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),

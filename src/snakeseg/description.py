@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from snakeseg.errors import BadInput
 from snakeseg.instances import Parameters
 from snakeseg.io.packages import extract
+from snakeseg.kinds import fits, in_words
 from snakeseg.pruning import Kept
 from snakeseg.settings import Labels, Network, Predict, Prepare, build, network_settings
 from snakeseg.symmetry import Symmetry, any_symmetry
@@ -17,6 +19,19 @@ from snakeseg.tiling import Geometry
 
 WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
 GOLDEN = "golden.safetensors"
+# What the description holds besides settings, and numbers beyond which it would ask for more than any machine has.
+KINDS = {
+    "dims": Literal[2, 3],
+    "channels": int,
+    "network": dict[str, Any],
+    "statistics": dict[str, Any] | None,
+    "spacing": list[float] | None,
+    "symmetry": dict[str, list[int] | None] | None,
+}
+LIMITS = {
+    "channels": (1, 10**4), "width": (1, 10**4), "depth": (1, 6), "border": (0, 10**4), "slices": (0, 2),
+    "dilations": (1, 10**4), "flips": (0, 2), "plane": (0, 2),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,6 +85,7 @@ def load_description(folder: Path) -> Description:
         raise BadInput(path, "no such file", "a model folder with model.json", "give the folder of a trained model")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        _require_kinds(path, values)
         parts = {"labels": Labels, "prepare": Prepare, "predict": Predict}
         made = {key: build(cls, values[key], f"{path}, {key}") for key, cls in parts.items()}
         made["network"] = network_settings(values["network"], f"{path}, network")
@@ -77,17 +93,41 @@ def load_description(folder: Path) -> Description:
         symmetry = values.get("symmetry")
         symmetry = symmetry and Symmetry(tuple(symmetry["flips"]), symmetry["plane"] and tuple(symmetry["plane"]))
         noted = {"statistics": values["statistics"], "spacing": values.get("spacing"), "symmetry": symmetry}
+        _require_limits(path, {"channels": values["channels"], **values["network"], **(values.get("symmetry") or {})})
         return Description(dims, values["channels"], **noted, **made)
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except BadInput:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BadInput(path, f"{type(error).__name__} {error}", "a model's description", "train it again") from error
+
+
+def _require_kinds(path: Path, values: dict) -> None:
+    """Raise BadInput if what no settings hold is not of its type."""
+    values = {"spacing": None, "symmetry": None, **values}
+    for key, kind in KINDS.items():
+        if not fits(values[key], kind):
+            raise BadInput(
+                f"{path}, {key}", f"{values[key]!r:.100}", in_words(kind), "get the model again, or train it again"
+            )
+
+
+def _require_limits(path: Path, numbers: dict) -> None:
+    """Raise BadInput if a number is beyond what a model could have."""
+    for key, (least, most) in LIMITS.items():
+        found = numbers.get(key)
+        for number in found if isinstance(found, list) else [] if found is None else [found]:
+            if not least <= number <= most:
+                raise BadInput(
+                    f"{path}, {key}", f"{number!r:.100}", f"{least} to {most}", "get the model again, or train it again"
+                )
 
 
 def model_folders(folder: Path, numbers: Sequence[int] | None = None) -> list[Path]:
     """The folder itself, or its fold-* folders (all, or those of these numbers) if it holds an experiment's models."""
     if numbers is not None:
         return [folder / f"fold-{number}" for number in numbers]
-    folds = sorted(folder.glob("fold-*"), key=lambda path: int(path.name.removeprefix("fold-")))
-    folds = [path for path in folds if (path / DESCRIPTION).exists()]
+    found = [path for path in folder.glob("fold-*") if path.name[5:].isdecimal() and (path / DESCRIPTION).exists()]
+    folds = sorted(found, key=lambda path: int(path.name[5:]))
     return folds if folds and not (folder / DESCRIPTION).exists() else [folder]
 
 
@@ -121,5 +161,7 @@ def load_parameters(folder: Path, labels: Labels) -> Parameters | dict[str, Kept
         if not semantic:
             return build(Parameters, found["chosen"], str(path))
         return {name: build(Kept, found["classes"][name]["chosen"], str(path)) for name in found.get("classes", {})}
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except BadInput:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise BadInput(path, f"{type(error).__name__} {error}", "object parameters", "tune it again") from error

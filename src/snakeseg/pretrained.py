@@ -1,18 +1,17 @@
 """Weights to start from: a local file's, by layer name; nothing is downloaded, nothing is executed."""
 
-import pickle
 import shutil
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import atomic_file, checksum
+from snakeseg.io.files import atomic_file, checksum, require_kind
 from snakeseg.networks.fcn import convolutionalise
 
 # Published weights: address, and how the SHA-256 of the file begins (torchvision puts it into the name).
@@ -34,14 +33,14 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         If the file is missing, truncated, of another kind, or would run code on loading.
     """
     expected = "weights as .safetensors, or .pth with nothing but tensors by name"
-    if not path.is_file():
-        raise BadInput(path, "no such file", expected, "correct the path, or get the file: snakeseg fetch-weights")
+    require_kind(path, False, expected, "correct the path, or get the file: snakeseg fetch-weights")
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:
+            _require_unpacked(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
+    except Exception as error:  # whatever a pickle leads to that does what it likes with the few names it may use
         cause = " ".join(str(error).split()).split(" (1)")[0][:200]
         raise BadInput(path, f"{type(error).__name__}: {cause}", expected, "save the tensors alone") from error
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
@@ -52,6 +51,15 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         return convolutionalise(state)
     except (KeyError, RuntimeError) as error:
         raise BadInput(path, f"names like VGG16's, but {error}", "all of VGG16's", "take VGG16's weights") from error
+
+
+def _require_unpacked(path: Path) -> None:
+    """Raise an error if an archive is compressed, which PyTorch's never are: nobody knows how much comes out."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            raise ValueError(f"packed entries ({packed[0]})")
 
 
 def matching(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor], where: str | Path) -> dict:

@@ -4,16 +4,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal, get_type_hints
 
 from snakeseg.errors import BadInput
+from snakeseg.kinds import fits, in_words
 
 
 @dataclass(frozen=True)
 class Labels:
     """What label files mean; see `config/README.md`."""
 
-    kind: str = "instance"
+    kind: Literal["semantic", "instance", "binary"] = "instance"
     values: dict[str, int] = field(default_factory=lambda: {"background": 0, "foreground": 1})
     ignore: int | None = None
 
@@ -33,8 +34,8 @@ class Simulate:
 
 @dataclass(frozen=True)
 class Prepare:
-    normalise: str = "percentile"
-    scope: str = "image"
+    normalise: Literal["percentile", "zscore", "none"] = "percentile"
+    scope: Literal["image", "dataset"] = "image"
     low: float = 1.0
     high: float = 99.8
     spacing: list[float] | str | None = None
@@ -165,8 +166,8 @@ class Predict:
     average: bool = True
     scales: list[float] = field(default_factory=lambda: [1.0])
     tile: int | str = "auto"
-    precision: str = "float32"
-    spacing: str = "refuse"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    spacing: Literal["refuse", "resample", "ignore"] = "refuse"
     keep_probabilities: bool = False
     uncertainty: bool = False
 
@@ -214,8 +215,10 @@ def build(cls: type, values: dict[str, Any], where: str = "settings"):
     Raises
     ------
     BadInput
-        If a key is unknown or a required one is missing.
+        If a key is unknown, a required one is missing, or a value of another type than the key's.
     """
+    if not isinstance(values, dict):
+        raise BadInput(where, type(values).__name__, "keys with values", "correct it")
     known = {f.name: f for f in fields(cls)}
     for key in values:
         if key not in known:
@@ -223,13 +226,17 @@ def build(cls: type, values: dict[str, Any], where: str = "settings"):
     missing = [k for k, f in known.items() if f.default is MISSING and f.default_factory is MISSING and k not in values]
     if missing:
         raise BadInput(where, f"no {', '.join(missing)}", f"{cls.__name__} settings", "add the missing keys")
+    kinds = get_type_hints(cls)
+    for key, value in values.items():
+        if not fits(value, kinds[key]):
+            raise BadInput(f"{where}, {key}", f"{value!r:.100}", in_words(kinds[key]), "correct the value of this key")
     return cls(**values)
 
 
 def network_settings(values: dict[str, Any], where: str = "network") -> Network:
     """The settings of the network of this name; errors as in `build`, and for an unknown name."""
-    name = values.get("name", "unet")
-    if name not in NETWORK_SETTINGS:
+    name = values.get("name", "unet") if isinstance(values, dict) else "unet"
+    if name not in list(NETWORK_SETTINGS):
         known = list(NETWORK_SETTINGS)
         raise BadInput(f"{where}.name", f"'{name}'", f"one of {', '.join(known)}", did_you_mean(name, known))
     return build(NETWORK_SETTINGS[name], values, where)
@@ -267,7 +274,12 @@ def read_sections(text: str) -> dict[str, Any]:
     BadInput
         If a section or a key in it is unknown.
     """
-    values = json.loads(text)
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise BadInput("settings", f"no JSON ({error})", "sections of the config", "correct it") from error
+    if not isinstance(values, dict):
+        raise BadInput("settings", type(values).__name__, "sections of the config", "correct it")
     for key in values:
         if key not in SECTIONS and key not in PLAIN:
             raise BadInput("settings", f"unknown section '{key}'", ", ".join([*SECTIONS, *PLAIN]), "remove it")

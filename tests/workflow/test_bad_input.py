@@ -1,4 +1,4 @@
-"""Bad input is refused before any compute, in one line that names file, found, expected and remedy."""
+"""Bad files are refused before any compute, all at once; one by one they are in `tests/bad_input`."""
 
 import json
 
@@ -44,43 +44,6 @@ def refused(tmp_path, snakemake, write_run):
     return run
 
 
-@pytest.mark.parametrize(
-    ("changes", "rows", "words"),
-    [
-        ({"trian": {"steps": 3}}, None, ["unknown key 'trian'", "did you mean 'train'?"]),
-        ({"train": {"step": 3}}, None, ["config.train", "'step'", "did you mean 'steps'?"]),
-        ({"train": {"steps": "many"}}, None, ["config.train.steps", "'many'", "integer"]),
-        ({"network": {"name": "unett"}}, None, ["config.network.name", "unett"]),
-        ({"experiments": {"a": {"network": {"wdth": 8}}}}, None, ["experiments.a.network", "did you mean 'width'?"]),
-        ({"sheet": "nowhere.tsv"}, None, ["nowhere.tsv", "no such file", "sheet"]),
-        ({}, [HEADER], ["samples.tsv", "no rows", "add some"]),
-        ({}, rows_of(["s1", "i0.tif", "l0.tif", "train"]), ["sample 's1' more than once", "rename one"]),
-        ({}, rows_of(["../s0", "i0.tif", "l0.tif", "train"]), ["row 2", "sample '../s0'", "correct the cell"]),
-        ({}, rows_of(["a/b", "i0.tif", "l0.tif", "train"]), ["row 2", "sample 'a/b'"]),
-        ({}, rows_of(["s0", "i0.tif", "l0.tif", "trian"]), ["subset 'trian'", "train, test or predict"]),
-        ({}, [[*HEADER, "grup"], ["s0", "i0.tif", "l0.tif", "train", "x"]], ["'grup'", "did you mean 'group'?"]),
-    ],
-    ids=[
-        "key",
-        "nested",
-        "type",
-        "network",
-        "experiment",
-        "sheet",
-        "empty",
-        "twice",
-        "dots",
-        "slash",
-        "subset",
-        "column",
-    ],
-)
-def test_config_and_sheet(changes, rows, words, refused):
-    output = refused(changes, rows)
-    for word in words:
-        assert word in output, output
-
-
 def test_all_bad_files_are_reported_at_once(refused, tmp_path, monkeypatch, capsys):
     """Six rows, six different faults, one run; and `snakeseg status` says so once more."""
 
@@ -113,11 +76,6 @@ def test_all_bad_files_are_reported_at_once(refused, tmp_path, monkeypatch, caps
     assert (case["rule"], case["state"], case["cause"]) == ("check", "failed", "bad input")
     assert "i0.tif: found no such file" in case["lines"][0]
     assert case["lines"][-1] == "(and 1 more lines like these)"
-
-
-def test_unknown_class(refused):
-    output = refused({"labels": {"kind": "semantic", "values": {"background": 0, "cell": 1}}})
-    assert "l0.tif: found label values [2]; expected the classes" in output
 
 
 def test_odd_but_good_images_run(tmp_path, snakemake, write_run):

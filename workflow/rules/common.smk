@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from functools import cache
 from glob import escape, glob
+from math import isfinite
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
+MOST_VALUES = 100_000
 
 
 def schema_file(name):
@@ -46,6 +48,22 @@ def config_problems(values, schema, where):
             yield f"{place}: found '{error.instance}'; expected one of {', '.join(allowed)}; {did_you_mean(error.instance, allowed)}"
         else:
             yield f"{place}: found {error.message}; expected {json.dumps(error.validator_value)[:200]}; see config/README.md"
+
+
+def strange_values(config):
+    """One line for each number that is none, and for a config without end: aliases of YAML may repeat each other."""
+    todo = [("config", config)]
+    for count in range(MOST_VALUES):
+        if not todo:
+            return
+        key, value = todo.pop()
+        if isinstance(value, dict):
+            todo += value.items()
+        elif isinstance(value, list):
+            todo += [(key, each) for each in value]
+        elif isinstance(value, float) and not isfinite(value):
+            yield f"config, {key}: found {value}; expected a finite number; correct it"
+    yield f"config: found more than {MOST_VALUES} values; expected fewer; look for aliases (*) that repeat each other"
 
 
 def experiments_of(config):
@@ -134,14 +152,21 @@ def batch_number(place):
 
 def read_cells(path):
     """All cells as text (as in snakeseg/io/sheet.py)."""
-    if path.suffix != ".parquet":
-        return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
     try:
-        return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(str)
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(object).astype(str)
+        separator = "," if path.suffix == ".csv" else "\t"
+        cells = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False).fillna("")
     except ImportError:
         raise WorkflowError(
             f"{path}: found no pyarrow to read it with; expected it; pip install pyarrow, or save as .tsv"
         )
+    except Exception as error:  # whatever pandas and pyarrow raise on what is no table
+        cause = " ".join(str(error).split())[:200]
+        raise WorkflowError(
+            f"{path}: found no table ({cause}); expected text in UTF-8, its columns separated by tabs (.csv: by commas); save it as that"
+        )
+    return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis=1).reset_index(drop=True)
 
 
 def list_images(where):
@@ -167,7 +192,11 @@ def legal_name(text):
 
 
 def sheet_problems_of(sheet, known, path):
-    """One line for every unknown or missing column, bad cell and repeated sample."""
+    """One line for every unknown, repeated or missing column, bad cell and repeated sample."""
+    columns = list(sheet)
+    for column in sorted({column for column in columns if columns.count(column) > 1}):
+        yield f"{path}: found column '{column}' more than once; expected distinct columns; remove one"
+        return
     for column in [column for column in sheet if column not in known]:
         yield f"{path}: found unknown column '{column}'; expected some of {', '.join(known)}; {did_you_mean(column, known)}"
     for column in [column for column in ("sample", "image") if column not in sheet]:
@@ -300,7 +329,7 @@ if IMAGES:
 KEPT_MAPS = ("keep_probabilities", "uncertainty")
 EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
 SCHEMA = read_schema("config")
-problems = list(config_problems(config, SCHEMA, "config"))
+problems = list(strange_values(config)) or list(config_problems(config, SCHEMA, "config"))
 if not problems:
     validate(config, schema_file("config"))
     EXPERIMENTS = experiments_of(config)

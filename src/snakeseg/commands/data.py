@@ -10,7 +10,7 @@ import pandas as pd
 
 from snakeseg.commands.tables import read_json, rows_of
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.files import atomic_folder, write_text
+from snakeseg.io.files import atomic_file, atomic_folder, write_text
 from snakeseg.io.sheet import parts_of, read_sheet, sheet_of_images
 from snakeseg.io.tables import write_table
 from snakeseg.progress import progress
@@ -25,6 +25,27 @@ MANY, NAMED = 2000, 3
 def sheet(given: Namespace) -> None:
     """A sample sheet of images that need no labels."""
     write_table(given.output, sheet_of_images(given.images))
+
+
+def convert(given: Namespace) -> None:
+    """Outlines of a label image, or labels of outlines."""
+    from snakeseg.io.raster import open_image, read_label, suffix_of, write_labels
+    from snakeseg.io.shapes import SUFFIXES, read_shapes, write_shapes
+    from snakeseg.outlines import outlines_of, rasterised
+
+    if given.input.suffix.lower() not in SUFFIXES:
+        if given.output.suffix.lower() not in (".geojson", ".json", ".zip"):
+            raise BadInput(given.output, f"outlines as '{given.output.suffix}'", ".geojson or .zip", "change --output")
+        write_shapes(given.output, outlines_of(read_label(given.input, 2).array))
+        return
+    if given.like is None:
+        raise BadInput(given.input, "outlines but no image", "the one they were drawn on", "add --like IMAGE")
+    source = open_image(given.like, 2)
+    if suffix_of(given.output) != suffix_of(given.like):
+        raise BadInput(given.output, "another format than that of --like", suffix_of(given.like), "change --output")
+    labels = rasterised(read_shapes(given.input), source.array.shape[1:])
+    with atomic_folder(given.output) if given.output.suffix == ".zarr" else atomic_file(given.output) as beside:
+        write_labels(beside, labels, source)
 
 
 def simulate(given: Namespace) -> None:

@@ -1,6 +1,7 @@
 """Subcommands from a model to objects."""
 
 import json
+import os
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,12 +9,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from re import fullmatch
 from typing import NamedTuple
 
 from snakeseg.commands.tables import read_json, rows_of_part
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.files import atomic_folder, files_of, write_text
-from snakeseg.io.sheet import read_sheet, spacing_of
+from snakeseg.io.sheet import NAME, read_sheet, spacing_of
 from snakeseg.progress import progress
 from snakeseg.settings import read_sections
 
@@ -208,14 +210,14 @@ def _require_safe_outputs(images: list[Path], output: Path) -> None:
     for image in images:
         first, *others = files_of(image)
         for path in (first, *others):
-            if not path.exists():
+            if not os.path.exists(path):
                 problems.append(BadInput(path, "no such file", "an image", "correct the path"))
         try:
             name = _label_name(image)
         except BadInput as error:
             problems.append(error)
             continue
-        if (output / name).resolve() == first.resolve():
+        if os.path.realpath(output / name) == os.path.realpath(first):
             problems.append(BadInput(first, "the image itself in the output folder", "another folder", "change -o"))
         if name in seen:
             problems.append(BadInput(first, f"the same name as {seen[name]}", "distinct names", "predict apart"))
@@ -300,6 +302,8 @@ def instances(given: Namespace) -> None:
     images = read_sheet(given.sheet, given.data).set_index("sample")["image"]
     with atomic_folder(given.output) as output:
         for name, about, found in read_parts(given.probabilities):
+            if name not in images or not fullmatch(NAME, name):
+                raise BadInput(given.probabilities[0], f"sample '{name}'", f"one of {given.sheet}", "predict again")
             source = open_image(images[name], description.dims)
             path = output / f"{name}{label_suffix(source.path)}"
             write_answer(path, found, description.labels, parameters, source, about["note"])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from snakeseg.errors import BadInput
+from snakeseg.io.files import require_kind
 from snakeseg.io.sheet import assign_folds, read_sheet
 from snakeseg.settings import read_sections
 
@@ -33,4 +35,12 @@ def stores_of(paths: list[Path], rows: pd.DataFrame) -> list[Path]:
 
 
 def read_json(path: Path | None) -> dict | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path else None
+    if path is None:
+        return None
+    require_kind(path, False, "what an earlier step writes", "run that step")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInput(
+            path, f"no JSON ({error})", "what an earlier step writes", "delete it, and run that step"
+        ) from error

@@ -2,11 +2,14 @@
 
 import errno
 import hashlib
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from snakeseg.errors import BadInput
 
@@ -17,6 +20,25 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def files_of(cell: str | Path) -> list[Path]:
     """The files that a cell of the sheet names: one, or several separated by ";", one per channel."""
     return [Path(name.strip()) for name in str(cell).split(";")]
+
+
+def require_kind(path: str | Path, folder: bool, what: str, remedy: str) -> None:
+    """Raise BadInput unless there is a file, or a folder; pipes and devices are neither, and might never end."""
+    if os.path.isdir(path) if folder else os.path.isfile(path):
+        return
+    if os.path.isdir(path) or os.path.isfile(path):
+        raise BadInput(path, "a file, not a folder" if folder else "a folder, not a file", what, remedy)
+    if os.path.exists(path):
+        raise BadInput(path, "a pipe, socket or device, not a file", what, remedy)
+    raise BadInput(path, "a link to nothing" if os.path.islink(path) else "no such file", what, remedy)
+
+
+def require_memory(path: str | Path, shape: Sequence[int], size: int, remedy: str) -> None:
+    """Raise BadInput if pixels of so many bytes that can only be read together take more than half of the memory."""
+    most = psutil.virtual_memory().total / 2 / size
+    if math.prod(map(int, shape)) > most:
+        found = f"{' x '.join(map(str, shape))} pixels in one piece"
+        raise BadInput(path, found, f"less than {most / 1e6:.0f} million of them", remedy)
 
 
 @contextmanager
@@ -37,8 +59,16 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """A folder to fill; it takes the place of `path` when the block ends without an error."""
+    """A folder to fill; it takes the place of `path` when the block ends without an error.
+
+    Raises
+    ------
+    BadInput
+        If there is a file or a link in its place.
+    """
     path = Path(path)
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise BadInput(path, "a link" if path.is_symlink() else "a file", "a folder, or nothing", "move it away")
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     shutil.rmtree(beside, ignore_errors=True)

@@ -4,20 +4,27 @@ Labels are written as MHA or NRRD; of a DICOM series as NIfTI, since its files h
 """
 
 import math
+import re
 from functools import lru_cache
 from pathlib import Path
 
 import nibabel
 import numpy as np
-import psutil
 from nibabel.affines import voxel_sizes
 
 from snakeseg.errors import BadInput
 from snakeseg.io import nifti
+from snakeseg.io.companions import require_beside, require_plain
+from snakeseg.io.files import require_memory
 from snakeseg.io.orientation import to_canonical, turned, turned_affine, with_axes
 
 # ITK's first axes go to the left and the back, ours to the right and the front.
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# What ITK may take a file for, by its suffix; left to choose, it would try all that it knows.
+READERS = {".mha": "MetaImageIO", ".mhd": "MetaImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO"}
+# Of a header that names other files: the names, and how much of it is looked at.
+NAMED = re.compile(rb"(?i)^[ \t]*(?:ElementDataFile[ \t]*[=:]|data ?file:)[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
+LONGEST_HEADER = 2**20
 # Steps from slice to slice that differ by more than this share are no grid.
 UNEVEN = 0.01
 
@@ -83,14 +90,37 @@ def _image(path, _mark):
     sitk = _library(path)
     if path.is_dir():
         return _series(sitk, path)
+    _require_own_files(path)
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(READERS[path.suffix.lower()])
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
-    _require_memory(path, reader.GetSize(), reader.GetNumberOfComponents())
+    _require_room(path, reader.GetSize(), reader.GetNumberOfComponents())
     return reader.Execute()
 
 
+def _require_own_files(path) -> None:
+    """Raise BadInput if the header names files elsewhere, or what is no file."""
+    with open(path, "rb") as file:
+        header = file.read(LONGEST_HEADER)
+    if path.suffix.lower() in (".nrrd", ".nhdr"):
+        header = header.split(b"\n\n")[0].split(b"\r\n\r\n")[0]
+    found = NAMED.search(header)
+    if len(header) == LONGEST_HEADER and found is None:
+        raise ValueError(f"a header that does not end within {LONGEST_HEADER} bytes")
+    name = found[1].decode("latin-1") if found else "LOCAL"
+    if name.upper() == "LOCAL":
+        return
+    # One file; or a pattern and numbers for it; or LIST, and then one a line.
+    if "%" in name or name.upper().startswith("LIST"):
+        require_plain(path.parent)
+        require_beside(path, [name.split(" ")[0], *header[found.end() :].decode("latin-1").split()])
+    else:
+        require_beside(path, [name])
+
+
 def _series(sitk, path):
+    require_plain(path)
     names = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path))
     if len(names) != 1:
         found = f"{len(names)} DICOM series" if names else "a folder without DICOM files"
@@ -102,7 +132,7 @@ def _series(sitk, path):
         reader.SetFileName(file)
         reader.ReadImageInformation()
         places.append(reader.GetOrigin())
-    _require_memory(path, (*reader.GetSize()[:2], len(files)), reader.GetNumberOfComponents())
+    _require_room(path, (*reader.GetSize()[:2], len(files)), reader.GetNumberOfComponents())
     steps = np.diff(places, axis=0)
     if len(steps) and np.linalg.norm(steps - steps[0], axis=1).max() > UNEVEN * np.linalg.norm(steps[0]):
         lengths = np.linalg.norm(steps, axis=1)
@@ -113,11 +143,8 @@ def _series(sitk, path):
     return series.Execute()
 
 
-def _require_memory(path, size, components: int) -> None:
-    needed, memory = 8 * math.prod(size) * components, psutil.virtual_memory().total
-    if needed > memory:
-        found = f"{'x'.join(map(str, size))} pixels in one piece"
-        raise BadInput(path, found, f"no more than {memory / 8e9:.3g} thousand million", "convert it to .nii")
+def _require_room(path, size, components: int) -> None:
+    require_memory(path, size, 4 * components, "convert it to .nii")
 
 
 def _array(path: Path, image) -> np.ndarray:

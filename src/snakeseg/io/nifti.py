@@ -1,6 +1,7 @@
 """NIfTI-1 and -2 through nibabel: read in canonical orientation (RAS+), written in the source's, with its header."""
 
 import gzip
+import io
 import math
 import shutil
 import tempfile
@@ -19,6 +20,8 @@ AXES = {4: "XYZC", 5: "XYZTC"}
 QUICK = 3
 # gzip packs no more than so many bytes into one.
 TIGHTEST = 1032
+# Header and its extensions are held in memory; so many bytes are plenty for them.
+LONGEST_HEADER = 2**26
 # Axes of length 1 that enclose less than this volume lie in a plane.
 FLAT = 1e-4
 
@@ -28,8 +31,9 @@ def read(path):
 
     What is compressed is unpacked into a nameless file.
     """
-    file = nibabel.load(path)
-    _require_sound(path, file)
+    kind, header = _header(path)
+    file = kind.from_filename(path)
+    _require_sound(path, header, file.affine)
     file = _unpacked(path, file) if path.name.lower().endswith(".gz") else _whole(path, file)
     shape, proxy = _volume_shape(file.shape), file.dataobj
     axes = AXES.get(len(shape), "XYZTCUV"[: len(shape)])
@@ -79,10 +83,28 @@ def _volume_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape, *(1,) * (3 - len(shape)))
 
 
-def _require_sound(path, file) -> None:
-    """Raise BadInput unless the header says what lies where, as it was written: nibabel mends some of it on loading."""
+def _header(path):
+    """The kind of image, and its header as it was written: nibabel mends some of it on loading.
+
+    nibabel takes for granted what extensions say of their length, and would unpack gigabytes; so they are read from no
+    more than what lies before the pixels.
+    """
     with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as raw:
-        header = type(file.header).from_fileobj(raw, check=False)
+        start = raw.read(nibabel.Nifti2Header.single_vox_offset)
+        kinds = (nibabel.Nifti1Image, nibabel.Nifti2Image)
+        kind = next((kind for kind in kinds if kind.header_class.may_contain_header(start)), None)
+        if kind is None:
+            raise ValueError("no NIfTI header")
+        least, size = kind.header_class.single_vox_offset, kind.header_class.sizeof_hdr
+        end = int(kind.header_class(start[:size], check=False)["vox_offset"])
+        if end > LONGEST_HEADER or (end < least and any(start[size:least])):
+            raise ValueError(f"pixels that begin at byte {end}")
+        start += raw.read(max(0, end - len(start)))
+    return kind, kind.header_class.from_fileobj(io.BytesIO(start[: max(end, least)]), check=False)
+
+
+def _require_sound(path, header, affine) -> None:
+    """Raise BadInput unless the header says what lies where."""
     shape = header.get_data_shape()
     if min(shape, default=0) < 1:
         raise BadInput(path, f"shape {shape}", "at least one pixel along each axis", "repair its header")
@@ -95,8 +117,8 @@ def _require_sound(path, file) -> None:
             path, "neither sform nor qform (their codes are 0)", "one that tells left from right",
             "set one that you know to be right, as with nibabel's set_sform",
         )  # fmt: skip
-    if not _spans_space(file.affine):
-        found = " / ".join(" ".join(f"{number:g}" for number in row) for row in file.affine[:3])
+    if not _spans_space(affine):
+        found = " / ".join(" ".join(f"{number:g}" for number in row) for row in affine[:3])
         raise BadInput(path, f"the affine {found}", "finite numbers that span a volume", "repair sform or qform")
 
 

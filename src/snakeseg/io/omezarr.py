@@ -4,6 +4,8 @@ import numpy as np
 import zarr
 
 from snakeseg.errors import BadInput
+from snakeseg.io.codecs import forbid_pickles
+from snakeseg.io.files import require_memory
 
 PLAIN_AXES = "TCZYX"
 # Sides of chunks, and the side below which no smaller copy is made.
@@ -13,10 +15,17 @@ SMALLEST = 512
 
 def read(path):
     """Array, axes, spacing, no affine of the finest level; a plain array has no spacing, and axes by their number."""
+    array, axes, spacing = _finest(path)
+    require_memory(path, array.chunks, array.dtype.itemsize, "store it in smaller chunks")
+    return array, axes, spacing, None
+
+
+def _finest(path) -> tuple[zarr.Array, str, tuple[float, ...]]:
+    forbid_pickles()
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
         axes = "".join(PLAIN_AXES[-node.ndim :] if node.ndim != 3 else "ZYX")
-        return node, axes, (1.0,) * min(node.ndim, 3), None
+        return node, axes, (1.0,) * min(node.ndim, 3)
     attributes = dict(node.attrs)
     found = attributes.get("ome", attributes).get("multiscales")
     if not found:
@@ -25,7 +34,7 @@ def read(path):
     finest = found[0]["datasets"][0]
     steps = [c["scale"] for c in finest.get("coordinateTransformations", []) if c["type"] == "scale"]
     sizes = dict(zip(axes, steps[0] if steps else [1.0] * len(axes), strict=True))
-    return node[finest["path"]], axes, tuple(float(sizes[a]) for a in axes if a in "XYZ"), None
+    return node[finest["path"]], axes, tuple(float(sizes[a]) for a in axes if a in "XYZ")
 
 
 def write(path, labels, source, largest, note) -> None:

@@ -1,29 +1,40 @@
 """PNG through Pillow: 8 and 16 bit, grey and colour; no spacing."""
 
 import numpy as np
-import psutil
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from snakeseg.errors import BadInput
+from snakeseg.io.files import require_memory
+
+# Of an image, that are held while it is read.
+COPIES = 4
 
 
 def read(path):
     """Array, axes, spacing, no affine. Palettes give their indices, alpha is dropped. PNG is read whole."""
     Image.MAX_IMAGE_PIXELS = None  # large images are what we are for; those that lie about it are caught here
-    with Image.open(path) as file:
-        needed, memory = file.width * file.height * len(file.getbands()), psutil.virtual_memory().total
-        if needed > memory / 2:
-            found = f"{file.width} x {file.height} pixels in one piece"
-            raise BadInput(
-                path, found, f"less than {memory / 2e9:.0f} GB of them", "convert it to a tiled TIFF or Zarr"
-            )
+    with Image.open(path, formats=["PNG"]) as file:  # whatever else is named .png, such as PostScript, stays closed
+        _require_chunks(path)
+        require_memory(path, file.size, COPIES * len(file.getbands()), "convert it to a tiled TIFF or Zarr")
         file.load()
         array = np.asarray(file)
     if array.ndim == 2:
         return array.astype(np.uint8) if array.dtype == bool else array, "YX", (1.0, 1.0), None
     colours = {2: 1, 4: 3}.get(array.shape[2], array.shape[2])
     return array[..., :colours], "YXC", (1.0, 1.0), None
+
+
+def _require_chunks(path) -> None:
+    """Raise an error if a chunk is longer than the file: Pillow would make room for all of it."""
+    with open(path, "rb") as file:
+        end, at, kind = file.seek(0, 2), 8, b""
+        while at < end and kind != b"IEND":
+            file.seek(at)
+            length, kind = int.from_bytes(file.read(4)), file.read(4)
+            at += 12 + length
+    if at > end:
+        raise EOFError(f"{end} bytes of {at}")
 
 
 def write(path, labels, source, largest, note) -> None:

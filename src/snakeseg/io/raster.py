@@ -14,12 +14,14 @@ import numpy as np
 import psutil
 
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.files import files_of
+from snakeseg.io.files import files_of, require_kind
 from snakeseg.lazy import Lazy, Region
 
 SPATIAL = "XYZ"
 # Pixels that lie no further apart, in pixels, are the same.
 SAME_PLACE = 0.1
+# Files that claim more pixels are wrong; the largest images there are have a thousandth of it.
+MOST_PIXELS = 10**15
 # In place of a suffix: a folder of a DICOM series has none.
 DICOM = ""
 # The room of each format, imported when a file of it is met. Longest first, so that .ome.tif is not taken for .tif.
@@ -37,6 +39,12 @@ FORMATS = {
     ".mhd": "itk",
     ".nrrd": "itk",
     ".nhdr": "itk",
+}
+# What is to be done about formats that are not read. NumPy's may hold a pickle, which could run code; Cellpose's do.
+ELSEWHERE = {
+    ".npy": "save the masks as PNG or TIFF (Cellpose: --save_png, --save_tif, or its menu File)",
+    **dict.fromkeys((".roi", ".zip", ".geojson"), "make labels of the outlines: snakeseg convert"),
+    **dict.fromkeys((".czi", ".nd2", ".lif"), "save it as OME-TIFF or OME-Zarr, as with Fiji or bioformats2raw"),
 }
 # Labels of these are written in another format: theirs would be two files, or has none for labels.
 WRITTEN = {".mhd": ".mha", ".nhdr": ".nrrd", DICOM: ".nii.gz"}
@@ -81,7 +89,8 @@ def suffix_of(path: str | Path) -> str:
             return path.name[-len(suffix) :]
     if path.is_dir():
         return DICOM
-    raise BadInput(path, f"format '{path.suffix}'", ", ".join(FORMATS), "convert the file")
+    found, remedy = f"format '{path.suffix}'", ELSEWHERE.get(path.suffix.lower(), "convert the file")
+    raise BadInput(path, found, ", ".join(FORMATS), remedy)
 
 
 def label_suffix(image: str | Path) -> str:
@@ -147,16 +156,21 @@ def _stacked(rasters: list[Raster]) -> Raster:
 
 
 def _open_file(path: Path, dims: int) -> Raster:
-    room = _room_of(path)
-    if not path.exists():
-        raise BadInput(path, "no such file", "an image", "correct the path in the sample sheet or the key 'data'")
+    room, suffix = _room_of(path), suffix_of(path).lower()
+    folder = suffix == DICOM or FORMATS[suffix] == "omezarr"
+    require_kind(path, folder, "an image", "correct the path in the sample sheet or the key 'data'")
     with _damage(path):
         array, axes, spacing, affine = room.read(path)
-    if array.dtype.kind not in "biuf":
-        raise BadInput(path, f"pixels of type {array.dtype}", "grey values", "save channels apart, as numbers")
-    if 0 in array.shape:
-        raise BadInput(path, f"shape {array.shape}", "at least one pixel", "remove the row")
-    return _canonical(path, array, axes, spacing, affine, dims)
+        if array.dtype.kind not in "biuf":
+            raise BadInput(path, f"pixels of type {array.dtype}", "grey values", "save channels apart, as numbers")
+        if 0 in array.shape:
+            raise BadInput(path, f"shape {array.shape}", "at least one pixel", "remove the row")
+        if math.prod(array.shape) > MOST_PIXELS:
+            raise BadInput(path, f"shape {array.shape}", f"no more than {MOST_PIXELS:.0e} pixels", "check its header")
+        if not all(0 < size < math.inf for size in spacing):
+            found = f"pixels of {' x '.join(f'{size:g}' for size in spacing)}"
+            raise BadInput(path, found, "positive sizes", "repair them in its header")
+        return _canonical(path, array, axes, spacing, affine, dims)
 
 
 def read(path: str | Path, dims: int) -> Raster:
@@ -251,8 +265,11 @@ def _damage(path: Path) -> Iterator[None]:
     """Whatever decoders raise on damaged files, as BadInput."""
     try:
         yield
-    except (BadInput, MemoryError):
+    except BadInput:
         raise
+    except MemoryError as error:
+        found = f"more in one piece than the memory holds ({f'MemoryError {error}'.strip()})"
+        raise BadInput(path, found, "less", "check its header, or convert it to a tiled TIFF or Zarr") from error
     except Exception as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
             raise  # not the file's fault

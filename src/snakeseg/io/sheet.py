@@ -2,16 +2,22 @@
 
 import os
 import re
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from glob import glob
 from pathlib import Path
 
 import pandas as pd
 
-from snakeseg.errors import BadInput
+from snakeseg.errors import BadInput, BadInputs
+from snakeseg.io.files import require_kind
 from snakeseg.io.raster import FORMATS
+from snakeseg.settings import did_you_mean
 
 COLUMNS = ("sample", "image", "label", "subset", "group", "batch", "parts", "spacing")
+# What a name may be that becomes a part of paths, and what columns of few values may hold.
+NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
+PATTERNS = {"subset": "(train|test|predict)?", "parts": "([1-9][0-9]{0,3})?"}
 # Rows of a batch; after so many batches they hold as many rows more.
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
 
@@ -31,9 +37,16 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
     DataFrame
         Columns `COLUMNS`, text (parts: a number); image and label are paths from here; those of an image of several
         files are separated by ";" (`files.files_of`); label is "" if there is none.
+
+    Raises
+    ------
+    BadInput, BadInputs
+        If it is no table, or has other columns, other subsets, or one name twice.
     """
     path = Path(path)
     sheet = read_cells(path)
+    if problems := list(_problems(sheet, path)):
+        raise BadInputs(problems)
     base = Path(data) if data else path.parent
     folder = "" if base == Path() else str(base)
     for column in COLUMNS:
@@ -59,14 +72,44 @@ def read_cells(path: Path) -> pd.DataFrame:
     Raises
     ------
     BadInput
-        If the file is Parquet and pyarrow is not installed.
+        If there is no such file, it is no table, or Parquet and pyarrow is not installed.
     """
-    if path.suffix != ".parquet":
-        return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    require_kind(path, False, "the sample sheet", "correct the config key 'sheet'")
     try:
-        return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(str)
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(object).astype(str)
+        # No header for pandas, which would take a cell too many for the row's name, and rename what comes twice.
+        separator = "," if path.suffix == ".csv" else "\t"
+        cells = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False).fillna("")
     except ImportError as error:
         raise BadInput(path, "no pyarrow to read it with", "it", "pip install pyarrow, or save as .tsv") from error
+    except Exception as error:  # whatever pandas and pyarrow raise on what is no table
+        expected = "text in UTF-8, its columns separated by tabs (.csv: by commas)"
+        raise BadInput(path, f"no table ({' '.join(str(error).split())[:200]})", expected, "save it as that") from error
+    return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis=1).reset_index(drop=True)
+
+
+def _problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
+    """What nothing can be done with; all that is wrong with the cells, `workflow/rules/common.smk` says."""
+    columns = list(sheet)
+    for column in sorted({column for column in columns if columns.count(column) > 1}):
+        yield BadInput(path, f"column '{column}' more than once", "distinct columns", "remove one")
+        return
+    for column in [column for column in columns if column not in COLUMNS]:
+        remedy = did_you_mean(column, COLUMNS)
+        yield BadInput(path, f"unknown column '{column}'", f"some of {', '.join(COLUMNS)}", remedy)
+    for column in [column for column in ("sample", "image") if column not in columns]:
+        yield BadInput(path, f"no column '{column}'", "sample and image", "add it (columns are separated by tabs)")
+        return
+    if sheet.empty:
+        yield BadInput(path, "no rows", "one per image", "add some")
+        return
+    for column in [column for column in PATTERNS if column in columns]:
+        for row in sheet.index[~sheet[column].str.fullmatch(PATTERNS[column])][:20]:
+            found = f"{column} '{sheet.at[row, column]}'"
+            yield BadInput(f"{path}, row {row + 2}", found, PATTERNS[column], "correct the cell")
+    for name in sheet["sample"][sheet["sample"].duplicated()].unique()[:20]:
+        yield BadInput(path, f"sample '{name}' more than once", "distinct names", "rename one")
 
 
 def legal_name(text: str) -> str:

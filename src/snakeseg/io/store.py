@@ -13,7 +13,8 @@ import zarr
 from zarr.storage import MemoryStore, ZipStore
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import EPOCH, atomic_file
+from snakeseg.io.codecs import forbid_pickles
+from snakeseg.io.files import EPOCH, atomic_file, require_kind
 from snakeseg.lazy import ahead, concatenate
 
 
@@ -94,13 +95,20 @@ def read_store(path: str | Path) -> Iterator[tuple[str, dict, zarr.Group]]:
     BadInput
         If the file is no such store.
     """
+    expected, remedy = "a store written by SnakeSeg", "delete it and run again"
+    require_kind(path, False, expected, remedy)
     try:
+        with zipfile.ZipFile(path) as archive:
+            packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+        if packed:  # which ours never are: nobody knows how much comes out
+            raise ValueError(f"packed entries ({packed[0]})")
+        forbid_pickles()
         root = zarr.open_group(ZipStore(path, mode="r"), mode="r")
-        names = root.attrs["samples"]
-    except (OSError, KeyError, zipfile.BadZipFile, zarr.errors.GroupNotFoundError) as error:
-        raise BadInput(path, f"{error}", "a store written by SnakeSeg", "delete it and run again") from error
-    for name in names:
-        group = root[name]
+        groups = {name: root[name] for name in root.attrs["samples"]}
+    except Exception as error:  # whatever a damaged archive leads to
+        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        raise BadInput(path, cause, expected, remedy) from error
+    for name, group in groups.items():
         yield name, dict(group.attrs), group
 
 

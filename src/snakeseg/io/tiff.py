@@ -1,11 +1,15 @@
 """TIFF and OME-TIFF through tifffile."""
 
 import math
+import struct
 from collections.abc import Iterator
 
 import numpy as np
 import tifffile
 
+from snakeseg.errors import BadInput
+from snakeseg.io.files import require_memory
+from snakeseg.io.omexml import require_harmless
 from snakeseg.lazy import BLOCK, Lazy, Region, as_lazy
 
 CHANNELS = "CS"
@@ -19,15 +23,47 @@ SCREEN = 1024
 def read(path):
     """Array, axes, spacing and no affine of the first series. A stack of pages without names is taken for depth."""
     file = tifffile.TiffFile(path)  # closes with the last array that reads from it
+    _require_end_of_pages(file)
+    if file.is_ome:
+        require_harmless(path, file.ome_metadata)
     series = file.series[0]
     axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
     sizes = _ome_sizes(file)
     spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
-    pages = [page for page in series.pages if page is not None and page.parent is file]
+    _require_whole(path, file, series)
+    return _on_demand(path, file, series), axes, spacing, None
+
+
+def _require_end_of_pages(file: tifffile.TiffFile) -> None:
+    """Raise an error if pages lead back to pages before; tifffile would go round some millions of times."""
+    kind, handle, seen = file.tiff, file.filehandle, set()
+    offset = file.pages.first.offset
+    while 0 < offset < handle.size - kind.tagnosize:
+        if offset in seen:
+            raise ValueError("pages that follow each other in a circle")
+        seen.add(offset)
+        handle.seek(offset)
+        (tags,) = struct.unpack(kind.tagnoformat, handle.read(kind.tagnosize))
+        after = offset + kind.tagnosize + tags * kind.tagsize
+        if after + kind.offsetsize > handle.size:
+            return
+        handle.seek(after)
+        (offset,) = struct.unpack(kind.offsetformat, handle.read(kind.offsetsize))
+
+
+def _require_whole(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+    """Raise an error unless all is there that the tags tell of; tifffile fills in zeros."""
+    planes = list(series.pages)
+    if missing := sum(page is None for page in planes):
+        found = f"{missing} of {len(planes)} planes that lie in no file here"
+        raise BadInput(path, found, "all that its OME header names", "copy all of its files into one folder")
+    pages = [page for page in planes if page.parent is file]
     ends = [a + n for page in pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if max(ends, default=0) > file.filehandle.size:
         raise EOFError(f"{file.filehandle.size} bytes of {max(ends)}")
-    return _on_demand(path, file, series), axes, spacing, None
+    for page in pages if series.dataoffset is None else ():
+        if len(page.dataoffsets) < (pieces := math.prod(page.chunked)):
+            raise EOFError(f"{len(page.dataoffsets)} of {pieces} tiles or strips")
 
 
 def _on_demand(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries):
@@ -43,6 +79,7 @@ def _on_demand(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries):
     import zarr  # takes longer than to read a small image
 
     array = zarr.open_array(series.aszarr(level=0), mode="r")
+    require_memory(path, array.chunks, array.dtype.itemsize, "convert it to a tiled TIFF or Zarr")
     return series.asarray() if array.chunks == array.shape else array
 
 
@@ -83,9 +120,13 @@ def _thinned(labels, step: int) -> Lazy:
 def _geometry_of(path, metadata: dict) -> dict:
     with tifffile.TiffFile(path) as file:
         tags, found = file.pages[0].tags, {"ome": file.is_ome, "metadata": {**metadata, **_ome_sizes(file)}}
-        if "XResolution" in tags and "YResolution" in tags:
-            found["resolution"] = (tags["XResolution"].value, tags["YResolution"].value)
-            found["resolutionunit"] = tags["ResolutionUnit"].value if "ResolutionUnit" in tags else None
+        sizes = [tags.valueof(name) for name in ("XResolution", "YResolution")]
+        if all(isinstance(size, tuple) and len(size) == 2 and min(size) > 0 for size in sizes):
+            unit = tags.valueof("ResolutionUnit")
+            found |= {
+                "resolution": tuple(sizes),
+                "resolutionunit": unit if isinstance(unit, int) and unit in list(tifffile.RESUNIT) else None,
+            }
     return found
 
 

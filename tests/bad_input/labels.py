@@ -1,0 +1,73 @@
+# ruff: noqa: E501 - messages stand in one piece, as they are looked for
+"""Bad labels, each of a sound image of 24 x 24 pixels."""
+
+import json
+
+import numpy as np
+import tifffile
+from bad_input.case import Bomb, Case, damaged, folder, label, pipe
+from bad_input.planes import IMAGE
+from PIL import Image
+
+IDS = np.zeros((24, 24), np.uint16)
+IDS[4:9, 4:9], IDS[12:20, 3:20] = 1, 2
+SEMANTIC = {"kind": "semantic", "values": {"background": 0, "cell": 1}}
+
+
+def saved(array: np.ndarray, **options):
+    return lambda: tifffile.imwrite("label.tif", array, **options)
+
+
+def bad(make, told: str, name: str = "label.tif", **labels) -> Case:
+    return label(name, make, told, json.dumps({"labels": labels} if labels else {}))
+
+
+CASES: dict[str, Case] = {
+    "label: missing": bad(lambda: None, f"found no such file; {IMAGE}"),
+    "label: nothing in it": bad(lambda: open("label.tif", "w").close(), damaged()),
+    "label: a folder": bad(folder("label.tif"), f"found a folder, not a file; {IMAGE}"),
+    "label: a pipe": bad(pipe("label.tif"), f"found a pipe, socket or device, not a file; {IMAGE}"),
+    "label: decimal numbers": bad(
+        saved(IDS / 2), "found labels of type float64; expected integers; round them and save as uint8 or uint16"
+    ),
+    "label: NaN": bad(
+        saved(np.full((24, 24), np.nan, np.float32)),
+        "found 576 pixels that are NaN or infinite; expected finite numbers; repair or drop the image",
+    ),
+    "label: colours": bad(
+        lambda: Image.fromarray(np.stack([IDS.astype(np.uint8)] * 3, 2)).save("label.png"),
+        "found 3 channels; expected a label image of one channel; save ids or classes, no colours",
+        "label.png",
+    ),
+    "label: another shape": bad(
+        saved(IDS[:20]),
+        "found shape (20, 24); expected (24, 24), the shape of image.tif; pair the files of one image, or resample one of"
+        " them",
+    ),
+    "label: a value without a class": bad(
+        saved(IDS),
+        "found label values [2]; expected the classes ...; correct the label or the key labels.values",
+        **SEMANTIC,
+    ),
+    "label: a value below all": bad(
+        saved(-IDS.astype(np.int32)),
+        "found label values [-2, -1]; expected the classes ...; correct the label or the key labels.values",
+        **SEMANTIC,
+    ),
+    "label: a terapixel": bad(
+        lambda: saved_as_terapixel(),
+        "found 1000000 x 1000000 pixels in one piece; expected less than ... million of them; convert it to a tiled TIFF or Zarr",
+    ),
+    "label: a NumPy file": bad(
+        lambda: np.save("label.npy", {"masks": IDS, "bomb": Bomb()}),
+        "found format '.npy'; expected .ome.tiff, ...; save the masks as PNG or TIFF (Cellpose: --save_png, --save_tif, or its menu File)",
+        "label.npy",
+    ),
+}
+
+
+def saved_as_terapixel() -> None:
+    tifffile.imwrite("label.tif", IDS, compression="zlib")
+    with tifffile.TiffFile("label.tif", mode="r+b") as file:
+        for tag in (256, 257, 278):
+            file.pages[0].tags[tag].overwrite(10**6)

@@ -1,0 +1,289 @@
+# ruff: noqa: E501 - messages stand in one piece, as they are looked for
+"""Bad models and weights, and bad places to write to."""
+
+import json
+import os
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from bad_input.case import PLANES, Bomb, Case, link, pipe, sheet, sound_plane, zeros
+from nifti_files import ONCE
+from safetensors.torch import load_file, save_file
+
+from snakeseg.checkpoint import save_model
+from snakeseg.description import Description
+from snakeseg.io.store import write_store
+from snakeseg.settings import ContextSettings, Labels, Prepare
+
+AGAIN = "train it again"
+NO_MODEL = f"expected a model's description; {AGAIN}"
+WEIGHTS = f"expected the weights that model.json describes; {AGAIN}"
+TENSORS = "expected weights as .safetensors, or .pth with nothing but tensors by name"
+
+
+def sound_model() -> None:
+    """A model in the folder `model`, and an image."""
+    sound_plane()
+    network = ContextSettings(width=1, dilations=[1])
+    description = Description(2, 1, Labels(), network, Prepare("none"), ONCE, None, [1.0, 1.0])
+    save_model(Path("model"), description.make_network(), description, {})
+
+
+def model(spoil, told: str) -> Case:
+    """A model that something is done to."""
+
+    def make():
+        sound_model()
+        spoil()
+
+    return Case(make, ["predict", "model", "image.tif", "-o", "out"], told)
+
+
+def described(**changes) -> Case:
+    """Changes of model.json, each in a section, or for the whole of it."""
+
+    def spoil():
+        values = json.loads(Path("model/model.json").read_text())
+        for section, change in changes.items():
+            kept = values[section] if isinstance(change, dict) and "name" not in change else {}
+            values[section] = {**kept, **change} if isinstance(change, dict) else change
+        Path("model/model.json").write_text(json.dumps(values))
+
+    return spoil
+
+
+def written(name: str, content: str | bytes):
+    return lambda: Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def replaced(name: str, make):
+    """Something else in the place of a file."""
+
+    def spoil():
+        Path(name).unlink()
+        make()
+
+    return spoil
+
+
+def tensors(change):
+    """The model's tensors after a change."""
+
+    def spoil():
+        save_file(change(load_file("model/model.safetensors")), "model/model.safetensors")
+
+    return spoil
+
+
+def start(make, told: str, name: str = "w.pth") -> Case:
+    """Weights that a network is to start from."""
+
+    def write():
+        sound_plane()
+        sheet(["s1", "image.tif", "", "test"])
+        make()
+
+    settings = {"networks": {"a": {"name": "context", "width": 1, "pretrained": name}}}
+    return Case(write, ["check", json.dumps(settings)], told)
+
+
+def packed() -> None:
+    """A .pth whose tensors unpack to a gigabyte."""
+    torch.save({"a": torch.zeros(4)}, "plain.pth")
+    with zipfile.ZipFile("plain.pth") as plain, zipfile.ZipFile("w.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry in plain.namelist():
+            archive.writestr(entry, bytes(2**24) if "/data/" in entry else plain.read(entry))
+    Path("plain.pth").unlink()
+
+
+def greedy() -> bytes:
+    """A pickle that asks for a terabyte by a name that weights may hold."""
+    return pickle.dumps(Greedy(), 2)
+
+
+class Greedy:
+    def __reduce__(self):
+        return bytearray, (10**12,)
+
+
+def stores(name: str, kind: int = zipfile.ZIP_STORED):
+    """Probabilities of a sample of this name, as a prediction would leave them."""
+
+    def make():
+        sound_model()
+        sheet(["s1", "image.tif", "", "predict"])
+        arrays = {"probabilities": np.zeros((2, 24, 24), np.float16)}
+        write_store("p.zarr.zip", [("s1", {"note": ""}, arrays)])
+        with zipfile.ZipFile("p.zarr.zip") as archive:
+            content = {
+                entry: archive.read(entry).replace(b'"s1"', json.dumps(name).encode()) for entry in archive.namelist()
+            }
+        with zipfile.ZipFile("p.zarr.zip", "w", kind) as archive:
+            for entry, text in content.items():
+                archive.writestr(entry, text)
+
+    return make
+
+
+CUT = ["instances", "--model", "model", "--sheet", "s.tsv", "--probabilities", "p.zarr.zip", "--output", "out"]
+STORE = "expected a store written by SnakeSeg; delete it and run again"
+CASES: dict[str, Case] = {
+    "model: no such folder": Case(
+        sound_plane, ["predict", "nowhere", "image.tif", "-o", "out"],
+        "nowhere/model.json: found no such file; expected a model folder with model.json; give the folder of a trained model",
+    ),
+    "model: nothing in the description": model(written("model/model.json", ""), f"model/model.json: found JSONDecodeError ...; {NO_MODEL}"),
+    "model: a list for a description": model(written("model/model.json", "[]"), f"model/model.json: found ...; {NO_MODEL}"),
+    "model: bytes for a description": model(written("model/model.json", b"\xff\xfe\x00"), f"model/model.json: found UnicodeDecodeError ...; {NO_MODEL}"),
+    "model: a description in itself": model(written("model/model.json", "[" * 10**5), f"model/model.json: found RecursionError ...; {NO_MODEL}"),
+    "model: a number of five thousand digits": model(
+        written("model/model.json", '{"dims": ' + "9" * 5000 + "}"), f"model/model.json: found ValueError ...; {NO_MODEL}"
+    ),
+    "model: five dimensions": model(described(dims=5), f"model/model.json, dims: found 5; expected one of 2, 3; get the model again, or {AGAIN}"),
+    "model: words for a number": model(
+        described(network={"width": "wide"}), "model/model.json, network, width: found 'wide'; expected a whole number; correct the value of this key"
+    ),
+    "model: true for a number": model(
+        described(network={"width": True}), "model/model.json, network, width: found True; expected a whole number; correct the value of this key"
+    ),
+    "model: a million channels": model(
+        described(network={"width": 10**6}), f"model/model.json, width: found 1000000; expected 1 to 10000; get the model again, or {AGAIN}"
+    ),
+    "model: channels that fill the memory": model(
+        described(network={"width": 10**4}), f"model/model.safetensors: found ... of shape ..., not (10000, ...; {WEIGHTS}"
+    ),
+    "model: a million levels": model(
+        described(network={"name": "unet", "depth": 10**6}),
+        f"model/model.json, depth: found 1000000; expected 1 to 6; get the model again, or {AGAIN}",
+    ),
+    "model: no channels": model(described(channels=0), f"model/model.json, channels: found 0; expected 1 to 10000; get the model again, or {AGAIN}"),
+    "model: a network by a module's name": model(
+        described(network={"name": "os.system"}), "model/model.json, network.name: found 'os.system'; expected one of unet, ...; remove it"
+    ),
+    "model: an unknown normalisation": model(
+        described(prepare={"normalise": "eval"}),
+        "model/model.json, prepare, normalise: found 'eval'; expected one of percentile, zscore, none; correct the value of this key",
+    ),
+    "model: an unknown key": model(
+        described(prepare={"lwo": 1}), "model/model.json, prepare: found unknown key 'lwo'; expected one of ...; did you mean 'low'?"
+    ),
+    "model: pixels of a size in words": model(
+        described(spacing=["a", "b"]), f"model/model.json, spacing: found ['a', 'b']; expected a list, each a number, or null; get the model again, or {AGAIN}"
+    ),
+    "model: a description that is a pipe": model(
+        replaced("model/model.json", pipe("model/model.json")),
+        "model/model.json: found no such file; expected a model folder with model.json; give the folder of a trained model",
+    ),
+    "model: a folder of folds by no number": model(
+        lambda: (os.rename("model", "fold-x"), os.mkdir("model"), os.rename("fold-x", "model/fold-x")),
+        "model/model.json: found no such file; expected a model folder with model.json; give the folder of a trained model",
+    ),
+    "model: no weights": model(
+        lambda: os.unlink("model/model.safetensors"), f"model/model.safetensors: found no such file; {WEIGHTS}"
+    ),
+    "model: weights that are a pipe": model(
+        replaced("model/model.safetensors", pipe("model/model.safetensors")),
+        f"model/model.safetensors: found a pipe, socket or device, not a file; {WEIGHTS}",
+    ),
+    "model: weights cut off": model(
+        lambda: os.truncate("model/model.safetensors", 200), f"model/model.safetensors: found Error while deserializing header...; {WEIGHTS}"
+    ),
+    "model: a pickle for weights": model(
+        written("model/model.safetensors", pickle.dumps(Bomb())), f"model/model.safetensors: found Error while deserializing header...; {WEIGHTS}"
+    ),
+    "model: a header of an exabyte": model(
+        written("model/model.safetensors", struct.pack("<Q", 2**60) + b"{}"),
+        f"model/model.safetensors: found Error while deserializing header...; {WEIGHTS}",
+    ),
+    "model: weights of other shapes": model(
+        tensors(lambda state: {name: tensor[..., :1].contiguous() for name, tensor in state.items()}),
+        f"model/model.safetensors: found ... of shape (...), not (...); {WEIGHTS}",
+    ),
+    "model: weights under other names": model(
+        tensors(lambda state: {f"x.{name}": tensor for name, tensor in state.items()}),
+        f"model/model.safetensors: found tensors ... on one side only; {WEIGHTS}",
+    ),
+    "model: weights of NaN": model(
+        tensors(lambda state: {name: tensor * np.nan for name, tensor in state.items()}),
+        f"model/model.safetensors: found NaN or infinite numbers in ...; {WEIGHTS}",
+    ),
+    "model: objects cut by no method": model(
+        written("model/instances.json", '{"chosen": {"method": "os.system"}}'),
+        "model/instances.json: found ValueError instances method 'os.system'...; expected object parameters; tune it again",
+    ),
+    "model: a threshold in words": model(
+        written("model/instances.json", '{"chosen": {"threshold": "half"}}'),
+        "model/instances.json, threshold: found 'half'; expected a number; correct the value of this key",
+    ),
+    "weights: missing": start(
+        lambda: None, f"w.pth: found no such file; {TENSORS}; correct the path, or get the file: snakeseg fetch-weights"
+    ),
+    "weights: a pipe": start(
+        pipe("w.pth"), f"w.pth: found a pipe, socket or device, not a file; {TENSORS}; correct the path, or get the file: snakeseg fetch-weights"
+    ),
+    "weights: a pickle that runs": start(
+        written("w.pth", pickle.dumps(Bomb())), f"w.pth: found UnpicklingError: ...; {TENSORS}; save the tensors alone"
+    ),
+    "weights: a pickle that runs, as PyTorch saves it": start(
+        lambda: torch.save(Bomb(), "w.pth"), f"w.pth: found UnpicklingError: ...; {TENSORS}; save the tensors alone"
+    ),
+    "weights: a terabyte from a word that is allowed": start(
+        written("w.pth", greedy()), f"w.pth: found ...; {TENSORS}; save the tensors alone"
+    ),
+    "weights: a packed archive": start(packed, f"w.pth: found ValueError: packed entries (...); {TENSORS}; save the tensors alone"),
+    "weights: packed twice": start(
+        written("w.safetensors", zeros(0.1)), f"w.safetensors: found SafetensorError: ...; {TENSORS}; save the tensors alone", "w.safetensors"
+    ),
+    "store: a name that leads elsewhere": Case(
+        stores("../../s1"), CUT, f"p.zarr.zip: found ...; {STORE}"
+    ),
+    "store: a name of nobody": Case(stores("s2"), CUT, f"p.zarr.zip: found ...; {STORE}"),
+    "store: packed": Case(stores("s1", zipfile.ZIP_DEFLATED), CUT, f"p.zarr.zip: found packed entries (...); {STORE}"),
+    "store: a pipe": Case(
+        lambda: (stores("s1")(), os.unlink("p.zarr.zip"), pipe("p.zarr.zip")()), CUT,
+        f"p.zarr.zip: found a pipe, socket or device, not a file; {STORE}",
+    ),
+    "store: nothing in it": Case(
+        lambda: (stores("s1")(), Path("p.zarr.zip").write_bytes(b"")), CUT, f"p.zarr.zip: found File is not a zip file; {STORE}"
+    ),
+    "output: a link out of the results": Case(
+        lambda: (stores("s1")(), Path("elsewhere").mkdir(), Path("elsewhere/kept").touch(), link("out", "elsewhere")()), CUT,
+        "out: found a link; expected a folder, or nothing; move it away",
+    ),
+    "output: a file": Case(
+        lambda: (stores("s1")(), Path("out").touch()), CUT, "out: found a file; expected a folder, or nothing; move it away"
+    ),
+    "output: the folder of the images": Case(
+        sound_plane, ["predict", PLANES, "image.tif", "-o", "."],
+        "image.tif: found the image itself in the output folder; expected another folder; change -o",
+    ),
+    "output: the folder of the images by a link": Case(
+        lambda: (sound_plane(), link("out", ".")()), ["predict", PLANES, "image.tif", "-o", "out"],
+        "image.tif: found the image itself in the output folder; expected another folder; change -o",
+    ),
+    "output: two images of one name": Case(
+        lambda: (sound_plane(), Path("b").mkdir(), sound_plane("b/image.tif")), ["predict", PLANES, "image.tif", "b/image.tif", "-o", "out"],
+        "b/image.tif: found the same name as image.tif; expected distinct names; predict apart",
+    ),
+    "output: none": Case(sound_plane, ["predict", PLANES, "image.tif"], "predict: found images but no output folder; expected -o FOLDER; add it"),
+    "settings: no JSON": Case(
+        lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", "{", "--output", "o.json"],
+        "settings: found no JSON (...); expected sections of the config; correct it",
+    ),
+    "settings: a list": Case(
+        lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", "[]", "--output", "o.json"],
+        "settings: found list; expected sections of the config; correct it",
+    ),
+    "settings: an unknown section": Case(
+        lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", '{"labls": {}}', "--output", "o.json"],
+        "settings: found unknown section 'labls'; expected labels, ...; remove it",
+    ),
+    "settings: a number for a section": Case(
+        lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", '{"labels": 3}', "--output", "o.json"],
+        "labels: found int; expected keys with values; correct it",
+    ),
+}  # fmt: skip

@@ -1,0 +1,97 @@
+# ruff: noqa: E501 - messages stand in one piece, as they are looked for
+"""Bad sample sheets; the workflow reads them before any job."""
+
+import os
+from pathlib import Path
+
+from bad_input.case import Case, folder, pipe, sheet, table
+
+TOLD = "expected text in UTF-8, its columns separated by tabs (.csv: by commas); save it as that"
+NAME = "expected a name of letters, digits and . _ - that begins with a letter or digit; correct the cell"
+MISSING = "expected the sample sheet; correct the config key 'sheet'"
+HEADER = b"sample\timage\tlabel\tsubset\n"
+
+
+def rows(*cells: list[str], **options):
+    return lambda: sheet(*cells, **options)
+
+
+def named(name: str) -> Case:
+    return table(rows([name, "image.tif", "", "train"]), f"s.tsv, row 2: found sample '{name}'; {NAME}")
+
+
+CASES: dict[str, Case] = {
+    "sheet: missing": table(lambda: None, f"s.tsv: found no such file; {MISSING}"),
+    "sheet: a folder": table(folder("s.tsv"), f"s.tsv: found no such file; {MISSING}"),
+    "sheet: a pipe": table(pipe("s.tsv"), f"s.tsv: found no such file; {MISSING}"),
+    "sheet: a link to nothing": table(lambda: os.symlink("t.tsv", "s.tsv"), f"s.tsv: found no such file; {MISSING}"),
+    "sheet: nothing in it": table(b"", f"s.tsv: found no table (No columns to parse from file); {TOLD}"),
+    "sheet: only a header": table(HEADER, "s.tsv: found no rows; expected one per image; add some"),
+    "sheet: UTF-16": table("sample\timage\na\tb.tif\n".encode("utf-16"), f"s.tsv: found no table (...); {TOLD}"),
+    "sheet: Latin-1": table(HEADER + b"a\t\xe9.tif\t\ttrain\n", f"s.tsv: found no table (...); {TOLD}"),
+    "sheet: bytes": table(bytes(range(256)) * 9, f"s.tsv: found no table (...); {TOLD}"),
+    "sheet: a cell too many": table(
+        HEADER + b"a\timage.tif\t\ttrain\tx\n",
+        f"s.tsv: found no table (...Expected 4 fields in line 2, saw 5...); {TOLD}",
+    ),
+    "sheet: a quote without end": table(HEADER + b'"a\timage.tif\t\ttrain\n', f"s.tsv: found no table (...); {TOLD}"),
+    "sheet: spaces for tabs": table(
+        b"sample image\na image.tif\n",
+        "s.tsv: found unknown column 'sample image'; expected some of sample, image, ...; did you mean 'sample'?\n"
+        "s.tsv: found no column 'sample'; expected sample and image; add it (columns are separated by tabs)",
+    ),
+    "sheet: a column missing": table(
+        rows(["a", "x"], header="sample\tlabel"),
+        "s.tsv: found no column 'image'; expected sample and image; add it (columns are separated by tabs)",
+    ),
+    "sheet: a column twice": table(
+        rows(["a", "image.tif", "b.tif"], header="sample\timage\timage"),
+        "s.tsv: found column 'image' more than once; expected distinct columns; remove one",
+    ),
+    "sheet: an unknown column": table(
+        rows(["a", "image.tif", "x"], header="sample\timage\tgrup"),
+        "s.tsv: found unknown column 'grup'; expected some of sample, image, ...; did you mean 'group'?",
+    ),
+    "sheet: a name twice": table(
+        rows(["a", "image.tif", "", ""], ["a", "image.tif", "", ""]),
+        "s.tsv: found sample 'a' more than once; expected distinct names; rename one",
+    ),
+    "sheet: a name that leads elsewhere": named("../a"),
+    "sheet: a name that is a path": named("/tmp/a"),
+    "sheet: a name in a folder": named("a/b"),
+    "sheet: a name of dots": named(".."),
+    "sheet: a hidden name": named(".a"),
+    "sheet: a name that is HTML": named("<script>alert(1)</script>"),
+    "sheet: a name that is a command": named("$(touch canary)"),
+    "sheet: a name that is an option": named("--output"),
+    "sheet: a name of two lines": table(
+        HEADER + b'"a\nb"\timage.tif\t\ttrain\n', f"s.tsv, row 2: found sample 'a\nb'; {NAME}"
+    ),
+    "sheet: no name": named(""),
+    "sheet: a batch that leads elsewhere": table(
+        rows(["a", "image.tif", "../b"], header="sample\timage\tbatch"), f"s.tsv, row 2: found batch '../b'; {NAME}"
+    ),
+    "sheet: an unknown subset": table(
+        rows(["a", "image.tif", "", "trian"]),
+        "s.tsv, row 2: found subset 'trian'; expected train, test or predict; correct the cell",
+    ),
+    "sheet: a million parts": table(
+        rows(["a", "image.tif", "1000000"], header="sample\timage\tparts"),
+        "s.tsv, row 2: found parts '1000000'; expected the number of jobs that predict the image, 1 to 9999; correct the cell",
+    ),
+    "sheet: a spacing in words": table(
+        rows(["a", "image.tif", "half"], header="sample\timage\tspacing"),
+        "s.tsv, row 2: found spacing 'half'; expected one positive number, or one per axis; correct the cell",
+    ),
+    "sheet: two label files": table(
+        rows(["a", "image.tif", "b.tif;c.tif", ""]),
+        "s.tsv, row 2: found label 'b.tif;c.tif'; expected the path of one label image, or nothing; correct the cell",
+    ),
+    "sheet: Parquet that is none": table(b"PAR1" * 9, f"s.parquet: found no table (...); {TOLD}", "s.parquet"),
+    "sheet: Parquet with nothing in it": table(b"", f"s.parquet: found no table (...); {TOLD}", "s.parquet"),
+    "sheet: in a command": Case(
+        lambda: Path("s.tsv").write_bytes(HEADER + b"a\timage.tif\t\ttrian\n"),
+        ["inspect", "--sheet", "s.tsv", "--output", "out.json"],
+        "s.tsv, row 2: found subset 'trian'; expected (train|test|predict)?; correct the cell",
+    ),
+}
