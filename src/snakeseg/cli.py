@@ -182,19 +182,9 @@ LAYOUTS = ("bids", "nnunet", "ctc", "names")
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
     "init": "start",
+    "convert": "data",
     **dict.fromkeys(
-        (
-            "sheet",
-            "convert",
-            "simulate",
-            "inspect",
-            "check",
-            "data-report",
-            "statistics",
-            "prepare",
-            "augment",
-            "weigh",
-        ),
+        ("sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"),
         "data",
     ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),

@@ -57,12 +57,12 @@ def demo_here(snakemake, write_demo, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def write_demo(repository):
-    """Put the demo's config and sheet into a folder; one thread, as other tests run beside it."""
+    """Put the demo's config and sheet into a folder; a quarter of its steps and one thread, as other tests run too."""
 
     def write(folder: Path) -> Path:
         (folder / "config").mkdir()
         shutil.copy(repository / "config/samples.tsv", folder / "config")
-        text = (repository / "config/config.yaml").read_text()
+        text = (repository / "config/config.yaml").read_text().replace("steps: 400", "steps: 100")
         (folder / "config.yaml").write_text(f"{text}\nthreads: 1\n")
         return folder
 
