@@ -7,6 +7,8 @@ import sys
 
 # Two test processes on two cores: one thread each, or they fight.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What they start may have two: it waits asleep, and leaves the cores to others meanwhile.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from pathlib import Path
 

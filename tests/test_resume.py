@@ -110,7 +110,8 @@ def test_killed_twenty_times(data, tmp_path, changes):
     assert kills == 20
     assert resumed >= 15
     assert result(tmp_path / "killed") == expected
-    assert sorted(p.name for p in (tmp_path / "killed").iterdir()) == ["history.tsv", "model.json", "model.safetensors"]
+    left = ["golden.safetensors", "history.tsv", "model.json", "model.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == left
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])

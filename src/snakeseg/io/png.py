@@ -15,8 +15,8 @@ def read(path):
     """Array, axes, spacing, no affine. Palettes give their indices, alpha is dropped. PNG is read whole."""
     Image.MAX_IMAGE_PIXELS = None  # large images are what we are for; those that lie about it are caught here
     with Image.open(path, formats=["PNG"]) as file:  # whatever else is named .png, such as PostScript, stays closed
-        _require_chunks(path)
         require_memory(path, file.size, COPIES * len(file.getbands()), "convert it to a tiled TIFF or Zarr")
+        _require_chunks(path)
         file.load()
         array = np.asarray(file)
     if array.ndim == 2:
