@@ -48,7 +48,7 @@ def make_dataset(
         "numTraining": len(cases),
         "file_ending": ENDINGS[dims],
     }
-    (raw / "dataset.json").write_text(json.dumps(described))
+    (raw / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
     from nnunetv2.experiment_planning import plan_and_preprocess_api as api
 
     api.extract_fingerprints([1], num_processes=WORKERS)
@@ -56,7 +56,7 @@ def make_dataset(
     api.preprocess([1], configurations=[PLANS[dims]], num_processes=[WORKERS])
     train = [case.name for case in cases if case.name not in validation]
     split = [{"train": train, "val": list(validation) or train[:1]}]
-    (root / "preprocessed" / NAME / "splits_final.json").write_text(json.dumps(split))
+    (root / "preprocessed" / NAME / "splits_final.json").write_text(json.dumps(split), encoding="utf-8")
 
 
 def _write(path: Path, array: np.ndarray) -> None:
@@ -81,9 +81,9 @@ def make_trainer(root: Path, network: Callable[[], torch.nn.Module] | None = Non
         Trainer.build_network_architecture = staticmethod(lambda *_: network())
         Trainer.set_deep_supervision_enabled = lambda *_: None
     folder = root / "preprocessed" / NAME
-    plans = json.loads((folder / "nnUNetPlans.json").read_text())
+    plans = json.loads((folder / "nnUNetPlans.json").read_text(encoding="utf-8"))
     plans["configurations"][PLANS[dims]] |= configuration
-    described = json.loads((folder / "dataset.json").read_text())
+    described = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     trainer = Trainer(plans, PLANS[dims], 0, described, device=torch.device("cpu"))
     trainer.enable_deep_supervision = network is None
     trainer.plot_network_architecture = lambda: None

@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("job", type=Path, help="JSON: lists of image, label (train), image, label (validate); minutes")
     parser.add_argument("output", type=Path)
     given = parser.parse_args()
-    job = json.loads(given.job.read_text())
+    job = json.loads(given.job.read_text(encoding="utf-8"))
     keras.utils.set_random_seed(0)  # where StarDist cuts its patches
     images, labels, held_images, held_labels = (
         [imread(path) for path in job[key]] for key in ("images", "labels", "held_images", "held_labels")
@@ -70,7 +70,7 @@ def main() -> None:
     model.optimize_thresholds(held_images, held_labels)
     for path, image in zip(job["held_images"], held_images, strict=True):
         imwrite(given.output / Path(path).name, model.predict_instances(image)[0].astype(np.uint16))
-    (given.output / "steps.json").write_text(json.dumps(clock.steps))
+    (given.output / "steps.json").write_text(json.dumps(clock.steps), encoding="utf-8")
 
 
 if __name__ == "__main__":

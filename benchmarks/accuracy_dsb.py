@@ -41,10 +41,10 @@ def run_peer(python: str, rows: pd.DataFrame, held: pd.DataFrame, minutes: float
     """Folder of the held-out images' labels by StarDist, and its steps."""
     job = {"images": rows["image"], "labels": rows["label"], "held_images": held["image"], "held_labels": held["label"]}
     absolute = {key: [str(Path(path).resolve()) for path in paths] for key, paths in job.items()}
-    (work / "job.json").write_text(json.dumps({**absolute, "minutes": minutes}))
+    (work / "job.json").write_text(json.dumps({**absolute, "minutes": minutes}), encoding="utf-8")
     script = Path(__file__).with_name("_stardist.py")
     subprocess.run([python, script, work / "job.json", work], check=True)
-    return work, json.loads((work / "steps.json").read_text())
+    return work, json.loads((work / "steps.json").read_text(encoding="utf-8"))
 
 
 def mean_ap(held: pd.DataFrame, folder: Path) -> dict[str, float]:
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="of an environment that has StarDist")
     parser.add_argument("--work", type=Path, default=ROOT / "results/accuracy-dsb-work")
     given = parser.parse_args()
-    config = yaml.safe_load(EXAMPLE.read_text())
+    config = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     data = Path(os.environ.get("SNAKESEG_REALDATA", ROOT / "../shared/data")) / "dsb2018"
     rows = read_sheet(ROOT / config["sheet"], data)
     fold = assign_folds(rows, 1, config["validation"])

@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=ROOT / "results/accuracy-hippocampus-work")
     given = parser.parse_args()
-    config = yaml.safe_load(EXAMPLE.read_text())
+    config = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     data = Path(os.environ.get("SNAKESEG_REALDATA", ROOT / "../shared/data")) / "hippocampus"
     rows = read_sheet(ROOT / config["sheet"], data)
     held = rows[assign_folds(rows, config["folds"], []) == config["fold"]]

@@ -41,11 +41,11 @@ def run_ours(data: Path, work: Path, minutes: float) -> list[np.ndarray]:
         for i in [*TRAIN, *CHOOSE, *TEST]
     ]  # fmt: skip
     pd.DataFrame(rows).to_csv(work / "sheet.tsv", sep="\t", index=False)
-    config = yaml.safe_load(EXAMPLE.read_text())
+    config = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     config |= {"name": "accuracy-isbi", "sheet": str(work / "sheet.tsv"), "validation": ["section-01[6-9]"]}
     config["data"] = str(data)
     config["train"]["minutes"] = minutes
-    (work / "config.yaml").write_text(yaml.safe_dump(config))
+    (work / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     results = ROOT / "results/accuracy-isbi"
     shutil.rmtree(results, ignore_errors=True)
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", work / "config.yaml"]
@@ -67,7 +67,7 @@ def run_peer(data: Path, work: Path, minutes: float) -> tuple[list[np.ndarray], 
     pairs = [
         ((p, p), classes_and_objects(truths[i], LABELS)[1]) for i, p in zip(CHOOSE, found[: len(CHOOSE)], strict=True)
     ]
-    parameters, _ = choose(pairs, Instances(**yaml.safe_load(EXAMPLE.read_text())["instances"]))
+    parameters, _ = choose(pairs, Instances(**yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["instances"]))
     kept = found[len(CHOOSE) :]
     plain = [segment(p, p, type(parameters)()) for p in kept]
     return [segment(p, p, parameters).astype(int) for p in kept], [p.astype(int) for p in plain], steps

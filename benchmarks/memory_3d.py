@@ -48,7 +48,9 @@ def main() -> None:
         (work / "model").mkdir()
         save_model(work / "model", description.make_network(), description, {})
         kept = {cls: {"chosen": {"smallest": 0, "largest_only": True}, "trials": []} for cls in ("organ", "tumour")}
-        (work / "model/instances.json").write_text(json.dumps({"chosen": {}, "trials": [], "classes": kept}))
+        (work / "model/instances.json").write_text(
+            json.dumps({"chosen": {}, "trials": [], "classes": kept}), encoding="utf-8"
+        )
         make_volume(work / "volume.nii.gz")
         options = ["--memory-gb", BUDGET, "--threads", os.cpu_count() or 1]
         told = call("plan", work / "model", work / "volume.nii.gz", *options)[2]

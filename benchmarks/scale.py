@@ -57,9 +57,9 @@ def write_images(folder: Path, count: int) -> None:
         rows.append(
             "\t".join([f"s{index}", *(str(p.relative_to(folder)) for p in paths), ("train", "test")[index % 2]])
         )
-    (folder / "samples.tsv").write_text("\n".join(rows) + "\n")
+    (folder / "samples.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (folder / "model").mkdir()
-    (folder / "model" / "model.json").write_text("{}")
+    (folder / "model" / "model.json").write_text("{}", encoding="utf-8")
 
 
 def measured(command: list, folder: Path, environment: dict[str, str] | None = None) -> dict:
@@ -95,11 +95,11 @@ def dry_runs() -> list[dict]:
             folder = Path(made)
             write_images(folder, count)
             for kind, config in RUNS.items():
-                (folder / "config.yaml").write_text(config)
+                (folder / "config.yaml").write_text(config, encoding="utf-8")
                 ours = dry_run(folder, "--snakefile", REPOSITORY / "Snakefile", "--configfile", "config.yaml")
                 rows.append({"images": count, "run": kind, **ours})
             if count in PEER_SIZES:
-                (folder / "peer.smk").write_text(PEER)
+                (folder / "peer.smk").write_text(PEER, encoding="utf-8")
                 names = [f"s{index}" for index in range(count)]
                 for name in names:
                     (folder / "images" / f"{name}.tif").touch()
@@ -119,7 +119,7 @@ def write_batches(sheet: Path, batches: int, count: int) -> None:
         tifffile.imwrite(sheet.with_name(f"l{index}.tif"), label)
         tifffile.imwrite(sheet.with_name(f"i{index}.tif"), image)
     rows = [f"s{b}-{i}\ti{i}.tif\tl{i}.tif\tb{b}\n" for b in range(batches) for i in range(count)]
-    sheet.write_text("sample\timage\tlabel\tbatch\n" + "".join(rows))
+    sheet.write_text("sample\timage\tlabel\tbatch\n" + "".join(rows), encoding="utf-8")
 
 
 def write_small(folder: Path, count: int) -> list[str]:
@@ -129,7 +129,7 @@ def write_small(folder: Path, count: int) -> list[str]:
     described = {"dims": 2, "channels": 1, "network": {"name": "unet"}, "statistics": None}
     described |= {key: asdict(part) for key, part in parts.items()}
     (folder / "model").mkdir()
-    (folder / "model" / "model.json").write_text(json.dumps(described))
+    (folder / "model" / "model.json").write_text(json.dumps(described), encoding="utf-8")
     return ["--sheet", "s.tsv", "--data", "."]
 
 
@@ -190,7 +190,7 @@ def file_calls(command: list[str], folder: Path) -> int:
     if not shutil.which("strace"):
         return 0
     subprocess.run(["strace", "-f", "-c", "-o", "calls", "-e", "trace=%file", *command], cwd=folder, check=True)
-    return int(re.findall(r"(\d+) +(?:\d+ )?total", (folder / "calls").read_text())[-1])
+    return int(re.findall(r"(\d+) +(?:\d+ )?total", (folder / "calls").read_text(encoding="utf-8"))[-1])
 
 
 def through_slurm(batches: int) -> list[dict]:
@@ -207,7 +207,7 @@ def through_slurm(batches: int) -> list[dict]:
     rows = []
     with tempfile.TemporaryDirectory() as made, slurm() as cluster:
         cluster.tell("scontrol", "update", "nodename=two", "state=drain", "reason=slots")
-        profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
+        profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
         profile["__variables__"]["status_command"] = "squeue"
         apart = {name: value for name, value in profile.items() if name != "groups"}
         ways = {"here": None, "Slurm, a job for each rule": apart, "Slurm, a job a batch": profile}
@@ -216,7 +216,7 @@ def through_slurm(batches: int) -> list[dict]:
             options = ["--cores", str(SLOTS)]
             if chosen:
                 (folder / "site").mkdir(parents=True)
-                (folder / "site" / "config.yaml").write_text(yaml.safe_dump(chosen, sort_keys=False))
+                (folder / "site" / "config.yaml").write_text(yaml.safe_dump(chosen, sort_keys=False), encoding="utf-8")
                 options = ["--workflow-profile", "site"]
             rows.append({"way": way, **one_way(folder, batches, options, cluster.environment)})
     return rows
@@ -229,7 +229,7 @@ def one_way(folder: Path, batches: int, options: list[str], environment: dict[st
     write_batches(folder / "samples.tsv", batches, BATCH)
     for batch in range(batches):
         (checked / f"b{batch}.json").touch()
-    (folder / "config.yaml").write_text(RUNS["training"])
+    (folder / "config.yaml").write_text(RUNS["training"], encoding="utf-8")
     targets = [f"results/many/augmented/b{batch}.zarr.zip" for batch in range(batches)]
     command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", *targets,
                "--configfile", "config.yaml", *options]  # fmt: skip
@@ -237,7 +237,10 @@ def one_way(folder: Path, batches: int, options: list[str], environment: dict[st
     done = measured(command, folder, programs)
     if done["code"]:
         raise RuntimeError(done["told"])
-    taken = [float(path.read_text().splitlines()[1].split()[0]) for path in (folder / "benchmarks").rglob("*.tsv")]
+    taken = [
+        float(path.read_text(encoding="utf-8").splitlines()[1].split()[0])
+        for path in (folder / "benchmarks").rglob("*.tsv")
+    ]
     overhead = (done["seconds"] - sum(taken) / SLOTS) / batches
     return {"batches": batches, "commands": len(taken), "submitted": done["told"].count("SLURM jobid"),
             "seconds": done["seconds"], "commands_seconds": sum(taken), "overhead_a_batch": overhead}  # fmt: skip

@@ -30,4 +30,4 @@ def lead_to_start(app, error: Exception | None) -> None:
     """The site's own index, since the first page lies in docs/."""
     if not error:
         lead = '<!doctype html><title>SnakeSeg</title><meta http-equiv="refresh" content="0; url=docs/index.html">'
-        (Path(app.outdir) / "index.html").write_text(lead)
+        (Path(app.outdir) / "index.html").write_text(lead, encoding="utf-8")

@@ -59,7 +59,7 @@ def default(action: Action) -> str:
 
 def keys() -> str:
     """Every key of the config and every column of the sheet."""
-    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
+    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text(encoding="utf-8"))
     lines = ["# Every key and column", "", "Made from the schema by `python docs/generate.py`. In more words:"]
     lines += ["[Configuration](../../config/README.md).", ""]
     for title, properties, required in sections(schema):
@@ -68,7 +68,7 @@ def keys() -> str:
             usual = "required" if key in required else f"`{told(of['default'])}`" if "default" in of else ""
             lines.append(f"| `{key}` | {cell(of.get('description', ''))} | {cell(values(of))} | {usual} |")
         lines.append("")
-    columns = yaml.safe_load((SCHEMAS / "samples.schema.yaml").read_text())
+    columns = yaml.safe_load((SCHEMAS / "samples.schema.yaml").read_text(encoding="utf-8"))
     lines += ["## Columns of the sample sheet", "", "| column | holds | default |", "|---|---|---|"]
     for key, of in columns["properties"].items():
         usual = "required" if key in columns["required"] else f"`{of['default']}`" if "default" in of else ""
@@ -127,4 +127,4 @@ PAGES = {"docs/reference/command-line.md": command_line, "docs/reference/keys.md
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
-        (ROOT / name).write_text(page())
+        (ROOT / name).write_text(page(), encoding="utf-8")

@@ -98,8 +98,10 @@ def write_run(sheet_rows):
     def write(folder: Path, changes: dict | None = None, rows: list[list[str]] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = "".join("\t".join(row) + "\n" for row in (sheet_rows if rows is None else rows))
-        (folder / "samples.tsv").write_text(text)
-        (folder / "config.yaml").write_text(yaml.safe_dump({"sheet": "samples.tsv", **SMALL, **(changes or {})}))
+        (folder / "samples.tsv").write_text(text, encoding="utf-8")
+        (folder / "config.yaml").write_text(
+            yaml.safe_dump({"sheet": "samples.tsv", **SMALL, **(changes or {})}), encoding="utf-8"
+        )
 
     return write
 

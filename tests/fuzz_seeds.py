@@ -181,7 +181,7 @@ def models(folder: Path) -> None:
         made = Description(dims, 1, Labels(), settings, Prepare(), Predict(), None, [1.0] * dims)
         save_model(folder / name, made.make_network(), made, {})
         chosen = {"method": "core", "threshold": 0.4, "depth": 0.9, "smallest": 7}
-        (folder / name / "instances.json").write_text(json.dumps({"chosen": chosen, "trials": []}))
+        (folder / name / "instances.json").write_text(json.dumps({"chosen": chosen, "trials": []}), encoding="utf-8")
 
 
 def read_model(folder: Path) -> None:
@@ -203,7 +203,9 @@ def stores(folder: Path) -> None:
 
 def configs(folder: Path) -> None:
     for path in (REPOSITORY / "config" / "config.yaml", *(REPOSITORY / "config" / "examples").glob("*.yaml")):
-        (folder / path.name).write_text(yaml.safe_dump(yaml.safe_load(path.read_text()), sort_keys=False))
+        (folder / path.name).write_text(
+            yaml.safe_dump(yaml.safe_load(path.read_text(encoding="utf-8")), sort_keys=False), encoding="utf-8"
+        )
 
 
 def read_config(path: Path) -> None:

@@ -137,10 +137,10 @@ def write_models(run: Path, config: dict) -> None:
         model.mkdir(parents=True)
         (model / "model.safetensors").write_bytes(b"weights")
         described = {"network": NETWORK, "predict": {"average": True}, "provenance": {"train": TRAIN}}
-        (model / "model.json").write_text(json.dumps(described))
+        (model / "model.json").write_text(json.dumps(described), encoding="utf-8")
         curve.to_csv(model / "history.tsv", sep="\t", index=False)
-        (model / "instances.json").write_text(json.dumps(found))
-        (model.parent / "measures.json").write_text(json.dumps(measures))
+        (model / "instances.json").write_text(json.dumps(found), encoding="utf-8")
+        (model.parent / "measures.json").write_text(json.dumps(measures), encoding="utf-8")
 
 
 def write_stores(run: Path, objects: dict[str, np.ndarray], **noted) -> None:

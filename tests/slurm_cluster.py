@@ -146,12 +146,12 @@ def _configure(folder: Path) -> None:
     control, one, two = _free_ports(3)
     host = socket.gethostname().split(".")[0]
     values = {"host": host, "user": getpass.getuser(), "folder": folder, "control": control, "one": one, "two": two}
-    (folder / "slurm.conf").write_text(CONFIG.format(**values))
-    (folder / "gres.conf").write_text("Name=gpu File=/dev/zero\n")
+    (folder / "slurm.conf").write_text(CONFIG.format(**values), encoding="utf-8")
+    (folder / "gres.conf").write_text("Name=gpu File=/dev/zero\n", encoding="utf-8")
     # The plugin hides SLURM_CONF from the srun within a job.
     (folder / "bin").mkdir()
     srun = folder / "bin/srun"
-    srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
+    srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n', encoding="utf-8")
     srun.chmod(0o755)
     for name in ("state", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir()

@@ -27,7 +27,7 @@ class Training(NamedTuple):
     expected: bytes
 
     def said(self) -> str:
-        return (self.folder / "snakemake.log").read_text()
+        return (self.folder / "snakemake.log").read_text(encoding="utf-8")
 
     def ends_well(self, resumed: bool = True) -> None:
         """Wait until snakemake has ended: in the expected weights, and by going on from a state if it was `resumed`."""
@@ -35,7 +35,9 @@ class Training(NamedTuple):
         assert (self.folder / WEIGHTS).read_bytes() == self.expected
         assert not (self.folder / MODEL / "state").exists()
         if resumed:
-            assert "training goes on from step" in (self.folder / "logs/small/train/plain/fold-0.log").read_text()
+            assert "training goes on from step" in (self.folder / "logs/small/train/plain/fold-0.log").read_text(
+                encoding="utf-8"
+            )
 
     def told(self, environment: dict[str, str]) -> dict:
         """What `snakeseg status` says."""

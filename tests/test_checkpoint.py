@@ -72,7 +72,7 @@ def test_files_are_safe_and_repeatable(model, tmp_path):
     data = (folder / "model.safetensors").read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     assert set(header) - {"__metadata__"} == set(network.state_dict())
-    assert json.loads((folder / "model.json").read_text())["provenance"] == {"fold": 1}
+    assert json.loads((folder / "model.json").read_text(encoding="utf-8"))["provenance"] == {"fold": 1}
     save_model(tmp_path / "again", network, DESCRIPTION, {"fold": 1})
     for name in ("model.json", "model.safetensors"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
@@ -101,8 +101,8 @@ def test_missing_weights(model):
 
 def test_weights_of_another_network(model):
     folder, _ = model
-    text = (folder / "model.json").read_text()
-    (folder / "model.json").write_text(text.replace('"width": 2', '"width": 4'))
+    text = (folder / "model.json").read_text(encoding="utf-8")
+    (folder / "model.json").write_text(text.replace('"width": 2', '"width": 4'), encoding="utf-8")
     with pytest.raises(BadInput, match=r"expected the weights that model.json describes"):
         load_model(folder, CPU)
 
@@ -114,7 +114,7 @@ def test_no_model(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"x"', '{"labels": 3}', "\x00\x01"])
 def test_damaged_description(model, text):
-    (model[0] / "model.json").write_text(text)
+    (model[0] / "model.json").write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match=r"model.json: found .*; expected a model's description; train it again"):
         load_description(model[0])
 
@@ -127,14 +127,14 @@ def test_binary_description(model):
 
 def test_unknown_key_in_the_description(model):
     path = model[0] / "model.json"
-    path.write_text(path.read_text().replace('"width"', '"widht"'))
+    path.write_text(path.read_text(encoding="utf-8").replace('"width"', '"widht"'), encoding="utf-8")
     with pytest.raises(BadInput, match=r"model.json, network: found unknown key 'widht'.*did you mean 'width'"):
         load_description(model[0])
 
 
 def test_unknown_network_in_the_description(model):
     path = model[0] / "model.json"
-    path.write_text(path.read_text().replace('"unet"', '"os.system"'))
+    path.write_text(path.read_text(encoding="utf-8").replace('"unet"', '"os.system"'), encoding="utf-8")
     with pytest.raises(ValueError, match=r"network.name: found 'os.system'; expected one of"):
         load_model(model[0], CPU)
 
@@ -156,9 +156,9 @@ def test_a_single_model_is_its_own_folder(model):
 def test_object_parameters(tmp_path):
     assert load_parameters(tmp_path, Labels()) == Parameters()
     chosen = {"method": "core", "threshold": 0.4, "depth": 0.9, "smallest": 7}
-    (tmp_path / "instances.json").write_text(json.dumps({"chosen": chosen, "trials": []}))
+    (tmp_path / "instances.json").write_text(json.dumps({"chosen": chosen, "trials": []}), encoding="utf-8")
     assert load_parameters(tmp_path, Labels()) == Parameters("core", 0.4, 0.9, 7)
-    (tmp_path / "instances.json").write_text(json.dumps({"chosen": {}, "trials": []}))
+    (tmp_path / "instances.json").write_text(json.dumps({"chosen": {}, "trials": []}), encoding="utf-8")
     assert load_parameters(tmp_path, Labels()) == Parameters()
 
 
@@ -166,20 +166,22 @@ def test_what_is_kept_of_classes(tmp_path):
     semantic = Labels("semantic", {"background": 0, "liver": 1})
     assert load_parameters(tmp_path, semantic) == {}
     found = {"liver": {"chosen": {"smallest": 0, "largest_only": True}, "trials": []}}
-    (tmp_path / "instances.json").write_text(json.dumps({"chosen": {}, "trials": [], "classes": found}))
+    (tmp_path / "instances.json").write_text(
+        json.dumps({"chosen": {}, "trials": [], "classes": found}), encoding="utf-8"
+    )
     assert load_parameters(tmp_path, semantic) == {"liver": Kept(0, True)}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"chosen": 3}', '{"chosen": {"methd": "core"}}'])
 def test_damaged_object_parameters(tmp_path, text):
-    (tmp_path / "instances.json").write_text(text)
+    (tmp_path / "instances.json").write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match=r"instances.json"):
         load_parameters(tmp_path, Labels())
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"classes": 3}', '{"classes": {"b": {}}}'])
 def test_damaged_rules_of_classes(tmp_path, text):
-    (tmp_path / "instances.json").write_text(text)
+    (tmp_path / "instances.json").write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match=r"instances.json"):
         load_parameters(tmp_path, Labels("semantic", {"a": 0, "b": 1}))
 

@@ -20,7 +20,7 @@ def test_help_imports_nothing_heavy():
 def test_every_rule_has_its_subcommand(repository):
     import re
 
-    text = "".join(path.read_text() for path in (repository / "workflow" / "rules").glob("*.smk"))
+    text = "".join(path.read_text(encoding="utf-8") for path in (repository / "workflow" / "rules").glob("*.smk"))
     used = set(re.findall(r"""(?:python -m snakeseg |command=")([\w-]+)""", text))
     known = set(next(a for a in parser()._actions if a.dest == "command").choices)
     # No job's of a run: what comes before or after, uses the network, is started by `predict` or `plan`, or looks on.
@@ -41,7 +41,7 @@ def test_debug_raises(tmp_path):
 
 
 def test_unknown_settings_key(tmp_path, capsys):
-    (tmp_path / "s.tsv").write_text("sample\timage\n")
+    (tmp_path / "s.tsv").write_text("sample\timage\n", encoding="utf-8")
     arguments = ["simulate", "--settings", '{"simulate": {"image": 3}}', "--output", str(tmp_path / "x")]
     assert main(arguments) == 1
     assert "simulate: found unknown key 'image'" in capsys.readouterr().err
@@ -73,7 +73,7 @@ def test_shells_complete_commands_options_and_files(capsys, tmp_path):
     with pytest.raises(SystemExit) as stopped:
         main(["--completion", "bash"])
     assert stopped.value.code == 0
-    (tmp_path / "complete").write_text(capsys.readouterr().out)
+    (tmp_path / "complete").write_text(capsys.readouterr().out, encoding="utf-8")
     asked = """
         . ./complete
         complete_words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_snakeseg; echo "${COMPREPLY[@]}"; }

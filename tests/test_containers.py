@@ -13,14 +13,16 @@ import yaml
 @pytest.fixture
 def docker(repository) -> list[tuple[str, str]]:
     """Instructions of the Dockerfile, each in one line."""
-    text = (repository / "Dockerfile").read_text().replace("\\\n", " ")
+    text = (repository / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line and not line.startswith("#")]
 
 
 @pytest.fixture
 def apptainer(repository) -> dict[str, list[str]]:
     """Lines of apptainer.def by section; those of its head under the empty name."""
-    head, *parts = re.split(r"^%(?=\w+$)", (repository / "apptainer.def").read_text(), flags=re.MULTILINE)
+    head, *parts = re.split(
+        r"^%(?=\w+$)", (repository / "apptainer.def").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     sections = {"": head, **dict(part.split("\n", 1) for part in parts)}
     return {name: [line.strip() for line in text.splitlines() if line.strip()] for name, text in sections.items()}
 
@@ -43,7 +45,11 @@ def test_both_make_the_same(docker, apptainer, repository):
     assert (folder, index) == (["cd", "/opt/snakeseg"], ["TORCH_INDEX={{ TORCH_INDEX }}"])
     assert commands(re.split(r"\s+&&\s+", of(docker, "RUN"))) == steps
     assert apptainer["runscript"] == [f'exec {" ".join(json.loads(of(docker, "ENTRYPOINT")))} "$@"']
-    let_in = {line[1:] for line in (repository / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    let_in = {
+        line[1:]
+        for line in (repository / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if line.startswith("!")
+    }
     assert [line.split() for line in apptainer["files"]] == [
         [line.split()[0], f"/opt/snakeseg/{line.split()[0]}"] for line in apptainer["files"]
     ]
@@ -60,12 +66,12 @@ def test_versions_are_those_of_the_lock(docker, repository):
         assert not re.search(r"[=<>~]=|==", " ".join(words))
     torch, rest = installs
     assert torch[-1] == "torch"
-    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = re.fullmatch(r"\.\[(.+)\]", rest[-1])[1].split(",")
     assert set(extras) <= set(project["optional-dependencies"])
     python = re.fullmatch(r"python:(3\.\d+)-slim-\w+", of(docker, "FROM"))[1]
     assert project["requires-python"] == f">={python}"
-    tested = yaml.safe_load((repository / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
+    tested = yaml.safe_load((repository / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]["test"]
     assert python in tested["strategy"]["matrix"]["python"]
 
 

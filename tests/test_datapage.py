@@ -88,7 +88,7 @@ def test_it_stays_small_and_is_written_though_nothing_could_be_read(tmp_path):
 def test_in_a_browser(tmp_path, open_offline, viewport):
     """Offline, within the screen, for everyone; by keys: a finding's picture, its label, the next image, sorting."""
     path = tmp_path / "data-report.html"
-    path.write_text(page_of(tmp_path, FINDINGS))
+    path.write_text(page_of(tmp_path, FINDINGS), encoding="utf-8")
     page = open_offline(path, viewport)
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     assert not violations(page)

@@ -34,7 +34,7 @@ def generate(load):
 @pytest.fixture(scope="module")
 def schema(repository):
     def read(name: str) -> dict:
-        return yaml.safe_load((repository / f"workflow/schemas/{name}.schema.yaml").read_text())
+        return yaml.safe_load((repository / f"workflow/schemas/{name}.schema.yaml").read_text(encoding="utf-8"))
 
     return read
 
@@ -42,7 +42,7 @@ def schema(repository):
 @pytest.fixture(scope="module")
 def told(repository) -> dict[str, dict[str, str]]:
     """What config/README.md says: by heading, keys and columns in its tables, or in its text, and their defaults."""
-    text = (repository / "config" / "README.md").read_text()
+    text = (repository / "config" / "README.md").read_text(encoding="utf-8")
     found = {}
     for part in re.split(r"^##+ ", text, flags=re.MULTILINE)[1:]:
         heading, _, body = part.partition("\n")
@@ -67,7 +67,7 @@ def defaults_in(body: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("page", ["docs/reference/command-line.md", "docs/reference/keys.md"])
 def test_generated_pages_are_up_to_date(repository, generate, page):
-    assert (repository / page).read_text() == generate.PAGES[page](), "run: python docs/generate.py"
+    assert (repository / page).read_text(encoding="utf-8") == generate.PAGES[page](), "run: python docs/generate.py"
 
 
 def test_every_key_is_on_its_generated_page(generate, schema):
@@ -116,13 +116,13 @@ def test_defaults_are_those_of_the_schema(generate, schema, told):
 
 def test_every_quoted_error_stands_in_the_sources(repository):
     """Each error of docs/how-to/troubleshooting.md, but for names and numbers, is told by one file."""
-    page = (repository / "docs/how-to/troubleshooting.md").read_text().split("## From Snakemake")[0]
+    page = (repository / "docs/how-to/troubleshooting.md").read_text(encoding="utf-8").split("## From Snakemake")[0]
     quotes = [
         quote for row in re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE) for quote in re.findall("`(.*?)`", row)
     ]
     assert len(quotes) > 50
     files = [*repository.glob("src/snakeseg/**/*.py"), repository / "workflow/rules/common.smk"]
-    texts = [constants(path.read_text()) for path in files]
+    texts = [constants(path.read_text(encoding="utf-8")) for path in files]
     for quote in quotes:
         pieces = pieces_of(quote)
         assert sum(map(len, pieces)) > 15, f"too little to find it by: {quote}"
@@ -152,7 +152,7 @@ def blocks(repository, languages: str) -> list[str]:
     """What stands in fences of these languages, on all pages."""
     pages = [repository / "README.md", repository / "config" / "README.md", *sorted(repository.glob("docs/**/*.md"))]
     fence = re.compile(rf"```(?:{languages})\n(.*?)```", re.DOTALL)
-    return [block for page in pages for block in fence.findall(page.read_text())]
+    return [block for page in pages for block in fence.findall(page.read_text(encoding="utf-8"))]
 
 
 def test_configs_of_the_pages_are_valid(repository, schema):
@@ -173,12 +173,14 @@ def test_commands_of_the_pages_exist(repository):
     for words in given:
         parser().parse_args([word.strip("[]") for word in words])
     targets = {word for line in lines if line.startswith("make ") for word in shlex.split(line, comments=True)[1:]}
-    assert targets <= set(re.findall(r"^([\w-]+):", (repository / "Makefile").read_text(), re.MULTILINE))
+    assert targets <= set(
+        re.findall(r"^([\w-]+):", (repository / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 def test_pictures_are_those_of_the_script(repository, load, tmp_path):
     load("images/touching_cells").draw(tmp_path)
-    page = (repository / "docs/explanation/touching-cells.md").read_text()
+    page = (repository / "docs/explanation/touching-cells.md").read_text(encoding="utf-8")
     made = sorted(path.name for path in tmp_path.iterdir())
     assert made == sorted(re.findall(r"\.\./images/([\w-]+\.png)", page))
     for name in made:

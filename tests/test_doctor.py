@@ -24,7 +24,7 @@ def verdicts(checks) -> dict[str, str]:
 
 def write_profile(folder, **settings):
     folder.mkdir(exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     return folder
 
 
@@ -35,7 +35,7 @@ def slurm(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
 
     def write(name: str, script: str = "true") -> None:
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
 
     for name in ("sbatch", "squeue", "scancel", "sacct"):
@@ -153,7 +153,7 @@ def test_snakemake_is_too_old(monkeypatch):
 )
 def test_profiles_that_cannot_be_used(text, words, tmp_path):
     if text:
-        (tmp_path / "config.yaml").write_text(text)
+        (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     (check,) = check_profile(tmp_path)
     assert (check.verdict, words in check.found) == ("problem", True), check
 
@@ -201,7 +201,7 @@ def test_a_job_that_waits_says_why(tmp_path, slurm, monkeypatch, capsys):
     monkeypatch.setattr(cluster, "SECONDS_BETWEEN_LOOKS", 0.1)
     slurm("squeue", "echo '28|PENDING|0:00|5:00|Resources||0|'")
     sent = (STARTED + SUBMITTED).format(name="a", number=1, slurm=28, log="28.log", second=1)
-    (tmp_path / "said").write_text(sent)
+    (tmp_path / "said").write_text(sent, encoding="utf-8")
     command = ["/bin/sh", "-c", f"/bin/cat {tmp_path / 'said'}; /bin/sleep 1; exit 3"]
     assert cluster._sent(command) == (3, sent)
     assert capsys.readouterr().err == "Slurm job 28 pending (Resources); Ctrl-C takes it back\n"
@@ -221,7 +221,7 @@ def test_a_job_that_is_sent(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     refused = "echo invalid partition specified: gpus >&2; exit 1"
     for name, script in (("sbatch", refused), ("sinfo", "echo cpu*"), ("scontrol", "exit 1"), ("sacct", "exit 1")):
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
     check = submit_probe(profile)
     assert check.verdict == "problem", check

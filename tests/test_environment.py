@@ -17,13 +17,13 @@ def normal(name: str) -> str:
 
 @pytest.fixture
 def constraints(repository) -> dict[str, str]:
-    lines = (repository / "constraints.txt").read_text().split()
+    lines = (repository / "constraints.txt").read_text(encoding="utf-8").split()
     return {normal(name): version for name, _, version in (line.partition("==") for line in lines)}
 
 
 @pytest.fixture
 def project(repository) -> dict:
-    return tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    return tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def test_every_dependency_is_pinned(constraints, project):
@@ -32,12 +32,12 @@ def test_every_dependency_is_pinned(constraints, project):
 
 
 def test_constraints_name_no_hosts_or_builds(repository):
-    text = (repository / "constraints.txt").read_text()
+    text = (repository / "constraints.txt").read_text(encoding="utf-8")
     assert not re.search(r"https?:|@|--|\+", text)
 
 
 def test_environment_agrees(repository, constraints, project):
-    environment = yaml.safe_load((repository / "environment.yml").read_text())
+    environment = yaml.safe_load((repository / "environment.yml").read_text(encoding="utf-8"))
     pinned = dict(entry.split(" =") for entry in environment["dependencies"] if not entry.startswith("python "))
     expected = {CONDA_NAMES.get(name, name) for name in project["dependencies"]}
     assert set(pinned) == expected
@@ -48,5 +48,5 @@ def test_environment_agrees(repository, constraints, project):
 
 
 def test_python_agrees(repository, project):
-    environment = yaml.safe_load((repository / "environment.yml").read_text())
+    environment = yaml.safe_load((repository / "environment.yml").read_text(encoding="utf-8"))
     assert f"python {project['requires-python']}" in environment["dependencies"]

@@ -159,7 +159,7 @@ def test_onnx_takes_every_valid_size(exported, models, name):
 
 def documented(repository):
     """The function of docs/how-to/share-a-model.md."""
-    page = (repository / "docs/how-to/share-a-model.md").read_text()
+    page = (repository / "docs/how-to/share-a-model.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names = {}
     exec(compile(code, "share-a-model.md", "exec"), names)
@@ -204,12 +204,12 @@ def test_all_that_is_known_goes_along(exported, models):
     """For every format: settings, provenance, licence, authors, citations; golden input and output."""
     for kind in ("onnx", "torchscript", "monai"):
         folder = exported("unpadded", kind)
-        told = json.loads((folder / "about.json").read_text())
-        assert told["model"] == json.loads((models / "unpadded" / "model.json").read_text())
+        told = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        assert told["model"] == json.loads((models / "unpadded" / "model.json").read_text(encoding="utf-8"))
         assert {key: told[key] for key in ABOUT} == ABOUT
         assert told["geometry"]["halo"] == 20
         assert told["output"]["classes"] == ["sky", "deep sea", "land"]
-        page = (folder / ("docs" if kind == "monai" else ".") / "README.md").read_text()
+        page = (folder / ("docs" if kind == "monai" else ".") / "README.md").read_text(encoding="utf-8")
         for word in ("# Sea and sky", "CC-BY-4.0", "Ada Lovelace", "10.1007/978-3-319-24574-4_28", "percentiles p (1)",
                      "44, and any multiple of 4 more", "20 pixels on every side", told["weights"]):  # fmt: skip
             assert word in page

@@ -103,8 +103,8 @@ def test_a_changed_setting_is_not_taken(model):
     write_golden(model, make_golden(network, description))
     save_model(model, network, description, {})
     load_predictor([model], CPU)
-    text = (model / "model.json").read_text()
-    (model / "model.json").write_text(text.replace('"nearest"', '"bilinear"'))
+    text = (model / "model.json").read_text(encoding="utf-8")
+    (model / "model.json").write_text(text.replace('"nearest"', '"bilinear"'), encoding="utf-8")
     with pytest.raises(BadInput, match="other answers"):
         load_predictor([model], CPU)
 
@@ -161,9 +161,9 @@ def test_the_command_refuses_and_obeys(model, tmp_path, capsys, monkeypatch):
 
 def test_reduced_precision_is_no_fault(model):
     """Models that predict in bfloat16 are asked in float32."""
-    text = json.loads((model / "model.json").read_text())
+    text = json.loads((model / "model.json").read_text(encoding="utf-8"))
     text["predict"]["precision"] = "bfloat16"
-    (model / "model.json").write_text(json.dumps(text))
+    (model / "model.json").write_text(json.dumps(text), encoding="utf-8")
     made, golden = load_predictor([model], CPU), read_golden(model)
     with torch.inference_mode():
         found = made.work(torch.from_numpy(golden.input)).float().numpy()

@@ -321,7 +321,9 @@ def predicted(folder, picture):
 def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
     """Also with more than ten folds, of which fold-10 comes after fold-2; objects are cut as the first one says."""
     networks = [save_random(tmp_path / "e" / f"fold-{fold}", fold)[0] for fold in (0, 2, 10)]
-    (tmp_path / "e" / "fold-0" / "instances.json").write_text(json.dumps({"chosen": {"threshold": 0.7}}))
+    (tmp_path / "e" / "fold-0" / "instances.json").write_text(
+        json.dumps({"chosen": {"threshold": 0.7}}), encoding="utf-8"
+    )
     geometry = geometry_of(SETTINGS)
     image = picture.array[:].astype(np.float32)
     expected = np.mean([softmax(tiled_logits(n, image, geometry, 64)) for n in networks], axis=0)

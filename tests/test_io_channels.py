@@ -95,7 +95,7 @@ def test_check_names_every_bad_file(tmp_path):
 
 def test_sheet_and_checksum(tmp_path):
     save_all(tmp_path)
-    (tmp_path / "s.tsv").write_text("sample\timage\na\tt1.nii; t2.nii\nb\tt1.nii\n")
+    (tmp_path / "s.tsv").write_text("sample\timage\na\tt1.nii; t2.nii\nb\tt1.nii\n", encoding="utf-8")
     both, first = read_sheet(tmp_path / "s.tsv")["image"]
     assert both == f"{tmp_path}/t1.nii;{tmp_path}/t2.nii"
     before = checksum(both)

@@ -11,12 +11,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
     def write_half():
         with atomic_file(path) as beside:
-            beside.write_text("half")
+            beside.write_text("half", encoding="utf-8")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         write_half()
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 

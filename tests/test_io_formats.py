@@ -367,7 +367,7 @@ def test_damage_inside_a_compressed_volume(tmp_path):
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_text_by_another_name(tmp_path, suffix):
-    (tmp_path / f"a{suffix}").write_text("this is no image\n" * 50)
+    (tmp_path / f"a{suffix}").write_text("this is no image\n" * 50, encoding="utf-8")
     with pytest.raises(BadInput, match=r"found a (damaged file|file, not a folder)"):
         read(tmp_path / f"a{suffix}", 2)
 

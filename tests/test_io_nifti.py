@@ -160,7 +160,7 @@ def test_the_marked_corner_stays_where_it_is(tmp_path):
         path = tmp_path / f"p{number}.nii{'.gz' if number % 3 else ''}"
         save_nifti(path, *in_orientation(phantom, oblique((10, -20, 30)), orientation), dtype=np.float32)
         rows.append(f"p{number}\t{path.name}\tpredict")
-    (tmp_path / "s.tsv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "s.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     files = [str(path) for path in sorted(tmp_path.glob("*.nii*"))]
     assert main(["predict", str(model), *files, "-o", str(tmp_path / "direct")]) == 0
     sheet = ["--sheet", str(tmp_path / "s.tsv")]

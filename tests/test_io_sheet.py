@@ -19,7 +19,7 @@ quick = settings(deadline=None, max_examples=80)
 
 
 def write(path, *rows, separator="\t"):
-    path.write_text("".join(separator.join(map(str, row)) + "\n" for row in rows))
+    path.write_text("".join(separator.join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
@@ -71,7 +71,7 @@ def test_batches_grow_with_the_sheet():
 
 
 def test_workflow_numbers_batches_alike():
-    rules = (Path(__file__).parents[1] / "workflow/rules/common.smk").read_text()
+    rules = (Path(__file__).parents[1] / "workflow/rules/common.smk").read_text(encoding="utf-8")
     source = re.search(r"^BATCH_SIZE, .*?$", rules, re.M)[0] + re.search(r"\ndef batch_number.*?\n\n\n", rules, re.S)[0]
     exec(source, workflow := {})
     places = pd.Series(range(0, 10**6, 7))
@@ -79,7 +79,7 @@ def test_workflow_numbers_batches_alike():
 
 
 def test_workflow_knows_the_same_formats():
-    rules = (Path(__file__).parents[1] / "workflow/rules/common.smk").read_text()
+    rules = (Path(__file__).parents[1] / "workflow/rules/common.smk").read_text(encoding="utf-8")
     assert ast.literal_eval(re.search(r"^SUFFIXES = (\(.*?\))", rules, re.M | re.S)[1]) == tuple(FORMATS)
 
 

@@ -108,15 +108,15 @@ def test_limits_of_a_job_are_found(tmp_path):
     groups = tmp_path / "sys/fs/cgroup/system.slice/slurmd/job_7"
     (groups / "step_0").mkdir(parents=True)
     (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/cgroup").write_text("0::/system.slice/slurmd/job_7/step_0\n")
-    (groups / "memory.max").write_text("16000000000\n")
-    (groups / "step_0/memory.max").write_text("max\n")
+    (tmp_path / "proc/self/cgroup").write_text("0::/system.slice/slurmd/job_7/step_0\n", encoding="utf-8")
+    (groups / "memory.max").write_text("16000000000\n", encoding="utf-8")
+    (groups / "step_0/memory.max").write_text("max\n", encoding="utf-8")
     assert list(group_limits(tmp_path)) == [16_000_000_000]
 
 
 def test_limits_of_version_1_are_found(tmp_path):
     (tmp_path / "sys/fs/cgroup/memory/slurm/job_7").mkdir(parents=True)
     (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/cgroup").write_text("3:cpu,cpuacct:/x\n4:memory:/slurm/job_7\n")
-    (tmp_path / "sys/fs/cgroup/memory/slurm/job_7/memory.limit_in_bytes").write_text("5000\n")
+    (tmp_path / "proc/self/cgroup").write_text("3:cpu,cpuacct:/x\n4:memory:/slurm/job_7\n", encoding="utf-8")
+    (tmp_path / "sys/fs/cgroup/memory/slurm/job_7/memory.limit_in_bytes").write_text("5000\n", encoding="utf-8")
     assert list(group_limits(tmp_path)) == [5000]

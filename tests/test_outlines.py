@@ -78,7 +78,7 @@ def test_holes_and_pieces(place):
     assert main(["convert", "labels.tif", "--output", "a.geojson"]) == 0
     assert main(["convert", "a.geojson", "--like", "image.tif", "--output", "back.tif"]) == 0
     np.testing.assert_array_equal(read_label("back.tif", 2).array, place)
-    features = json.loads(Path("a.geojson").read_text())["features"]
+    features = json.loads(Path("a.geojson").read_text(encoding="utf-8"))["features"]
     kinds = {feature["properties"]["name"]: feature["geometry"]["type"] for feature in features}
     assert kinds == {"5": "MultiPolygon", "70": "Polygon", "300": "Polygon"}
 
@@ -119,7 +119,7 @@ def test_shapes_by_names_that_are_no_numbers(tmp_path):
     ],
 )
 def test_bad_outlines(tmp_path, name, content, told):
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(BadInput) as error:
         read_shapes(tmp_path / name)
     assert told in str(error.value)

@@ -12,7 +12,9 @@ from snakeseg.report.comparison import comparison_image, comparison_rows, rows_o
 def run(tmp_path):
     for name in ("a.seed-0", "a.seed-1", "b"):
         (tmp_path / "models" / name).mkdir(parents=True)
-        (tmp_path / "models" / name / "measures.json").write_text(json.dumps({"network": "unet", "parameters": 3}))
+        (tmp_path / "models" / name / "measures.json").write_text(
+            json.dumps({"network": "unet", "parameters": 3}), encoding="utf-8"
+        )
     return tmp_path
 
 

@@ -23,7 +23,9 @@ SUMMARY = pd.DataFrame(
 def text(tmp_path):
     for name in ("a_b", "plain"):
         (tmp_path / "models" / name).mkdir(parents=True)
-        (tmp_path / "models" / name / "measures.json").write_text(json.dumps({"network": "unet, width 4"}))
+        (tmp_path / "models" / name / "measures.json").write_text(
+            json.dumps({"network": "unet, width 4"}), encoding="utf-8"
+        )
     sheet = pd.DataFrame({"subset": ["train"] * 4 + ["test"] * 10, "group": list("aabb") + list("cccccddddd")})
     config = {"name": "run", "labels": {"kind": "binary"}, "folds": 2, "seeds": [0, 1, 2]}
     said = {"test": ["no difference shown between a_b and plain", "<b> | *c*"]}

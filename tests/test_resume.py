@@ -45,7 +45,7 @@ def data(tmp_path_factory):
         rows.append(f"{name}\t{name}.tif\t{name}.tif\n")
     write_store(folder / "prepared.zarr.zip", prepared)
     write_store(folder / "weights.zarr.zip", weights)
-    (folder / "samples.tsv").write_text("sample\timage\tlabel\n" + "".join(rows))
+    (folder / "samples.tsv").write_text("sample\timage\tlabel\n" + "".join(rows), encoding="utf-8")
     return folder
 
 
@@ -102,7 +102,7 @@ def test_killed_twenty_times(data, tmp_path, changes):
             time.sleep(rng.uniform(0.0, 0.08))
             child.kill()
         code = end(child)
-        resumed += "training goes on from step" in log.read_text()
+        resumed += "training goes on from step" in log.read_text(encoding="utf-8")
         if code == 0:
             break
         assert code == -signal.SIGKILL
@@ -127,7 +127,7 @@ def test_asked_to_stop(data, tmp_path, number):
         codes.append(end(child))
     assert set(codes) <= {0, 75, -number, 130}  # before training proper, the signal does what it always does
     assert 75 in codes
-    assert "training goes on from step" in log.read_text()
+    assert "training goes on from step" in log.read_text(encoding="utf-8")
     assert result(output) == expected
 
 
@@ -141,16 +141,16 @@ def test_two_processes_are_stopped_and_go_on(data, tmp_path):
         )
 
     log = tmp_path / "log"
-    assert run(tmp_path / "alone").wait(120) == 0, log.read_text()
+    assert run(tmp_path / "alone").wait(120) == 0, log.read_text(encoding="utf-8")
     stopped = run(tmp_path / "stopped")
     while not list((tmp_path / "stopped").glob("state/0*")):
-        assert stopped.poll() is None, log.read_text()
+        assert stopped.poll() is None, log.read_text(encoding="utf-8")
         time.sleep(0.02)
     stopped.terminate()
-    assert stopped.wait(60) == 75, log.read_text()
-    assert "Traceback" not in log.read_text()
-    assert run(tmp_path / "stopped").wait(120) == 0, log.read_text()
-    assert "training goes on from step" in log.read_text()
+    assert stopped.wait(60) == 75, log.read_text(encoding="utf-8")
+    assert "Traceback" not in log.read_text(encoding="utf-8")
+    assert run(tmp_path / "stopped").wait(120) == 0, log.read_text(encoding="utf-8")
+    assert "training goes on from step" in log.read_text(encoding="utf-8")
     assert result(tmp_path / "stopped") == result(tmp_path / "alone")
 
 
@@ -177,13 +177,13 @@ def test_state_of_other_settings_is_not_gone_on_from(data, tmp_path):
     child.kill()
     end(child)
     child = start(command(data, tmp_path / "other", {"seed": 2}), tmp_path / "log")
-    while "is not used" not in (tmp_path / "log").read_text():
+    while "is not used" not in (tmp_path / "log").read_text(encoding="utf-8"):
         time.sleep(0.01)
     time.sleep(0.2)
     child.kill()
     end(child)
     assert end(start(command(data, tmp_path / "other", {"seed": 2}), tmp_path / "log")) == 0
-    assert "training goes on from step" in (tmp_path / "log").read_text()
+    assert "training goes on from step" in (tmp_path / "log").read_text(encoding="utf-8")
     assert result(tmp_path / "other") == expected
 
 
@@ -251,14 +251,14 @@ def test_full_disk(data, small_disk, tmp_path):
         time.sleep(0.01)
     fill(small_disk / "filler")
     assert end(child) == 1
-    said = log.read_text()
+    said = log.read_text(encoding="utf-8")
     assert "error: " in said
     assert re.search(r"state: found .*[Nn]o space left.*; expected .* MB .*; free some space and run again", said)
     assert "Traceback" not in said
     assert list(output.glob("state/0*"))
     (small_disk / "filler").unlink()
     assert end(start(command(data, output), log)) == 0
-    assert "training goes on from step" in log.read_text()
+    assert "training goes on from step" in log.read_text(encoding="utf-8")
     assert result(output) == expected
 
 
@@ -267,8 +267,8 @@ def test_sizes_that_were_left_open_are_settled_and_noted(data, tmp_path):
     log = tmp_path / "log"
     few = {"steps": 5, "precision": "float32"}
     assert end(start(command(data, tmp_path / "auto", {**few, "patch": "auto", "batch": "auto"}), log)) == 0
-    chosen = json.loads((tmp_path / "auto/model.json").read_text())["provenance"]["train"]
-    assert f"patch {chosen['patch']}, batch {chosen['batch']} take" in log.read_text()
+    chosen = json.loads((tmp_path / "auto/model.json").read_text(encoding="utf-8"))["provenance"]["train"]
+    assert f"patch {chosen['patch']}, batch {chosen['batch']} take" in log.read_text(encoding="utf-8")
     given = {**few, "patch": chosen["patch"], "batch": chosen["batch"]}
     assert alone(data, tmp_path / "given", given) == result(tmp_path / "auto")
 

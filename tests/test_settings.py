@@ -34,7 +34,7 @@ from snakeseg.settings import (
     read_sections,
 )
 
-SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text())
+SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 # Settings that are the schema's alone: they name and place a run, or make several of one.
 RUN = {"name", "fold", "sheet", "data", "threads", "experiments", "seeds", "model", "images"}
 

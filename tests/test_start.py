@@ -78,9 +78,9 @@ def cells(tmp_path, monkeypatch):
 
 def test_what_is_written_is_valid_and_commented(cells, repository, capsys):
     assert main(["init", "cells"]) == 0
-    text = (cells / "cells.yaml").read_text()
+    text = (cells / "cells.yaml").read_text(encoding="utf-8")
     config = yaml.safe_load(text)
-    schema = yaml.safe_load((repository / "workflow/schemas/config.schema.yaml").read_text())
+    schema = yaml.safe_load((repository / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
     assert not [error.message for error in Draft202012Validator(schema).iter_errors(config)]
     read_sections(json.dumps({key: config[key] for key in ("labels", "prepare", "network", "train", "instances")}))
     assert config["labels"] == {"kind": "instance"}

@@ -36,7 +36,7 @@ def task(tmp_path):
         "name": "P", "modality": {"0": "MRI"}, "labels": {"0": "background", "2": "edge: inner", "1": "core"},
         "training": training, "test": ["./imagesTs/p_002.nii.gz"],
     }  # fmt: skip
-    (tmp_path / "Task09/dataset.json").write_text(json.dumps(told))
+    (tmp_path / "Task09/dataset.json").write_text(json.dumps(told), encoding="utf-8")
     return tmp_path
 
 
@@ -63,7 +63,7 @@ def run(folder, monkeypatch, *options):
 
 def test_decathlon(task, monkeypatch):
     assert run(task, monkeypatch, "Task09") == 0
-    config = yaml.safe_load((task / "Task09.yaml").read_text())
+    config = yaml.safe_load((task / "Task09.yaml").read_text(encoding="utf-8"))
     assert (config["name"], config["sheet"], config["data"]) == ("Task09", "Task09.tsv", "Task09")
     assert config["labels"]["values"] == {"background": 0, "core": 1, "edge: inner": 2}
     assert list(config["labels"]["values"]) == ["background", "core", "edge: inner"]
@@ -78,7 +78,7 @@ def test_decathlon(task, monkeypatch):
 def test_bids(study, monkeypatch):
     """One group per subject, however many sessions; labels are those that say all that the image does."""
     assert run(study, monkeypatch, "study", "-o", "my.yaml") == 0
-    config = yaml.safe_load((study / "my.yaml").read_text())
+    config = yaml.safe_load((study / "my.yaml").read_text(encoding="utf-8"))
     assert config["labels"]["values"] == {"background": 0, "class-3": 3, "class-7": 7}
     sheet = pd.read_csv(study / "my.tsv", sep="\t", keep_default_na=False)
     assert sheet["group"].tolist() == ["sub-1", "sub-2", "sub-2", "sub-3"]
@@ -88,9 +88,9 @@ def test_bids(study, monkeypatch):
 
 
 def test_classes_of_a_table(study, monkeypatch):
-    (study / "study/derivatives/manual/dseg.tsv").write_text("index\tname\n3\tleft\n7\tright\n")
+    (study / "study/derivatives/manual/dseg.tsv").write_text("index\tname\n3\tleft\n7\tright\n", encoding="utf-8")
     assert run(study, monkeypatch, "study") == 0
-    text = (study / "study.yaml").read_text()
+    text = (study / "study.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(text)["labels"]["values"] == {"background": 0, "left": 3, "right": 7}
     assert "# Labels: classes of derivatives/manual/dseg.tsv." in text
 
@@ -102,15 +102,18 @@ def test_masks(tmp_path, monkeypatch):
         for name, values in (("label-lesion_mask", (0, 255)), ("desc-brain_mask", (0, 1))):
             save_volume(tmp_path / f"s/derivatives/x/sub-{subject}/anat/sub-{subject}_{name}.nii", values)
     assert run(tmp_path, monkeypatch, "s") == 0
-    assert yaml.safe_load((tmp_path / "s.yaml").read_text())["labels"]["values"] == {"background": 0, "lesion": 255}
+    assert yaml.safe_load((tmp_path / "s.yaml").read_text(encoding="utf-8"))["labels"]["values"] == {
+        "background": 0,
+        "lesion": 255,
+    }
 
 
 @pytest.mark.parametrize("there", ["Task09.yaml", "Task09.tsv", "Task09.png"])
 def test_nothing_is_overwritten(task, monkeypatch, capsys, there):
-    (task / there).write_text("mine")
+    (task / there).write_text("mine", encoding="utf-8")
     assert run(task, monkeypatch, "Task09") == 1
     assert f"{there}: found a file; expected none: nothing is overwritten; move it" in capsys.readouterr().err
-    assert (task / there).read_text() == "mine"
+    assert (task / there).read_text(encoding="utf-8") == "mine"
     assert len(list(task.glob("Task09.*"))) == 1
 
 
@@ -126,7 +129,7 @@ def test_nothing_is_overwritten(task, monkeypatch, capsys, there):
     ],
 )
 def test_a_description_that_is_not_understood(task, monkeypatch, capsys, text, found):
-    (task / "Task09/dataset.json").write_text(text)
+    (task / "Task09/dataset.json").write_text(text, encoding="utf-8")
     assert run(task, monkeypatch, "Task09") == 1
     error = capsys.readouterr().err
     assert re.search(found, error), error
@@ -156,9 +159,9 @@ def test_channels_are_files_of_nnunet(tmp_path, monkeypatch):
             if name != "c4":
                 save_volume(root / f"labels{part}/{name}.nii.gz", (0, 1, 2))
     told = {"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "tumour": 1, "ignore": 2}}
-    (root / "dataset.json").write_text(json.dumps(told))
+    (root / "dataset.json").write_text(json.dumps(told), encoding="utf-8")
     assert run(tmp_path, monkeypatch, "nnUNet_raw", "-o", "x.yaml") == 0
-    config = yaml.safe_load((tmp_path / "x.yaml").read_text())
+    config = yaml.safe_load((tmp_path / "x.yaml").read_text(encoding="utf-8"))
     assert config["labels"] == {"kind": "semantic", "values": {"background": 0, "tumour": 1}, "ignore": 2}
     assert config["data"] == "nnUNet_raw/Dataset004_X"
     sheet = pd.read_csv(tmp_path / "x.tsv", sep="\t", keep_default_na=False)
@@ -199,7 +202,7 @@ def test_cell_tracking(tmp_path, monkeypatch, capsys):
     assert sheet["label"].tolist()[:3] == ["01_GT/SEG/man_seg000.tif", "01_ST/SEG/man_seg001.tif", ""]
     assert sheet["subset"].tolist() == ["train", "train", "predict"] * 2
     assert sheet["group"].unique().tolist() == ["sequence-01", "sequence-02"]
-    config = yaml.safe_load((tmp_path / "C.yaml").read_text())
+    config = yaml.safe_load((tmp_path / "C.yaml").read_text(encoding="utf-8"))
     assert (config["folds"], config["fold"], config["labels"]["kind"]) == (2, 0, "instance")
     assert "man_seg_002_004.tif; expected one label for a whole frame" in capsys.readouterr().err
 

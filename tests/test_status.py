@@ -32,20 +32,20 @@ def folder(tmp_path, monkeypatch):
 def write_log(folder, *parts: str, host: str = "", name: str = "2026-11-21T210510.100285", **values) -> None:
     known = {"name": "a", "number": 1, "slurm": 28, "log": SLURM_LOG, "status": "FAILED", "said": "", "second": 10}
     text = "".join(part.format(**{**known, "host": host or platform.node(), **values}) for part in parts)
-    (folder / f".snakemake/log/{name}.snakemake.log").write_text(text)
+    (folder / f".snakemake/log/{name}.snakemake.log").write_text(text, encoding="utf-8")
 
 
 def write_job_log(folder, text: str, path: str = "logs/mine/train/a/fold-0.log", age: float = 3600) -> None:
     """A job's log that was last written to an hour ago."""
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_text(text)
+    (folder / path).write_text(text, encoding="utf-8")
     then = (folder / path).stat().st_mtime - age
     os.utime(folder / path, (then, then))
 
 
 def pretend_squeue(folder, answer: str) -> None:
     (folder / "bin").mkdir()
-    (folder / "bin/squeue").write_text(f"#!/bin/sh\necho '{answer}'\n")
+    (folder / "bin/squeue").write_text(f"#!/bin/sh\necho '{answer}'\n", encoding="utf-8")
     (folder / "bin/squeue").chmod(0o755)
 
 
@@ -293,6 +293,16 @@ def test_a_job_that_slurm_starts_again(queue, said, state, before, folder, capsy
     assert ("next: nothing: Slurm starts it by itself: the training goes on" in text) == (state == "requeued")
 
 
+@pytest.mark.parametrize(
+    ("reason", "held"), [("launch failed requeued held", True), ("JobHeldUser", True), ("Priority", False)]
+)
+def test_a_job_that_slurm_holds_needs_somebody(reason, held, folder, capsys):
+    write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
+    pretend_squeue(folder, f"28|PENDING|0:00|1:00:00|{reason}||1|")
+    (case,) = told(capsys)[0]["cases"]
+    assert ("scontrol release" in case["next"]) == held
+
+
 def test_a_job_that_slurm_forgot_has_left_word(folder, capsys):
     write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
     pretend_squeue(folder, "")
@@ -311,7 +321,7 @@ def test_a_later_run_outdates_an_earlier_one(folder, capsys):
 def test_a_mistake_in_the_config_is_told(folder, capsys):
     line = "config: found unknown key 'trian'; expected one of train; did you mean 'train'?"
     text = f'WorkflowError in file "common.smk", line 223:\n{line}\n  File "common.smk", line 223, in <module>\n'
-    (folder / ".snakemake/log/2026-11-22T090000.snakemake.log").write_text(text)
+    (folder / ".snakemake/log/2026-11-22T090000.snakemake.log").write_text(text, encoding="utf-8")
     assert main(["status"]) == 1
     assert f"snakemake says:\n  | WorkflowError in file \"common.smk\", line 223:\n  | {line}" in (
         capsys.readouterr().out
@@ -343,12 +353,12 @@ def test_what_finished_jobs_took(folder, capsys):
     head = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
     path = folder / "benchmarks/mine/train/a/fold-0.tsv"
     path.parent.mkdir(parents=True)
-    path.write_text(head + "100.0\t0:01:40\t1500.00\t1\t1\t1\t1\t1\t150.00\t150\n")
+    path.write_text(head + "100.0\t0:01:40\t1500.00\t1\t1\t1\t1\t1\t150.00\t150\n", encoding="utf-8")
     history = folder / "results/mine/models/a/fold-0/history.tsv"
     history.parent.mkdir(parents=True)
-    history.write_text("step\tloss\tcompute_seconds\n0\t1\t30\n1\t1\t50\n")
+    history.write_text("step\tloss\tcompute_seconds\n0\t1\t30\n1\t1\t50\n", encoding="utf-8")
     short = folder / "benchmarks/mine/check.tsv"
-    short.write_text(head + "0.5\t0:00:00\t-\t-\t-\t-\t-\t-\t0.00\t0\n")
+    short.write_text(head + "0.5\t0:00:00\t-\t-\t-\t-\t-\t-\t0.00\t0\n", encoding="utf-8")
     write_log(folder, HEAD)
     answer, _ = told(capsys, "mine")
     assert answer["finished"]["train/a/fold-0"] == {"seconds": 100, "memory_mb": 1500, "cores": 1.5, "device": 0.8}

@@ -78,7 +78,7 @@ def peak_memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")  # unlike what `getrusage` says, without what the parent process held
     if status.is_file():
-        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) * 1024
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text(encoding="utf-8"))[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

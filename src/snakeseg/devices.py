@@ -127,17 +127,21 @@ def device_name(device: torch.device) -> str:
 def _processor() -> str:
     """The processor's name, where the system tells it."""
     told = Path("/proc/cpuinfo")
-    names = [line for line in told.read_text().splitlines() if "model name" in line] if told.is_file() else []
+    names = (
+        [line for line in told.read_text(encoding="utf-8").splitlines() if "model name" in line]
+        if told.is_file()
+        else []
+    )
     return names[0].split(":", 1)[1].strip() if names else platform.processor()
 
 
 def group_limits(root: Path) -> Iterator[int]:
     """Limits in bytes that control groups (versions 1 and 2; of a Slurm job, of a container) set for this process."""
     groups = root / "proc/self/cgroup"
-    for line in groups.read_text().splitlines() if groups.is_file() else []:
+    for line in groups.read_text(encoding="utf-8").splitlines() if groups.is_file() else []:
         _, controllers, path = line.split(":", 2)
         folder = root / "sys/fs/cgroup" / ("memory" if "memory" in controllers.split(",") else "")
         for part in (folder / path.strip("/"), *(folder / path.strip("/")).parents):
             for name in ("memory.max", "memory.limit_in_bytes"):
-                if (part / name).is_file() and (text := (part / name).read_text().strip()).isdigit():
+                if (part / name).is_file() and (text := (part / name).read_text(encoding="utf-8").strip()).isdigit():
                     yield int(text)

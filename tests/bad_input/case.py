@@ -53,7 +53,7 @@ def table(make: Callable[[], object] | bytes, told: str, name: str = "s.tsv") ->
 
     def write():
         sound_plane()
-        Path("c.yaml").write_text(f"name: run\nsheet: {name}\n")
+        Path("c.yaml").write_text(f"name: run\nsheet: {name}\n", encoding="utf-8")
         if isinstance(make, bytes):
             Path(name).write_bytes(make)
         else:
@@ -75,7 +75,9 @@ def config(text: str | bytes, told: str) -> Case:
 
 def sheet(*rows: list[str], header: str = "sample\timage\tlabel\tsubset") -> None:
     """Write s.tsv."""
-    Path("s.tsv").write_text("".join(f"{line}\n" for line in [header, *("\t".join(row) for row in rows)]))
+    Path("s.tsv").write_text(
+        "".join(f"{line}\n" for line in [header, *("\t".join(row) for row in rows)]), encoding="utf-8"
+    )
 
 
 def sound_plane(name: str = "image.tif") -> None:

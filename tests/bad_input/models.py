@@ -47,11 +47,11 @@ def described(**changes) -> Case:
     """Changes of model.json, each in a section, or for the whole of it."""
 
     def spoil():
-        values = json.loads(Path("model/model.json").read_text())
+        values = json.loads(Path("model/model.json").read_text(encoding="utf-8"))
         for section, change in changes.items():
             kept = values[section] if isinstance(change, dict) and "name" not in change else {}
             values[section] = {**kept, **change} if isinstance(change, dict) else change
-        Path("model/model.json").write_text(json.dumps(values))
+        Path("model/model.json").write_text(json.dumps(values), encoding="utf-8")
 
     return spoil
 

@@ -29,10 +29,12 @@ def png(width: int, height: int, *more: tuple[bytes, bytes], data: bytes = b"") 
 def postscript() -> None:
     """Pillow gives PostScript to the program gs; one by this name is put where it is looked for."""
     Path("bin").mkdir()
-    Path("bin/gs").write_text("#!/bin/sh\ntouch canary\n")
+    Path("bin/gs").write_text("#!/bin/sh\ntouch canary\n", encoding="utf-8")
     os.chmod("bin/gs", stat.S_IRWXU)
     os.environ["PATH"] = f"{Path('bin').resolve()}:{os.environ['PATH']}"  # the harness puts it back
-    Path("a.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n")
+    Path("a.png").write_text(
+        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n", encoding="utf-8"
+    )
 
 
 def tiff(name: str = "a.tif", array: np.ndarray = SMALL, **options):

@@ -111,7 +111,7 @@ def limits():
 
     before, (soft, hard) = signal.signal(signal.SIGALRM, late), resource.getrlimit(resource.RLIMIT_AS)
     held, space = memory("VmRSS"), int(memory("VmSize"))
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak is counted from here
     resource.setrlimit(resource.RLIMIT_AS, ((space + 8000) * 2**20, hard))
     signal.alarm(SECONDS)
     try:
@@ -125,12 +125,12 @@ def limits():
 
 def memory(what: str) -> float:
     """Of this process, in megabytes."""
-    return int(re.search(rf"{what}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 2**10
+    return int(re.search(rf"{what}:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))[1]) / 2**10
 
 
 def test_every_message_is_found_in_the_docs(repository):
     """By its text, on the page that says what to do; but for Snakemake's own."""
-    page = (repository / "docs/how-to/troubleshooting.md").read_text()
+    page = (repository / "docs/how-to/troubleshooting.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
     quotes = [re.escape(quote).replace(re.escape("..."), ".*") for row in rows for quote in re.findall("`(.*?)`", row)]
     told = {line for case in CASES.values() for line in re.split(r"\n(?=\S+: )", case.told) if ": found " in line}

@@ -73,7 +73,9 @@ def array(name: str = "a.zarr", version: int = 2, **changes):
     def make():
         zarr.create_array(name, data=np.zeros((24, 24), np.uint8), chunks=(24, 24), zarr_format=version)
         description = Path(name) / (".zarray" if version == 2 else "zarr.json")
-        description.write_text(json.dumps({**json.loads(description.read_text()), **changes}))
+        description.write_text(
+            json.dumps({**json.loads(description.read_text(encoding="utf-8")), **changes}), encoding="utf-8"
+        )
 
     return make
 
@@ -105,7 +107,7 @@ def text(name: str, content: str, *others):
     """A header, and what else is to be made."""
 
     def make():
-        Path(name).write_text(content)
+        Path(name).write_text(content, encoding="utf-8")
         for other in others:
             other()
 
@@ -184,7 +186,7 @@ CASES: dict[str, Case] = {
     "zarr: a device": image("a.zarr", link("a.zarr", "/dev/zero"), f"found a pipe, socket or device, not a file; {IMAGE}"),
     "zarr: an empty folder": image("a.zarr", folder("a.zarr"), damaged()),
     "zarr: a description that is no JSON": image(
-        "a.zarr", lambda: (folder("a.zarr")(), Path("a.zarr/zarr.json").write_text("{")), damaged()
+        "a.zarr", lambda: (folder("a.zarr")(), Path("a.zarr/zarr.json").write_text("{", encoding="utf-8")), damaged()
     ),
     "zarr: a pickle": image("a.zarr", with_chunk(lambda: pickle.dumps(Bomb()), **PICKLE), damaged("...'pickle'...")),
     "zarr: a pickle as a filter": image(
@@ -246,7 +248,7 @@ CASES: dict[str, Case] = {
         "a", folder("a"), "found a folder without DICOM files; expected one series; give the folder of one series alone"
     ),
     "dicom: other files": volume(
-        "a", lambda: (folder("a")(), Path("a/b.txt").write_text("none")),
+        "a", lambda: (folder("a")(), Path("a/b.txt").write_text("none", encoding="utf-8")),
         "found a folder without DICOM files; expected one series; give the folder of one series alone",
     ),
     "dicom: a pipe among the files": Case(

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
 
 def read_example(repository, realdata, name):
-    config = yaml.safe_load((repository / f"config/examples/{name}.yaml").read_text())
+    config = yaml.safe_load((repository / f"config/examples/{name}.yaml").read_text(encoding="utf-8"))
     labels = build(Labels, config["labels"])
     return read_sheet(repository / config["sheet"], realdata / name), 2, labels, config["validation"]
 

@@ -73,7 +73,9 @@ def nnunet(realdata, folder):
     (folder / "labelsTr" / path.name.replace("_0000", "")).rename(folder / "imagesTs/../gone")
     (folder / "gone").unlink()
     told = {"labels": {"background": 0, "anterior": 1, "posterior": 2}, "channel_names": {"0": "MRI"}}
-    (folder / "dataset.json").write_text(json.dumps({**told, "file_ending": ".nii.gz", "numTraining": 4}))
+    (folder / "dataset.json").write_text(
+        json.dumps({**told, "file_ending": ".nii.gz", "numTraining": 4}), encoding="utf-8"
+    )
 
 
 # What is made, and what must have been understood.
@@ -101,7 +103,7 @@ def test_a_folder_becomes_a_report(name, realdata, snakemake, tmp_path, monkeypa
     assert done.returncode == 0, done.stdout
     assert (tmp_path / f"{name}.yaml").read_bytes() == written
     results = tmp_path / "results" / name
-    assert "</html>" in (results / "report.html").read_text()
+    assert "</html>" in (results / "report.html").read_text(encoding="utf-8")
     images = pd.read_csv(results / "evaluation/images.tsv", sep="\t")
     scored = images[images["status"] == "scored"]
     assert len(scored) == sum(images["subset"] == "validation") + subsets.get("test", 0) > 0

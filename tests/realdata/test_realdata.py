@@ -85,7 +85,7 @@ def test_example_sheets_name_the_files(realdata, repository):
     """Every row's files are there; the held-out parts are those that the docs speak of."""
     held = {}
     for name in ("isbi2012", "dsb2018"):
-        config = yaml.safe_load((repository / f"config/examples/{name}.yaml").read_text())
+        config = yaml.safe_load((repository / f"config/examples/{name}.yaml").read_text(encoding="utf-8"))
         sheet = read_sheet(repository / config["sheet"], realdata / name)
         assert all(path == "" or (realdata / path).is_file() for path in [*sheet["image"], *sheet["label"]])
         held[name] = sheet["sample"][assign_folds(sheet, 1, config["validation"]) == 0]
@@ -119,7 +119,7 @@ def test_hippocampus_volumes_read_in_three_dimensions(realdata):
 
 def test_short_training_on_membranes(realdata, repository, snakemake, tmp_path):
     """The ISBI example, cut to half a minute, already beats calling everything a neurite."""
-    config = yaml.safe_load((repository / "config/examples/isbi2012.yaml").read_text())
+    config = yaml.safe_load((repository / "config/examples/isbi2012.yaml").read_text(encoding="utf-8"))
     config |= {"sheet": "few.tsv", "data": str(realdata / "isbi2012"), "threads": 1}
     config["augment"] = {"copies": 1}
     config["network"] |= {"width": 8, "depth": 3}
@@ -129,7 +129,7 @@ def test_short_training_on_membranes(realdata, repository, snakemake, tmp_path):
     sheet = pd.read_csv(repository / "config/examples/isbi2012.tsv", sep="\t", dtype=str, keep_default_na=False)
     few = sheet[sheet["sample"].isin([*(f"section-{i:03d}" for i in (0, 5, 10, 15, 20)), "test-000"])]
     few.to_csv(tmp_path / "few.tsv", sep="\t", index=False)
-    (tmp_path / "few.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "few.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     done = snakemake(tmp_path, "--configfile", "few.yaml", "--cores", "1")
     assert done.returncode == 0, done.stdout
     results = tmp_path / "results" / "isbi2012"

@@ -42,7 +42,7 @@ def through_slurm(cluster, repository, write_demo, tmp_path_factory) -> Path:
     """The folder of the demo, run through Slurm."""
     folder = write_demo(tmp_path_factory.mktemp("slurm"))
     with submitting(cluster, repository) as start:
-        assert start(folder).wait(2 * SECONDS) == 0, (folder / "snakemake.log").read_text()
+        assert start(folder).wait(2 * SECONDS) == 0, (folder / "snakemake.log").read_text(encoding="utf-8")
     return folder
 
 
@@ -62,8 +62,8 @@ def write_demo(repository):
     def write(folder: Path) -> Path:
         (folder / "config").mkdir()
         shutil.copy(repository / "config/samples.tsv", folder / "config")
-        text = (repository / "config/config.yaml").read_text().replace("steps: 400", "steps: 100")
-        (folder / "config.yaml").write_text(f"{text}\nthreads: 1\n")
+        text = (repository / "config/config.yaml").read_text(encoding="utf-8").replace("steps: 400", "steps: 100")
+        (folder / "config.yaml").write_text(f"{text}\nthreads: 1\n", encoding="utf-8")
         return folder
 
     return write

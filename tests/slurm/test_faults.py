@@ -6,6 +6,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 
+import psutil
 import pytest
 from slurm_cluster import until
 from slurm_training import MODEL, SECONDS, WEIGHTS
@@ -39,6 +40,8 @@ def test_a_node_set_down_and_back(training, cluster):
         (case,) = training.told(cluster.environment)["cases"]
         assert (case["state"], case["before"], case["cause"]) == ("requeued", ["node failure"], "")
         assert "DUE TO NODE FAILURE" in case["lines"][0]
+        # A node that comes back while it still ends the job refuses it as a second copy: it is drained, the job held.
+        until(lambda: not steps_on_nodes(job), SECONDS)
     finally:
         cluster.tell("scontrol", "update", f"nodename={node}", "state=resume")
     cluster.tell("scontrol", "update", f"jobid={job}", "starttime=now")
@@ -73,6 +76,12 @@ def test_an_output_folder_that_cannot_be_written(training, cluster, submit):
     if training.process.wait(SECONDS):
         training = training._replace(process=submit(training.folder, WEIGHTS))
     training.ends_well()
+
+
+def steps_on_nodes(job: str) -> list[psutil.Process]:
+    """What watches over the job's steps on the nodes."""
+    return [process for process in psutil.process_iter(["cmdline"])
+            if " ".join(process.info["cmdline"] or ()).startswith(f"slurmstepd: [{job}.")]  # fmt: skip
 
 
 def minutes(cluster, job: str) -> int:

@@ -29,7 +29,7 @@ def pbs(cluster):
     """PBS's commands beside Slurm's."""
     paths = [cluster.folder / "bin" / name for name in COMMANDS]
     for path in paths:
-        path.write_text(COMMANDS[path.name])
+        path.write_text(COMMANDS[path.name], encoding="utf-8")
         path.chmod(0o755)
     yield
     for path in paths:
@@ -40,9 +40,9 @@ def test_a_training_through_another_submit_command(pbs, local, untrained, submit
     """The model is the same, and what the job asked for is what the profile says."""
     options = ["--seconds-between-status-checks", "1"]
     process = submit(untrained, WEIGHTS, *options, profile=repository / "profiles/cluster-generic")
-    assert process.wait(SECONDS) == 0, (untrained / "snakemake.log").read_text()
+    assert process.wait(SECONDS) == 0, (untrained / "snakemake.log").read_text(encoding="utf-8")
     assert (untrained / WEIGHTS).read_bytes() == (local / WEIGHTS).read_bytes()
-    log = (untrained / "snakemake.log").read_text()
+    log = (untrained / "snakemake.log").read_text(encoding="utf-8")
     (number,) = re.findall(r"Submitted job \d+ with external jobid '(\d+)'", log)
     asked = cluster.tell("scontrol", "show", "job", number)
     memory, minutes = (re.search(rf"{name}=(\d+)", log)[1] for name in ("mem_mb", "runtime"))

@@ -15,7 +15,7 @@ def test_results_are_byte_identical(demo_here, through_slurm, cluster, snakemake
     assert all(found.values()), found
     for path in (path.relative_to(demo_here) for paths in found.values() for path in paths):
         assert (demo_here / path).read_bytes() == (through_slurm / path).read_bytes(), path
-    log = (through_slurm / "snakemake.log").read_text()
+    log = (through_slurm / "snakemake.log").read_text(encoding="utf-8")
     assert asked(cluster, log, "train") == {"gpu", "gres:gpu:1"}
     assert asked(cluster, log, "report") == {"cpu"}
     # prepare, augment and weigh of the one batch are one job.

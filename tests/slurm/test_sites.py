@@ -39,5 +39,5 @@ def test_one_training_on_two_nodes(untrained, submit, cluster, repository, snake
     until(lambda: cluster.jobs("train") or process.poll() is not None, SECONDS)
     (job,) = cluster.jobs("train")
     assert cluster.tell("squeue", "-h", "-j", job, "-o", "%D") == "2"
-    assert process.wait(SECONDS) == 0, (untrained / "snakemake.log").read_text()
+    assert process.wait(SECONDS) == 0, (untrained / "snakemake.log").read_text(encoding="utf-8")
     assert (untrained / WEIGHTS).read_bytes() == expected

@@ -90,7 +90,7 @@ def test_odd_but_good_images_run(tmp_path, snakemake, write_run):
     write_run(tmp_path, {"simulate": None, "data": None, "folds": 2, "experiments": {}}, rows_of())
     done = snakemake(tmp_path, "--configfile", "config.yaml", "--cores", "1")
     assert done.returncode == 0, done.stdout
-    summary = (tmp_path / "results" / "small" / "evaluation" / "summary.tsv").read_text()
+    summary = (tmp_path / "results" / "small" / "evaluation" / "summary.tsv").read_text(encoding="utf-8")
     dice = next(line.split("\t") for line in summary.splitlines() if "\tdice\t" in line)
     assert dice[3] == "6"
     assert dice[6] == "2"

@@ -20,13 +20,13 @@ def test_jobs_run_in_the_image(snakemake, write_run, tmp_path, monkeypatch):
     write_run(tmp_path)
     program = tmp_path / "bin" / "apptainer"
     program.parent.mkdir()
-    program.write_text(STAND_IN)
+    program.write_text(STAND_IN, encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     asked = ["results/small/simulated", "--configfile", "config.yaml", "--cores", "1"]
     done = snakemake(tmp_path, *asked, "--sdm", "apptainer", "--apptainer-args=--nv")
     assert done.returncode == 0, done.stdout
-    words = Path(tmp_path, "called").read_text()
+    words = Path(tmp_path, "called").read_text(encoding="utf-8")
     assert "--nv" in words.split()
     assert " snakeseg.sif bash -c " in words
     assert "python -m snakeseg simulate" in words

@@ -119,7 +119,7 @@ def test_a_dry_run_tells_the_hours_at_stake(snakemake, write_run, tmp_path):
     for name, seconds in (("train/plain/fold-0", 36000), ("train/online/fold-0", 7200), ("check", 1800)):
         path = tmp_path / "benchmarks" / "small" / f"{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t-\t1\n")
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t-\t1\n", encoding="utf-8")
     told = snakemake(tmp_path, *asked).stdout
     assert told.count("At stake: 3 of these jobs were done before, in 12 GPU hours and 0.5 others; most in ") == 1
     assert "most in train plain 0 10, train online 0 2, check 0.5. The reasons above say why" in told
@@ -133,7 +133,7 @@ def test_lint(snakemake, repository):
 
 def test_every_rule_logs_and_measures_and_makes_one_call(repository):
     for path in (repository / "workflow" / "rules").glob("*.smk"):
-        for rule in re.split(r"^\s*rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+        for rule in re.split(r"^\s*rule ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
             assert "log:" in rule, rule
             assert "benchmark:" in rule, rule
             assert rule.count("python -m snakeseg ") == 1, rule
@@ -141,12 +141,12 @@ def test_every_rule_logs_and_measures_and_makes_one_call(repository):
 
 def test_own_data_in_the_readme_parses(repository, snakemake, tmp_path):
     """The config that the README shows for own data is taken as it stands, and so are the networks it compares."""
-    text = (repository / "README.md").read_text()
+    text = (repository / "README.md").read_text(encoding="utf-8")
     config, compared = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
     Path(tmp_path, config["sheet"]).parent.mkdir(parents=True, exist_ok=True)
     rows = [["sample", "image", "label"], *([f"a{i}", f"a{i}.tif", f"l{i}.tif"] for i in range(6))]
-    Path(tmp_path, config["sheet"]).write_text("".join("\t".join(row) + "\n" for row in rows))
-    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    Path(tmp_path, config["sheet"]).write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     assert jobs(snakemake(tmp_path, "--dry-run", "--configfile", "own.yaml"))["train"] == 1
-    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config | compared))
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config | compared), encoding="utf-8")
     assert jobs(snakemake(tmp_path, "--dry-run", "--configfile", "own.yaml"))["train"] == 4

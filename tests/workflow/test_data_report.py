@@ -25,7 +25,7 @@ def test_on_the_demos_images(tmp_path, snakemake, write_run):
     assert len(data) == 9
     assert list(data["part"].unique()) == ["training", "validation", "test", "predict"]
     assert "error" not in set(findings["severity"])
-    page = (results / "data-report.html").read_text()
+    page = (results / "data-report.html").read_text(encoding="utf-8")
     assert len(page) < 1_500_000
     for word in ("SnakeSeg data report", "At a glance", "cells-08", "Every image", "Length of objects"):
         assert word in page

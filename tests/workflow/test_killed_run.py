@@ -51,7 +51,7 @@ def test_killed_workflow_ends_in_the_same_bits(
             [*command, "--cores", "1"], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
         )
         while not list(model.glob("state/0000000[1-9]*")):
-            assert running.poll() is None, (tmp_path / "log").read_text()
+            assert running.poll() is None, (tmp_path / "log").read_text(encoding="utf-8")
             time.sleep(0.02)
         assert main(["status", "--json"]) == 0
         told = json.loads(capsys.readouterr().out)
@@ -69,4 +69,6 @@ def test_killed_workflow_ends_in_the_same_bits(
     assert (model / "model.safetensors").read_bytes() == weights
     assert not (model / "state").exists()
     if everything:
-        assert "training goes on from step" in (tmp_path / "logs/small/train/plain/fold-0.log").read_text()
+        assert "training goes on from step" in (tmp_path / "logs/small/train/plain/fold-0.log").read_text(
+            encoding="utf-8"
+        )

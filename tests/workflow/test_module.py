@@ -47,8 +47,10 @@ def other(tmp_path, write_run, small_config):
     def write(snakefile: str, rule: str):
         write_run(tmp_path)
         section = {"sheet": "samples.tsv", **small_config, "simulate": {"images": 9, "size": 64, "cells": 12}}
-        (tmp_path / "other.yaml").write_text(yaml.safe_dump({"name": "mine", "segmentation": section}))
-        (tmp_path / "Snakefile").write_text(OTHER.format(snakefile=snakefile, rule=rule))
+        (tmp_path / "other.yaml").write_text(
+            yaml.safe_dump({"name": "mine", "segmentation": section}), encoding="utf-8"
+        )
+        (tmp_path / "Snakefile").write_text(OTHER.format(snakefile=snakefile, rule=rule), encoding="utf-8")
         return tmp_path
 
     return write
@@ -79,8 +81,8 @@ def test_its_rules_run_from_another_folder(other, snakemake, repository):
         "time: ",
     ):
         assert told in done.stdout
-        assert told in (folder / "logs/small/check.log").read_text()
-    assert (folder / "counted.txt").read_text().strip() == "10"
+        assert told in (folder / "logs/small/check.log").read_text(encoding="utf-8")
+    assert (folder / "counted.txt").read_text(encoding="utf-8").strip() == "10"
 
 
 def test_from_a_repository(other, snakemake, repository, tmp_path):
@@ -94,4 +96,4 @@ def test_from_a_repository(other, snakemake, repository, tmp_path):
     folder = other(f'gitfile({str(bare)!r}, path="workflow/Snakefile", tag="v1")', "check")
     done = snakemake(folder, "--cores", "1", snakefile=folder / "Snakefile")
     assert jobs(done)["seg_check"] == 1
-    assert (folder / "counted.txt").read_text().strip() == "10"
+    assert (folder / "counted.txt").read_text(encoding="utf-8").strip() == "10"

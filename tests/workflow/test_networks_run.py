@@ -34,7 +34,7 @@ def run(snakemake, write_run, tmp_path_factory):
 def test_stages_start_from_the_stage_before(run):
     """All layers of the stage before are taken, and the fixed ones are still there after a step."""
     for name, start, taken in (("coarse", "start.pth", 113), ("finer", "models/coarse", 112)):
-        log = (run / f"logs/small/train/{name}/fold-0.log").read_text()
+        log = (run / f"logs/small/train/{name}/fold-0.log").read_text(encoding="utf-8")
         found = re.search(r"(\d+) of (\d+) tensors from (\S+)", log)
         assert start in found[3]
         assert 0 < int(found[1]) <= taken
@@ -62,7 +62,7 @@ def test_summary_has_the_four_metrics(run):
 
 
 def test_report_compares(run):
-    page = (run / "results/small/report.html").read_text()
+    page = (run / "results/small/report.html").read_text(encoding="utf-8")
     assert (run / "results/small/figures/images/comparison.png").is_file()
     table = page.split('aria-label="Networks"')[1].split("</table>")[0]
     named = {name.split()[0] for name in re.findall(r'<th scope="row">([^<]+)', table)}

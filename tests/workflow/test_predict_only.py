@@ -68,13 +68,13 @@ def test_parts_give_the_same_bytes_and_a_lost_one_comes_back_alone(folder, snake
             f"a\timages/cell-0.tif\tpredict\t{parts}",
             "b\timages/cell-1.tif\tpredict\t1",
         ]
-        (folder / "samples.tsv").write_text("\n".join(rows) + "\n")
+        (folder / "samples.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
         done = rules(snakemake(folder, "predict", "--cores", "2", "--configfile", "config.yaml"))
         batch = "predict-a" if parts > 1 else "predict-0000"
         labels = folder / "results/run/predictions/model" / batch / "a.tif"
         return done, labels, labels.read_bytes()
 
-    (folder / "config.yaml").write_text(yaml.safe_dump(PARTED))
+    (folder / "config.yaml").write_text(yaml.safe_dump(PARTED), encoding="utf-8")
     whole = run(1)[2]
     done, labels, parted = run(3)
     assert done.count("infer") == 4  # three parts of the one, and the other
@@ -94,7 +94,7 @@ def test_parts_give_the_same_bytes_and_a_lost_one_comes_back_alone(folder, snake
 def test_a_killed_part_changes_nothing(folder, tmp_path):
     """Killed again and again while it writes, then left alone: the bytes of one that never was."""
     rows = "sample\timage\tsubset\na\timages/cell-0.tif\tpredict\n"
-    (folder / "samples.tsv").write_text(rows)
+    (folder / "samples.tsv").write_text(rows, encoding="utf-8")
 
     def start(name):
         options = ["--sheet", "samples.tsv", "--part", "1/3", "--probabilities", f"{name}.zarr.zip"]

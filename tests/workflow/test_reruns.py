@@ -34,8 +34,8 @@ def again(tmp_path_factory, snakemake, write_run):
     write_run(folder, {"data": "own", "simulate": None, "experiments": {"plain": {}}}, ROWS)
     (folder / "own").mkdir()
     for _, image, label, *_ in ROWS[1:]:
-        (folder / "own" / image).write_text("an image")
-        (folder / "own" / label).write_text("a label")
+        (folder / "own" / image).write_text("an image", encoding="utf-8")
+        (folder / "own" / label).write_text("a label", encoding="utf-8")
     asked = ["--configfile", "config.yaml", "--cores", "1"]
 
     def said() -> str:
@@ -65,7 +65,7 @@ def touched(path: Path) -> None:
 def other_bytes(path: Path) -> None:
     """As old as before."""
     before = path.stat()
-    path.write_text("another image")
+    path.write_text("another image", encoding="utf-8")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
@@ -82,10 +82,10 @@ def other_bytes(path: Path) -> None:
 def test_a_changed_file_reruns_what_hangs_on_it(name, change, expected, again):
     data, planned = again
     path, before = data / name, (data / name).stat()
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     change(path)
     found = planned()
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert found - {"default"} == expected
 

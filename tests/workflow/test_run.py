@@ -33,7 +33,7 @@ def test_layout(results):
             "model.safetensors", "model.json", "history.tsv", "golden.safetensors", "instances.json",
         }  # fmt: skip
         # The U-Net of width 4 and depth 2 with batch normalisation.
-        measured = json.loads((model.parent / "measures.json").read_text())
+        measured = json.loads((model.parent / "measures.json").read_text(encoding="utf-8"))
         assert (measured["parameters"], measured["tile_exact"]) == (7562, True)
         assert 0 <= measured["checkerboard"] < 1
         assert [p.name for p in (results / "validation" / experiment / "fold-0").glob("*.tif")] == ["cells-04.tif"]
@@ -45,7 +45,7 @@ def test_layout(results):
         assert set(table["experiment"]) == {"plain", "online"}
     pairs = pd.read_csv(results / "evaluation" / "comparison.tsv", sep="\t")
     assert set(pairs["subset"] + pairs["A"] + pairs["B"]) == {"testonlineplain", "validationonlineplain"}
-    assert json.loads((results / "provenance.json").read_text())["packages"]["torch"]
+    assert json.loads((results / "provenance.json").read_text(encoding="utf-8"))["packages"]["torch"]
 
 
 def test_history_has_a_row_per_step(results):
@@ -90,7 +90,7 @@ def test_notes_for_a_notebook(results):
 
 def test_probabilities_are_held_against_the_truth(results):
     """Of all pixels of the one validation image."""
-    found = json.loads((results / "models" / "plain" / "fold-0" / "instances.json").read_text())
+    found = json.loads((results / "models" / "plain" / "fold-0" / "instances.json").read_text(encoding="utf-8"))
     assert sum(one["pixels"] for one in found["calibration"]["bins"]) == 64**2
     assert 0 < found["calibration"]["error"] < 1
 
@@ -178,7 +178,9 @@ def test_another_version_of_the_code_reruns_nothing(results, snakemake, reposito
         copy = shutil.copytree if (repository / name).is_dir() else shutil.copy
         copy(repository / name, tmp_path / name)
     version = tmp_path / "src" / "snakeseg" / "__init__.py"
-    version.write_text(re.sub('__version__ = ".*"', '__version__ = "99.0"', version.read_text()))
+    version.write_text(
+        re.sub('__version__ = ".*"', '__version__ = "99.0"', version.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     folder = results.parents[1]
     done = snakemake(folder, "--configfile", "config.yaml", "--dry-run", snakefile=tmp_path / "Snakefile")
     assert "Nothing to be done" in done.stdout, done.stdout

@@ -18,7 +18,7 @@ CONFIG = "name: many\nsheet: samples.tsv\n"
 def write_sheet(folder: Path, train: int, test: int = 0) -> None:
     subsets = ["train"] * train + ["test"] * test
     rows = [f"cell-{i:05d}\ti{i}.tif\tl{i}.tif\t{subset}\n" for i, subset in enumerate(subsets)]
-    (folder / "samples.tsv").write_text("sample\timage\tlabel\tsubset\n" + "".join(rows))
+    (folder / "samples.tsv").write_text("sample\timage\tlabel\tsubset\n" + "".join(rows), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +26,10 @@ def many(tmp_path_factory, snakemake):
     """Ten thousand images, all prepared; a function that tells which prepared batches would be made again."""
     folder = tmp_path_factory.mktemp("many")
     (folder / "bin").mkdir()
-    (folder / "bin" / "python").write_text(STAND_IN)
+    (folder / "bin" / "python").write_text(STAND_IN, encoding="utf-8")
     (folder / "bin" / "python").chmod(0o755)
-    (folder / "config.yaml").write_text(CONFIG)
-    (folder / "i5000.tif").write_text("an image")
+    (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    (folder / "i5000.tif").write_text("an image", encoding="utf-8")
     write_sheet(folder, ROWS)
 
     def run(batches: int, *options: str) -> dict[str, list[str]]:
@@ -72,9 +72,9 @@ def test_a_changed_file_makes_its_batch_again(many):
     folder, planned = many
     write_sheet(folder, ROWS)
     image, before = folder / "i5000.tif", (folder / "i5000.tif").stat()
-    image.write_text("another image")
+    image.write_text("another image", encoding="utf-8")
     (batch,) = planned()["prepare"]
-    image.write_text("an image")  # tests may come in any order
+    image.write_text("an image", encoding="utf-8")  # tests may come in any order
     os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert batch == f"train-{64 + (5000 - 1024 - 2048) // 96:04d}"
 
@@ -84,7 +84,7 @@ def test_a_share_of_the_batches(many, snakemake):
     folder, _ = many
     write_sheet(folder, 0, test=ROWS)
     (folder / "model").mkdir()
-    (folder / "model" / "model.json").write_text("{}")
+    (folder / "model" / "model.json").write_text("{}", encoding="utf-8")
     share = ["--batch", "predict=2/4", "--config", "sheet=samples.tsv", "model=model"]
     done = snakemake(folder, "predict", *share, "--dry-run", "--quiet", "rules")
     assert set(re.findall(r"^infer +(\d+)$", done.stdout, re.MULTILINE)) == {"32"}, done.stdout

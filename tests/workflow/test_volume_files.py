@@ -78,9 +78,9 @@ def test_channels_in_files_of_their_own(tmp_path, snakemake):
         for channel in (1, 2):
             volume(tmp_path, f"{name}{channel}.nii")
         rows.append(f"{name}\t{name}1.nii;{name}2.nii\tpredict")
-    (tmp_path / "samples.tsv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "samples.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     config = {"name": "run", "model": "model", "sheet": "samples.tsv", "spatial_dims": 3}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     asked = ["predict", "data_report", "--configfile", "config.yaml", "--cores", "1"]
     done = snakemake(tmp_path, *asked)
     assert done.returncode == 0, done.stdout
@@ -89,7 +89,7 @@ def test_channels_in_files_of_their_own(tmp_path, snakemake):
         written = nibabel.load(tmp_path / f"results/run/predictions/model/predict-0000/{name}.nii")
         np.testing.assert_array_equal(np.asarray(written.dataobj)[1:], image[:-1])
         np.testing.assert_array_equal(written.affine, AFFINE)
-    assert "\t2\t" in (tmp_path / "results/run/data.tsv").read_text()
+    assert "\t2\t" in (tmp_path / "results/run/data.tsv").read_text(encoding="utf-8")
     assert "Nothing to be done" in snakemake(tmp_path, *asked).stdout
     os.utime(tmp_path / "b2.nii")
     again = snakemake(tmp_path, *asked, "--dry-run").stdout

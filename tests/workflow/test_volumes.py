@@ -16,14 +16,16 @@ NAMES = [f"cells-{index:02d}" for index in range(12)]
 def run(snakemake, repository, tmp_path_factory):
     """The demo in three dimensions, smaller."""
     folder = tmp_path_factory.mktemp("volumes")
-    config = yaml.safe_load((repository / "config/examples/demo-3d.yaml").read_text())
-    (folder / "samples.tsv").write_text((repository / "config/examples/demo-3d.tsv").read_text())
+    config = yaml.safe_load((repository / "config/examples/demo-3d.yaml").read_text(encoding="utf-8"))
+    (folder / "samples.tsv").write_text(
+        (repository / "config/examples/demo-3d.tsv").read_text(encoding="utf-8"), encoding="utf-8"
+    )
     config |= {"sheet": "samples.tsv", "threads": 1, "folds": 2, "fold": 1}
     config["simulate"] |= {"size": 32, "cells": 40}
     config["augment"]["copies"] = 1
     config["network"] |= {"width": 6, "depth": 1}
     config["train"] |= {"steps": 150, "patch": [16, 20, 16], "learning_rate": 0.01}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout
     return folder / "results" / "demo-3d"
@@ -47,7 +49,7 @@ def test_objects_are_where_the_cells_are(run):
 
 
 def test_volumes_were_brought_to_one_pixel_size(run):
-    described = json.loads((run / "models/default/fold-1/model.json").read_text())
+    described = json.loads((run / "models/default/fold-1/model.json").read_text(encoding="utf-8"))
     assert described["spacing"] == [1.5, 1.5, 1.5]
     assert described["symmetry"] == {"flips": [0, 1, 2], "plane": [0, 2]}
 
@@ -83,7 +85,7 @@ def test_there_is_no_fold_beyond_the_last(run, snakemake):
 
 def test_classes_keep_what_validation_chose(run, snakemake, tmp_path):
     """Of the same volumes with classes for labels, every class has a rule, with the trials that chose it."""
-    config = yaml.safe_load((run.parents[1] / "config.yaml").read_text())
+    config = yaml.safe_load((run.parents[1] / "config.yaml").read_text(encoding="utf-8"))
     rows = pd.read_csv(run.parents[1] / "samples.tsv", sep="\t")
     for name in NAMES:
         source = nibabel.load(run / f"simulated/labels/{name}.nii.gz")
@@ -94,11 +96,13 @@ def test_classes_keep_what_validation_chose(run, snakemake, tmp_path):
     rows.to_csv(tmp_path / "samples.tsv", sep="\t", index=False)
     del config["simulate"], config["data"], config["network"]["border"]
     config |= {"labels": {"kind": "semantic", "values": {"background": 0, "cell": 1}}, "loss": {"name": "dice"}}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     done = snakemake(tmp_path, "--configfile", "config.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout
     results = tmp_path / "results/demo-3d"
-    rules = json.loads((results / "models/default/fold-1/instances.json").read_text())["classes"]["cell"]
+    rules = json.loads((results / "models/default/fold-1/instances.json").read_text(encoding="utf-8"))["classes"][
+        "cell"
+    ]
     best = max(rules["trials"], key=lambda trial: trial["score"])
     assert rules["chosen"] == {"smallest": best["smallest"], "largest_only": best["largest_only"]}
     assert "<h3>Pieces of classes</h3>" in (results / "report.html").read_text("utf-8")

@@ -27,7 +27,7 @@ def schema_file(name):
 
 
 def read_schema(name):
-    return yaml.safe_load(Path(schema_file(name)).read_text())
+    return yaml.safe_load(Path(schema_file(name)).read_text(encoding="utf-8"))
 
 
 def did_you_mean(word, known):

@@ -32,7 +32,7 @@ def hours_before(benchmark):
     """What a benchmark file tells; 0 without one."""
     if not os.path.exists(benchmark):
         return 0
-    with open(benchmark) as file:
+    with open(benchmark, encoding="utf-8") as file:
         return sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t")) / 3600
 
 

@@ -58,7 +58,7 @@ def read_profile(folder: Path) -> dict:
     if not files:
         raise OSError(f"no config.yaml in {folder}")
     try:
-        settings = process_yaml(files[0].read_text(), require_use_yte=True)  # as Snakemake does
+        settings = process_yaml(files[0].read_text(encoding="utf-8"), require_use_yte=True)  # as Snakemake does
     except (yaml.YAMLError, YteError) as error:
         raise ValueError(f"no YAML in {files[0]}: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
@@ -137,7 +137,7 @@ def submit_probe(folder: Path) -> Check:
     code, output = _sent(command)
     if code or not PROBE.is_file():
         return _refused(output)
-    told = json.loads(PROBE.read_text())
+    told = json.loads(PROBE.read_text(encoding="utf-8"))
     found = f"{told['node']}: {told['name']}, {told['memory_gb']} GB, {told['cores']} cores"
     found += f", Slurm job {told['slurm_job']}" if told["slurm_job"] else ""
     if told["device"] == "cpu":
@@ -150,21 +150,21 @@ def submit_probe(folder: Path) -> Check:
 
 def _sent(command: list) -> tuple[int, str]:
     """Exit code and output of a snakemake; while its job waits at Slurm, stderr tells why."""
-    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "said").open("w+") as said:
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "said").open("w+", encoding="utf-8") as said:
         process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
         told = ""
         while process.poll() is None:
             try:
                 process.wait(SECONDS_BETWEEN_LOOKS)
             except subprocess.TimeoutExpired:
-                now = _waiting(Path(said.name).read_text())
+                now = _waiting(Path(said.name).read_text(encoding="utf-8"))
                 if now and now != told:
                     print(f"{now}; Ctrl-C takes it back", file=sys.stderr, flush=True)
                 told = now
             except KeyboardInterrupt:
                 process.wait()  # it has heard of it, too, and takes its job back
                 raise
-        return process.returncode, Path(said.name).read_text()
+        return process.returncode, Path(said.name).read_text(encoding="utf-8")
 
 
 def _waiting(output: str) -> str:

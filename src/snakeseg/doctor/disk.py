@@ -78,7 +78,7 @@ def check_lock(scratch: Path) -> Check:
 def check_clock(scratch: Path) -> Check:
     """How far the file server's clock is from this machine's: Snakemake compares files' times."""
     before = time.time()
-    (scratch / "clock").write_text("x")
+    (scratch / "clock").write_text("x", encoding="utf-8")
     written, after = (scratch / "clock").stat().st_mtime, time.time()
     apart = max(before - written, written - after, 0)
     return graded("clocks", apart, 2, 60, f"{apart:.1f} s apart", "have the clocks set (NTP), or jobs are rerun")

@@ -36,7 +36,8 @@ def render_markdown(
     )
     experiments = summary["experiment"].unique()
     networks = {
-        name: json.loads((run / "models" / name / "measures.json").read_text())["network"] for name in experiments
+        name: json.loads((run / "models" / name / "measures.json").read_text(encoding="utf-8"))["network"]
+        for name in experiments
     }
     headlines = [name for name in HEADLINES if (summary.loc[summary["metric"] == name, "n"] > 0).any()]
     parts = dict(list(summary.groupby("subset")))

@@ -179,6 +179,8 @@ def at_slurm(case: Case, job: Job, queued: Queued | None, alive: bool) -> None:
         case.state = "queued" if queued.state in ("PENDING", "REQUEUED") else "running"
         if queued.restarts:
             started_again(case, job, queued)
+        if "held" in queued.reason.lower():  # "launch failed requeued held", JobHeldAdmin, JobHeldUser
+            case.next = next_step(job.rule, "held", {}, case.log)
     elif queued and queued.state != "COMPLETED":
         fail(case, job, verdict_of(job, f"SLURM {STATE}{queued.state}'"))
     elif queued is None:

@@ -113,6 +113,8 @@ def next_step(rule: str, cause: str, resources: dict[str, str], log: str) -> str
             return f"run snakemake again (add --retries 2){GOES_ON.get(rule, '')}"
         case "requeued":
             return f"nothing: Slurm starts it by itself{GOES_ON.get(rule, '')}"
+        case "held":
+            return f"Slurm holds it for ever: see why (sinfo -R), then scontrol release it{GOES_ON.get(rule, '')}"
         case "file system":
             return (
                 "make room, give write access, or raise latency-wait (snakeseg doctor tells), then run snakemake again"
