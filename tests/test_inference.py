@@ -222,7 +222,7 @@ def test_average_is_over_the_eight_orientations(shape):
     np.testing.assert_allclose(probabilities([slanted], image, average=False), expected[0], atol=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(37, 53), (16, 32), (5, 9), (9, 12, 7)])
+@pytest.mark.parametrize("shape", [(37, 53), (16, 32), (5, 9), (5, 6, 4)])
 @pytest.mark.parametrize("padded", [False, True])
 def test_averages_do_not_depend_on_the_tiles(shape, padded):
     """To 1e-9 in float64, over all orientations, and over two networks."""
