@@ -21,13 +21,14 @@ import torch
 import yaml
 import zarr
 from conftest import REPOSITORY
+from microscope_files import write_czi, write_lif, write_nd2
 from PIL import Image
 from safetensors.torch import save_file
 
 from snakeseg.checkpoint import load_model, save_model
 from snakeseg.description import Description, load_parameters
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import read, write_labels
+from snakeseg.io.raster import label_suffix, read, write_labels
 from snakeseg.io.sheet import read_sheet
 from snakeseg.io.store import read_store, write_store
 from snakeseg.pretrained import read_state
@@ -72,7 +73,7 @@ def image(path: Path) -> None:
             raise
         raster = read(path, 3)
     if math.prod(raster.array.shape) < 10**6:
-        target = path.with_name(f"labels{''.join(path.suffixes[-2:])}")
+        target = path.with_name(f"labels{label_suffix(path)}")
         write_labels(target, np.ones(raster.array.shape[1:], np.uint8), raster)
 
 
@@ -158,6 +159,14 @@ def itks(folder: Path) -> None:
     SimpleITK.WriteImage(made, str(folder / "c.mhd"))
 
 
+def microscopes(folder: Path) -> None:
+    for channels in (1, 2):
+        array = np.stack([STACK] * channels)
+        write_czi(folder / f"{channels}.czi", array)
+        write_lif(folder / f"{channels}.lif", array)
+        write_nd2(folder / f"{channels}.nd2", array)
+
+
 def sheets(folder: Path) -> None:
     table = pd.DataFrame({
         "sample": ["a", "b", "c"], "image": ["a.tif", "b.tif;c.tif", "d.nii"], "label": ["l.tif", "", ""],
@@ -233,6 +242,7 @@ READERS = {
     "nifti": Reader(niftis, image),
     "zarr": Reader(zarrs, image),
     "itk": Reader(itks, image),
+    "microscope": Reader(microscopes, image),
     "sheet": Reader(sheets, read_sheet),
     "config": Reader(configs, read_config),
     "model": Reader(models, read_model),

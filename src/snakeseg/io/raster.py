@@ -39,15 +39,22 @@ FORMATS = {
     ".mhd": "itk",
     ".nrrd": "itk",
     ".nhdr": "itk",
+    ".czi": "microscope",
+    ".nd2": "microscope",
+    ".lif": "microscope",
 }
 # What is to be done about formats that are not read. NumPy's may hold a pickle, which could run code; Cellpose's do.
 ELSEWHERE = {
     ".npy": "save the masks as PNG or TIFF (Cellpose: --save_png, --save_tif, or its menu File)",
     **dict.fromkeys((".roi", ".zip", ".geojson"), "make labels of the outlines: snakeseg convert"),
-    **dict.fromkeys((".czi", ".nd2", ".lif"), "save it as OME-TIFF or OME-Zarr, as with Fiji or bioformats2raw"),
 }
 # Labels of these are written in another format: theirs would be two files, or has none for labels.
-WRITTEN = {".mhd": ".mha", ".nhdr": ".nrrd", DICOM: ".nii.gz"}
+WRITTEN = {
+    ".mhd": ".mha",
+    ".nhdr": ".nrrd",
+    DICOM: ".nii.gz",
+    **dict.fromkeys((".czi", ".nd2", ".lif"), ".ome.tif"),
+}
 
 
 @dataclass(frozen=True)

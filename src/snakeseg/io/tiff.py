@@ -85,11 +85,15 @@ def _on_demand(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries):
 
 def write(path, labels, source, largest, note) -> None:
     """In their own type, deflated, with the source's resolution tags or OME pixel sizes; large OME-TIFF as pyramids."""
-    options = _geometry_of(source.path, {"axes": "ZYX"[-labels.ndim :]})
+    write_as(path, labels, _geometry_of(source.path, {"axes": "ZYX"[-labels.ndim :]}), note)
+
+
+def write_as(path, labels, options: dict, note: str) -> None:
+    """With the options of tifffile that say where pixels lie: `ome` and `metadata`, perhaps a resolution."""
     pixels = math.prod(labels.shape)
     # Labels are never colours, whatever their shape; and offsets may exceed 4 GB.
     large = pixels * labels.dtype.itemsize > 2**32 - 2**25
-    options |= {"compression": "zlib", "photometric": "minisblack", "software": note or "tifffile.py"}
+    options = {**options, "compression": "zlib", "photometric": "minisblack", "software": note or "tifffile.py"}
     steps = _pyramid_steps(labels.shape) if options["ome"] and pixels > BLOCK else []
     with tifffile.TiffWriter(path, bigtiff=large, ome=options.pop("ome")) as file:
         if pixels <= BLOCK:

@@ -29,7 +29,7 @@ PART_WORDS = {
 LEFT_ALONE = ("flows", "outlines", "output", "overlay", "overlays", "probabilities", "prob", "preview")
 # Formats of images that are not read.
 STRANGE = (
-    ".jpg", ".jpeg", ".gif", ".bmp", ".dcm", ".czi", ".nd2", ".lif", ".oib", ".vsi", ".svs", ".h5", ".hdf5", ".ims",
+    ".jpg", ".jpeg", ".gif", ".bmp", ".dcm", ".oib", ".vsi", ".svs", ".h5", ".hdf5", ".ims",
     "_seg.npy",
 )  # fmt: skip
 # Two words for one; and numbers that follow a word at once.

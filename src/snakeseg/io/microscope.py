@@ -1,0 +1,131 @@
+"""CZI, ND2 and LIF, as microscopes leave them; their readers are an extra. Read plane by plane, sizes in micrometres.
+
+Labels of them are written as OME-TIFF.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+
+import numpy as np
+
+from snakeseg.errors import BadInput
+from snakeseg.io import tiff
+from snakeseg.lazy import Lazy, Region
+
+# Of libCZI's names of pixels: their type, and how many values each has (blue, green, red).
+CZI_PIXELS = {"Gray8": ("u1", 1), "Gray16": ("u2", 1), "Gray32Float": ("f4", 1), "Bgr24": ("u1", 3), "Bgr48": ("u2", 3)}
+METRES = 1e6  # micrometres
+
+
+def read(path):
+    """Array, axes, spacing and no affine of the one image in a file."""
+    return {".czi": _czi, ".nd2": _nd2, ".lif": _lif}[path.suffix.lower()](path)
+
+
+def write(path, labels, source, largest, note) -> None:
+    """OME-TIFF with the source's pixel sizes."""
+    sizes = {tiff.OME_SIZES[axis.upper()]: size for axis, size in zip(source.axes, source.spacing, strict=True)}
+    tiff.write_as(path, labels, {"ome": True, "metadata": {"axes": source.axes.upper(), **sizes}}, note)
+
+
+def _library(path, name: str, package: str):
+    try:
+        return import_module(name)
+    except ImportError as error:
+        remedy = f"pip install {package}, or save it as OME-TIFF or OME-Zarr"
+        raise BadInput(path, f"no {package} to read it with", "it", remedy) from error
+
+
+def _require_one(path, count: int, what: str) -> None:
+    if count != 1:
+        raise BadInput(path, f"{count} {what}", "one image", "save each as a file of its own, as OME-TIFF")
+
+
+def _czi(path):
+    czi = _library(path, "pylibCZIrw.czi", "pylibCZIrw")
+    with czi.open_czi(str(path)) as file:
+        _require_one(path, len(file.scenes_bounding_rectangle) or 1, "scenes")
+        ranges, rectangle, kinds = file.total_bounding_box, file.total_bounding_rectangle, file.pixel_types
+        told = file.metadata["ImageDocument"]["Metadata"].get("Scaling") or {}
+    if set(kinds.values()) - set(CZI_PIXELS):
+        raise BadInput(
+            path, f"pixels of type {', '.join(kinds.values())}", ", ".join(CZI_PIXELS), "save it as OME-TIFF"
+        )
+    kind = np.result_type(*(CZI_PIXELS[name][0] for name in kinds.values()))
+    values = {CZI_PIXELS[name][1] for name in kinds.values()}
+    _require_one(path, len(values), "kinds of pixels")
+    before = "".join(axis for axis in ranges if axis not in "XY" and (axis in "CZ" or np.diff(ranges[axis]) > 1))
+    if values == {3}:
+        _require_one(path, int(np.diff(ranges.get("C", (0, 1)))[0]), "channels of colours")
+        before = before.replace("C", "")
+
+    def plane(place: dict[str, int], rows: slice, columns: slice) -> np.ndarray:
+        start = {axis: place.get(axis, 0) + low for axis, (low, _) in ranges.items() if axis not in "XY"}
+        corner = rectangle.x + columns.start, rectangle.y + rows.start
+        with czi.open_czi(str(path)) as file:
+            found = file.read((*corner, columns.stop - columns.start, rows.stop - rows.start), start)
+        return found[..., ::-1].astype(kind)  # red first
+
+    lengths = [int(np.diff(ranges[axis])[0]) for axis in before]
+    array = _of_planes(before, lengths, (rectangle.h, rectangle.w), values.pop(), kind, plane)
+    items = told.get("Items", {}).get("Distance", [])
+    told = [(one["@Id"], float(one["Value"]) * METRES) for one in (items if isinstance(items, list) else [items])]
+    return array, *_named(before, array.ndim, {axis: size for axis, size in told if size})  # 0 if nobody said
+
+
+def _nd2(path):
+    nd2 = _library(path, "nd2", "nd2")
+    with nd2.ND2File(path) as file:
+        axes, shape, kind = "".join(file.sizes), file.shape, file.dtype
+        sizes = dict(zip("XYZ", file.voxel_size(), strict=True))
+    _require_one(path, dict(zip(axes, shape, strict=True)).get("P", 1), "positions")
+
+    def cut(region: Region) -> np.ndarray:
+        with nd2.ND2File(path) as file:
+            return np.asarray(file.to_dask()[region])
+
+    axes = axes.replace("S", "C")
+    return Lazy(shape, kind, cut), axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"), None
+
+
+def _lif(path):
+    liffile = _library(path, "liffile", "liffile")
+    with liffile.LifFile(path) as file:
+        _require_one(path, len(file.images), "images")
+        image = file.images[0]
+        dims, shape, kind = image.dims, image.shape, image.dtype
+        steps = {axis: abs(np.diff(image.coords[axis][:2])) * METRES for axis in "XYZ" if axis in image.coords}
+    before = "".join(axis for axis in dims if axis not in "YXS")
+
+    def plane(place: dict[str, int], rows: slice, columns: slice) -> np.ndarray:
+        with liffile.LifFile(path) as file:
+            found = file.images[0].frame(**place)
+        return found.reshape(*found.shape[:2], -1)[rows, columns]
+
+    values = shape[dims.index("S")] if "S" in dims else 1
+    lengths = [shape[dims.index(axis)] for axis in before]
+    sides = shape[dims.index("Y")], shape[dims.index("X")]
+    array = _of_planes(before, lengths, sides, values, kind, plane)
+    return array, *_named(before, array.ndim, {axis: float(step[0]) for axis, step in steps.items() if step.size})
+
+
+def _of_planes(before: str, lengths: list[int], sides, values: int, kind, plane: Callable) -> Lazy:
+    """An array of which planes (rows, columns, values) are read as needed; values are no axis if there is but one."""
+    shape = (*lengths, *sides, *([values] if values > 1 else []))
+
+    def cut(region: Region) -> np.ndarray:
+        asked, (rows, columns), rest = region[: len(before)], region[len(before) :][:2], region[len(before) + 2 :]
+        found = np.empty([part.stop - part.start for part in region], kind)
+        for index in np.ndindex(found.shape[: len(before)]):
+            place = {axis: part.start + i for axis, part, i in zip(before, asked, index, strict=True)}
+            read = plane(place, rows, columns)
+            found[index] = read[..., rest[0]] if rest else read[..., 0]
+        return found
+
+    return Lazy(shape, np.dtype(kind), cut, (*[1] * len(lengths), *sides, *shape[len(lengths) + 2 :]))
+
+
+def _named(before: str, ndim: int, sizes: dict[str, float]) -> tuple:
+    """Axes, spacing, 1 where the file does not tell, and no affine."""
+    axes = f"{before}YX" + "C" * (ndim - len(before) - 2)
+    return axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"), None

@@ -1,0 +1,94 @@
+"""CZI, ND2 and LIF: every pixel, its size, one image a file, and what is said otherwise."""
+
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from microscope_files import SIZES, write_czi, write_czi_colours, write_lif, write_nd2
+
+from snakeseg.errors import BadInput
+from snakeseg.io.raster import label_suffix, open_image, read, write_labels
+
+WRITERS = {".czi": write_czi, ".nd2": write_nd2, ".lif": write_lif}
+# ND2 files have square pixels.
+EXPECTED = {".czi": SIZES, ".lif": SIZES, ".nd2": SIZES | {"Y": SIZES["X"]}}
+
+
+def made(folder, suffix, channels, planes, kind="uint16"):
+    array = np.random.default_rng(0).integers(0, np.iinfo(kind).max, (channels, planes, 30, 40)).astype(kind)
+    path = folder / f"made{suffix}"
+    WRITERS[suffix](path, array)
+    return path, array
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_planes(suffix, channels, kind, tmp_path):
+    path, array = made(tmp_path, suffix, channels, 1, kind)
+    found = read(path, 2)
+    assert found.array.dtype == kind
+    np.testing.assert_array_equal(found.array, array[:, 0])
+    assert found.spacing == pytest.approx([EXPECTED[suffix][axis] for axis in "YX"])
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_stacks_and_their_parts(suffix, channels, tmp_path):
+    path, array = made(tmp_path, suffix, channels, 5)
+    found = open_image(path, 3)
+    assert (found.array.shape, found.axes) == (array.shape, "zyx")
+    assert found.spacing == pytest.approx([EXPECTED[suffix][axis] for axis in "ZYX"])
+    part = slice(0, 1), slice(1, 4), slice(3, 17), slice(20, 40)
+    np.testing.assert_array_equal(found.array[part], array[part])
+    np.testing.assert_array_equal(found.array[:], array)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_labels_are_ome_tiff_of_the_same_pixel_size(suffix, tmp_path):
+    path, array = made(tmp_path, suffix, 1, 5)
+    source = open_image(path, 3)
+    labels = (array[0] > 30000).astype(np.uint8)
+    written = tmp_path / f"labels{label_suffix(path)}"
+    write_labels(written, labels, source)
+    again = read(written, 3)
+    np.testing.assert_array_equal(again.array[0], labels)
+    assert again.spacing == pytest.approx(source.spacing)
+    with tifffile.TiffFile(written) as file:
+        assert file.is_ome
+
+
+def test_colours_are_red_green_blue(tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (9, 8, 3)).astype(np.uint8)
+    write_czi_colours(tmp_path / "a.czi", image)
+    np.testing.assert_array_equal(read(tmp_path / "a.czi", 2).array, image.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "more", "what"), [(".czi", {"scenes": 2}, "scenes"), (".lif", {"images": 3}, "images")]
+)
+def test_one_image_a_file(suffix, more, what, tmp_path):
+    WRITERS[suffix](tmp_path / f"a{suffix}", np.zeros((1, 1, 8, 9), np.uint8), **more)
+    with pytest.raises(BadInput, match=rf"a{suffix}: found \d {what}; expected one image"):
+        open_image(tmp_path / f"a{suffix}", 2)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("share", [0, 0.3, 0.9])
+def test_truncated(suffix, share, tmp_path):
+    path, _ = made(tmp_path, suffix, 2, 3)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(BadInput, match=f"made{suffix}"):
+        read(path, 3)
+
+
+@pytest.mark.parametrize(("suffix", "package"), [(".czi", "pylibCZIrw"), (".nd2", "nd2"), (".lif", "liffile")])
+def test_what_to_install(suffix, package, tmp_path, monkeypatch):
+    path, _ = made(tmp_path, suffix, 1, 1)
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(BadInput, match=f"no {package} to read it with.*pip install {package}"):
+        open_image(path, 2)
