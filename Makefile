@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Libraries read their own files in the locale's encoding, which may be ASCII.
+export PYTHONUTF8 := 1
 
 .PHONY: setup demo demo-3d test lint docs bench clean
 

@@ -65,7 +65,7 @@ def write_images(folder: Path, count: int) -> None:
 def measured(command: list, folder: Path, environment: dict[str, str] | None = None) -> dict:
     """Seconds, seconds of the processor, and peak memory of a process, and what it printed."""
     start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as told:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as told:
         process = subprocess.Popen(
             [*map(str, command)], cwd=folder, env=environment, stdout=told, stderr=subprocess.STDOUT
         )

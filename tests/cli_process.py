@@ -11,7 +11,7 @@ CONTEXT.set_forkserver_preload(["snakeseg.commands.train"])
 def start(arguments: list[str], log=os.devnull):
     """The process of a subcommand; what it says goes to a file."""
     if log != os.devnull:
-        open(log, "w").close()
+        open(log, "w", encoding="utf-8").close()
     process = CONTEXT.Process(target=run, args=(arguments, str(log)))
     process.start()
     return process
@@ -27,7 +27,7 @@ def end(process, seconds: float = 120) -> int:
 
 
 def run(arguments: list[str], log: str) -> None:
-    sys.stderr = open(log, "w", buffering=1)  # noqa: SIM115
+    sys.stderr = open(log, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
     from snakeseg.cli import main
 
     sys.exit(main(arguments))

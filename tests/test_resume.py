@@ -61,7 +61,7 @@ def command(data, output, changes=None, seconds=0.0):
 
 def result(output):
     """What must not differ: the weights, and the history but for times and memory."""
-    with open(output / "history.tsv", newline="") as file:
+    with open(output / "history.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     history = [{key: row[key] for key in row if key not in MEASURED} for row in rows]
     return hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest(), history
@@ -213,7 +213,7 @@ def test_budget_of_minutes(data, tmp_path):
     """Two seconds of training, with the learning rate at its lowest in the end."""
     output = tmp_path / "timed"
     assert end(start(command(data, output, {"minutes": 2 / 60, "schedule": "poly"}, seconds=1e6))) == 0
-    with open(output / "history.tsv", newline="") as file:
+    with open(output / "history.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     seconds = sum(float(row["wait_seconds"]) + float(row["compute_seconds"]) for row in rows)
     assert seconds >= 2
@@ -287,5 +287,5 @@ def test_the_range_test_leaves_a_figure_and_a_table(data, tmp_path, capsys):
     told = re.search(r"learning rate (\S+) proposed, 0.01 set", capsys.readouterr().err)
     assert 1e-6 < float(told[1]) < 10
     assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
-    with open(tmp_path / "found.tsv", newline="") as file:
+    with open(tmp_path / "found.tsv", encoding="utf-8", newline="") as file:
         assert list(next(csv.DictReader(file, delimiter="\t"))) == ["learning_rate", "loss"]

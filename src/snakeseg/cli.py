@@ -189,7 +189,8 @@ MODULES = {
     ),
     **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
     "export": "export",
-    **dict.fromkeys(("predict", "plan", "calibrate", "tune", "instances"), "predict"),
+    **dict.fromkeys(("predict", "plan", "calibrate"), "predict"),
+    **dict.fromkeys(("tune", "instances"), "objects"),
     **dict.fromkeys(("evaluate", "summarise", "compare", "report"), "evaluate"),
     **dict.fromkeys(("status", "doctor", "probe"), "runs"),
 }

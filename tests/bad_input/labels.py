@@ -24,7 +24,7 @@ def bad(make, told: str, name: str = "label.tif", **labels) -> Case:
 
 CASES: dict[str, Case] = {
     "label: missing": bad(lambda: None, f"found no such file; {IMAGE}"),
-    "label: nothing in it": bad(lambda: open("label.tif", "w").close(), damaged()),
+    "label: nothing in it": bad(lambda: open("label.tif", "w", encoding="utf-8").close(), damaged()),
     "label: a folder": bad(folder("label.tif"), f"found a folder, not a file; {IMAGE}"),
     "label: a pipe": bad(pipe("label.tif"), f"found a pipe, socket or device, not a file; {IMAGE}"),
     "label: decimal numbers": bad(

@@ -270,6 +270,11 @@ CASES: dict[str, Case] = {
         "b/image.tif: found the same name as image.tif; expected distinct names; predict apart",
     ),
     "output: none": Case(sound_plane, ["predict", PLANES, "image.tif"], "predict: found images but no output folder; expected -o FOLDER; add it"),
+    "images: none": Case(sound_plane, ["predict", PLANES, "-o", "out"], "predict: found neither image files nor --sheet; expected one of the two; name images after the model, or a sheet"),
+    "images: none to plan": Case(sound_plane, ["plan", PLANES], "plan: found neither image files nor --sheet; expected one of the two; name images after the model, or a sheet"),
+    "images: and a sheet": Case(sound_plane, ["predict", PLANES, "image.tif", "--sheet", "a.tsv", "-o", "out"], "predict: found image files and --sheet; expected one of the two; name images after the model, or a sheet"),
+    "probabilities: of image files": Case(sound_plane, ["predict", PLANES, "image.tif", "-o", "out", "--probabilities", "a.zarr.zip"], "predict: found image files and --probabilities, which is for rows of a sheet; expected -o FOLDER; leave it out; --keep-probabilities keeps them in the folder of -o"),
+    "probabilities: none": Case(sound_plane, ["predict", PLANES, "--sheet", "a.tsv"], "predict: found --sheet but no --probabilities; expected a store to write; add it, or name image files"),
     "settings: no JSON": Case(
         lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", "{", "--output", "o.json"],
         "settings: found no JSON (...); expected sections of the config; correct it",

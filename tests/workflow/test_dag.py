@@ -87,7 +87,7 @@ def test_models_are_exported_by_name_only(snakemake, write_run, tmp_path):
 def test_classes_keep_their_order_up_to_the_report(snakemake, write_run, tmp_path):
     """The first one is the background."""
     write_run(tmp_path)
-    with open(tmp_path / "config.yaml", "a") as config:
+    with open(tmp_path / "config.yaml", "a", encoding="utf-8") as config:
         config.write("labels: {kind: semantic, values: {water: 0, ice: 1}}\n")
     done = snakemake(tmp_path, "--dry-run", "-p", "--configfile", "config.yaml")
     calls = [line for line in done.stdout.splitlines() if "-m snakeseg" in line and '"labels"' in line]

@@ -414,4 +414,5 @@ SOURCE = (
     if isinstance(BASE, os.PathLike)
     else ""
 )
-shell.prefix(f"set -euo pipefail; {SOURCE}")
+# Libraries, such as PyTorch's compiler, read their own files in the locale's encoding, which may be ASCII on a cluster.
+shell.prefix(f"set -euo pipefail; export PYTHONUTF8=1; {SOURCE}")

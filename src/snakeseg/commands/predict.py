@@ -1,4 +1,4 @@
-"""Subcommands from a model to objects."""
+"""Subcommands from a model to probabilities, and to labels of image files."""
 
 import json
 import os
@@ -9,21 +9,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from re import fullmatch
 from typing import NamedTuple
 
 from snakeseg.commands.tables import read_json, rows_of_part
 from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.files import atomic_folder, files_of, write_text
-from snakeseg.io.sheet import NAME, read_sheet, spacing_of
+from snakeseg.io.files import files_of, write_text
+from snakeseg.io.sheet import spacing_of
 from snakeseg.progress import progress
-from snakeseg.settings import read_sections
 
 BLENDED = "SnakeSeg: tiles were blended, as this network's normalisation depends on the tile"
 
 
 def predict(given: Namespace) -> None:
     """Answers to sheet rows as a store, or labels of image files."""
+    _require_given(given)
     with _predictor(given) as predictor:
         if given.images:
             _predict_files(given, predictor)
@@ -54,6 +53,7 @@ def plan(given: Namespace) -> None:
     """A table of how images will be tiled, and what that takes."""
     from snakeseg.predictor import plan as plan_image
 
+    _require_images(given)
     plans = {}
     with _predictor(given) as predictor:
         for name, image in (_files(given) if given.images else _rows(given)).items():
@@ -79,6 +79,25 @@ def calibrate(given: Namespace) -> None:
 
     device = choose_device(given.gpus, given.threads)
     keep_samples(given.output, measure_tiles(given.model, device, free_memory(device) / 2))
+
+
+def _require_images(given: Namespace) -> None:
+    """Raise BadInput unless there is something to predict, named in one way."""
+    if bool(given.images) == bool(given.sheet):
+        found = "image files and --sheet" if given.images else "neither image files nor --sheet"
+        raise BadInput(given.command, found, "one of the two", "name images after the model, or a sheet")
+
+
+def _require_given(given: Namespace) -> None:
+    """Raise BadInput unless it is known what to predict, and where to write it."""
+    _require_images(given)
+    if given.images and given.output is None:
+        raise BadInput("predict", "images but no output folder", "-o FOLDER", "add it")
+    if given.sheet and given.probabilities is None:
+        raise BadInput("predict", "--sheet but no --probabilities", "a store to write", "add it, or name image files")
+    if given.images and given.probabilities:
+        remedy = "leave it out; --keep-probabilities keeps them in the folder of -o"
+        raise BadInput("predict", "image files and --probabilities, which is for rows of a sheet", "-o FOLDER", remedy)
 
 
 @contextmanager
@@ -184,8 +203,6 @@ def _predict_files(given: Namespace, predictor) -> None:
     from snakeseg.labelling import write_answer
     from snakeseg.predictor import answers
 
-    if given.output is None:
-        raise BadInput("predict", "images but no output folder", "-o FOLDER", "add it")
     _require_safe_outputs(given.images, given.output)
     images = _files(given)
     strides = _strides(predictor, images, given.memory_gb)
@@ -224,86 +241,3 @@ def _require_safe_outputs(images: list[Path], output: Path) -> None:
         seen[name] = first
     if problems:
         raise BadInputs(problems)
-
-
-def tune(given: Namespace) -> None:
-    """The chosen parameters, all trials, and how far probabilities can be believed, beside each model's weights."""
-    from dataclasses import asdict
-
-    from snakeseg.description import PARAMETERS
-    from snakeseg.labels import IGNORED
-    from snakeseg.metrics.calibration import reliability
-    from snakeseg.pruning import choose as choose_kept
-    from snakeseg.tuning import choose
-
-    s = read_sections(given.settings)
-    found: dict = {"chosen": {}, "trials": []}
-    if s["labels"].kind == "semantic":
-        classes = choose_kept(_held_out_classes(given, s), s["labels"].classes, s["instances"].smallest)
-        found |= {"select_by": "dice", "classes": classes}
-    else:
-        maps, truths = zip(*_held_out_objects(given, s), strict=True)
-        pairs = [(pair, objects) for pair, (_, objects) in zip(maps, truths, strict=True)]
-        chosen, trials = choose(pairs, s["instances"])
-        known = [classes != IGNORED for classes, _ in truths]
-        calibration = reliability(
-            (foreground[k], classes[k] > 0)
-            for (foreground, _), (classes, _), k in zip(maps, truths, known, strict=True)
-        )
-        found = {
-            "select_by": s["instances"].select_by, "chosen": asdict(chosen), "trials": trials,
-            "calibration": calibration,
-        }  # fmt: skip
-    for folder in given.models:
-        write_text(folder / PARAMETERS, json.dumps(found, indent=1) + "\n")
-
-
-def _held_out(given: Namespace, dims: int) -> Iterator:
-    """Of every held-out image: what was predicted, and the label."""
-    from snakeseg.io.raster import read_label
-    from snakeseg.io.store import read_store
-
-    labels = read_sheet(given.sheet, given.data).set_index("sample")["label"]
-    for store in given.stores:
-        for name, _, group in read_store(store):
-            yield group, read_label(labels[name], dims).array
-
-
-def _held_out_objects(given: Namespace, s: dict) -> Iterator:
-    """Of every held-out image: foreground and interior probabilities, true classes and objects, all on their grid."""
-    from snakeseg.labelling import foreground_and_interior
-    from snakeseg.labels import classes_and_objects
-    from snakeseg.resample import nearest
-
-    for group, label in _held_out(given, s["spatial_dims"]):
-        maps = tuple(one[:] for one in foreground_and_interior(group["probabilities"]))
-        yield maps, classes_and_objects(nearest(label, maps[0].shape)[:], s["labels"])
-
-
-def _held_out_classes(given: Namespace, s: dict) -> Iterator:
-    """Of every held-out image: predicted and true classes, on the label's grid."""
-    from snakeseg.labelling import likeliest
-    from snakeseg.labels import classes_and_objects
-
-    for group, label in _held_out(given, s["spatial_dims"]):
-        yield likeliest(group, label.shape)[:], classes_and_objects(label, s["labels"])[0]
-
-
-def instances(given: Namespace) -> None:
-    """A folder of label files in their sources' formats."""
-    from snakeseg.description import load_description, load_parameters, model_folders
-    from snakeseg.io.raster import label_suffix, open_image
-    from snakeseg.io.store import read_parts
-    from snakeseg.labelling import write_answer
-
-    folder = model_folders(given.model)[0]
-    description = load_description(folder)
-    parameters = load_parameters(folder, description.labels)
-    images = read_sheet(given.sheet, given.data).set_index("sample")["image"]
-    with atomic_folder(given.output) as output:
-        for name, about, found in read_parts(given.probabilities):
-            if name not in images or not fullmatch(NAME, name):
-                raise BadInput(given.probabilities[0], f"sample '{name}'", f"one of {given.sheet}", "predict again")
-            source = open_image(images[name], description.dims)
-            path = output / f"{name}{label_suffix(source.path)}"
-            write_answer(path, found, description.labels, parameters, source, about["note"])
