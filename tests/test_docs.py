@@ -8,6 +8,7 @@ import shlex
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from pages import blocks, commands
 from PIL import Image
 
 from snakeseg.cli import parser
@@ -148,13 +149,6 @@ def test_pieces_are_what_is_printed_between_names():
     assert pieces_of("row ...: found ... '...'; expected ...; correct it") == ["row", "'", "'", "correct it"]
 
 
-def blocks(repository, languages: str) -> list[str]:
-    """What stands in fences of these languages, on all pages."""
-    pages = [repository / "README.md", repository / "config" / "README.md", *sorted(repository.glob("docs/**/*.md"))]
-    fence = re.compile(rf"```(?:{languages})\n(.*?)```", re.DOTALL)
-    return [block for page in pages for block in fence.findall(page.read_text(encoding="utf-8"))]
-
-
 def test_configs_of_the_pages_are_valid(repository, schema):
     """Every piece of a config."""
     whole = Draft202012Validator(schema("config") | {"required": []})
@@ -167,12 +161,11 @@ def test_configs_of_the_pages_are_valid(repository, schema):
 
 def test_commands_of_the_pages_exist(repository):
     """Every `snakeseg ...` and `make ...` in a block of commands is understood."""
-    lines = [line for b in blocks(repository, "sh|bash") for line in b.replace("\\\n", " ").splitlines()]
-    given = [words[1:] for line in lines if (words := shlex.split(line, comments=True)) and words[0] == "snakeseg"]
+    given = [words[1:] for line in commands(repository) if (words := shlex.split(line))[0] == "snakeseg"]
     assert len(given) > 5
     for words in given:
         parser().parse_args([word.strip("[]") for word in words])
-    targets = {word for line in lines if line.startswith("make ") for word in shlex.split(line, comments=True)[1:]}
+    targets = {word for line in commands(repository) if line.startswith("make ") for word in line.split()[1:]}
     assert targets <= set(
         re.findall(r"^([\w-]+):", (repository / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     )

@@ -1,0 +1,144 @@
+"""Every command on a page is run, as it is typed: here after `make demo`, or by the test that is named."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from pages import commands
+
+pytestmark = pytest.mark.slow
+
+# In the order in which they are run, in a clean copy of the repository in which `make demo` has run.
+HERE = [
+    "make demo",
+    ". .venv/bin/activate",
+    "snakemake --cores all",
+    "snakemake --dry-run",
+    "snakeseg status",
+    "snakeseg status my-cells",
+    "snakeseg predict results/demo/models/default results/demo/simulated/images/cells-20.tif -o labelled",
+    "snakeseg predict results/my-cells/models/default IMAGES... -o FOLDER",
+    "snakemake --cores all --configfile my.yaml",
+    "snakemake --cores all --configfile my.yaml --dry-run",
+    "snakemake check --cores all --configfile my.yaml",
+    "snakemake data_report --cores all --configfile my.yaml",
+    "snakemake predict --cores all --configfile my.yaml --batch predict=1/10",
+    "snakemake --cores all --configfile my.yaml results/RUN/predictions/EXPERIMENT/predict-0003",
+    "snakemake --cores all --configfile my.yaml --until weigh",
+    "snakemake --cores all results/demo/models/default/fold-0/learning-rate.png",
+    "snakemake predict --cores all --config model=results/demo/models/default images=FOLDER",
+    "snakeseg compare --images both.tsv --output compared",
+    "snakeseg convert results/my-cells/predictions/default/predict-0000/plate1.tif --output plate1.geojson",
+    "snakeseg convert RoiSet.zip --like plate1.tif --output labels/plate1.tif",
+    "snakeseg export results/demo/models/default/fold-0 --format bioimageio -o cells.zip",
+    "snakeseg predict cells.zip IMAGES... -o FOLDER",
+    "snakemake export --cores all --configfile my.yaml",
+    "snakeseg init my-cells",
+    'eval "$(snakeseg --completion bash)"',
+]
+# The others, and the test of each.
+ELSEWHERE = {
+    "make test": "workflow/test_commands.py::test_every_command_is_run",  # it runs this one
+    "git clone URL snakeseg && cd snakeseg": "workflow/test_commands.py::test_as_typed",
+    "make setup": "workflow/test_commands.py::test_make_knows_its_targets",  # what it installs runs all tests
+    "pip install onnx onnxruntime bioimageio.core 'pydantic<2.14'": (
+        "test_environment.py::test_every_dependency_is_pinned"
+    ),
+    "python -m monai.bundle run --config_file configs/inference.json --bundle_root . --images \"['a.png', 'b.png']\"": (
+        "test_export.py::test_monai_loads_the_bundle_and_runs_it"
+    ),
+    "snakeseg doctor --profile profiles/slurm": "test_doctor.py::test_own_profiles_are_well",
+    "snakeseg doctor --profile profiles/slurm --submit": "slurm/test_doctor_sends.py::test_it_says_what_came_back",
+    **dict.fromkeys(
+        (
+            "snakemake --workflow-profile profiles/slurm",
+            "snakemake --workflow-profile profiles/slurm --dry-run",
+            "snakemake --workflow-profile profiles/slurm --configfile my.yaml",
+        ),
+        "slurm/test_same_bytes.py::test_results_are_byte_identical",
+    ),
+    # There is no engine to build with; jobs that name the image are seen, and the definitions checked.
+    **dict.fromkeys(
+        (
+            "apptainer build snakeseg.sif apptainer.def",
+            "apptainer run --nv snakeseg.sif --cores all --configfile my.yaml",
+            'docker run --rm --network none --user "$(id -u):$(id -g)" --gpus all --volume "$PWD:/data" snakeseg'
+            " --cores all --configfile my.yaml",
+            "snakemake --workflow-profile profiles/slurm --sdm apptainer --apptainer-args=--nv --configfile my.yaml",
+        ),
+        "workflow/test_container.py::test_jobs_run_in_the_image",
+    ),
+}
+# The site's own.
+FOREIGN = {'sinfo -o "%P %l %G %f"', "sacct -n | head -1", "tmux"}
+# What stands for a user's own.
+MEANT = {
+    "IMAGES...": "results/demo/simulated/images/cells-20.tif results/demo/simulated/images/cells-21.tif",
+    "images=FOLDER": "images=results/demo/simulated/images",
+    "-o FOLDER": "-o out",
+    "results/RUN/predictions/EXPERIMENT/predict-0003": "results/demo/predictions/default/predict-0000",
+    "results/my-cells/predictions/default/predict-0000/plate1.tif": "plate1.tif",
+    "results/my-cells": "results/demo",
+    "status my-cells": "status demo",
+}
+# Files of their own that these commands take.
+GIVEN = """
+cp config/config.yaml my.yaml
+cp results/demo/predictions/default/predict-0000/cells-20.tif plate1.tif
+snakeseg convert plate1.tif --output RoiSet.zip
+{ cat results/demo/evaluation/images.tsv; sed '1d; s/^default/other/' results/demo/evaluation/images.tsv; } > both.tsv
+cp -r results/demo/simulated my-cells
+"""
+MADE = """
+labelled/cells-20.tif out/cells-21.tif results/demo/data-report.html compared/comparison.tsv my-cells.yaml
+results/demo/models/default/fold-0/learning-rate.png plate1.geojson labels/plate1.tif cells.zip
+""".split()
+
+
+def test_every_command_is_run(repository):
+    """A new command on a page needs a test."""
+    assert set(commands(repository)) == {*HERE, *ELSEWHERE, *FOREIGN}
+    for place in ELSEWHERE.values():
+        path, _, test = place.partition("::")
+        assert f"def {test}(" in (repository / "tests" / path).read_text(encoding="utf-8"), place
+
+
+def test_make_knows_its_targets(repository):
+    volumes = "snakemake --cores all --configfile config/examples/demo-3d.yaml"
+    told = {"demo": "snakemake --cores all", "demo-3d": volumes, "test": "pytest", "setup": ""}
+    for target, command in told.items():
+        done = subprocess.run(["make", "--dry-run", target], cwd=repository, capture_output=True, text=True, check=True)
+        assert command in done.stdout
+
+
+def test_as_typed(repository, tmp_path):
+    """A clean copy; the environment at hand stands in for the one that `make setup` would install."""
+    subprocess.run(["git", "clone", "--quiet", repository, tmp_path / "clone"], check=True)
+    clone = tmp_path / "clone"
+    here = Path(sys.prefix)
+    (clone / ".venv").mkdir()
+    (clone / ".venv" / "pyvenv.cfg").write_bytes((here / "pyvenv.cfg").read_bytes())
+    for name in ("bin", "lib"):
+        (clone / ".venv" / name).symlink_to(here / name)
+    (clone / ".venv" / "ready").touch()
+    # The make that runs these tests would have this one announce its folders.
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    run = partial(subprocess.run, cwd=clone, env=plain, capture_output=True, text=True, check=False)
+    done = run(["make", "demo"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == f"The report: {clone}/results/demo/report.html"
+    assert (clone / "results" / "demo" / "report.html").is_file()
+    again = run(["make", "demo"])
+    assert "Nothing to be done" in again.stdout + again.stderr
+    typed = "\n".join(HERE[1:])
+    for words, meant in MEANT.items():
+        assert words in typed
+        typed = typed.replace(words, meant)
+    done = run(["bash", "-c", f"set -eux\nexport PATH={here}/bin:$PATH\n{GIVEN}\n{typed}\ncomplete -p snakeseg"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert [name for name in MADE if not (clone / name).is_file()] == []
+    assert list((clone / "results").rglob("*.zip"))
