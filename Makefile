@@ -22,9 +22,9 @@ demo-3d: setup
 	snakemake --cores all --configfile config/examples/demo-3d.yaml
 	@echo "The report: $(CURDIR)/results/demo-3d/report.html"
 
-# Two workers, one compute thread each: more would fight for the cores.
+# Three workers for two cores, one compute thread each: a third of their time they wait for Slurm, Snakemake and browsers.
 test: setup
-	pytest --numprocesses 2 --dist worksteal
+	pytest --numprocesses 3 --dist worksteal
 
 lint: docs
 	ruff check .

@@ -26,7 +26,7 @@ HERE = [
     "snakemake check --cores all --configfile my.yaml",
     "snakemake data_report --cores all --configfile my.yaml",
     "snakemake predict --cores all --configfile my.yaml --batch predict=1/10",
-    "snakemake --cores all --configfile my.yaml results/RUN/predictions/EXPERIMENT/predict-0003",
+    "snakemake results/RUN/predictions/EXPERIMENT/predict-0003 --cores all --configfile my.yaml",
     "snakemake --cores all --configfile my.yaml --until weigh",
     "snakemake --cores all results/demo/models/default/fold-0/learning-rate.png",
     "snakemake predict --cores all --config model=results/demo/models/default images=FOLDER",
@@ -83,6 +83,7 @@ MEANT = {
     "results/my-cells/predictions/default/predict-0000/plate1.tif": "plate1.tif",
     "results/my-cells": "results/demo",
     "status my-cells": "status demo",
+    "predict=1/10": "predict=1/1",  # the demo has one batch
 }
 # Files of their own that these commands take.
 GIVEN = """
@@ -92,10 +93,10 @@ snakeseg convert plate1.tif --output RoiSet.zip
 { cat results/demo/evaluation/images.tsv; sed '1d; s/^default/other/' results/demo/evaluation/images.tsv; } > both.tsv
 cp -r results/demo/simulated my-cells
 """
-MADE = """
-labelled/cells-20.tif out/cells-21.tif results/demo/data-report.html compared/comparison.tsv my-cells.yaml
-results/demo/models/default/fold-0/learning-rate.png plate1.geojson labels/plate1.tif cells.zip
-""".split()
+MADE = [
+    "labelled/cells-20.tif", "out/cells-21.tif", "plate1.geojson", "labels/plate1.tif", "cells.zip", "my-cells.yaml",
+    "results/demo/data-report.html", "results/demo/models/default/fold-0/learning-rate.png", "compared/comparison.tsv",
+]  # fmt: skip
 
 
 def test_every_command_is_run(repository):
