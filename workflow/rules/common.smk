@@ -320,6 +320,9 @@ SUFFIXES = (
     ".mhd",
     ".nrrd",
     ".nhdr",
+    ".czi",
+    ".nd2",
+    ".lif",
 )
 MODEL, IMAGES = config.get("model"), list_images(config["images"]) if config.get("images") else []
 if MODEL:
