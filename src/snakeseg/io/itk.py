@@ -25,6 +25,8 @@ READERS = {".mha": "MetaImageIO", ".mhd": "MetaImageIO", ".nrrd": "NrrdImageIO",
 # Of a header that names other files: the names, and how much of it is looked at.
 NAMED = re.compile(rb"(?i)^[ \t]*(?:ElementDataFile[ \t]*[=:]|data ?file:)[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 LONGEST_HEADER = 2**20
+# A header of more axes than that crashes ITK.
+AXES, MOST_AXES = re.compile(rb"(?im)^[ \t]*NDims[ \t]*[=:][ \t]*(.*?)[ \t\r]*$"), 9
 # Steps from slice to slice that differ by more than this share are no grid.
 UNEVEN = 0.01
 
@@ -105,6 +107,9 @@ def _require_own_files(path) -> None:
         header = file.read(LONGEST_HEADER)
     if path.suffix.lower() in (".nrrd", ".nhdr"):
         header = header.split(b"\n\n")[0].split(b"\r\n\r\n")[0]
+    axes = AXES.search(header)
+    if axes and not (axes[1].isdigit() and 0 < int(axes[1]) <= MOST_AXES):
+        raise ValueError(f"{axes[1].decode('latin-1')[:20]} axes")
     found = NAMED.search(header)
     if len(header) == LONGEST_HEADER and found is None:
         raise ValueError(f"a header that does not end within {LONGEST_HEADER} bytes")

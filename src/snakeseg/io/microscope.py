@@ -3,6 +3,8 @@
 Labels of them are written as OME-TIFF.
 """
 
+import math
+import os
 from collections.abc import Callable
 from importlib import import_module
 
@@ -10,6 +12,8 @@ import numpy as np
 
 from snakeseg.errors import BadInput
 from snakeseg.io import tiff
+from snakeseg.io.files import require_memory
+from snakeseg.io.guarded import guarded
 from snakeseg.lazy import Lazy, Region
 
 # Of libCZI's names of pixels: their type, and how many values each has (blue, green, red).
@@ -19,7 +23,10 @@ METRES = 1e6  # micrometres
 
 def read(path):
     """Array, axes, spacing and no affine of the one image in a file."""
-    return {".czi": _czi, ".nd2": _nd2, ".lif": _lif}[path.suffix.lower()](path)
+    try:
+        return {".czi": _czi, ".nd2": _nd2, ".lif": _lif}[path.suffix.lower()](path)
+    except MemoryError as error:  # to open one takes little: it is the header that claims so much
+        raise ValueError("sizes that no memory holds") from error
 
 
 def write(path, labels, source, largest, note) -> None:
@@ -42,35 +49,53 @@ def _require_one(path, count: int, what: str) -> None:
 
 
 def _czi(path):
-    czi = _library(path, "pylibCZIrw.czi", "pylibCZIrw")
-    with czi.open_czi(str(path)) as file:
-        _require_one(path, len(file.scenes_bounding_rectangle) or 1, "scenes")
-        ranges, rectangle, kinds = file.total_bounding_box, file.total_bounding_rectangle, file.pixel_types
-        told = file.metadata["ImageDocument"]["Metadata"].get("Scaling") or {}
-    if set(kinds.values()) - set(CZI_PIXELS):
-        raise BadInput(
-            path, f"pixels of type {', '.join(kinds.values())}", ", ".join(CZI_PIXELS), "save it as OME-TIFF"
-        )
-    kind = np.result_type(*(CZI_PIXELS[name][0] for name in kinds.values()))
-    values = {CZI_PIXELS[name][1] for name in kinds.values()}
+    _library(path, "pylibCZIrw.czi", "pylibCZIrw")
+    told = guarded(_czi_facts, os.path.abspath(path))
+    _require_one(path, told["scenes"], "scenes")
+    ranges, (left, top, width, height), kinds = told["ranges"], told["rectangle"], set(told["pixels"])
+    if kinds - set(CZI_PIXELS):
+        raise BadInput(path, f"pixels of type {', '.join(kinds)}", ", ".join(CZI_PIXELS), "save it as OME-TIFF")
+    kind = np.result_type(*(CZI_PIXELS[name][0] for name in kinds))
+    values = {CZI_PIXELS[name][1] for name in kinds}
     _require_one(path, len(values), "kinds of pixels")
-    before = "".join(axis for axis in ranges if axis not in "XY" and (axis in "CZ" or np.diff(ranges[axis]) > 1))
+    lengths = {axis: high - low for axis, (low, high) in ranges.items() if axis in "CZ" or high - low > 1}
     if values == {3}:
-        _require_one(path, int(np.diff(ranges.get("C", (0, 1)))[0]), "channels of colours")
-        before = before.replace("C", "")
+        _require_one(path, lengths.pop("C", 1), "channels of colours")
 
     def plane(place: dict[str, int], rows: slice, columns: slice) -> np.ndarray:
-        start = {axis: place.get(axis, 0) + low for axis, (low, _) in ranges.items() if axis not in "XY"}
-        corner = rectangle.x + columns.start, rectangle.y + rows.start
-        with czi.open_czi(str(path)) as file:
-            found = file.read((*corner, columns.stop - columns.start, rows.stop - rows.start), start)
-        return found[..., ::-1].astype(kind)  # red first
+        start = {axis: place.get(axis, 0) + low for axis, (low, _) in ranges.items()}
+        region = left + columns.start, top + rows.start, columns.stop - columns.start, rows.stop - rows.start
+        return guarded(_czi_region, os.path.abspath(path), region, start)[..., ::-1].astype(kind)  # red first
 
-    lengths = [int(np.diff(ranges[axis])[0]) for axis in before]
-    array = _of_planes(before, lengths, (rectangle.h, rectangle.w), values.pop(), kind, plane)
-    items = told.get("Items", {}).get("Distance", [])
-    told = [(one["@Id"], float(one["Value"]) * METRES) for one in (items if isinstance(items, list) else [items])]
-    return array, *_named(before, array.ndim, {axis: size for axis, size in told if size})  # 0 if nobody said
+    array = _of_planes("".join(lengths), list(lengths.values()), (height, width), values.pop(), kind, plane)
+    sizes = {axis: size * METRES for axis, size in told["sizes"].items() if size}  # 0 if nobody said
+    return array, *_named("".join(lengths), array.ndim, sizes)
+
+
+def _czi_facts(path: str) -> dict:
+    """What a CZI tells of itself; first and last (excluded) index of its axes but x and y, sizes in metres."""
+    from pylibCZIrw import czi
+
+    with czi.open_czi(path) as file:
+        distances = (
+            (file.metadata["ImageDocument"]["Metadata"].get("Scaling") or {}).get("Items", {}).get("Distance", [])
+        )
+        distances = distances if isinstance(distances, list) else [distances]
+        return {
+            "scenes": len(file.scenes_bounding_rectangle) or 1,
+            "ranges": {axis: ends for axis, ends in file.total_bounding_box.items() if axis not in "XY"},
+            "rectangle": tuple(file.total_bounding_rectangle),
+            "pixels": list(file.pixel_types.values()),
+            "sizes": {one["@Id"]: float(one["Value"]) for one in distances},
+        }
+
+
+def _czi_region(path: str, region: tuple[int, ...], start: dict[str, int]) -> np.ndarray:
+    """Pixels (rows, columns, values) of one plane; the region is x, y, width, height."""
+    from pylibCZIrw import czi
+
+    with czi.open_czi(path) as file:
+        return file.read(region, start)
 
 
 def _nd2(path):
@@ -78,6 +103,10 @@ def _nd2(path):
     with nd2.ND2File(path) as file:
         axes, shape, kind = "".join(file.sizes), file.shape, file.dtype
         sizes = dict(zip("XYZ", file.voxel_size(), strict=True))
+        if file.attributes.compressionType is None:
+            _require_held(path, shape, kind)  # nd2 would make zeros of what is missing
+        frame = [length for axis, length in zip(axes, shape, strict=True) if axis in "CYXS"]
+    require_memory(path, frame, kind.itemsize, "save it as OME-TIFF")
     _require_one(path, dict(zip(axes, shape, strict=True)).get("P", 1), "positions")
 
     def cut(region: Region) -> np.ndarray:
@@ -95,6 +124,7 @@ def _lif(path):
         image = file.images[0]
         dims, shape, kind = image.dims, image.shape, image.dtype
         steps = {axis: abs(np.diff(image.coords[axis][:2])) * METRES for axis in "XYZ" if axis in image.coords}
+    _require_held(path, shape, kind)
     before = "".join(axis for axis in dims if axis not in "YXS")
 
     def plane(place: dict[str, int], rows: slice, columns: slice) -> np.ndarray:
@@ -107,6 +137,13 @@ def _lif(path):
     sides = shape[dims.index("Y")], shape[dims.index("X")]
     array = _of_planes(before, lengths, sides, values, kind, plane)
     return array, *_named(before, array.ndim, {axis: float(step[0]) for axis, step in steps.items() if step.size})
+
+
+def _require_held(path, shape, kind) -> None:
+    """Raise an error if a file is smaller than its pixels."""
+    size, held = math.prod(shape) * kind.itemsize, path.stat().st_size
+    if size > held:
+        raise EOFError(f"{held} bytes of {size}")
 
 
 def _of_planes(before: str, lengths: list[int], sides, values: int, kind, plane: Callable) -> Lazy:
