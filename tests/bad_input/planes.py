@@ -157,6 +157,18 @@ CASES: dict[str, Case] = {
     "tiff: text": image("a.tif", b"no image" * 99, damaged("not a TIFF file...")),
     "tiff: cut off": image("a.tif", changed(lambda b: b[: len(b) // 2]), damaged()),
     "tiff: damage within": image("a.tif", changed(lambda b: b[:-60] + bytes(60), **STRIPS), damaged()),
+    "tiff: a height that is no integer": image(
+        "a.tif",
+        changed(  # a double, at the end of the file
+            lambda b: (
+                b.replace(
+                    b"\x01\x01\x04\0\x01\0\0\0\x18\0\0\0", b"\x01\x01\x0c\0\x01\0\0\0" + struct.pack("<I", len(b)), 1
+                )
+                + struct.pack("<d", 24)
+            )
+        ),
+        damaged("'float' object cannot be interpreted as an integer"),
+    ),
     "tiff: a page that is its own successor": image(
         "a.tif", circle, damaged("pages that follow each other in a circle")
     ),

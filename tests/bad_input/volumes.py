@@ -228,6 +228,9 @@ CASES: dict[str, Case] = {
     "mha: a header without end": volume(
         "a.mha", b"Comment = " + b"x" * 2**20 + b"\n" + mhd("/etc/hostname").encode(), damaged("a header that does not end ...")
     ),
+    "mhd: more axes than there are": volume(
+        "a.mhd", text("a.mhd", mhd("b.raw").replace("NDims = 3", f"NDims = {10**20}")), damaged("1... axes")
+    ),
     "mhd: a file elsewhere": volume("a.mhd", text("a.mhd", mhd("../b.raw")), f"found '../b.raw' in its header; {OUTSIDE}"),
     "mhd: a file by its whole path": volume("a.mhd", text("a.mhd", mhd("/dev/zero")), f"found '/dev/zero' in its header; {OUTSIDE}"),
     "mhd: no such file": volume("a.mhd", text("a.mhd", mhd("b.raw")), damaged()),

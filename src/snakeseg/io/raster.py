@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import product
+from operator import index
 from pathlib import Path
 from types import ModuleType
 
@@ -170,9 +171,10 @@ def _open_file(path: Path, dims: int) -> Raster:
         array, axes, spacing, affine = room.read(path)
         if array.dtype.kind not in "biuf":
             raise BadInput(path, f"pixels of type {array.dtype}", "grey values", "save channels apart, as numbers")
-        if 0 in array.shape:
+        sides = [index(length) for length in array.shape]  # a header's may be no integers, or negative
+        if min(sides, default=0) < 1:
             raise BadInput(path, f"shape {array.shape}", "at least one pixel", "remove the row")
-        if math.prod(array.shape) > MOST_PIXELS:
+        if math.prod(sides) > MOST_PIXELS:
             raise BadInput(path, f"shape {array.shape}", f"no more than {MOST_PIXELS:.0e} pixels", "check its header")
         if not all(0 < size < math.inf for size in spacing):
             found = f"pixels of {' x '.join(f'{size:g}' for size in spacing)}"
