@@ -164,7 +164,7 @@ CASES: dict[str, Case] = {
                 b.replace(
                     b"\x01\x01\x04\0\x01\0\0\0\x18\0\0\0", b"\x01\x01\x0c\0\x01\0\0\0" + struct.pack("<I", len(b)), 1
                 )
-                + struct.pack("<d", 24)
+                + struct.pack("<d", 23.5)
             )
         ),
         damaged("'float' object cannot be interpreted as an integer"),
