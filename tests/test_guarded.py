@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -19,6 +20,13 @@ def test_a_crash_is_an_error_and_the_next_one_is_served(number):
     with pytest.raises(ValueError, match="its reader crashed"):
         guarded(os.kill, guarded(os.getpid), number)
     assert guarded(max, 2, 3) == 3
+
+
+def test_no_end_is_an_error(monkeypatch):
+    guarded(max, 2, 3)
+    monkeypatch.setattr("snakeseg.io.guarded.PATIENCE", 0.5)
+    with pytest.raises(ValueError, match="came to no end"):
+        guarded(time.sleep, 60)
 
 
 def test_errors_are_handed_on():

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 _TURN = Lock()
+PATIENCE = 120  # seconds; whole planes of gigabytes take some ten
 
 
 def guarded(function: Callable[..., Result], *given) -> Result:
@@ -19,20 +21,22 @@ def guarded(function: Callable[..., Result], *given) -> Result:
     Raises
     ------
     Exception
-        What the function raises; ValueError if its process dies of it, or its memory does not suffice.
+        What the function raises; ValueError if its process dies of it or comes to no end, or its memory does not suffice.
     """
     with _TURN:
         process = _started()
         try:
             pickle.dump((function, given), process.stdin)
             process.stdin.flush()
+            if not select.select([process.stdout], [], [], PATIENCE)[0]:
+                raise EOFError(f"nothing for {PATIENCE} s")
             answer, error = pickle.load(process.stdout)  # noqa: S301, our own process's
         except BaseException as broken:  # a signal, too: what it left half done is nobody's answer
             process.kill()
             process.wait()
             _started.cache_clear()
             if isinstance(broken, EOFError | OSError | pickle.UnpicklingError):
-                raise ValueError("its reader crashed") from broken
+                raise ValueError("its reader crashed or came to no end") from broken
             raise
     if isinstance(error, MemoryError):
         raise ValueError("its reader wants more memory than there is") from error

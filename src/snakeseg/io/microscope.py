@@ -19,6 +19,8 @@ from snakeseg.lazy import Lazy, Region
 # Of libCZI's names of pixels: their type, and how many values each has (blue, green, red).
 CZI_PIXELS = {"Gray8": ("u1", 1), "Gray16": ("u2", 1), "Gray32Float": ("f4", 1), "Bgr24": ("u1", 3), "Bgr48": ("u2", 3)}
 METRES = 1e6  # micrometres
+# A CZI may be packed, and a mosaic have gaps, but a file with less than this of its pixels is damaged.
+LEAST_HELD = 1e-4
 
 
 def read(path):
@@ -68,6 +70,7 @@ def _czi(path):
         return guarded(_czi_region, os.path.abspath(path), region, start)[..., ::-1].astype(kind)  # red first
 
     array = _of_planes("".join(lengths), list(lengths.values()), (height, width), values.pop(), kind, plane)
+    _require_held(path, array.shape, array.dtype, LEAST_HELD)
     sizes = {axis: size * METRES for axis, size in told["sizes"].items() if size}  # 0 if nobody said
     return array, *_named("".join(lengths), array.ndim, sizes)
 
@@ -139,10 +142,10 @@ def _lif(path):
     return array, *_named(before, array.ndim, {axis: float(step[0]) for axis, step in steps.items() if step.size})
 
 
-def _require_held(path, shape, kind) -> None:
-    """Raise an error if a file is smaller than its pixels."""
+def _require_held(path, shape, kind, share: float = 1) -> None:
+    """Raise an error if a file is smaller than its pixels, or than that share of them."""
     size, held = math.prod(shape) * kind.itemsize, path.stat().st_size
-    if size > held:
+    if size * share > held:
         raise EOFError(f"{held} bytes of {size}")
 
 
