@@ -21,7 +21,7 @@ def guarded(function: Callable[..., Result], *given) -> Result:
     Raises
     ------
     Exception
-        What the function raises; ValueError if its process dies of it or comes to no end, or its memory does not suffice.
+        What the function raises; ValueError if its process dies of it or comes to no end, or lacks memory.
     """
     with _TURN:
         process = _started()
