@@ -45,6 +45,13 @@ def test_stacks_and_their_parts(suffix, channels, tmp_path):
     np.testing.assert_array_equal(found.array[:], array)
 
 
+@pytest.mark.parametrize(("suffix", "piece"), [(".czi", None), (".lif", (1, 1, 30, 40)), (".nd2", (2, 1, 30, 40))])
+def test_pieces_are_what_a_reader_reads_at_once(suffix, piece, tmp_path):
+    """Parts of a CZI's planes, which may be slides of many gigabytes; whole planes, or frames of all channels."""
+    path, _ = made(tmp_path, suffix, 2, 5)
+    assert open_image(path, 3).array.chunks == piece
+
+
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_labels_are_ome_tiff_of_the_same_pixel_size(suffix, tmp_path):
     path, array = made(tmp_path, suffix, 1, 5)

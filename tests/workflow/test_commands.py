@@ -1,4 +1,4 @@
-"""Every command on a page is run, as it is typed: here after `make demo`, or by the test that is named."""
+"""Every command on a page is run, as it is typed: here after `make demo`, or what it does by the test that is named."""
 
 import os
 import subprocess
@@ -36,6 +36,7 @@ HERE = [
     "snakeseg export results/demo/models/default/fold-0 --format bioimageio -o cells.zip",
     "snakeseg predict cells.zip IMAGES... -o FOLDER",
     "snakemake export --cores all --configfile my.yaml",
+    "snakemake --workflow-profile profiles/slurm --dry-run",
     "snakeseg init my-cells",
     'eval "$(snakeseg --completion bash)"',
 ]
@@ -55,7 +56,6 @@ ELSEWHERE = {
     **dict.fromkeys(
         (
             "snakemake --workflow-profile profiles/slurm",
-            "snakemake --workflow-profile profiles/slurm --dry-run",
             "snakemake --workflow-profile profiles/slurm --configfile my.yaml",
         ),
         "slurm/test_same_bytes.py::test_results_are_byte_identical",

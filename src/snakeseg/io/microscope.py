@@ -69,7 +69,9 @@ def _czi(path):
         region = left + columns.start, top + rows.start, columns.stop - columns.start, rows.stop - rows.start
         return guarded(_czi_region, os.path.abspath(path), region, start)[..., ::-1].astype(kind)  # red first
 
-    array = _of_planes("".join(lengths), list(lengths.values()), (height, width), values.pop(), kind, plane)
+    array = _of_planes(
+        "".join(lengths), list(lengths.values()), (height, width), values.pop(), kind, plane, whole=False
+    )
     _require_held(path, array.shape, array.dtype, LEAST_HELD)
     sizes = {axis: size * METRES for axis, size in told["sizes"].items() if size}  # 0 if nobody said
     return array, *_named("".join(lengths), array.ndim, sizes)
@@ -108,7 +110,7 @@ def _nd2(path):
         sizes = dict(zip("XYZ", file.voxel_size(), strict=True))
         if file.attributes.compressionType is None:
             _require_held(path, shape, kind)  # nd2 would make zeros of what is missing
-        frame = [length for axis, length in zip(axes, shape, strict=True) if axis in "CYXS"]
+    frame = tuple(length if axis in "CYXS" else 1 for axis, length in zip(axes, shape, strict=True))
     require_memory(path, frame, kind.itemsize, "save it as OME-TIFF")
     _require_one(path, dict(zip(axes, shape, strict=True)).get("P", 1), "positions")
 
@@ -117,7 +119,7 @@ def _nd2(path):
             return np.asarray(file.to_dask()[region])
 
     axes = axes.replace("S", "C")
-    return Lazy(shape, kind, cut), axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"), None
+    return Lazy(shape, kind, cut, frame), axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"), None
 
 
 def _lif(path):
@@ -138,7 +140,8 @@ def _lif(path):
     values = shape[dims.index("S")] if "S" in dims else 1
     lengths = [shape[dims.index(axis)] for axis in before]
     sides = shape[dims.index("Y")], shape[dims.index("X")]
-    array = _of_planes(before, lengths, sides, values, kind, plane)
+    require_memory(path, (*sides, values), kind.itemsize, "save it as OME-TIFF")
+    array = _of_planes(before, lengths, sides, values, kind, plane, whole=True)
     return array, *_named(before, array.ndim, {axis: float(step[0]) for axis, step in steps.items() if step.size})
 
 
@@ -149,8 +152,8 @@ def _require_held(path, shape, kind, share: float = 1) -> None:
         raise EOFError(f"{held} bytes of {size}")
 
 
-def _of_planes(before: str, lengths: list[int], sides, values: int, kind, plane: Callable) -> Lazy:
-    """An array of which planes (rows, columns, values) are read as needed; values are no axis if there is but one."""
+def _of_planes(before: str, lengths: list[int], sides, values: int, kind, plane: Callable, whole: bool) -> Lazy:
+    """An array of planes (rows, columns, values), read as needed, `whole` or in parts; one value is no axis."""
     shape = (*lengths, *sides, *([values] if values > 1 else []))
 
     def cut(region: Region) -> np.ndarray:
@@ -162,7 +165,7 @@ def _of_planes(before: str, lengths: list[int], sides, values: int, kind, plane:
             found[index] = read[..., rest[0]] if rest else read[..., 0]
         return found
 
-    return Lazy(shape, np.dtype(kind), cut, (*[1] * len(lengths), *sides, *shape[len(lengths) + 2 :]))
+    return Lazy(shape, np.dtype(kind), cut, (*[1] * len(lengths), *shape[len(lengths) :]) if whole else None)
 
 
 def _named(before: str, ndim: int, sizes: dict[str, float]) -> tuple:
