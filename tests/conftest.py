@@ -36,6 +36,15 @@ SMALL = {
 }
 
 
+def pytest_collection_modifyitems(items):
+    """What takes long goes first, so that no worker waits in the end; what shares a module's fixture goes to one."""
+    for item in items:
+        definitions = [each[-1] for each in item._fixtureinfo.name2fixturedefs.values()]
+        if any(definition.scope == "module" for definition in definitions):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return REPOSITORY

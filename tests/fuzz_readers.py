@@ -28,6 +28,7 @@ import psutil
 from fuzz_seeds import READERS, Reader
 
 from snakeseg.errors import BadInput, BadInputs
+from snakeseg.io import guarded
 
 SECONDS_EACH, GIGABYTES = 10, 3
 NUMBERS = [
@@ -109,7 +110,7 @@ def fuzz(name: str, seconds: float, seed: int, folder: Path) -> dict:
     reader, work, seeds = READERS[name], folder / "work", folder / "seeds"
     seeds.mkdir(parents=True)
     reader.seeds(seeds)
-    limit_memory()
+    limit()
     counts, failures, slowest = collections.Counter(), {}, 0.0
     end = time.monotonic() + seconds
     for number, (top, files) in enumerate(inputs(seeds, reader, seed)):
@@ -157,8 +158,9 @@ def place() -> str:
     return lines[-1].strip() if lines else "elsewhere"
 
 
-def limit_memory() -> None:
-    """No more than a few gigabytes, and to readers the machine has as many."""
+def limit() -> None:
+    """No more than a few gigabytes, and to readers the machine has as many; a reader without end is ended early."""
+    guarded.PATIENCE = SECONDS_EACH / 2
     held = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (held + GIGABYTES * 2**30, resource.RLIM_INFINITY))
     whole = psutil.virtual_memory()

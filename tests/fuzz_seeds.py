@@ -28,7 +28,8 @@ from safetensors.torch import save_file
 from snakeseg.checkpoint import load_model, save_model
 from snakeseg.description import Description, load_parameters
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import label_suffix, read, write_labels
+from snakeseg.io.formats import label_suffix
+from snakeseg.io.raster import images_in, read, write_labels
 from snakeseg.io.sheet import read_sheet
 from snakeseg.io.store import read_store, write_store
 from snakeseg.pretrained import read_state
@@ -65,7 +66,8 @@ def real(folder: Path, pattern: str, count: int = 2) -> None:
 
 
 def image(path: Path) -> None:
-    """Read it whole, as planes or else as a volume, and write labels as it is."""
+    """Read its last image whole, as planes or else as a volume, and write labels as it is."""
+    path = images_in(path)[-1]
     try:
         raster = read(path, 2)
     except BadInput as error:
@@ -162,9 +164,9 @@ def itks(folder: Path) -> None:
 def microscopes(folder: Path) -> None:
     for channels in (1, 2):
         array = np.stack([STACK] * channels)
-        write_czi(folder / f"{channels}.czi", array)
-        write_lif(folder / f"{channels}.lif", array)
-        write_nd2(folder / f"{channels}.nd2", array)
+        write_czi(folder / f"{channels}.czi", *[array] * channels)
+        write_lif(folder / f"{channels}.lif", *[array] * channels)
+        write_nd2(folder / f"{channels}.nd2", *[array] * channels)
 
 
 def sheets(folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""Small CZI, LIF and ND2 files, as their readers want them; arrays are (channels, planes, rows, columns)."""
+"""Small CZI, LIF and ND2 files, as their readers want them.
+
+Arrays are (channels, planes, rows, columns); further ones, of the same shape, become further images of the file.
+"""
 
 import struct
 from pathlib import Path
@@ -9,14 +12,14 @@ SIZES = {"Z": 2.0, "Y": 0.25, "X": 0.5}  # micrometres
 ND2_MAGIC = 0x0ABECEDA
 
 
-def write_czi(path: Path, array: np.ndarray, scenes: int = 1) -> None:
-    """With Zeiss's own library; scenes repeat the image side by side."""
+def write_czi(path: Path, *arrays: np.ndarray) -> None:
+    """With Zeiss's own library; scenes lie side by side."""
     from pylibCZIrw import czi
 
     with czi.create_czi(str(path)) as file:
-        for c, z in np.ndindex(array.shape[:2]):
-            for scene in range(scenes):
-                place = {"location": (scene * 1000, 0), "scene": scene} if scenes > 1 else {}
+        for scene, array in enumerate(arrays):
+            place = {"location": (scene * 1000, 7 * scene), "scene": scene} if len(arrays) > 1 else {}
+            for c, z in np.ndindex(array.shape[:2]):
                 file.write(array[c, z][..., None], plane={"C": c, "Z": z}, **place)
         scales = {f"scale_{axis.lower()}": size / 1e6 for axis, size in SIZES.items()}
         file.write_metadata(document_name="made", **scales)
@@ -31,10 +34,9 @@ def write_czi_colours(path: Path, image: np.ndarray) -> None:
         file.write_metadata(document_name="made")
 
 
-def write_lif(path: Path, array: np.ndarray, images: int = 1) -> None:
+def write_lif(path: Path, *arrays: np.ndarray) -> None:
     """A header in UTF-16 that tells of the images, then the memory of each: channels within planes."""
-    memory = np.ascontiguousarray(array.transpose(1, 0, 2, 3)).tobytes()
-    elements = "".join(_lif_image(array, number) for number in range(images))
+    elements = "".join(_lif_image(array, number) for number, array in enumerate(arrays))
     header = (
         '<LMSDataContainerHeader Version="2"><Element Name="all" Visibility="1" UniqueID="r">'
         '<Data><Experiment Path="a"/></Data><Memory Size="0" MemoryBlockID="none"/>'
@@ -42,7 +44,8 @@ def write_lif(path: Path, array: np.ndarray, images: int = 1) -> None:
     )
     with path.open("wb") as file:
         file.write(struct.pack("<IIBI", 0x70, 2 * len(header) + 5, 0x2A, len(header)) + header.encode("utf-16-le"))
-        for number in range(images):
+        for number, array in enumerate(arrays):
+            memory = np.ascontiguousarray(array.transpose(1, 0, 2, 3)).tobytes()
             name = f"MemBlock_{number}"
             size = 2 * len(name) + 14
             file.write(struct.pack("<IIBQBI", 0x70, size, 0x2A, len(memory), 0x2A, len(name)))
@@ -72,24 +75,32 @@ def _lif_image(array: np.ndarray, number: int) -> str:
     )
 
 
-def write_nd2(path: Path, array: np.ndarray) -> None:
+def write_nd2(path: Path, *arrays: np.ndarray) -> None:
     """Version 2.1: chunks of XML, of the pixels of each plane with channels innermost, then the map of the chunks."""
-    count, planes, rows, columns = array.shape
+    array = np.concatenate(arrays, axis=1)
+    count, frames, rows, columns = array.shape
+    planes = frames // len(arrays)
     bits = 8 * array.itemsize
     plane = {"uiCompCount": 1, "sDescription": "c", "uiColor": 255, "pFluorescentProbe": {"m_Name": "p"}}
     picture = {"uiCount": count, "sPlaneNew": {f"a{i}": {**plane, "uiSampleIndex": i} for i in range(count)}}
     chunks = {
         "ImageAttributes!": _nd2_list(
             uiWidth=columns, uiWidthBytes=columns * count * array.itemsize, uiHeight=rows, uiComp=count,
-            uiBpcInMemory=bits, uiBpcSignificant=bits, uiSequenceCount=planes, eCompression=2,
+            uiBpcInMemory=bits, uiBpcSignificant=bits, uiSequenceCount=frames, eCompression=2,
         ),
         "ImageMetadataSeq|0!": _nd2_list(bCalibrated=1, dCalibration=SIZES["X"], sPicturePlanes=picture),
     }  # fmt: skip
+    loops = {}
     if planes > 1:
         loop = {"uiCount": planes, "dZStep": SIZES["Z"], "dZLow": 0.0, "dZHigh": SIZES["Z"] * (planes - 1)}
-        chunks["ImageMetadata!"] = _nd2_list(eType=4, uiLevel=0, uLoopPars=loop)
-    for z in range(planes):
-        chunks[f"ImageDataSeq|{z}!"] = struct.pack("<d", 0) + array[:, z].transpose(1, 2, 0).tobytes()
+        loops = {"eType": 4, "uLoopPars": loop}
+    if len(arrays) > 1:
+        points = {f"i{n}": {"dPosX": 100.0 * n, "dPosY": 0.0, "dPosZ": 0.0} for n in range(len(arrays))}
+        loops = {"eType": 2, "uLoopPars": {"Points": points}, **({"ppNextLevelEx": {"i0": loops}} if loops else {})}
+    if loops:
+        chunks["ImageMetadata!"] = _nd2_list(**loops)
+    for number in range(frames):
+        chunks[f"ImageDataSeq|{number}!"] = struct.pack("<d", 0) + array[:, number].transpose(1, 2, 0).tobytes()
     table = b""
     with path.open("wb") as file:
         file.write(struct.pack("<IIQ32s64s", ND2_MAGIC, 32, 64, b"ND2 FILE SIGNATURE CHUNK NAME01!", b"Ver2.1"))

@@ -1,13 +1,17 @@
-"""Blosc's chunks: all that its library writes is taken, what would lead it astray is refused."""
+"""Packed chunks: all that libraries write is taken; what would lead them astray, or fill the memory, is refused."""
 
+import lzma
 import struct
 from itertools import product
 
 import numpy as np
 import pytest
-from numcodecs.blosc import Blosc
+import zarr
+from numcodecs import BZ2, LZ4, LZMA, Blosc, GZip, Zlib, Zstd
 
-from snakeseg.io.codecs import BLOSC_HEADER, require_sound_blosc, trust_no_chunk
+from snakeseg.errors import BadInput
+from snakeseg.io.codecs import BLOSC_HEADER, LEAST, chunks_of, require_sound_blosc, trust_no_chunk, zstd_size
+from snakeseg.io.raster import open_image
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -54,3 +58,62 @@ def test_chunks_that_lead_astray_are_refused(chunk):
         require_sound_blosc(memoryview(chunk))
     with pytest.raises(ValueError, match="a chunk"):
         Blosc().decode(chunk)
+
+
+RAW = {"format": lzma.FORMAT_RAW, "filters": [{"id": lzma.FILTER_LZMA2, "preset": 1}]}
+CODECS = [BZ2(), LZ4(), LZMA(), LZMA(**RAW), Blosc(), GZip(), Zlib(), Zstd(), Zstd(checksum=True)]
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=str)
+def test_chunks_are_unpacked_up_to_their_size(codec):
+    trust_no_chunk()
+    for array in ARRAYS.values():
+        packed = codec.encode(array)
+        with chunks_of(array.size):
+            assert bytes(codec.decode(packed)) == array.tobytes()
+            out = np.empty_like(array)
+            codec.decode(packed, out)
+            np.testing.assert_array_equal(out, array)
+    zeros = np.zeros(LEAST + 1, np.uint8)
+    assert bytes(codec.decode(codec.encode(zeros))) == zeros.tobytes()
+    with chunks_of(9), pytest.raises(ValueError, match="unpacks to more"):
+        codec.decode(codec.encode(zeros))
+
+
+@pytest.mark.parametrize("codec", [BZ2(), LZMA(), GZip(), Zlib(), Zstd()], ids=str)
+def test_chunks_that_are_cut_off_are_refused(codec):
+    trust_no_chunk()
+    with pytest.raises(ValueError, match="cut off"):
+        codec.decode(bytes(codec.encode(ARRAYS["labels"]))[:-5])
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_what_zstandard_unpacks_to(name):
+    chunk = bytes(Zstd().encode(ARRAYS[name]))
+    skipped = struct.pack("<II", 0x184D2A53, 7) + bytes(7)
+    assert zstd_size(memoryview(chunk + skipped + chunk)) == 2 * ARRAYS[name].nbytes
+
+
+def test_what_zstandard_unpacks_to_where_no_frame_says():
+    """As its blocks allow: stored, repeated and packed ones; after a window, a dictionary's name and a checksum."""
+    blocks = [(5, 0, bytes(5)), (1000, 1, b"x"), (3, 2, bytes(3))]
+    written = [(n << 3 | kind << 1 | (kind == 2)).to_bytes(3, "little") + content for n, kind, content in blocks]
+    chunk = struct.pack("<IBBH", 0xFD2FB528, 0b00000110, 0x38, 7) + b"".join(written) + bytes(4)
+    assert zstd_size(memoryview(chunk)) == 5 + 1000 + 2**17
+    with pytest.raises(ValueError, match="cut off"):
+        zstd_size(memoryview(chunk[:-1]))
+    with pytest.raises(ValueError, match="not Zstandard's"):
+        zstd_size(memoryview(b"text" + chunk))
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_the_size_of_an_array_bounds_its_chunks(tmp_path, sharded):
+    """Zarr decodes in threads of its own, where the bound holds as well."""
+    path, whole = tmp_path / "a.zarr", ARRAYS["noise"][:4096].reshape(64, 64)
+    shards = {"shards": (32, 32), "chunks": (16, 16)} if sharded else {"chunks": (32, 32)}
+    zarr.create_array(path, data=whole, compressors=zarr.codecs.GzipCodec(), **shards)
+    np.testing.assert_array_equal(open_image(path, 2).array[:][0], whole)
+    if not sharded:
+        (path / "c/1/1").write_bytes(bytes(GZip().encode(np.zeros(2 * LEAST, np.uint8))))
+        with pytest.raises(BadInput, match="unpacks to more than its shape"):
+            open_image(path, 2).array[:]

@@ -10,7 +10,8 @@ from nifti_files import save_right_of_bright
 
 from snakeseg.cli import main
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import label_suffix, open_image, read, read_label, require_same_shape, same_place, write_labels
+from snakeseg.io.formats import label_suffix
+from snakeseg.io.raster import open_image, read, read_label, require_same_shape, same_place, write_labels
 
 sitk = pytest.importorskip("SimpleITK")
 RNG = np.random.default_rng(0)

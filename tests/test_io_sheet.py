@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import FORMATS
+from snakeseg.io.formats import FORMATS
 from snakeseg.io.sheet import COLUMNS, assign_folds, batch_number, default_batches, read_sheet, spacing_of
 
 quick = settings(deadline=None, max_examples=80)

@@ -1,4 +1,4 @@
-"""CZI, ND2 and LIF: every pixel, its size, one image a file, and what is said otherwise."""
+"""CZI, ND2 and LIF: every pixel, its size, each image of a file, and what is said where something is wrong."""
 
 import sys
 
@@ -8,7 +8,9 @@ import tifffile
 from microscope_files import SIZES, write_czi, write_czi_colours, write_lif, write_nd2
 
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import label_suffix, open_image, read, write_labels
+from snakeseg.io.files import checksum
+from snakeseg.io.formats import label_suffix
+from snakeseg.io.raster import images_in, open_image, read, write_labels
 
 WRITERS = {".czi": write_czi, ".nd2": write_nd2, ".lif": write_lif}
 # ND2 files have square pixels.
@@ -72,13 +74,35 @@ def test_colours_are_red_green_blue(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "a.czi", 2).array, image.transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize(
-    ("suffix", "more", "what"), [(".czi", {"scenes": 2}, "scenes"), (".lif", {"images": 3}, "images")]
-)
-def test_one_image_a_file(suffix, more, what, tmp_path):
-    WRITERS[suffix](tmp_path / f"a{suffix}", np.zeros((1, 1, 8, 9), np.uint8), **more)
-    with pytest.raises(BadInput, match=rf"a{suffix}: found \d {what}; expected one image"):
-        open_image(tmp_path / f"a{suffix}", 2)
+@pytest.mark.parametrize("planes", [1, 4])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_every_image_of_a_file(suffix, planes, tmp_path):
+    arrays = [np.random.default_rng(n).integers(0, 60_000, (2, planes, 12, 16)).astype(np.uint16) for n in range(3)]
+    path, dims = tmp_path / f"a{suffix}", 2 if planes == 1 else 3
+    WRITERS[suffix](path, *arrays)
+    several = images_in(path)
+    assert [one.name for one in several] == [f"a{suffix}#{number}" for number in (1, 2, 3)]
+    for one, array in zip(several, arrays, strict=True):
+        found = open_image(one, dims)
+        np.testing.assert_array_equal(found.array[:].reshape(array.shape), array)
+        part = slice(1, 2), *[slice(1, 3)] * (dims - 2), slice(3, 9), slice(5, 8)
+        np.testing.assert_array_equal(found.array[part], (array if dims == 3 else array[:, 0])[part])
+        assert found.spacing == pytest.approx([EXPECTED[suffix][axis] for axis in "ZYX"[-dims:]])
+        assert checksum(one) == checksum(path)
+    with pytest.raises(BadInput, match=rf"a{suffix}: found 3 images; .*name each: a{suffix}#1 to #3"):
+        open_image(path, dims)
+    for wrong in (0, 4):
+        with pytest.raises(BadInput, match=rf"a{suffix}#{wrong}: found 3 images, not number {wrong};"):
+            open_image(f"{path}#{wrong}", dims)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_file_of_one_image(suffix, tmp_path):
+    path, array = made(tmp_path, suffix, 1, 1)
+    assert images_in(path) == [path]
+    np.testing.assert_array_equal(read(f"{path}#1", 2).array, array[:, 0])
+    path.write_bytes(b"nothing")
+    assert images_in(path) == [path]
 
 
 @pytest.mark.parametrize("suffix", WRITERS)

@@ -25,7 +25,7 @@ def choose_device(gpus: int, threads: int) -> torch.device:
         Compute threads on the CPU; the same number gives the same bits.
     """
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms takes seconds to load compilers
     torch.utils.deterministic.fill_uninitialized_memory = False  # finds bugs, costs time
     _keep_freed_memory()
     claim_gpus(gpus)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import label_suffix, open_image, read_label, require_same_shape
+from snakeseg.io.formats import label_suffix
+from snakeseg.io.raster import open_image, read_label, require_same_shape
 from snakeseg.io.sheet import spacing_of
 from snakeseg.scoring import score
 from snakeseg.settings import Labels

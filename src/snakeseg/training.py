@@ -102,7 +102,7 @@ def fit(
     if plan.train.compile and device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
         raise BadInput("train.compile", "no C++ compiler", "g++, or another in CXX", "install it, or set it to false")
     setup = Setup(
-        network, torch.compile(network) if plan.train.compile else network, make_optimiser(network, plan.train),
+        network, _compiled(network) if plan.train.compile else network, make_optimiser(network, plan.train),
         items, plan, criterion, device, names, team, 1 + max(int(item.target.max()) for item in items),
     )  # fmt: skip
     course = resume(network, setup.optimiser, keep) or Course()
@@ -112,6 +112,11 @@ def fit(
         network.load_state_dict(course.kept, strict=False)
     network.eval()
     return [_row(values) for values in course.history]
+
+
+def _compiled(network: torch.nn.Module) -> torch.nn.Module:
+    torch.use_deterministic_algorithms(True, warn_only=True)  # of compilers, too
+    return torch.compile(network)
 
 
 def _run(setup: Setup, course: Course, keep: Keep | None, validate, stop_requested, observe) -> None:

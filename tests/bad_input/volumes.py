@@ -10,7 +10,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import zarr
-from bad_input.case import VOLUMES, Bomb, Case, damaged, folder, image, link, pipe
+from bad_input.case import PLANES, VOLUMES, Bomb, Case, damaged, folder, image, link, pipe, zeros
 from bad_input.planes import IMAGE, OUTSIDE
 
 SMALL = np.random.default_rng(0).integers(0, 255, (8, 7, 6)).astype(np.uint8)
@@ -90,6 +90,26 @@ def with_chunk(content, **changes):
     return make
 
 
+def as_a_pipe(part: str) -> Case:
+    """A Zarr array one of whose files is a pipe."""
+
+    def make():
+        array()()
+        Path(part).unlink(missing_ok=True)
+        pipe(part)()
+
+    told = (
+        f"{part}: found a pipe, socket or device, not a file; expected a part of a Zarr; copy it again from its source"
+    )
+    return Case(make, ["predict", PLANES, "a.zarr", "-o", "out"], told)
+
+
+def zstd_zeros() -> bytes:
+    """16 GB of them in half a megabyte: a frame that says no size, of blocks that repeat a byte."""
+    block = (2**17 << 3 | 1 << 1).to_bytes(3, "little") + b"\0"
+    return (0xFD2FB528).to_bytes(4, "little") + bytes([0, 0x38]) + block * 2**17 + b"\1\0\0"
+
+
 def ome_zarr(axes: str = "yx", path: str = "0", scale=(1.0, 1.0), version: int = 2):
     """OME-Zarr 0.4 or 0.5 of one level."""
 
@@ -122,6 +142,7 @@ def nhdr(data: str) -> str:
     return f"NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\nsizes: 8 7 6\nencoding: raw\ndata file: {data}\n\n"
 
 
+BOMB = damaged("a chunk that unpacks to more than its shape")
 PIPE = "b.raw: found a pipe, socket or device; expected a file; move it elsewhere"
 PICKLE = {"compressor": {"id": "pickle", "protocol": 5}, "filters": None}
 CASES: dict[str, Case] = {
@@ -207,6 +228,14 @@ CASES: dict[str, Case] = {
         "found shape (1000000000, 1000000000); expected no more than 1e+15 pixels; check its header",
     ),
     "zarr: no pixels": image("a.zarr", array(shape=[0, 24]), "found shape (0, 24); expected at least one pixel; remove the row"),
+    "zarr: a chunk that is a pipe": as_a_pipe("a.zarr/0.0"),
+    "zarr: a description that is a pipe": as_a_pipe("a.zarr/.zarray"),
+    "zarr: a bomb of zlib": image("a.zarr", with_chunk(lambda: zeros(8), compressor={"id": "zlib", "level": 1}), BOMB),
+    "zarr: a bomb of gzip": image("a.zarr", with_chunk(gigabyte, compressor={"id": "gzip", "level": 1}), BOMB),
+    "zarr: a bomb of Zstandard": image("a.zarr", with_chunk(zstd_zeros, compressor={"id": "zstd", "level": 1}), BOMB),
+    "zarr: a bomb of LZ4": image(
+        "a.zarr", with_chunk(lambda: struct.pack("<I", 2**31 - 1) + bytes(99), compressor={"id": "lz4"}), BOMB
+    ),
     "zarr: a chunk of something else": image("a.zarr", with_chunk(lambda: b"nothing", compressor={"id": "zlib", "level": 1}), damaged()),
     "ome-zarr: no multiscales": image(
         "a.ome.zarr", lambda: zarr.create_group("a.ome.zarr"),

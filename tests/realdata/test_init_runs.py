@@ -4,6 +4,7 @@ The folders hold a few small cuts of real images, so that what is proposed for t
 """
 
 import json
+import shutil
 
 import nibabel
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 import tifffile
 import yaml
+from microscope_files import write_lif
 from PIL import Image
 
 from snakeseg.cli import main
@@ -78,6 +80,17 @@ def nnunet(realdata, folder):
     )
 
 
+def microscope(realdata, folder):
+    """Two files of a microscope, of four images each, and a label for every image."""
+    nuclei(realdata, folder)
+    cuts = [tifffile.imread(path)[None, None] for path in sorted((folder / "images").iterdir())]
+    for number, of in enumerate((cuts[:4], cuts[4:])):
+        write_lif(folder / f"plate{number}.lif", *of)
+    for index, path in enumerate(sorted((folder / "labels").iterdir())):
+        path.rename(folder / f"plate{index // 4}-{index % 4 + 1}_masks.tif")
+    shutil.rmtree(folder / "images")
+
+
 # What is made, and what must have been understood.
 FOLDERS = {
     "isbi": (isbi, 2, "binary", {"train": 6, "predict": 1}),
@@ -85,6 +98,7 @@ FOLDERS = {
     "hippocampus": (volumes, 3, "semantic", {"train": 5}),
     "cellpose": (cellpose, 2, "instance", {"train": 6, "test": 2}),
     "nnunet": (nnunet, 3, "semantic", {"train": 4, "predict": 1}),
+    "microscope": (microscope, 2, "instance", {"train": 8}),
 }
 
 

@@ -12,7 +12,7 @@ import tifffile
 
 from snakeseg.cli import main
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("small run")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

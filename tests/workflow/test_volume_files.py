@@ -1,4 +1,4 @@
-"""Volumes through the workflow: bad ones refused at once, channels in several files predicted."""
+"""Files through the workflow: bad volumes refused at once; channels in several, and several images in one predicted."""
 
 import os
 import re
@@ -6,7 +6,9 @@ import re
 import nibabel
 import numpy as np
 import pytest
+import tifffile
 import yaml
+from microscope_files import write_lif
 from nifti_files import save_nifti, save_right_of_bright
 
 pytestmark = pytest.mark.slow
@@ -92,5 +94,26 @@ def test_channels_in_files_of_their_own(tmp_path, snakemake):
     assert "\t2\t" in (tmp_path / "results/run/data.tsv").read_text(encoding="utf-8")
     assert "Nothing to be done" in snakemake(tmp_path, *asked).stdout
     os.utime(tmp_path / "b2.nii")
+    again = snakemake(tmp_path, *asked, "--dry-run").stdout
+    assert set(re.findall(r"^(?:local)?rule (\w+):", again, re.MULTILINE)) >= {"inspect", "infer", "instances"}
+
+
+def test_several_images_in_one_file(tmp_path, snakemake):
+    """Each is named by its number in the sheet, and all are predicted again if the file changes."""
+    save_right_of_bright(tmp_path / "model")
+    arrays = [np.random.default_rng(n).integers(0, 2, (1, 10, 12, 14)).astype(np.uint8) for n in range(2)]
+    write_lif(tmp_path / "plate.lif", *arrays)
+    rows = "".join(f"p{number}\tplate.lif#{number}\tpredict\n" for number in (1, 2))
+    (tmp_path / "samples.tsv").write_text(f"sample\timage\tsubset\n{rows}", encoding="utf-8")
+    config = {"name": "run", "model": "model", "sheet": "samples.tsv", "spatial_dims": 3}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    asked = ["predict", "data_report", "--configfile", "config.yaml", "--cores", "1"]
+    done = snakemake(tmp_path, *asked)
+    assert done.returncode == 0, done.stdout
+    for number, array in enumerate(arrays, 1):
+        written = tifffile.imread(tmp_path / f"results/run/predictions/model/predict-0000/p{number}.ome.tif")
+        np.testing.assert_array_equal(written[1:], array[0, :-1])  # of a stack, the first axis is z
+    assert "Nothing to be done" in snakemake(tmp_path, *asked).stdout
+    os.utime(tmp_path / "plate.lif")
     again = snakemake(tmp_path, *asked, "--dry-run").stdout
     assert set(re.findall(r"^(?:local)?rule (\w+):", again, re.MULTILINE)) >= {"inspect", "infer", "instances"}

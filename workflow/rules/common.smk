@@ -18,6 +18,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
+ONE_OF = re.compile(r"(\.(?:czi|nd2|lif))#\d+$", re.IGNORECASE)
 MOST_VALUES = 100_000
 
 
@@ -129,8 +130,8 @@ def read_sheet(path, data):
 
 
 def files_of(cell):
-    """The files that a cell names: one, or several, one per channel (as in snakeseg/io/files.py)."""
-    return cell.split(";")
+    """The files that a cell names: one, or several, one per channel; the file of one of its images (as in snakeseg/io/files.py)."""
+    return [ONE_OF.sub(r"\1", name) for name in cell.split(";")]
 
 
 def in_folder(folder, cell):
@@ -305,7 +306,7 @@ def batch_problems(experiments):
             yield f"config.experiments.{name}.train.processes: found {processes} for a batch of {batch}; expected a number that divides it; correct one of them"
 
 
-# Longest first, as in snakeseg/io/raster.py.
+# Longest first, as in snakeseg/io/formats.py.
 SUFFIXES = (
     ".ome.tiff",
     ".ome.tif",

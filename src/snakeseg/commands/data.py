@@ -29,7 +29,8 @@ def sheet(given: Namespace) -> None:
 
 def convert(given: Namespace) -> None:
     """Outlines of a label image, or labels of outlines."""
-    from snakeseg.io.raster import open_image, read_label, suffix_of, write_labels
+    from snakeseg.io.formats import suffix_of
+    from snakeseg.io.raster import open_image, read_label, write_labels
     from snakeseg.io.shapes import SUFFIXES, read_shapes, write_shapes
     from snakeseg.outlines import outlines_of, rasterised
 

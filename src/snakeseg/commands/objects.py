@@ -77,7 +77,8 @@ def _held_out_classes(given: Namespace, s: dict) -> Iterator:
 def instances(given: Namespace) -> None:
     """A folder of label files in their sources' formats."""
     from snakeseg.description import load_description, load_parameters, model_folders
-    from snakeseg.io.raster import label_suffix, open_image
+    from snakeseg.io.formats import label_suffix
+    from snakeseg.io.raster import open_image
     from snakeseg.io.store import read_parts
     from snakeseg.labelling import write_answer
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from snakeseg.commands.tables import read_json, rows_of_part
 from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.files import files_of, write_text
+from snakeseg.io.files import file_and_number, files_of, write_text
 from snakeseg.io.sheet import spacing_of
 from snakeseg.progress import progress
 
@@ -135,15 +135,21 @@ def _rows(given: Namespace) -> dict[str, _Image]:
 
 
 def _files(given: Namespace) -> dict[str, _Image]:
-    return {_label_name(path): _Image(path) for path in given.images}
+    return {_label_name(path): _Image(path) for path in _each(given.images)}
+
+
+def _each(images: list[Path]) -> list[Path]:
+    """All images of all files."""
+    from snakeseg.io.raster import images_in
+
+    return [one for path in images for one in images_in(path)]
 
 
 def _label_name(image: Path) -> str:
     """The name of an image's label file: its own, but for formats that labels are not written in."""
-    from snakeseg.io.raster import label_suffix, suffix_of
+    from snakeseg.io.formats import label_suffix, stem_and_suffix
 
-    name = files_of(image)[0].name
-    return name[: len(name) - len(suffix_of(image))] + label_suffix(image)
+    return stem_and_suffix(files_of(image)[0].name)[0] + label_suffix(image)
 
 
 def _open(predictor, image: _Image):
@@ -203,7 +209,7 @@ def _predict_files(given: Namespace, predictor) -> None:
     from snakeseg.labelling import write_answer
     from snakeseg.predictor import answers
 
-    _require_safe_outputs(given.images, given.output)
+    _require_safe_outputs(_each(given.images), given.output)
     images = _files(given)
     strides = _strides(predictor, images, given.memory_gb)
     tick = _ticker(_tiles(predictor, images, strides, (0, 1)))
@@ -227,7 +233,7 @@ def _require_safe_outputs(images: list[Path], output: Path) -> None:
     for image in images:
         first, *others = files_of(image)
         for path in (first, *others):
-            if not os.path.exists(path):
+            if not os.path.exists(file_and_number(path)[0]):
                 problems.append(BadInput(path, "no such file", "an image", "correct the path"))
         try:
             name = _label_name(image)

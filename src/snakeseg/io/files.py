@@ -4,6 +4,7 @@ import errno
 import hashlib
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ import psutil
 
 from snakeseg.errors import BadInput
 
+# One of the images of a microscope's file, counted from 1: experiment.lif#2.
+ONE_OF = re.compile(r"(.+\.(?:czi|nd2|lif))#(\d+)", re.IGNORECASE)
 # The time of all entries of zips, so that the same content makes the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -20,6 +23,12 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def files_of(cell: str | Path) -> list[Path]:
     """The files that a cell of the sheet names: one, or several separated by ";", one per channel."""
     return [Path(name.strip()) for name in str(cell).split(";")]
+
+
+def file_and_number(path: str | Path) -> tuple[Path, int | None]:
+    """The file on disk, and which of its images is meant, counted from 1; None where no number is given."""
+    match = ONE_OF.fullmatch(str(path))
+    return (Path(match[1]), int(match[2])) if match else (Path(path), None)
 
 
 def require_kind(path: str | Path, folder: bool, what: str, remedy: str) -> None:
@@ -103,8 +112,9 @@ def checksum(path: str | Path) -> str:
     """SHA-256 of a file, or of all files in a folder and their names; of several files, that of their checksums."""
     if len(files := files_of(path)) > 1:
         return hashlib.sha256("".join(f"{checksum(one)}\n" for one in files).encode()).hexdigest()
-    if Path(path).is_dir():
-        files = sorted(one for one in Path(path).rglob("*") if one.is_file())
+    path, _ = file_and_number(path)
+    if path.is_dir():
+        files = sorted(one for one in path.rglob("*") if one.is_file())
         text = "".join(f"{one.relative_to(path)} {checksum(one)}\n" for one in files)
         return hashlib.sha256(text.encode()).hexdigest()
     with open(path, "rb") as file:

@@ -1,6 +1,6 @@
 """CZI, ND2 and LIF, as microscopes leave them; their readers are an extra. Read plane by plane, sizes in micrometres.
 
-Labels of them are written as OME-TIFF.
+A file may hold several images: scenes of a CZI, positions of an ND2, series of a LIF. Labels are written as OME-TIFF.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 
 from snakeseg.errors import BadInput
 from snakeseg.io import tiff
-from snakeseg.io.files import require_memory
+from snakeseg.io.files import file_and_number, require_memory
 from snakeseg.io.guarded import guarded
 from snakeseg.lazy import Lazy, Region
 
@@ -23,10 +23,17 @@ METRES = 1e6  # micrometres
 LEAST_HELD = 1e-4
 
 
+def count(path) -> int:
+    """How many images a file holds."""
+    return {".czi": _czi_count, ".nd2": _nd2_count, ".lif": _lif_count}[path.suffix.lower()](path)
+
+
 def read(path):
-    """Array, axes, spacing and no affine of the one image in a file."""
+    """Array, axes, spacing and no affine of an image in a file, which is numbered if there are several."""
+    file, number = file_and_number(path)
     try:
-        return {".czi": _czi, ".nd2": _nd2, ".lif": _lif}[path.suffix.lower()](path)
+        place = _place(path, number, count(file))
+        return {".czi": _czi, ".nd2": _nd2, ".lif": _lif}[file.suffix.lower()](file, place)
     except MemoryError as error:  # to open one takes little: it is the header that claims so much
         raise ValueError("sizes that no memory holds") from error
 
@@ -45,16 +52,33 @@ def _library(path, name: str, package: str):
         raise BadInput(path, f"no {package} to read it with", "it", remedy) from error
 
 
-def _require_one(path, count: int, what: str) -> None:
-    if count != 1:
-        raise BadInput(path, f"{count} {what}", "one image", "save each as a file of its own, as OME-TIFF")
+def _place(path, number: int | None, several: int) -> int | None:
+    """Of an image in its file, from 0; None if it has no number and is the only one."""
+    if number is None and several > 1:
+        raise BadInput(path, f"{several} images", "the number of one", f"name each: {path.name}#1 to #{several}")
+    if number is not None and not 1 <= number <= several:
+        raise BadInput(path, f"{several} images, not number {number}", "the number of one", "correct the path")
+    return number - 1 if several > 1 else None
 
 
-def _czi(path):
+def _require_one(path, kinds: int, what: str) -> None:
+    if kinds != 1:
+        raise BadInput(path, f"{kinds} {what}", "one", "save each as a file of its own, as OME-TIFF")
+
+
+def _czi_told(path) -> dict:
     _library(path, "pylibCZIrw.czi", "pylibCZIrw")
-    told = guarded(_czi_facts, os.path.abspath(path))
-    _require_one(path, told["scenes"], "scenes")
-    ranges, (left, top, width, height), kinds = told["ranges"], told["rectangle"], set(told["pixels"])
+    return guarded(_czi_facts, os.path.abspath(path))
+
+
+def _czi_count(path) -> int:
+    return max(1, len(_czi_told(path)["scenes"]))
+
+
+def _czi(path, place: int | None):
+    told = _czi_told(path)
+    scene, rectangle = (None, told["whole"]) if place is None else sorted(told["scenes"].items())[place]
+    ranges, (left, top, width, height), kinds = told["ranges"], rectangle, set(told["pixels"])
     if kinds - set(CZI_PIXELS):
         raise BadInput(path, f"pixels of type {', '.join(kinds)}", ", ".join(CZI_PIXELS), "save it as OME-TIFF")
     kind = np.result_type(*(CZI_PIXELS[name][0] for name in kinds))
@@ -64,10 +88,10 @@ def _czi(path):
     if values == {3}:
         _require_one(path, lengths.pop("C", 1), "channels of colours")
 
-    def plane(place: dict[str, int], rows: slice, columns: slice) -> np.ndarray:
-        start = {axis: place.get(axis, 0) + low for axis, (low, _) in ranges.items()}
+    def plane(at: dict[str, int], rows: slice, columns: slice) -> np.ndarray:
+        start = {axis: at.get(axis, 0) + low for axis, (low, _) in ranges.items()}
         region = left + columns.start, top + rows.start, columns.stop - columns.start, rows.stop - rows.start
-        return guarded(_czi_region, os.path.abspath(path), region, start)[..., ::-1].astype(kind)  # red first
+        return guarded(_czi_region, os.path.abspath(path), region, start, scene)[..., ::-1].astype(kind)  # red first
 
     array = _of_planes(
         "".join(lengths), list(lengths.values()), (height, width), values.pop(), kind, plane, whole=False
@@ -87,54 +111,66 @@ def _czi_facts(path: str) -> dict:
         )
         distances = distances if isinstance(distances, list) else [distances]
         return {
-            "scenes": len(file.scenes_bounding_rectangle) or 1,
+            "scenes": {scene: tuple(rectangle) for scene, rectangle in file.scenes_bounding_rectangle.items()},
             "ranges": {axis: ends for axis, ends in file.total_bounding_box.items() if axis not in "XY"},
-            "rectangle": tuple(file.total_bounding_rectangle),
+            "whole": tuple(file.total_bounding_rectangle),
             "pixels": list(file.pixel_types.values()),
             "sizes": {one["@Id"]: float(one["Value"]) for one in distances},
         }
 
 
-def _czi_region(path: str, region: tuple[int, ...], start: dict[str, int]) -> np.ndarray:
-    """Pixels (rows, columns, values) of one plane; the region is x, y, width, height."""
+def _czi_region(path: str, region: tuple[int, ...], start: dict[str, int], scene: int | None) -> np.ndarray:
+    """Pixels (rows, columns, values) of one plane; the region is x, y, width, height; of no scene if they have none."""
     from pylibCZIrw import czi
 
     with czi.open_czi(path) as file:
-        return file.read(region, start)
+        return file.read(region, start, scene)
 
 
-def _nd2(path):
+def _nd2_count(path) -> int:
+    with _library(path, "nd2", "nd2").ND2File(path) as file:
+        return file.sizes.get("P", 1)
+
+
+def _nd2(path, place: int | None):
     nd2 = _library(path, "nd2", "nd2")
     with nd2.ND2File(path) as file:
         axes, shape, kind = "".join(file.sizes), file.shape, file.dtype
         sizes = dict(zip("XYZ", file.voxel_size(), strict=True))
         if file.attributes.compressionType is None:
             _require_held(path, shape, kind)  # nd2 would make zeros of what is missing
+    positions = axes.find("P")
+    own = [i for i, axis in enumerate(axes) if place is None or i != positions]
+    axes, shape = "".join(axes[i] for i in own), tuple(shape[i] for i in own)
     frame = tuple(length if axis in "CYXS" else 1 for axis, length in zip(axes, shape, strict=True))
     require_memory(path, frame, kind.itemsize, "save it as OME-TIFF")
-    _require_one(path, dict(zip(axes, shape, strict=True)).get("P", 1), "positions")
 
     def cut(region: Region) -> np.ndarray:
+        where = region if place is None else (*region[:positions], place, *region[positions:])
         with nd2.ND2File(path) as file:
-            return np.asarray(file.to_dask()[region])
+            return np.asarray(file.to_dask()[where])
 
     axes = axes.replace("S", "C")
     return Lazy(shape, kind, cut, frame), axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"), None
 
 
-def _lif(path):
+def _lif_count(path) -> int:
+    with _library(path, "liffile", "liffile").LifFile(path) as file:
+        return len(file.images)
+
+
+def _lif(path, place: int | None):
     liffile = _library(path, "liffile", "liffile")
     with liffile.LifFile(path) as file:
-        _require_one(path, len(file.images), "images")
-        image = file.images[0]
+        image = file.images[place or 0]
         dims, shape, kind = image.dims, image.shape, image.dtype
         steps = {axis: abs(np.diff(image.coords[axis][:2])) * METRES for axis in "XYZ" if axis in image.coords}
     _require_held(path, shape, kind)
     before = "".join(axis for axis in dims if axis not in "YXS")
 
-    def plane(place: dict[str, int], rows: slice, columns: slice) -> np.ndarray:
+    def plane(at: dict[str, int], rows: slice, columns: slice) -> np.ndarray:
         with liffile.LifFile(path) as file:
-            found = file.images[0].frame(**place)
+            found = file.images[place or 0].frame(**at)
         return found.reshape(*found.shape[:2], -1)[rows, columns]
 
     values = shape[dims.index("S")] if "S" in dims else 1
@@ -160,9 +196,9 @@ def _of_planes(before: str, lengths: list[int], sides, values: int, kind, plane:
         asked, (rows, columns), rest = region[: len(before)], region[len(before) :][:2], region[len(before) + 2 :]
         found = np.empty([part.stop - part.start for part in region], kind)
         for index in np.ndindex(found.shape[: len(before)]):
-            place = {axis: part.start + i for axis, part, i in zip(before, asked, index, strict=True)}
-            read = plane(place, rows, columns)
-            found[index] = read[..., rest[0]] if rest else read[..., 0]
+            at = {axis: part.start + i for axis, part, i in zip(before, asked, index, strict=True)}
+            pixels = plane(at, rows, columns)
+            found[index] = pixels[..., rest[0]] if rest else pixels[..., 0]
         return found
 
     return Lazy(shape, np.dtype(kind), cut, (*[1] * len(lengths), *shape[len(lengths) :]) if whole else None)

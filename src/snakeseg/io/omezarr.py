@@ -1,11 +1,15 @@
 """Zarr and OME-Zarr (0.4 and 0.5); labels are written as OME-Zarr 0.5, with a pyramid."""
 
+import math
+
 import numpy as np
 import zarr
+from zarr.storage import LocalStore
 
 from snakeseg.errors import BadInput
-from snakeseg.io.codecs import trust_no_chunk
-from snakeseg.io.files import require_memory
+from snakeseg.io.codecs import chunks_of, trust_no_chunk
+from snakeseg.io.files import require_kind, require_memory
+from snakeseg.lazy import Lazy, Region
 
 PLAIN_AXES = "TCZYX"
 # Sides of chunks, and the side below which no smaller copy is made.
@@ -13,16 +17,33 @@ CHUNK = {2: 1024, 3: 128}
 SMALLEST = 512
 
 
+class _Folder(LocalStore):
+    """Reads regular files only: others might never end."""
+
+    async def get(self, key, prototype=None, byte_range=None):
+        """As `LocalStore.get`."""
+        file = self.root / key
+        if file.exists() and not file.is_dir():
+            require_kind(file, False, "a part of a Zarr", "copy it again from its source")
+        return await super().get(key, prototype, byte_range)
+
+
 def read(path):
     """Array, axes, spacing, no affine of the finest level; a plain array has no spacing, and axes by their number."""
     array, axes, spacing = _finest(path)
-    require_memory(path, array.chunks, array.dtype.itemsize, "store it in smaller chunks")
-    return array, axes, spacing, None
+    stored = array.shards or array.chunks
+    require_memory(path, stored, array.dtype.itemsize, "store it in smaller chunks")
+
+    def cut(region: Region) -> np.ndarray:
+        with chunks_of(math.prod(stored)):
+            return array[region]
+
+    return Lazy(array.shape, array.dtype, cut, array.chunks), axes, spacing, None
 
 
 def _finest(path) -> tuple[zarr.Array, str, tuple[float, ...]]:
     trust_no_chunk()
-    node = zarr.open(path, mode="r")
+    node = zarr.open(_Folder(path, read_only=True), mode="r")
     if isinstance(node, zarr.Array):
         axes = "".join(PLAIN_AXES[-node.ndim :] if node.ndim != 3 else "ZYX")
         return node, axes, (1.0,) * min(node.ndim, 3)

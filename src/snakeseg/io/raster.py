@@ -3,7 +3,7 @@
 import errno
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import product
@@ -15,7 +15,8 @@ import numpy as np
 import psutil
 
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.files import files_of, require_kind
+from snakeseg.io.files import file_and_number, files_of, require_kind
+from snakeseg.io.formats import DICOM, FORMATS, suffix_of
 from snakeseg.lazy import Lazy, Region
 
 SPATIAL = "XYZ"
@@ -23,39 +24,6 @@ SPATIAL = "XYZ"
 SAME_PLACE = 0.1
 # Files that claim more pixels are wrong; the largest images there are have a thousandth of it.
 MOST_PIXELS = 10**15
-# In place of a suffix: a folder of a DICOM series has none.
-DICOM = ""
-# The room of each format, imported when a file of it is met. Longest first, so that .ome.tif is not taken for .tif.
-FORMATS = {
-    ".ome.tiff": "tiff",
-    ".ome.tif": "tiff",
-    ".nii.gz": "nifti",
-    ".tiff": "tiff",
-    ".tif": "tiff",
-    ".nii": "nifti",
-    ".png": "png",
-    ".ome.zarr": "omezarr",
-    ".zarr": "omezarr",
-    ".mha": "itk",
-    ".mhd": "itk",
-    ".nrrd": "itk",
-    ".nhdr": "itk",
-    ".czi": "microscope",
-    ".nd2": "microscope",
-    ".lif": "microscope",
-}
-# What is to be done about formats that are not read. NumPy's may hold a pickle, which could run code; Cellpose's do.
-ELSEWHERE = {
-    ".npy": "save the masks as PNG or TIFF (Cellpose: --save_png, --save_tif, or its menu File)",
-    **dict.fromkeys((".roi", ".zip", ".geojson"), "make labels of the outlines: snakeseg convert"),
-}
-# Labels of these are written in another format: theirs would be two files, or has none for labels.
-WRITTEN = {
-    ".mhd": ".mha",
-    ".nhdr": ".nrrd",
-    DICOM: ".nii.gz",
-    **dict.fromkeys((".czi", ".nd2", ".lif"), ".ome.tif"),
-}
 
 
 @dataclass(frozen=True)
@@ -81,30 +49,6 @@ class Raster:
     path: Path
     axes: str = ""
     affine: np.ndarray | None = None
-
-
-def suffix_of(path: str | Path) -> str:
-    """The format's suffix of a file name, as written; of several, the first one's; `DICOM` of other folders.
-
-    Raises
-    ------
-    BadInput
-        If the format is not known.
-    """
-    path = files_of(path)[0]
-    for suffix in FORMATS:
-        if path.name.lower().endswith(suffix):
-            return path.name[-len(suffix) :]
-    if path.is_dir():
-        return DICOM
-    found, remedy = f"format '{path.suffix}'", ELSEWHERE.get(path.suffix.lower(), "convert the file")
-    raise BadInput(path, found, ", ".join(FORMATS), remedy)
-
-
-def label_suffix(image: str | Path) -> str:
-    """The suffix of label files that are written for an image; errors as in `suffix_of`."""
-    suffix = suffix_of(image)
-    return WRITTEN.get(suffix.lower(), suffix)
 
 
 def _room_of(path: Path) -> ModuleType:
@@ -166,7 +110,7 @@ def _stacked(rasters: list[Raster]) -> Raster:
 def _open_file(path: Path, dims: int) -> Raster:
     room, suffix = _room_of(path), suffix_of(path).lower()
     folder = suffix == DICOM or FORMATS[suffix] == "omezarr"
-    require_kind(path, folder, "an image", "correct the path in the sample sheet or the key 'data'")
+    require_kind(file_and_number(path)[0], folder, "an image", "correct the path in the sample sheet or the key 'data'")
     with _damage(path):
         array, axes, spacing, affine = room.read(path)
         if array.dtype.kind not in "biuf":
@@ -180,6 +124,18 @@ def _open_file(path: Path, dims: int) -> Raster:
             found = f"pixels of {' x '.join(f'{size:g}' for size in spacing)}"
             raise BadInput(path, found, "positive sizes", "repair them in its header")
         return _canonical(path, array, axes, spacing, affine, dims)
+
+
+def images_in(path: Path) -> list[Path]:
+    """The images of a file: those of microscopes may hold several, `name.lif#1`, `name.lif#2`, ...
+
+    A file that cannot be opened is taken for one, since opening that tells what is wrong.
+    """
+    count = 1
+    with suppress(BadInput), _damage(path):
+        if path.is_file() and hasattr(_room_of(path), "count"):
+            count = _room_of(path).count(path)
+    return [path.with_name(f"{path.name}#{n}") for n in range(1, count + 1)] if count > 1 else [path]
 
 
 def read(path: str | Path, dims: int) -> Raster:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.files import require_kind
-from snakeseg.io.raster import FORMATS
+from snakeseg.io.formats import stem_and_suffix
 from snakeseg.settings import did_you_mean
 
 COLUMNS = ("sample", "image", "label", "subset", "group", "batch", "parts", "spacing")
@@ -122,10 +122,9 @@ def sheet_of_images(where: str) -> pd.DataFrame:
     where = f"{where}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
     rows = []
     for path in sorted(glob(where)):
-        suffix = next((suffix for suffix in FORMATS if path.lower().endswith(suffix)), None)
+        stem, suffix = stem_and_suffix(path)
         if suffix:
-            name = legal_name(os.path.basename(path)[: -len(suffix)])
-            rows.append({"sample": name, "image": path, "subset": "predict"})
+            rows.append({"sample": legal_name(stem), "image": path, "subset": "predict"})
     return pd.DataFrame(rows, columns=["sample", "image", "subset"])
 
 

@@ -86,6 +86,8 @@ def initialise_he(module: nn.Module) -> None:
             incoming = layer.in_channels * math.prod(layer.kernel_size) // math.prod(layer.stride)
         else:
             continue
+        if layer.weight.is_meta:  # no numbers to draw; PyTorch would take seconds to find that out
+            continue
         nn.init.normal_(layer.weight, std=math.sqrt(2 / incoming))
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)

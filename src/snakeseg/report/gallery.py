@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 from skimage.segmentation import find_boundaries
 
-from snakeseg.io.files import files_of
+from snakeseg.io.files import file_and_number, files_of
 from snakeseg.report.pictures import (
     CLASS_COLOURS,
     KIND_COLOURS,
@@ -69,7 +69,8 @@ def class_colours(views: Views) -> dict[str, Colour]:
 
 def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
     source = views.sources.loc[sample]
-    files = {name: link(files_of(source[name])[0], page.parent) for name in ("image", "label") if source[name]}
+    first = {name: file_and_number(files_of(source[name])[0])[0] for name in ("image", "label") if source[name]}
+    files = {name: link(path, page.parent) for name, path in first.items()}
     try:
         view = views.view(sample)
         made = fitting_stack(view, share) if view.frame else _fitting(view, share)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from snakeseg.errors import BadInput
-from snakeseg.io.raster import label_suffix, open_image, read_label
+from snakeseg.io.formats import label_suffix
+from snakeseg.io.raster import open_image, read_label
 from snakeseg.io.sheet import spacing_of
 from snakeseg.labels import IGNORED, classes_and_objects
 from snakeseg.lazy import Region

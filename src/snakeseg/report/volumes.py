@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from snakeseg.io.raster import FORMATS, Raster, suffix_of
+from snakeseg.io.formats import FORMATS, suffix_of
+from snakeseg.io.raster import Raster
 from snakeseg.lazy import Lazy, Region, as_lazy
 
 # Voxels a side of larger volumes that are read, in the middle; and as how many of them at most they are shown.

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from snakeseg.io.raster import FORMATS
+from snakeseg.io.formats import stem_and_suffix
+from snakeseg.io.raster import images_in
 
 COLUMNS = ("sample", "image", "label", "subset", "group")
 # Of files that are named in a message.
@@ -69,14 +70,9 @@ def sheet_of(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame([{**dict.fromkeys(COLUMNS, ""), **row} for row in rows], columns=list(COLUMNS))
 
 
-def stem_and_suffix(name: str) -> tuple[str, str]:
-    """A file's name without the suffix of its format, and that suffix; "" if the format is not known."""
-    suffix = next((suffix for suffix in FORMATS if name.lower().endswith(suffix)), "")
-    return (name[: -len(suffix)], suffix) if suffix else (name, "")
-
-
 def list_files(root: Path) -> Listing:
-    """All files below a folder; links are followed once, hidden files and results of runs are passed over."""
+    """All files below a folder, each image of those with several; links are followed once, hidden files and results
+    of runs are passed over."""
     images, others, seen = [], [], set()
     for place, folders, files in os.walk(root, followlinks=True):
         here, real = Path(place).relative_to(root), os.path.realpath(place)
@@ -90,7 +86,10 @@ def list_files(root: Path) -> Listing:
             n for n in folders if not n.startswith((".", "__")) and n not in passed_over and not stem_and_suffix(n)[1]
         )
         for name in sorted(name for name in files if not name.startswith(".")):
-            (images if stem_and_suffix(name)[1] else others).append(here / name)
+            if stem_and_suffix(name)[1]:
+                images += [here / one.name for one in images_in(Path(place, name))]
+            else:
+                others.append(here / name)
     return Listing(sorted(images), sorted(others))
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from snakeseg.errors import BadInput
+from snakeseg.io.formats import stem_and_suffix
 from snakeseg.io.sheet import legal_name
-from snakeseg.start.layout import Layout, list_files, sheet_of, some, stem_and_suffix
+from snakeseg.start.layout import Layout, list_files, sheet_of, some
 
 # What words in names say. Of labels of two kinds, those of the first word are taken.
 LABEL_WORDS = (

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from snakeseg.errors import BadInput
-from snakeseg.start.layout import Layout, list_files, sheet_of, some, stem_and_suffix
+from snakeseg.io.formats import stem_and_suffix
+from snakeseg.start.layout import Layout, list_files, sheet_of, some
 
 SEQUENCE, FRAME = re.compile(r"\d\d"), re.compile(r"t(\d+)")
 LABEL = re.compile(r"man_seg_?(\d+)")

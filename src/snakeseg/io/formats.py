@@ -1,0 +1,75 @@
+"""Formats by the suffixes of names: what is read, what labels are written as, what is to be done about others."""
+
+from pathlib import Path
+
+from snakeseg.errors import BadInput
+from snakeseg.io.files import file_and_number, files_of
+
+# In place of a suffix: a folder of a DICOM series has none.
+DICOM = ""
+# The room of each format, imported when a file of it is met. Longest first, so that .ome.tif is not taken for .tif.
+FORMATS = {
+    ".ome.tiff": "tiff",
+    ".ome.tif": "tiff",
+    ".nii.gz": "nifti",
+    ".tiff": "tiff",
+    ".tif": "tiff",
+    ".nii": "nifti",
+    ".png": "png",
+    ".ome.zarr": "omezarr",
+    ".zarr": "omezarr",
+    ".mha": "itk",
+    ".mhd": "itk",
+    ".nrrd": "itk",
+    ".nhdr": "itk",
+    ".czi": "microscope",
+    ".nd2": "microscope",
+    ".lif": "microscope",
+}
+# What is to be done about formats that are not read. NumPy's may hold a pickle, which could run code; Cellpose's do.
+ELSEWHERE = {
+    ".npy": "save the masks as PNG or TIFF (Cellpose: --save_png, --save_tif, or its menu File)",
+    **dict.fromkeys((".roi", ".zip", ".geojson"), "make labels of the outlines: snakeseg convert"),
+}
+# Labels of these are written in another format: theirs would be two files, or has none for labels.
+WRITTEN = {
+    ".mhd": ".mha",
+    ".nhdr": ".nrrd",
+    DICOM: ".nii.gz",
+    **dict.fromkeys((".czi", ".nd2", ".lif"), ".ome.tif"),
+}
+
+
+def suffix_of(path: str | Path) -> str:
+    """The format's suffix of a file name, as written; of several, the first one's; `DICOM` of other folders.
+
+    Raises
+    ------
+    BadInput
+        If the format is not known.
+    """
+    path, _ = file_and_number(files_of(path)[0])
+    for suffix in FORMATS:
+        if path.name.lower().endswith(suffix):
+            return path.name[-len(suffix) :]
+    if path.is_dir():
+        return DICOM
+    found, remedy = f"format '{path.suffix}'", ELSEWHERE.get(path.suffix.lower(), "convert the file")
+    raise BadInput(path, found, ", ".join(FORMATS), remedy)
+
+
+def label_suffix(image: str | Path) -> str:
+    """The suffix of label files that are written for an image; errors as in `suffix_of`."""
+    suffix = suffix_of(image)
+    return WRITTEN.get(suffix.lower(), suffix)
+
+
+def stem_and_suffix(name: str) -> tuple[str, str]:
+    """A file's name without the suffix of its format, and that suffix in small letters; "" if it is not known.
+
+    One of several images has its number in its name: `experiment.lif#2` is called "experiment-2".
+    """
+    path, number = file_and_number(name)
+    suffix = next((suffix for suffix in FORMATS if path.name.lower().endswith(suffix)), "")
+    stem = path.name[: -len(suffix)] if suffix else path.name
+    return f"{stem}-{number}" if number else stem, suffix
