@@ -134,12 +134,47 @@ def test_an_archive_that_unpacks_to_gigabytes(tmp_path):
         read_shapes(tmp_path / "a.zip")
 
 
+def test_masks_of_one_object_each(place):
+    """Ids follow the order of names, the first has what two cover; masks may have any value."""
+    for name, value, corner in (("a", 1, 0), ("b", 255, 2), ("c", 7, 20)):
+        mask = np.zeros((40, 50), np.uint8)
+        mask[corner : corner + 5, corner : corner + 5] = value
+        tifffile.imwrite(f"masks-{name}.tif", mask)
+    Path("masks").mkdir()
+    for path in Path().glob("masks-*.tif"):
+        path.rename(Path("masks", path.name))
+    Path("masks/notes.txt").write_text("by hand", encoding="utf-8")
+    tifffile.imwrite("image.tif", np.zeros((40, 50), np.uint8))
+    assert main(["convert", "masks", "--like", "image.tif", "--output", "labels.tif"]) == 0
+    expected = np.zeros((40, 50), np.uint32)
+    expected[20:25, 20:25], expected[2:7, 2:7], expected[:5, :5] = 3, 2, 1
+    np.testing.assert_array_equal(tifffile.imread("labels.tif"), expected)
+
+
+def test_wrong_masks(place, capsys):
+    """All at once."""
+    Path("masks").mkdir()
+    tifffile.imwrite("image.tif", np.zeros((40, 50), np.uint8))
+    assert main(["convert", "masks", "--output", "b.tif"]) == 1
+    assert "masks: found no image beside it; expected the one that it was drawn on" in capsys.readouterr().err
+    command = ["convert", "masks", "--like", "image.tif", "--output", "b.tif"]
+    assert main(command) == 1
+    assert "masks: found no masks; expected an image file for each object" in capsys.readouterr().err
+    Path("masks/a.png").write_bytes(b"torn")
+    tifffile.imwrite("masks/b.tif", np.zeros((9, 9), np.uint8))
+    assert main(command) == 1
+    told = capsys.readouterr().err
+    assert "masks/a.png: found a damaged file" in told
+    assert "masks/b.tif: found shape (9, 9); expected (40, 50), the shape of image.tif" in told
+    assert not Path("b.tif").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (
             ["a.zip", "--output", "b.tif"],
-            "a.zip: found outlines but no image; expected the one they were drawn on; add --like",
+            "a.zip: found no image beside it; expected the one that it was drawn on; add --like",
         ),
         (["a.zip", "--like", "image.tif", "--output", "b.png"], "b.png: found another format than that of --like"),
         (

@@ -138,10 +138,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--yes", action="store_true", help="write without asking, as from a script")
     made.add_argument("--json", action="store_true", help="for programs; asks nothing")
     made = command(
-        "convert", "labels of a plane to outlines (GeoJSON, ImageJ's ROI), or outlines to labels", "--output"
+        "convert", "labels of a plane to outlines (GeoJSON, ImageJ's ROI), or outlines or masks to labels", "--output"
     )
-    made.add_argument("input", type=Path, help="a label image; or .geojson, .roi or .zip")
-    made.add_argument("--like", type=Path, help="the image that outlines were drawn on: its shape and format")
+    made.add_argument(
+        "input", type=Path, help="a label image; .geojson, .roi or .zip; or a folder of masks, one for each object"
+    )
+    made.add_argument("--like", type=Path, help="the image that outlines or masks were drawn on: its shape and format")
     made = command("sheet", "write a sample sheet of images to predict", "--output")
     made.add_argument("images", help="a folder of images, or a pattern such as 'plates/*/*.tif'")
     command("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")

@@ -33,6 +33,10 @@ HERE = [
     "snakeseg compare --images both.tsv --output compared",
     "snakeseg convert results/my-cells/predictions/default/predict-0000/plate1.tif --output plate1.geojson",
     "snakeseg convert RoiSet.zip --like plate1.tif --output labels/plate1.tif",
+    "snakeseg convert stage1_train/plate1/masks --like stage1_train/plate1/images/plate1.png"
+    " --output labels/plate1.png",
+    'for folder in stage1_train/*/; do name=$(basename "$folder"); snakeseg convert "$folder/masks"'
+    ' --like "$folder/images/$name.png" --output "labels/$name.png"; done',
     "snakeseg export results/demo/models/default/fold-0 --format bioimageio -o cells.zip",
     "snakeseg predict cells.zip IMAGES... -o FOLDER",
     "snakemake export --cores all --configfile my.yaml",
@@ -92,9 +96,13 @@ cp results/demo/predictions/default/predict-0000/cells-20.tif plate1.tif
 snakeseg convert plate1.tif --output RoiSet.zip
 { cat results/demo/evaluation/images.tsv; sed '1d; s/^default/other/' results/demo/evaluation/images.tsv; } > both.tsv
 cp -r results/demo/simulated my-cells
+mkdir -p stage1_train/plate1/images stage1_train/plate1/masks
+python -c "from PIL import Image; Image.new('L', (64, 48)).save('stage1_train/plate1/images/plate1.png')"
+python -c "from PIL import Image; Image.new('L', (64, 48), 255).save('stage1_train/plate1/masks/0.png')"
 """
 MADE = [
-    "labelled/cells-20.tif", "out/cells-21.tif", "plate1.geojson", "labels/plate1.tif", "cells.zip", "my-cells.yaml",
+    "labelled/cells-20.tif", "out/cells-21.tif", "plate1.geojson", "labels/plate1.tif", "labels/plate1.png",
+    "cells.zip", "my-cells.yaml",
     "results/demo/data-report.html", "results/demo/models/default/fold-0/learning-rate.png", "compared/comparison.tsv",
 ]  # fmt: skip
 

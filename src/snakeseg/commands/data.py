@@ -28,25 +28,53 @@ def sheet(given: Namespace) -> None:
 
 
 def convert(given: Namespace) -> None:
-    """Outlines of a label image, or labels of outlines."""
-    from snakeseg.io.formats import suffix_of
+    """Outlines of a label image, or labels of outlines or masks."""
+    from snakeseg.io.formats import DICOM, suffix_of
     from snakeseg.io.raster import open_image, read_label, write_labels
-    from snakeseg.io.shapes import SUFFIXES, read_shapes, write_shapes
-    from snakeseg.outlines import outlines_of, rasterised
+    from snakeseg.io.shapes import SUFFIXES, write_shapes
+    from snakeseg.outlines import outlines_of
 
-    if given.input.suffix.lower() not in SUFFIXES:
+    masks = given.input.is_dir() and suffix_of(given.input) == DICOM
+    if not masks and given.input.suffix.lower() not in SUFFIXES:
         if given.output.suffix.lower() not in (".geojson", ".json", ".zip"):
             raise BadInput(given.output, f"outlines as '{given.output.suffix}'", ".geojson or .zip", "change --output")
         write_shapes(given.output, outlines_of(read_label(given.input, 2).array))
         return
     if given.like is None:
-        raise BadInput(given.input, "outlines but no image", "the one they were drawn on", "add --like IMAGE")
+        raise BadInput(given.input, "no image beside it", "the one that it was drawn on", "add --like IMAGE")
     source = open_image(given.like, 2)
     if suffix_of(given.output) != suffix_of(given.like):
         raise BadInput(given.output, "another format than that of --like", suffix_of(given.like), "change --output")
-    labels = rasterised(read_shapes(given.input), source.array.shape[1:])
+    labels = (_of_masks if masks else _of_outlines)(given.input, source)
     with atomic_folder(given.output) if given.output.suffix == ".zarr" else atomic_file(given.output) as beside:
         write_labels(beside, labels, source)
+
+
+def _of_outlines(path: Path, source):
+    from snakeseg.io.shapes import read_shapes
+    from snakeseg.outlines import rasterised
+
+    return rasterised(read_shapes(path), source.array.shape[1:])
+
+
+def _of_masks(folder: Path, source):
+    """Labels of a folder of masks, one file for each object, in the order of their names."""
+    import numpy as np
+
+    from snakeseg.io.formats import stem_and_suffix
+    from snakeseg.io.raster import read_label, require_same_shape
+
+    labels, problems = np.zeros(source.array.shape[1:], np.uint32), []
+    files = sorted(path for path in folder.iterdir() if stem_and_suffix(path.name)[1])
+    if not files:
+        raise BadInput(folder, "no masks", "an image file for each object", "correct the path")
+    for number, path in enumerate(files, 1):
+        mask = collect(problems, lambda path=path: read_label(path, 2))
+        if mask and collect(problems, lambda mask=mask: require_same_shape(source, mask) or True):
+            labels[(mask.array != 0) & (labels == 0)] = number
+    if problems:
+        raise BadInputs(problems)
+    return labels
 
 
 def simulate(given: Namespace) -> None:

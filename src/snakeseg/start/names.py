@@ -26,6 +26,7 @@ PART_WORDS = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("predict", "unlabelled", "unlabeled"), "predict"),
 }
+MERGE = "merge the masks of each image: snakeseg convert FOLDER --like IMAGE --output LABEL"
 # What other programs leave beside labels, such as Cellpose: x_flows.tif, x_cp_output.png.
 LEFT_ALONE = ("flows", "outlines", "output", "overlay", "overlays", "probabilities", "prob", "preview")
 # Formats of images that are not read.
@@ -218,7 +219,7 @@ def _left_over(root: Path, files: list[Named], pairs: list, left: list[Named]) -
             yield _line(root / parent, f"labels without an image: {names}", "an image of that name", remedy)
     if single:
         found = f"several label files for one image ({len(single)} such folders)"
-        yield _line(root / single[0], found, "one with an id for each object", "merge the masks of each image")
+        yield _line(root / single[0], found, "one with an id for each object", MERGE)
     others = [file.path.name for file in files if file.role == "other"]
     if others:
         remedy = "put them into the sheet if they are"
