@@ -21,6 +21,8 @@ CZI_PIXELS = {"Gray8": ("u1", 1), "Gray16": ("u2", 1), "Gray32Float": ("f4", 1),
 METRES = 1e6  # micrometres
 # A CZI may be packed, and a mosaic have gaps, but a file with less than this of its pixels is damaged.
 LEAST_HELD = 1e-4
+# And each plane has a header of its own, of more bytes than this.
+LEAST_PLANE = np.dtype("V128")
 
 
 def count(path) -> int:
@@ -97,6 +99,7 @@ def _czi(path, place: int | None):
         "".join(lengths), list(lengths.values()), (height, width), values.pop(), kind, plane, whole=False
     )
     _require_held(path, array.shape, array.dtype, LEAST_HELD)
+    _require_held(path, lengths.values(), LEAST_PLANE)
     sizes = {axis: size * METRES for axis, size in told["sizes"].items() if size}  # 0 if nobody said
     return array, *_named("".join(lengths), array.ndim, sizes)
 
