@@ -24,7 +24,7 @@ demo-3d: setup
 
 # Three workers for two cores, one compute thread each: a third of their time they wait for Slurm, Snakemake and browsers.
 test: setup
-	pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder
+	pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 lint: docs
 	ruff check .

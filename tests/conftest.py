@@ -22,6 +22,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 torch.set_num_threads(1)
+# Files of tests that take long and share nothing.
+APART = ("test_init_runs.py", "test_resume.py", "test_realdata.py", "test_predict_only.py", "test_bad_input.py")
 # A small run of the whole workflow.
 SMALL = {
     "name": "small",
@@ -37,12 +39,22 @@ SMALL = {
 
 
 def pytest_collection_modifyitems(items):
-    """What takes long goes first, so that no worker waits in the end; what shares a module's fixture goes to one."""
-    for item in items:
-        definitions = [each[-1] for each in item._fixtureinfo.name2fixturedefs.values()]
-        if any(definition.scope == "module" for definition in definitions):
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Files of what takes long go first, so that no worker waits in the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file's tests go to one worker, as they may share a run; Slurm's, which share a cluster, too; others alone."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = Path(nodeid.partition("::")[0])
+            return nodeid if path.name in APART else "slurm" if path.parent.name == "slurm" else path.as_posix()
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

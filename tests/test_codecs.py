@@ -1,9 +1,12 @@
 """Packed chunks: all that libraries write is taken; what would lead them astray, or fill the memory, is refused."""
 
+import json
 import lzma
+import shutil
 import struct
 from itertools import product
 
+import numcodecs
 import numpy as np
 import pytest
 import zarr
@@ -106,14 +109,51 @@ def test_what_zstandard_unpacks_to_where_no_frame_says():
         zstd_size(memoryview(b"text" + chunk))
 
 
+@pytest.mark.parametrize("codec", [BZ2(), GZip(), Zlib(), LZMA()], ids=str)
+def test_what_lies_behind_a_chunk_is_left_alone(codec):
+    """Padding, and pieces without end of nothing, each of which a library would look at."""
+    trust_no_chunk()
+    packed = bytes(codec.encode(ARRAYS["labels"]))
+    for behind in (bytes(9), bytes(codec.encode(b"")) * 100_000):
+        assert bytes(codec.decode(packed + behind)) == ARRAYS["labels"].tobytes()
+
+
 @pytest.mark.parametrize("sharded", [False, True])
 def test_the_size_of_an_array_bounds_its_chunks(tmp_path, sharded):
     """Zarr decodes in threads of its own, where the bound holds as well."""
-    path, whole = tmp_path / "a.zarr", ARRAYS["noise"][:4096].reshape(64, 64)
-    shards = {"shards": (32, 32), "chunks": (16, 16)} if sharded else {"chunks": (32, 32)}
-    zarr.create_array(path, data=whole, compressors=zarr.codecs.GzipCodec(), **shards)
+    whole = ARRAYS["noise"][:4096].reshape(64, 64)
+    settings = {"compressors": zarr.codecs.GzipCodec(), "dtype": whole.dtype}
+    for name, side in (("a.zarr", 64), ("large.zarr", 4096)):
+        sides = {"shards": (side // 2,) * 2, "chunks": (side // 4,) * 2} if sharded else {"chunks": (side // 2,) * 2}
+        array = zarr.create_array(tmp_path / name, shape=(side, side), **sides, **settings)
+        array[:] = whole if side == 64 else np.ones((), whole.dtype)
+    path = tmp_path / "a.zarr"
     np.testing.assert_array_equal(open_image(path, 2).array[:][0], whole)
-    if not sharded:
-        (path / "c/1/1").write_bytes(bytes(GZip().encode(np.zeros(2 * LEAST, np.uint8))))
-        with pytest.raises(BadInput, match="unpacks to more than its shape"):
-            open_image(path, 2).array[:]
+    shutil.copy(tmp_path / "large.zarr/c/1/1", path / "c/1/1")
+    with pytest.raises(BadInput, match="unpacks to more than its shape"):
+        open_image(path, 2).array[:]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("kind", ["<U100000", "|O", "|S9", [["a", "<f8"]]])
+def test_codecs_make_numbers_only(tmp_path, version, kind):
+    """A letter of text may become gigabytes of it on the way."""
+    path = tmp_path / "a.zarr"
+    zarr.create_array(path, data=np.ones((24, 24), np.uint8), zarr_format=version, compressors=None)
+    described = path / (".zarray" if version == 2 else "zarr.json")
+    told = json.loads(described.read_text(encoding="utf-8"))
+    types = {"encode_dtype": "|u1", "decode_dtype": kind}
+    if version == 2:
+        told["filters"] = [{"id": "astype", **types}]
+    else:
+        told["codecs"].insert(0, {"name": "numcodecs.astype", "configuration": types})
+    described.write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(BadInput, match="a damaged file"):
+        open_image(path, 2)
+
+
+@pytest.mark.parametrize("name", ["pickle", "categorize", "json2", "msgpack2", "vlen-utf8", "vlen-bytes"])
+def test_codecs_of_other_things_are_unknown(name):
+    trust_no_chunk()
+    with pytest.raises(ValueError, match="codec not available"):
+        numcodecs.get_codec({"id": name})

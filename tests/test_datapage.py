@@ -83,7 +83,6 @@ def test_it_stays_small_and_is_written_though_nothing_could_be_read(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_in_a_browser(tmp_path, open_offline, viewport):
     """Offline, within the screen, for everyone; by keys: a finding's picture, its label, the next image, sorting."""

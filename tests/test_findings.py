@@ -292,3 +292,12 @@ def test_nothing_could_be_read(data, tmp_path):
         path.write_bytes(b"damaged")
     found, _ = found_in(data)
     assert set(found["severity"]) == {"error"}
+
+
+def test_problems_are_of_all_rows_that_their_file_is_of():
+    """Also of the images that a file holds, whether the problem is one image's or the file's."""
+    images = ["a.lif#1", "a.lif#2", "b.tif;c.tif"]
+    sheet = pd.DataFrame({"sample": ["s1", "s2", "s3"], "image": images, "label": ["", "", "b.tif"]})
+    problems = [f"{where}: found x; expected y; do z" for where in ("a.lif", "a.lif#2", "c.tif", "b.tif", "d.tif")]
+    found = [finding.samples for finding in problem_findings(problems, sheet)]
+    assert found == [("s1", "s2"), ("s2",), ("s3",), ("s3",), ()]

@@ -11,6 +11,7 @@ from snakeseg.errors import BadInput
 from snakeseg.io.files import checksum
 from snakeseg.io.formats import label_suffix
 from snakeseg.io.raster import images_in, open_image, read, write_labels
+from snakeseg.start.layout import list_files
 
 WRITERS = {".czi": write_czi, ".nd2": write_nd2, ".lif": write_lif}
 # ND2 files have square pixels.
@@ -94,6 +95,21 @@ def test_every_image_of_a_file(suffix, planes, tmp_path):
     for wrong in (0, 4):
         with pytest.raises(BadInput, match=rf"a{suffix}#{wrong}: found 3 images, not number {wrong};"):
             open_image(f"{path}#{wrong}", dims)
+
+
+def test_images_are_listed_in_their_order(tmp_path):
+    """Neighbours are compared: the tenth is not the second."""
+    write_lif(tmp_path / "a.lif", *[np.zeros((1, 1, 8, 9), np.uint8)] * 11)
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((8, 9), np.uint8))
+    listed = list_files(tmp_path).images
+    assert [path.name for path in listed] == [*(f"a.lif#{n}" for n in range(1, 12)), "b.tif"]
+
+
+def test_a_number_is_a_number(tmp_path):
+    write_lif(tmp_path / "a.lif", np.zeros((1, 1, 8, 9), np.uint8))
+    for wrong in ("#", "#x", "#\N{ARABIC-INDIC DIGIT ONE}", "#" + "1" * 5000):
+        with pytest.raises(BadInput, match="expected"):
+            open_image(f"{tmp_path}/a.lif{wrong}", 2)
 
 
 @pytest.mark.parametrize("suffix", WRITERS)

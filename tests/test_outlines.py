@@ -11,6 +11,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from microscope_files import write_lif
 
 from snakeseg.cli import main
 from snakeseg.errors import BadInput
@@ -151,16 +152,26 @@ def test_masks_of_one_object_each(place):
     np.testing.assert_array_equal(tifffile.imread("labels.tif"), expected)
 
 
+def test_masks_that_add_no_object_are_told(place, capsys):
+    Path("masks").mkdir()
+    for name in ("a", "b", "._b"):
+        tifffile.imwrite(f"masks/{name}.tif", np.ones((40, 50), np.uint8))
+    write_lif(Path("plate.lif"), *[np.zeros((1, 1, 40, 50), np.uint8)] * 2)
+    assert main(["convert", "masks", "--like", "plate.lif#2", "--output", "labels.ome.tif"]) == 0
+    assert set(np.unique(read_label("labels.ome.tif", 2).array)) == {1}
+    assert "warning: masks/b.tif: no pixel that the masks before do not have" in capsys.readouterr().err
+    assert main(["convert", "masks", "--like", "plate.lif#2", "--output", "labels.lif"]) == 1
+    assert "labels.lif: found another format than that of --like; expected .ome.tif" in capsys.readouterr().err
+
+
 def test_wrong_masks(place, capsys):
     """All at once."""
     Path("masks").mkdir()
     tifffile.imwrite("image.tif", np.zeros((40, 50), np.uint8))
-    assert main(["convert", "masks", "--output", "b.tif"]) == 1
-    assert "masks: found no image beside it; expected the one that it was drawn on" in capsys.readouterr().err
     command = ["convert", "masks", "--like", "image.tif", "--output", "b.tif"]
-    assert main(command) == 1
-    assert "masks: found no masks; expected an image file for each object" in capsys.readouterr().err
     Path("masks/a.png").write_bytes(b"torn")
+    assert main(["convert", "masks", "--output", "b.tif"]) == 1
+    assert "masks: found no --like; expected the image that was drawn on" in capsys.readouterr().err
     tifffile.imwrite("masks/b.tif", np.zeros((9, 9), np.uint8))
     assert main(command) == 1
     told = capsys.readouterr().err
@@ -174,7 +185,7 @@ def test_wrong_masks(place, capsys):
     [
         (
             ["a.zip", "--output", "b.tif"],
-            "a.zip: found no image beside it; expected the one that it was drawn on; add --like",
+            "a.zip: found no --like; expected the image that was drawn on; add --like",
         ),
         (["a.zip", "--like", "image.tif", "--output", "b.png"], "b.png: found another format than that of --like"),
         (

@@ -11,7 +11,7 @@ from made_run import ODD, make_run
 
 from snakeseg.report.rows import MISSING
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

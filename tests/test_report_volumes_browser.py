@@ -7,7 +7,7 @@ import pytest
 from browsing import DESKTOP, PHONE, violations
 from made_volumes import make_volumes
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 AXIAL, CORONAL, SAGITTAL = range(3)
 # All numbers of a plane's pixels.
 PIXELS = """const pixels = canvas => {

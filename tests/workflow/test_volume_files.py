@@ -11,6 +11,8 @@ import yaml
 from microscope_files import write_lif
 from nifti_files import save_nifti, save_right_of_bright
 
+from snakeseg.cli import main
+
 pytestmark = pytest.mark.slow
 
 AFFINE = np.diag([1.0, 1, 2, 1])
@@ -114,6 +116,23 @@ def test_several_images_in_one_file(tmp_path, snakemake):
         written = tifffile.imread(tmp_path / f"results/run/predictions/model/predict-0000/p{number}.ome.tif")
         np.testing.assert_array_equal(written[1:], array[0, :-1])  # of a stack, the first axis is z
     assert "Nothing to be done" in snakemake(tmp_path, *asked).stdout
-    os.utime(tmp_path / "plate.lif")
+    # A job asks for the memory of an image, which is as large as its share of the file.
+    os.truncate(tmp_path / "plate.lif", 2 * 10**9)
     again = snakemake(tmp_path, *asked, "--dry-run").stdout
     assert set(re.findall(r"^(?:local)?rule (\w+):", again, re.MULTILINE)) >= {"inspect", "infer", "instances"}
+    assert re.search(r"rule instances:.*?mem_mb=(\d+)", again, re.DOTALL)[1] == str(2000 + 80 * 1000)
+
+
+def test_files_of_a_microscope_need_a_sheet(tmp_path, snakemake, monkeypatch):
+    """Only their reader knows how many images they hold: `snakeseg sheet` asks it."""
+    monkeypatch.chdir(tmp_path)
+    save_right_of_bright(tmp_path / "model")
+    write_lif(tmp_path / "plate.lif", *[np.zeros((1, 2, 8, 9), np.uint8)] * 11)
+    refused = snakemake(tmp_path, "predict", "--dry-run", "--config", "model=model", "images=.")
+    assert refused.returncode != 0
+    assert "plate.lif, which may hold several images; expected files of one; run snakeseg sheet ." in refused.stdout
+    assert main(["sheet", ".", "--output", "samples.tsv"]) == 0
+    told = (tmp_path / "samples.tsv").read_text(encoding="utf-8").splitlines()
+    assert told[1:] == [f"plate-{n}\tplate.lif#{n}\tpredict" for n in range(1, 12)]
+    sheet = ["--config", "model=model", "sheet=samples.tsv", "spatial_dims=3"]
+    assert snakemake(tmp_path, "predict", "--dry-run", *sheet).returncode == 0

@@ -18,7 +18,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
-ONE_OF = re.compile(r"(\.(?:czi|nd2|lif))#\d+$", re.IGNORECASE)
+ONE_OF = re.compile(r"(\.(?:czi|nd2|lif))#[0-9]{1,6}$", re.IGNORECASE)
 MOST_VALUES = 100_000
 
 
@@ -178,6 +178,11 @@ def list_images(where):
         raise WorkflowError(
             f"config.images: found no image in {where}; expected files that end in {', '.join(SUFFIXES)}"
         )
+    several = [path for path in found if path.lower().endswith(MICROSCOPES)]
+    if several:
+        raise WorkflowError(
+            f"config.images: found {several[0]}, which may hold several images; expected files of one; run snakeseg sheet {where} --output samples.tsv and give sheet=samples.tsv in place of images"
+        )
     return found
 
 
@@ -325,6 +330,7 @@ SUFFIXES = (
     ".nd2",
     ".lif",
 )
+MICROSCOPES = SUFFIXES[-3:]
 MODEL, IMAGES = config.get("model"), list_images(config["images"]) if config.get("images") else []
 if MODEL:
     config.setdefault("name", "prediction")

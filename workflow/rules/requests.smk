@@ -3,6 +3,7 @@
 Coarse on purpose, and above what was measured: attempts ask for more, and a training goes on where it was cut off.
 """
 
+from collections import Counter
 from functools import cache
 from math import prod
 
@@ -15,6 +16,8 @@ COMPRESSED = (".png", ".gz", ".zarr")
 # Looked up for every job.
 IMAGES_OF = sheet.groupby("batch")["image"].agg(list).to_dict()
 TRAINING_IMAGES = sheet["image"][is_training].tolist()
+# How many images a file holds, of those that hold several.
+IMAGES_IN = Counter(path for cell in sheet["image"] if "#" in cell for path in files_of(cell))
 
 
 def growing(request):
@@ -27,8 +30,9 @@ def pixels(image):
     """About how many grey values an image's files hold; none for a folder, which is read piece by piece."""
     if config["simulate"]:
         return config["simulate"]["size"] ** config["spatial_dims"]
-    files = filter(os.path.isfile, files_of(image))
-    return sum(os.path.getsize(path) * (4 if path.endswith(COMPRESSED) else 1) for path in files)
+    sizes = {path: os.path.getsize(path) for path in filter(os.path.isfile, files_of(image))}
+    held = {path: size * (4 if path.endswith(COMPRESSED) else 1) for path, size in sizes.items()}
+    return sum(size // (IMAGES_IN[path] or 1) for path, size in held.items())
 
 
 def gpus(wanted):

@@ -29,23 +29,23 @@ def sheet(given: Namespace) -> None:
 
 def convert(given: Namespace) -> None:
     """Outlines of a label image, or labels of outlines or masks."""
-    from snakeseg.io.formats import DICOM, suffix_of
+    from snakeseg.io.formats import label_suffix, suffix_of
     from snakeseg.io.raster import open_image, read_label, write_labels
     from snakeseg.io.shapes import SUFFIXES, write_shapes
     from snakeseg.outlines import outlines_of
 
-    masks = given.input.is_dir() and suffix_of(given.input) == DICOM
+    masks = _masks_in(given.input)
     if not masks and given.input.suffix.lower() not in SUFFIXES:
         if given.output.suffix.lower() not in (".geojson", ".json", ".zip"):
             raise BadInput(given.output, f"outlines as '{given.output.suffix}'", ".geojson or .zip", "change --output")
         write_shapes(given.output, outlines_of(read_label(given.input, 2).array))
         return
     if given.like is None:
-        raise BadInput(given.input, "no image beside it", "the one that it was drawn on", "add --like IMAGE")
+        raise BadInput(given.input, "no --like", "the image that was drawn on", "add --like IMAGE")
     source = open_image(given.like, 2)
-    if suffix_of(given.output) != suffix_of(given.like):
-        raise BadInput(given.output, "another format than that of --like", suffix_of(given.like), "change --output")
-    labels = (_of_masks if masks else _of_outlines)(given.input, source)
+    if suffix_of(given.output).lower() != label_suffix(given.like).lower():
+        raise BadInput(given.output, "another format than that of --like", label_suffix(given.like), "change --output")
+    labels = _of_masks(masks, source) if masks else _of_outlines(given.input, source)
     with atomic_folder(given.output) if given.output.suffix == ".zarr" else atomic_file(given.output) as beside:
         write_labels(beside, labels, source)
 
@@ -57,21 +57,29 @@ def _of_outlines(path: Path, source):
     return rasterised(read_shapes(path), source.array.shape[1:])
 
 
-def _of_masks(folder: Path, source):
-    """Labels of a folder of masks, one file for each object, in the order of their names."""
+def _masks_in(folder: Path) -> list[Path]:
+    """Image files of a folder that is no image itself, in the order of their names."""
+    from snakeseg.io.formats import stem_and_suffix
+
+    if not folder.is_dir() or stem_and_suffix(folder.name)[1]:
+        return []
+    return sorted(p for p in folder.iterdir() if stem_and_suffix(p.name)[1] and not p.name.startswith("."))
+
+
+def _of_masks(masks: list[Path], source):
+    """Labels of masks, one file for each object; those that add none are told."""
     import numpy as np
 
-    from snakeseg.io.formats import stem_and_suffix
     from snakeseg.io.raster import read_label, require_same_shape
 
     labels, problems = np.zeros(source.array.shape[1:], np.uint32), []
-    files = sorted(path for path in folder.iterdir() if stem_and_suffix(path.name)[1])
-    if not files:
-        raise BadInput(folder, "no masks", "an image file for each object", "correct the path")
-    for number, path in enumerate(files, 1):
+    for number, path in enumerate(masks, 1):
         mask = collect(problems, lambda path=path: read_label(path, 2))
         if mask and collect(problems, lambda mask=mask: require_same_shape(source, mask) or True):
-            labels[(mask.array != 0) & (labels == 0)] = number
+            own = (mask.array != 0) & (labels == 0)
+            labels[own] = number
+            if not own.any():
+                print(f"warning: {path}: no pixel that the masks before do not have; no object", file=sys.stderr)
     if problems:
         raise BadInputs(problems)
     return labels
@@ -217,7 +225,8 @@ def _facts_and_problems(given: Namespace, s: dict, sheet: pd.DataFrame) -> tuple
     facts = pd.DataFrame([fact for part in found for fact in part["facts"]])
     problems = [problem for part in found for problem in part["problems"]]
     problems += check_together(sheet, facts, s["folds"], s["validation"])
-    return facts, problems + check_networks(s["networks"], s["starts"], facts, s["spatial_dims"], s["labels"])
+    problems += check_networks(s["networks"], s["starts"], facts, s["spatial_dims"], s["labels"])
+    return facts, list(dict.fromkeys(problems))  # rows may share a file
 
 
 def _known_networks(networks: dict[str, dict]) -> dict[str, Network]:

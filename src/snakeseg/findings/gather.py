@@ -1,6 +1,7 @@
 """All findings about the data of a run, worst first."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -12,7 +13,7 @@ from snakeseg.findings.meaning import meaning_findings, trusted
 from snakeseg.findings.single import single_findings
 from snakeseg.findings.sizes import size_findings
 from snakeseg.findings.whole import whole_findings
-from snakeseg.io.files import files_of
+from snakeseg.io.files import file_and_number, files_of
 from snakeseg.settings import Labels, Network, Prepare
 
 # How `BadInput` puts a problem.
@@ -55,15 +56,17 @@ def all_findings(
 
 def problem_findings(problems: list[str], sheet: pd.DataFrame) -> Iterator[Finding]:
     """Problems that stop the workflow, as findings of the rows whose files they name."""
-    rows = {f"sample sheet, {name}": name for name in sheet["sample"]}
+    rows = defaultdict(dict, {f"sample sheet, {name}": {name: None} for name in sheet["sample"]})
     for column in ("label", "image"):
-        cells = zip(sheet[column], sheet["sample"], strict=True)
-        rows |= {str(file): name for cell, name in cells if cell for file in files_of(cell)}
+        for cell, name in zip(sheet[column], sheet["sample"], strict=True):
+            for file in files_of(cell) if cell else ():
+                for named in (file, file_and_number(file)[0]):
+                    rows[str(named)][name] = None
     for problem in problems:
         parts = PROBLEM.fullmatch(problem)
         where, found, expected, remedy = parts.groups() if parts else ("", problem, "", "mend it")
         yield Finding(
-            "error", "Problems that stop the workflow", (rows[where],) if where in rows else (),
+            "error", "Problems that stop the workflow", tuple(rows.get(where, ())),
             f"{where}: {found}" if where else found, f"expected {expected}" if expected else "", remedy,
         )  # fmt: skip
 

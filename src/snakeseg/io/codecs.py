@@ -16,6 +16,12 @@ from numcodecs.registry import codec_registry
 
 # Bytes that a chunk may unpack to; it goes along into the threads that zarr decodes in.
 MOST: ContextVar[int] = ContextVar("MOST")
+# Filters that may be asked for besides; others make more than numbers, or run what a file holds (pickle).
+FILTERS = {
+    "astype", "bitround", "delta", "fixedscaleoffset", "packbits", "quantize", "shuffle",
+    "adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3",
+}  # fmt: skip
+COMPRESSORS = {"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"}
 # Filters may widen numbers on the way, and other parts of a file than pixels be packed, too.
 WIDEST, LEAST = 8, 2**20
 # Of Blosc's header: version, version of the compressor, flags, bytes of a type; bytes unpacked, of a block, packed.
@@ -37,9 +43,10 @@ def chunks_of(pixels: int) -> Iterator[None]:
 
 @cache
 def trust_no_chunk() -> None:
-    """To be called before any Zarr is opened: no pickles, which could run what a file holds; chunks are looked at
-    first, since libraries unpack them to any size, and Blosc's follows wrong headers out of memory that is its own."""
-    codec_registry.pop("pickle", None)
+    """To be called before any Zarr is opened: only codecs of numbers; chunks are looked at first, since libraries
+    unpack them to any size, and Blosc's follows wrong headers out of memory that is its own."""
+    for name in set(codec_registry) - FILTERS - COMPRESSORS:
+        del codec_registry[name]
     _check(numcodecs.Blosc, require_sound_blosc)
     _check(numcodecs.Zstd, lambda chunk: _require_fitting(zstd_size(chunk)))
     _check(numcodecs.LZ4, lambda chunk: _require_fitting(int.from_bytes(chunk[:4], "little")))
@@ -47,6 +54,18 @@ def trust_no_chunk() -> None:
     _unpack(numcodecs.GZip, lambda codec: zlib.decompressobj(zlib.MAX_WBITS | 16))
     _unpack(numcodecs.BZ2, lambda codec: bz2.BZ2Decompressor())
     _unpack(numcodecs.LZMA, _lzma)
+
+
+def require_numbers(settings) -> None:
+    """Raise ValueError if codecs, as an array's metadata tells of them, make anything else on the way."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            if key.endswith("type") and np.dtype(value).kind not in "biuf":
+                raise ValueError(f"a codec to {str(value)[:40]}")
+            require_numbers(value)
+    elif isinstance(settings, list | tuple):
+        for each in settings:
+            require_numbers(each)
 
 
 def _check(codec: type, require: Callable[[memoryview], None]) -> None:
@@ -66,14 +85,11 @@ def _unpack(codec: type, start: Callable) -> None:
 
     @wraps(codec.decode)
     def unpacked(self, buf, out=None):
-        found, rest = b"", bytes(memoryview(buf).cast("B"))
-        while rest:
-            decompressor = start(self)
-            found += decompressor.decompress(rest, _most() - len(found) + 1)
-            _require_fitting(len(found))
-            if not decompressor.eof:
-                raise ValueError("a chunk that is cut off")
-            rest = decompressor.unused_data
+        decompressor = start(self)
+        found = decompressor.decompress(bytes(memoryview(buf).cast("B")), _most() + 1)
+        _require_fitting(len(found))
+        if not decompressor.eof:
+            raise ValueError("a chunk that is cut off")
         return found if out is None else numcodecs.compat.ndarray_copy(found, out)
 
     codec.decode = unpacked
@@ -85,7 +101,7 @@ def _lzma(codec) -> lzma.LZMADecompressor:
 
 
 def _most() -> int:
-    return MOST.get(psutil.virtual_memory().total // 2)
+    return MOST.get(None) or psutil.virtual_memory().total // 2
 
 
 def _require_fitting(size: int) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ import psutil
 from snakeseg.errors import BadInput
 
 # One of the images of a microscope's file, counted from 1: experiment.lif#2.
-ONE_OF = re.compile(r"(.+\.(?:czi|nd2|lif))#(\d+)", re.IGNORECASE)
+ONE_OF = re.compile(r"(.+\.(?:czi|nd2|lif))#([0-9]{1,6})", re.IGNORECASE)
 # The time of all entries of zips, so that the same content makes the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -33,13 +34,14 @@ def file_and_number(path: str | Path) -> tuple[Path, int | None]:
 
 def require_kind(path: str | Path, folder: bool, what: str, remedy: str) -> None:
     """Raise BadInput unless there is a file, or a folder; pipes and devices are neither, and might never end."""
-    if os.path.isdir(path) if folder else os.path.isfile(path):
+    file, _ = file_and_number(path)
+    if os.path.isdir(file) if folder else os.path.isfile(file):  # Path's own raise errors of names that are too long
         return
-    if os.path.isdir(path) or os.path.isfile(path):
+    if os.path.isdir(file) or os.path.isfile(file):
         raise BadInput(path, "a file, not a folder" if folder else "a folder, not a file", what, remedy)
-    if os.path.exists(path):
+    if os.path.exists(file):
         raise BadInput(path, "a pipe, socket or device, not a file", what, remedy)
-    raise BadInput(path, "a link to nothing" if os.path.islink(path) else "no such file", what, remedy)
+    raise BadInput(path, "a link to nothing" if os.path.islink(file) else "no such file", what, remedy)
 
 
 def require_memory(path: str | Path, shape: Sequence[int], size: int, remedy: str) -> None:
@@ -117,5 +119,12 @@ def checksum(path: str | Path) -> str:
         files = sorted(one for one in path.rglob("*") if one.is_file())
         text = "".join(f"{one.relative_to(path)} {checksum(one)}\n" for one in files)
         return hashlib.sha256(text.encode()).hexdigest()
-    with open(path, "rb") as file:
+    status = path.stat()
+    return _checksum(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _checksum(path: Path, size: int, time: int) -> str:
+    """Of a file as it was then: one that holds many images is asked for by each."""
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

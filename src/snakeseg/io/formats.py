@@ -1,5 +1,6 @@
 """Formats by the suffixes of names: what is read, what labels are written as, what is to be done about others."""
 
+import os
 from pathlib import Path
 
 from snakeseg.errors import BadInput
@@ -52,7 +53,7 @@ def suffix_of(path: str | Path) -> str:
     for suffix in FORMATS:
         if path.name.lower().endswith(suffix):
             return path.name[-len(suffix) :]
-    if path.is_dir():
+    if os.path.isdir(path):
         return DICOM
     found, remedy = f"format '{path.suffix}'", ELSEWHERE.get(path.suffix.lower(), "convert the file")
     raise BadInput(path, found, ", ".join(FORMATS), remedy)

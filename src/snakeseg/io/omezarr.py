@@ -7,7 +7,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from snakeseg.errors import BadInput
-from snakeseg.io.codecs import chunks_of, trust_no_chunk
+from snakeseg.io.codecs import chunks_of, require_numbers, trust_no_chunk
 from snakeseg.io.files import require_kind, require_memory
 from snakeseg.lazy import Lazy, Region
 
@@ -31,6 +31,8 @@ class _Folder(LocalStore):
 def read(path):
     """Array, axes, spacing, no affine of the finest level; a plain array has no spacing, and axes by their number."""
     array, axes, spacing = _finest(path)
+    described = array.metadata.to_dict()
+    require_numbers([described.get(key) for key in ("filters", "compressor", "codecs")])
     stored = array.shards or array.chunks
     require_memory(path, stored, array.dtype.itemsize, "store it in smaller chunks")
 

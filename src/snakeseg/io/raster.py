@@ -2,6 +2,7 @@
 
 import errno
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import numpy as np
 import psutil
 
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.files import file_and_number, files_of, require_kind
+from snakeseg.io.files import files_of, require_kind
 from snakeseg.io.formats import DICOM, FORMATS, suffix_of
 from snakeseg.lazy import Lazy, Region
 
@@ -110,7 +111,7 @@ def _stacked(rasters: list[Raster]) -> Raster:
 def _open_file(path: Path, dims: int) -> Raster:
     room, suffix = _room_of(path), suffix_of(path).lower()
     folder = suffix == DICOM or FORMATS[suffix] == "omezarr"
-    require_kind(file_and_number(path)[0], folder, "an image", "correct the path in the sample sheet or the key 'data'")
+    require_kind(path, folder, "an image", "correct the path in the sample sheet or the key 'data'")
     with _damage(path):
         array, axes, spacing, affine = room.read(path)
         if array.dtype.kind not in "biuf":
@@ -133,7 +134,7 @@ def images_in(path: Path) -> list[Path]:
     """
     count = 1
     with suppress(BadInput), _damage(path):
-        if path.is_file() and hasattr(_room_of(path), "count"):
+        if os.path.isfile(path) and hasattr(_room_of(path), "count"):
             count = _room_of(path).count(path)
     return [path.with_name(f"{path.name}#{n}") for n in range(1, count + 1)] if count > 1 else [path]
 

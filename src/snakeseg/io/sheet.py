@@ -12,6 +12,7 @@ import pandas as pd
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.files import require_kind
 from snakeseg.io.formats import stem_and_suffix
+from snakeseg.io.raster import images_in
 from snakeseg.settings import did_you_mean
 
 COLUMNS = ("sample", "image", "label", "subset", "group", "batch", "parts", "spacing")
@@ -121,10 +122,9 @@ def sheet_of_images(where: str) -> pd.DataFrame:
     """Rows to predict: all images of a folder or pattern, named as `workflow/rules/common.smk` names them."""
     where = f"{where}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
     rows = []
-    for path in sorted(glob(where)):
-        stem, suffix = stem_and_suffix(path)
-        if suffix:
-            rows.append({"sample": legal_name(stem), "image": path, "subset": "predict"})
+    for path in sorted(path for path in glob(where) if stem_and_suffix(path)[1]):
+        for image in map(str, images_in(Path(path))):
+            rows.append({"sample": legal_name(stem_and_suffix(image)[0]), "image": image, "subset": "predict"})
     return pd.DataFrame(rows, columns=["sample", "image", "subset"])
 
 

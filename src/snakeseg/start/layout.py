@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from snakeseg.io.files import file_and_number
 from snakeseg.io.formats import stem_and_suffix
 from snakeseg.io.raster import images_in
 
@@ -90,7 +91,7 @@ def list_files(root: Path) -> Listing:
                 images += [here / one.name for one in images_in(Path(place, name))]
             else:
                 others.append(here / name)
-    return Listing(sorted(images), sorted(others))
+    return Listing(sorted(images, key=file_and_number), sorted(others))
 
 
 def some(paths: Iterable[Path | str]) -> str:
