@@ -104,6 +104,11 @@ def predicted(models, picture, tmp_path_factory):
     return output / picture.name
 
 
+def test_a_folder_of_images_is_predicted_as_they_are(models, picture, predicted, tmp_path):
+    assert main(["predict", str(models / "unpadded"), str(picture.parent), "-o", str(tmp_path), "--gpus", "0"]) == 0
+    assert (tmp_path / predicted.name).read_bytes() == predicted.read_bytes()
+
+
 def load(models, name):
     """The network as the model folder says, with a softmax."""
     network, description = load_model(models / name, torch.device("cpu"))

@@ -82,7 +82,9 @@ def test_verdict_says_what_how_good_and_what_failed():
     table = pd.DataFrame(
         [summary("validation", 0.7, 1), summary("test", 0.6, 4, low=0.2, high=0.9), summary("predict", None, 0)]
     )
-    said = verdict(rows, table, {"x": "unet, width 4"}, {"folds": 1, "fold": "all"}, "ap_0.50")
+    said = verdict(
+        rows, table, {"x": "unet, width 4"}, {"folds": 1, "fold": "all", "labels": {"kind": "instance"}}, "ap_0.50"
+    )
     assert said["trained"] == "Trained: unet, width 4; 1 image held out for validation."
     assert said["good"].startswith(
         "On 4 test images, never trained on, the mean AP 0.50 is 0.600 (95 % interval 0.200 to 0.900)"
@@ -94,12 +96,22 @@ def test_verdict_says_what_how_good_and_what_failed():
 def test_verdict_of_validation_images_says_so():
     table = pd.DataFrame([summary("validation", 0.7, 1)])
     rows = image_rows(IMAGES[IMAGES["subset"] == "validation"], "ap_0.50")
-    said = verdict(rows, table, {"x": "unet"}, {"folds": 1, "fold": "all"}, "ap_0.50")
-    assert "thresholds were chosen on them" in said["good"]
+    said = verdict(rows, table, {"x": "unet"}, {"folds": 1, "fold": "all", "labels": {"kind": "instance"}}, "ap_0.50")
+    assert "held out, though thresholds were chosen on it, the mean" in said["good"]
+    assert said["good"].endswith("So few images say little about others: label 5 or more to judge by.")
+    classes = {"folds": 1, "fold": "all", "labels": {"kind": "semantic"}}
+    assert (
+        "On 1 validation image, held out, the mean" in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50")["good"]
+    )
     assert said["failed"] == "No prediction failed."
     assert "others" not in said
     none = pd.DataFrame([summary("validation", None, 0)])
-    assert "cannot be said" in verdict(rows, none, {"x": "unet"}, {"folds": 5, "fold": "all"}, "ap_0.50")["good"]
+    assert (
+        "cannot be said"
+        in verdict(rows, none, {"x": "unet"}, {"folds": 5, "fold": "all", "labels": {"kind": "instance"}}, "ap_0.50")[
+            "good"
+        ]
+    )
 
 
 def test_headline_is_the_best_on_test_images():

@@ -2,7 +2,8 @@
 
 import pytest
 
-from snakeseg.errors import BadInput
+from snakeseg.errors import BadInput, BadInputs
+from snakeseg.io.sheet import NAME
 from snakeseg.start.names import by_names
 
 PAIRS = {
@@ -49,6 +50,21 @@ def test_images_meet_their_labels(folder, pairs):
     assert pairs_of(layout) == pairs
     assert layout.sheet["sample"].is_unique
     assert layout.problems == []
+
+
+def test_samples_have_names_of_plain_letters(folder):
+    """Accents are left out; names that are alike without what cannot be in them are numbered."""
+    for names, samples in (
+        (["Größe", "Grüße", "Ångström"], ["Grosse", "Grusse", "Angstrom"]),
+        (["图", "画"], None),
+        (["a b", "a_b"], ["a-b", "a_b"]),
+    ):
+        root = folder(*(f"{names[0]}/{kind}/{name}.tif" for name in names for kind in ("images", "masks")))
+        layout = by_names(root / names[0])
+        assert (layout.sheet["label"] != "").all()
+        assert layout.sheet["sample"].is_unique
+        assert layout.sheet["sample"].str.fullmatch(NAME).all()
+        assert samples is None or set(layout.sheet["sample"]) == set(samples)
 
 
 def test_parts_become_subsets(folder):
@@ -136,6 +152,13 @@ def test_one_mask_for_each_object(folder):
 def test_a_folder_without_images(folder):
     with pytest.raises(BadInput, match=r"found no images \(1 other files\)"):
         by_names(folder("notes.txt"))
+
+
+def test_a_folder_of_other_formats_alone(folder):
+    with pytest.raises(
+        BadInputs, match=r"found 2 files of the format .jpg \(a.jpg, b.jpg\); expected PNG, TIFF, .*; conv"
+    ):
+        by_names(folder("a.jpg", "b.jpg"))
 
 
 def test_results_of_runs_and_hidden_files_are_passed_over(folder):

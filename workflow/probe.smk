@@ -1,7 +1,8 @@
 # `snakeseg doctor --submit` runs this alone: one short job that asks for a GPU and tells what it got. No config, no sheet.
 from pathlib import Path
+from shlex import quote
 
-SOURCE = Path(workflow.basedir).resolve().parent / "src"
+SOURCE = quote(str(Path(workflow.basedir).resolve().parent / "src"))
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={SOURCE}:${{{{PYTHONPATH:-}}}}; ")
 
 

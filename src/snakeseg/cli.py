@@ -68,7 +68,14 @@ def parser() -> argparse.ArgumentParser:
     sheet = ("--sheet", "--data")
     command("simulate", "make the demo's images and labels", "--settings", "--output")
     command("inspect", "read the files of a batch", *sheet, "--batch", "--settings", "--output")
-    made = command("check", "report all problems of the input at once", *sheet, "--inspected", "--settings", "--output")
+    made = command(
+        "check",
+        "report all problems of the input at once (of a config: snakemake check)",
+        *sheet,
+        "--inspected",
+        "--settings",
+        "--output",
+    )
     made.add_argument("--trained", type=int, default=1, help="how many folds are trained, for what is said of time")
     made.add_argument("--json", action="store_true", help="for programs")
     made = command("data-report", "write a page about the data", *sheet, "--inspected", "--settings", "--output")
@@ -116,7 +123,9 @@ def parser() -> argparse.ArgumentParser:
             type=Path,
             help="folder of a model, or of an experiment's fold-* models, or a package from `export`",
         )
-        sub.add_argument("images", type=Path, nargs="*", help="image files; without them, rows of --sheet")
+        sub.add_argument(
+            "images", type=Path, nargs="*", help="image files or folders of them; without any, rows of --sheet"
+        )
         sub.add_argument("--ensemble", type=Path, nargs="+", help="more such folders, to average with")
         sub.add_argument("--folds", type=int, nargs="+", help="average these folds; by default all there are")
         sub.add_argument("--memory-gb", type=float, help="memory to stay within; by default half of what is free")

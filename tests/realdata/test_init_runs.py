@@ -105,9 +105,10 @@ FOLDERS = {
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_becomes_a_report(name, realdata, snakemake, tmp_path, monkeypatch):
     make, dims, kind, subsets = FOLDERS[name]
-    make(realdata, tmp_path / name)
+    make(realdata, tmp_path / f"my {name}")
     monkeypatch.chdir(tmp_path)
-    assert main(["init", name, "--yes"]) == 0
+    name = f"my-{name}"
+    assert main(["init", name.replace("-", " "), "--yes"]) == 0
     written = (tmp_path / f"{name}.yaml").read_bytes()
     config = yaml.safe_load(written)
     assert (config["spatial_dims"], config["labels"]["kind"]) == (dims, kind)

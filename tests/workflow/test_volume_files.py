@@ -106,8 +106,8 @@ def test_several_images_in_one_file(tmp_path, snakemake):
     arrays = [np.random.default_rng(n).integers(0, 2, (1, 10, 12, 14)).astype(np.uint8) for n in range(2)]
     write_lif(tmp_path / "plate.lif", *arrays)
     rows = "".join(f"p{number}\tplate.lif#{number}\tpredict\n" for number in (1, 2))
-    (tmp_path / "samples.tsv").write_text(f"sample\timage\tsubset\n{rows}", encoding="utf-8")
-    config = {"name": "run", "model": "model", "sheet": "samples.tsv", "spatial_dims": 3}
+    (tmp_path / "my samples.tsv").write_text(f"sample\timage\tsubset\n{rows}", encoding="utf-8")
+    config = {"name": "run", "model": "model", "sheet": "my samples.tsv", "spatial_dims": 3}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     asked = ["predict", "data_report", "--configfile", "config.yaml", "--cores", "1"]
     done = snakemake(tmp_path, *asked)

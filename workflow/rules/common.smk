@@ -10,6 +10,8 @@ from functools import cache
 from glob import escape, glob
 from math import isfinite
 from pathlib import Path
+from shlex import quote
+from unicodedata import combining, normalize
 
 import pandas as pd
 import yaml
@@ -193,8 +195,9 @@ def name_of(path):
 
 
 def legal_name(text):
-    """With a dash for what names may not hold."""
-    return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", text)) or "image"
+    """Letters without their accents, and a dash for what else names may not hold (as in snakeseg/io/sheet.py)."""
+    plain = "".join(c for c in normalize("NFKD", text.replace("ß", "ss")) if not combining(c))
+    return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", plain)) or "image"
 
 
 def sheet_problems_of(sheet, known, path):
@@ -420,7 +423,7 @@ wildcard_constraints:
 # the installed one. A prefix takes the place of Snakemake's own, without which a command that fails before a pipe counts as done.
 BASE = workflow.current_basedir
 SOURCE = (
-    f"export PYTHONPATH={Path(BASE).resolve().parents[1] / 'src'}:${{{{PYTHONPATH:-}}}}; "
+    f"export PYTHONPATH={quote(str(Path(BASE).resolve().parents[1] / 'src'))}:${{{{PYTHONPATH:-}}}}; "
     if isinstance(BASE, os.PathLike)
     else ""
 )

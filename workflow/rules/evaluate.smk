@@ -19,7 +19,7 @@ rule evaluate:
             "spatial_dims", "labels", "folds", "validation", "instances", experiment=w.experiment
         ),
     shell:
-        "python -m snakeseg evaluate --sheet {input.sheet} --data {params.data} {params.rows}"
+        "python -m snakeseg evaluate --sheet {input.sheet:q} --data {params.data:q} {params.rows}"
         " --experiment {wildcards.experiment} --predictions {input.predictions}"
         " --settings {params.settings:q} --output {output} 2> {log}"
 

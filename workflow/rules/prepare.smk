@@ -36,7 +36,7 @@ rule inspect:
         settings=settings("spatial_dims", "labels"),
         digest=batch_digest,
     shell:
-        "python -m snakeseg inspect --sheet {input.sheet} --data {params.data} --batch {wildcards.batch:q}"
+        "python -m snakeseg inspect --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
         " --settings {params.settings:q} --output {output} 2> {log}"
 
 
@@ -61,7 +61,7 @@ rule check:
         settings=check_settings(),
         trained=len(FOLDS),
     shell:
-        "python -m snakeseg check --sheet {input.sheet} --data {params.data} --inspected {params.inspected}"
+        "python -m snakeseg check --sheet {input.sheet:q} --data {params.data:q} --inspected {params.inspected}"
         " --settings {params.settings:q} --trained {params.trained} --output {output} 2>&1 | tee {log}"
 
 
@@ -85,7 +85,7 @@ rule statistics:
         settings=settings("spatial_dims", "labels", "prepare"),
         digest=training_digest,
     shell:
-        "python -m snakeseg statistics --sheet {input.sheet} --data {params.data}"
+        "python -m snakeseg statistics --sheet {input.sheet:q} --data {params.data:q}"
         " --settings {params.settings:q} --output {output} 2> {log}"
 
 
@@ -115,5 +115,5 @@ rule prepare:
         digest=batch_digest,
         statistics=lambda w, input: f"--statistics {input.statistics}" if input.statistics else "",
     shell:
-        "python -m snakeseg prepare --sheet {input.sheet} --data {params.data} --batch {wildcards.batch:q}"
+        "python -m snakeseg prepare --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
         " --settings {params.settings:q} {params.statistics} --output {output} 2> {log}"

@@ -50,7 +50,7 @@ rule train:
         pretrained=lambda w: file_mark(PRETRAINED.get(w.experiment)),
         start=lambda w, input: f"--start {input.start}" if input.start else "",
     shell:
-        "{params.launch}python -m snakeseg {params.command} --sheet {input.sheet} --data {params.data} --fold {wildcards.fold}"
+        "{params.launch}python -m snakeseg {params.command} --sheet {input.sheet:q} --data {params.data:q} --fold {wildcards.fold}"
         " --prepared {params.prepared} --augmented {params.augmented} --weights {params.weights}"
         " {params.start} --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.compute_gpus}"
         " --output {params.output} 2>&1 | (trap '' INT TERM USR1; tee {log})"
@@ -117,5 +117,5 @@ rule tune:
         folders=lambda w, input: [os.path.dirname(path) for path in input.models],
         settings=lambda w: settings("spatial_dims", "labels", "instances", experiment=w.experiment),
     shell:
-        "python -m snakeseg tune --sheet {input.sheet} --data {params.data} --models {params.folders}"
+        "python -m snakeseg tune --sheet {input.sheet:q} --data {params.data:q} --models {params.folders}"
         " --stores {input.stores} --settings {params.settings:q} 2> {log}"

@@ -29,12 +29,12 @@ def sheet(given: Namespace) -> None:
 
 def convert(given: Namespace) -> None:
     """Outlines of a label image, or labels of outlines or masks."""
-    from snakeseg.io.formats import label_suffix, suffix_of
+    from snakeseg.io.formats import images_of_folder, label_suffix, suffix_of
     from snakeseg.io.raster import open_image, read_label, write_labels
     from snakeseg.io.shapes import SUFFIXES, write_shapes
     from snakeseg.outlines import outlines_of
 
-    masks = _masks_in(given.input)
+    masks = images_of_folder(given.input)
     if not masks and given.input.suffix.lower() not in SUFFIXES:
         if given.output.suffix.lower() not in (".geojson", ".json", ".zip"):
             raise BadInput(given.output, f"outlines as '{given.output.suffix}'", ".geojson or .zip", "change --output")
@@ -55,15 +55,6 @@ def _of_outlines(path: Path, source):
     from snakeseg.outlines import rasterised
 
     return rasterised(read_shapes(path), source.array.shape[1:])
-
-
-def _masks_in(folder: Path) -> list[Path]:
-    """Image files of a folder that is no image itself, in the order of their names."""
-    from snakeseg.io.formats import stem_and_suffix
-
-    if not folder.is_dir() or stem_and_suffix(folder.name)[1]:
-        return []
-    return sorted(p for p in folder.iterdir() if stem_and_suffix(p.name)[1] and not p.name.startswith("."))
 
 
 def _of_masks(masks: list[Path], source):

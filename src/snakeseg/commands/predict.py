@@ -139,10 +139,12 @@ def _files(given: Namespace) -> dict[str, _Image]:
 
 
 def _each(images: list[Path]) -> list[Path]:
-    """All images of all files."""
+    """All images of all files, and of folders of them."""
+    from snakeseg.io.formats import images_of_folder
     from snakeseg.io.raster import images_in
 
-    return [one for path in images for one in images_in(path)]
+    files = [file for path in images for file in images_of_folder(path) or [path]]
+    return [one for file in files for one in images_in(file)]
 
 
 def _label_name(image: Path) -> str:

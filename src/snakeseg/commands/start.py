@@ -39,6 +39,7 @@ def init(given: Namespace) -> int:
         print(json.dumps({**for_programs(made), "config": str(config), "sheet": str(table), "picture": str(picture)}))
     else:
         print(f"wrote:  {config}, {table}; look at {picture}\nnext:   {_next(config)}")
+        print(f"then:   results/{name}/report.html")
     return 0
 
 

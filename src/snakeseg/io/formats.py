@@ -59,6 +59,13 @@ def suffix_of(path: str | Path) -> str:
     raise BadInput(path, found, ", ".join(FORMATS), remedy)
 
 
+def images_of_folder(path: Path) -> list[Path]:
+    """Image files of a folder that is no image itself, in the order of their names; none of anything else."""
+    if not os.path.isdir(path) or stem_and_suffix(path.name)[1]:
+        return []
+    return sorted(p for p in path.iterdir() if stem_and_suffix(p.name)[1] and not p.name.startswith("."))
+
+
 def label_suffix(image: str | Path) -> str:
     """The suffix of label files that are written for an image; errors as in `suffix_of`."""
     suffix = suffix_of(image)

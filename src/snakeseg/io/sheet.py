@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from glob import glob
 from pathlib import Path
+from unicodedata import combining, normalize
 
 import pandas as pd
 
@@ -114,8 +115,9 @@ def _problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
 
 
 def legal_name(text: str) -> str:
-    """With a dash for what names may not hold."""
-    return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", text)) or "image"
+    """Letters without their accents, and a dash for what else names may not hold."""
+    plain = "".join(c for c in normalize("NFKD", text.replace("ß", "ss")) if not combining(c))
+    return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", plain)) or "image"
 
 
 def sheet_of_images(where: str) -> pd.DataFrame:

@@ -69,10 +69,11 @@ def spread_of_images(rows: pd.DataFrame, summary: pd.DataFrame, metric: str) -> 
     means = summary[(summary["metric"] == metric) & (summary["n"] > 0)].to_dict("records")
     means = [{"series": _part(m), **{key: m.get(key, np.nan) for key in ("mean", "low", "high")}} for m in means]
     known = [m for m in means if m["low"] == m["low"]]
+    alike = len({point["score"] for point in points}) == 1  # an axis of one value alone says nothing
     means = [{"series": m["series"], "mean": m["mean"]} for m in means]
     parts = alt.Y("series:N", title=None, axis=alt.Axis(labelLimit=160), sort=[m["series"] for m in means])
     dots = _chart(points).mark_circle(size=60, opacity=0.55).encode(
-        x=alt.X("score:Q", title=title(metric), scale=alt.Scale(zero=False)), y=parts, tooltip=_tooltips(points),
+        x=alt.X("score:Q", title=title(metric), scale=alt.Scale(zero=alike)), y=parts, tooltip=_tooltips(points),
         color=alt.value(RANGE[2]),
     )  # fmt: skip
     bars = _chart(known).mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=title(metric)), x2="high:Q", y=parts)

@@ -36,7 +36,8 @@ def draw_examples(folder: Path, run: Path, views: Views, rows: pd.DataFrame, met
     for name in ("training", "images"):
         (folder / name).mkdir(exist_ok=True)
     grid_of_pictures(folder / "training" / "augmentation.png", list(_augmentation_rows(run, views.dims)))
-    grid_of_pictures(folder / "training" / "weights.png", list(_weight_rows(run, views.dims)))
+    if weighted := list(_weight_rows(run, views.dims)):
+        grid_of_pictures(folder / "training" / "weights.png", weighted)
     for (experiment, subset), part in rows.groupby(["experiment", "subset"]):
         pictures = [_overlay(views, row, metric) for row in ranked(part, metric)]
         if pictures:
@@ -85,7 +86,12 @@ def _augmentation_rows(run: Path, dims: int) -> Iterator[list[Picture]]:
 
 
 def _weight_rows(run: Path, dims: int) -> Iterator[list[Picture]]:
-    """Some training images with outlines, and their weight maps."""
+    """Some training images with outlines, and their weight maps; none if every pixel of them counts alike."""
+    made = list(_weighted(run, dims))
+    yield from made if any(np.ptp(weights[1]) for _, weights in made) else ()
+
+
+def _weighted(run: Path, dims: int) -> Iterator[list[Picture]]:
     maps = {n: group for store in _first_stores(run, "weights") for n, _, group in read_store(store)}
     for store in _first_stores(run, "prepared"):
         for name, noted, group in list(read_store(store))[:EXAMPLES]:

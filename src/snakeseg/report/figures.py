@@ -21,7 +21,7 @@ def grid_of_pictures(path: Path, rows: list[list[tuple[str, np.ndarray]]]) -> No
         for axis in line:
             axis.set_axis_off()
         for axis, (caption, picture) in zip(line, row, strict=False):
-            axis.imshow(picture, cmap="magma", interpolation="nearest")
+            axis.imshow(picture, cmap="magma", interpolation="auto")  # nearest would lose parts of outlines
             axis.set_title(caption, fontsize=9)
     figure.tight_layout()
     _save(figure, path)

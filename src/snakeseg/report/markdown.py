@@ -48,6 +48,7 @@ def render_markdown(
         networks=networks,
         headlines=headlines,
         parts={subset: list(_lines(parts[subset], headlines)) for subset in SUBSETS if subset in parts},
+        intervals=[subset for subset, part in parts.items() if part["low"].notna().any()],
         said=said,
     )
 

@@ -18,7 +18,7 @@ from snakeseg.report.gallery import class_colours, gallery
 from snakeseg.report.markdown import render_markdown
 from snakeseg.report.material import Material
 from snakeseg.report.rendering import numbered, render
-from snakeseg.report.rows import SHOWN, STATES, class_scores
+from snakeseg.report.rows import SHOWN, STATES, about, class_scores
 from snakeseg.report.verdict import headline_part, verdict
 from snakeseg.report.views import KINDS, Views
 from snakeseg.summary import lower_is_better
@@ -67,7 +67,7 @@ def _charts(material: Material, pictures: dict[str, dict]) -> dict[str, dict[str
     return numbered({
         "scores": [
             charts.spread_of_images(rows, material.summary, metric),
-            charts.scores_over_thresholds(material.summary),
+            charts.scores_over_thresholds(material.summary) if about(material.config, ["ap_0.50"]) else None,
         ],
         "properties": charts.score_over_properties(known, metric),
         "training": [charts.learning_curves(material.histories)],
@@ -124,7 +124,7 @@ def _of_verdict(material: Material) -> dict:
     states = {state: int((rows["state"] == state).sum()) for state in STATES if state != "scored"}
     return {
         "best": part[0] if part else None,
-        "cards": dict.fromkeys((metric, *class_scores(material.config), *CARDS)),
+        "cards": dict.fromkeys((metric, *class_scores(material.config), *about(material.config, CARDS))),
         "strip": ranked(of_part, metric),
         "states": {state: number for state, number in states.items() if number},
     }
@@ -134,7 +134,8 @@ def _of_tables(material: Material) -> dict:
     """Rows and columns of all tables."""
     rows, metric = material.rows, material.metric
     there = set(material.summary["metric"])
-    shown = [name for name in dict.fromkeys((metric, *class_scores(material.config), *SHOWN)) if name in there]
+    wanted = dict.fromkeys((metric, *class_scores(material.config), *about(material.config, SHOWN)))
+    shown = [name for name in wanted if name in there]
     return {
         "images": rows.to_dict("records"),
         "choices": {name: list(dict.fromkeys(rows[name])) for name in ("subset", "experiment", "state")},

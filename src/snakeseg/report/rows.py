@@ -1,5 +1,7 @@
 """The page's table of images: what became of each of them, the worst first; and what scores are called."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from snakeseg.summary import lower_is_better
@@ -15,9 +17,17 @@ STATES = {
 SHOWN = ("ap_0.50", "ap_0.70", "ap_0.75", "ap_0.90", "pq_0.50", "precision_0.50", "recall_0.50", "f1_0.50", "seg",
          "splits", "merges", "dice", "iou", "mean_iu", "pixel_error", "hd95", "nsd", "adapted_rand_error",
          "v_rand", "v_info", "voi_split", "voi_merge")  # fmt: skip
+# How names of scores begin that are about objects, which classes have none of.
+OF_OBJECTS = ("ap_", "pq_", "precision_", "recall_", "f1_", "seg", "splits", "merges", "adapted_rand", "v_", "voi_")
 MISSING = "\N{EN DASH}"
 WORDS = {"ap": "AP", "iou": "IoU", "iu": "IU", "f1": "F1", "pq": "PQ", "voi": "VOI", "v": "V", "hd95": "HD95",
          "nsd": "NSD", "seg": "SEG", "dice": "Dice", "rand": "Rand"}  # fmt: skip
+
+
+def about(config: dict, names: Iterable[str]) -> list[str]:
+    """Those of the scores that say something about labels of this kind."""
+    semantic = config["labels"]["kind"] == "semantic"
+    return [name for name in names if not (semantic and name.startswith(OF_OBJECTS))]
 
 
 def ranking(config: dict) -> str:

@@ -5,6 +5,8 @@ import pandas as pd
 from snakeseg.report.rows import title
 from snakeseg.summary import lower_is_better
 
+# Images below which a mean is hardly one.
+FEW = 5
 # What a score of 1 (of 0, where lower is better) would mean.
 MEANING = {
     "ap_0.50": "the share of all true and predicted objects that match, with an IoU of 0.5 or more",
@@ -53,7 +55,7 @@ def verdict(
     number = states.get("unreadable", 0) + states.get("missed", 0)
     return {
         "trained": _trained(rows, networks, config),
-        "good": _good(summary, metric, len(networks)),
+        "good": _good(summary, metric, len(networks), config["labels"]["kind"] == "semantic"),
         "failed": f"{_count(number, 'prediction')} failed: {failed}." if failed else "No prediction failed.",
         **({"others": f"{others}."} if others else {}),
     }
@@ -71,18 +73,21 @@ def _trained(rows: pd.DataFrame, networks: dict[str, str], config: dict) -> str:
     return f"Trained: {who}; {_count(held, 'image')} held out for validation."
 
 
-def _good(summary: pd.DataFrame, metric: str, experiments: int) -> str:
+def _good(summary: pd.DataFrame, metric: str, experiments: int, semantic: bool) -> str:
     best = headline_part(summary, metric)
     if best is None:
         return "No image has a score, so how good it is cannot be said."
-    where = "never trained on" if best["subset"] == "test" else "held out, though thresholds were chosen on them"
+    number = int(best["n"])
+    chosen = "" if semantic else f", though thresholds were chosen on {'it' if number == 1 else 'them'}"
+    where = "never trained on" if best["subset"] == "test" else f"held out{chosen}"
     low, high = best.get("low"), best.get("high")
     interval = f" (95 % interval {low:.3f} to {high:.3f})" if low is not None and low == low else ""
     best_of = f"the best of {experiments} experiments is {best['experiment']}, with a" if experiments > 1 else "the"
     meaning = f": {MEANING[metric]}" if metric in MEANING else ""
-    images = _count(best["n"], f"{best['subset']} image")
+    images = _count(number, f"{best['subset']} image")
+    few = f" So few images say little about others: label {FEW} or more to judge by." if number < FEW else ""
     is_of = "of" if experiments > 1 else "is"
-    return f"On {images}, {where}, {best_of} mean {title(metric)} {is_of} {best['mean']:.3f}{interval}{meaning}."
+    return f"On {images}, {where}, {best_of} mean {title(metric)} {is_of} {best['mean']:.3f}{interval}{meaning}.{few}"
 
 
 def _told(states: pd.Series, words: dict[str, str]) -> str:

@@ -63,6 +63,6 @@ def folds_of(sheet: pd.DataFrame, validation: list[str]) -> tuple[dict, str]:
     groups = train["group"].where(train["group"] != "", train["sample"]).nunique()
     what = "group" if (train["group"] != "").any() else "image"
     if groups >= STRETCHES:
-        return {"folds": 1}, f"Every fifth {what} is held out; folds: 5 holds each out once, and trains five networks."
+        return {"folds": 1}, f"Every fifth {what} is held out. (With folds: 5 each would be, once, by five trainings.)"
     first = f"One {what} of {groups} is held out"
-    return {"folds": groups, "fold": 0}, f"{first}; fold: all holds each out once, and trains {groups} networks."
+    return {"folds": groups, "fold": 0}, f"{first}. (With fold: all each would be, once, by {groups} trainings.)"

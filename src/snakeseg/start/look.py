@@ -195,5 +195,10 @@ def _require_two(layout: Layout, usable: Sized, problems: list[str]) -> None:
     if len(usable) < 2:
         found = f"{len(usable)} of {len(layout.sheet)} images with a label that can be used"
         remedy = "name labels like their images (docs/how-to/start-from-a-folder.md), or write the sheet by hand"
+        if not (layout.sheet["label"] != "").any():
+            remedy = (
+                f"name folders or files of labels so (masks/a.tif, a_label.tif), or give the folder above; {remedy}"
+            )
+            found = f"{len(layout.sheet)} images, and no name that says mask, label, seg or the like"
         problem = BadInput(layout.root, found, "two or more, since some are held out", remedy)
         raise BadInputs([*problems, str(problem)])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from snakeseg.errors import BadInput
+from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.formats import stem_and_suffix
 from snakeseg.io.sheet import legal_name
 from snakeseg.start.layout import Layout, list_files, sheet_of, some
@@ -64,8 +64,10 @@ def by_names(root: Path) -> Layout:
     listing = list_files(root)
     problems = list(_strange_formats(root, listing.others))
     if not listing.images:
-        found = problems or [f"no images ({len(listing.others)} other files)"]
-        raise BadInput(root, found[0], "images and labels", "give the folder that holds them")
+        if problems:
+            raise BadInputs(problems)
+        found = f"no images ({len(listing.others)} other files)"
+        raise BadInput(root, found, "images and labels", "give the folder that holds them")
     folders = {folder for path in listing.images for folder in path.parts[:-1]}
     apart = any(_words(folder)[0] == "label" for folder in folders)
     files = [named(path, by_stem=not apart) for path in listing.images]
@@ -119,8 +121,14 @@ def _pairs(files: list[Named]) -> tuple[list[tuple[Named, Named | None]], list[N
     labels = [file for file in files if file.role == "label"]
     found: dict[Path, Named] = {}
     met: set[Path] = set()
-    # By all that is left of their names, with and without the part; by the last of it; by how that begins.
-    for key_of in (lambda f: (f.part, *f.key), lambda f: f.key, lambda f: (f.part, f.key[-1]), lambda f: f.key[-1]):
+    # By the same name; by all that is left of names, with and without the part; by the last of it; by how that begins.
+    for key_of in (
+        lambda f: (f.part, *f.key, stem_and_suffix(f.path.name)[0]),
+        lambda f: (f.part, *f.key),
+        lambda f: f.key,
+        lambda f: (f.part, f.key[-1]),
+        lambda f: f.key[-1],
+    ):
         free = [image for image in images if image.path not in found]
         sharing, by_key = Counter(map(key_of, free)), defaultdict(list)
         for label in labels:
@@ -178,14 +186,15 @@ def _sample_names(images: list[Named]) -> list[str]:
     def whole(image: Named) -> str:
         return "-".join(filter(None, [*image.key[:-1], short(image)])) if image.key[-1] else short(image)
 
-    ways = (short, whole, lambda f: "-".join(filter(None, [f.part, whole(f)])), lambda f: "-".join(f.path.parts))
+    ways = (short, whole, lambda f: "-".join(filter(None, [f.part, whole(f)])),
+            lambda f: "-".join([*f.path.parts[:-1], stem_and_suffix(f.path.name)[0]]))  # fmt: skip
     for way in ways:
         names = [
             legal_name(way(f) if f.part != "val" or way(f).startswith("val-") else f"val-{way(f)}") for f in images
         ]
         if len(set(names)) == len(names):
-            break
-    return names
+            return names
+    return [f"{name}-{number}" for number, name in enumerate(names, 1)]
 
 
 def _groups(images: list[Named]) -> list[str]:
@@ -236,7 +245,9 @@ def _strange_formats(root: Path, others: list[Path]) -> Iterator[str]:
     for suffix, paths in sorted(by_suffix.items()):
         remedy = "save the masks as TIFF or PNG" if suffix == "_seg.npy" else "convert them, as to TIFF or OME-Zarr"
         found = f"{len(paths)} files of the format {suffix} ({some(path.name for path in paths)})"
-        yield _line(root / paths[0].parent, found, "formats of config/README.md", remedy)
+        yield _line(
+            root / paths[0].parent, found, "PNG, TIFF, OME-Zarr, NIfTI or another of docs/how-to/formats.md", remedy
+        )
 
 
 def _line(where: Path, found: str, expected: str, remedy: str) -> str:

@@ -30,7 +30,8 @@ def _picture(views: Views, sample: str) -> Picture:
     objects = None if view.truth is None else len(np.unique(view.truth[view.truth > 0]))
     flat = across(view) if view.frame else view
     truth = None if flat.truth is None else _enlarged(shrink_labels(flat.truth, SIDE))
-    told = {None: "no label", 1: "1 object"}.get(objects, f"{objects} objects")
+    what = "piece" if views.labels.kind == "semantic" else "object"
+    told = {None: "no label", 1: f"1 {what}"}.get(objects, f"{objects} {what}s")
     caption = f"{sample}: {views.sources.loc[sample, 'subset']}, {told}"
     return caption, outlines(_enlarged(shrink(flat.picture, SIDE)), truth, None)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from snakeseg.start.layout import some
 from snakeseg.start.plan import Plan
 
 AXES = {2: "planes", 3: "volumes"}
@@ -16,13 +17,15 @@ def in_words(plan: Plan) -> Iterator[str]:
     opened = f" ({look.opened} opened)" if look.opened < len(look.sheet) else ""
     yield f"layout: {plan.layout.name}, in {plan.layout.root}"
     yield f"images: {', '.join(f'{count} to {subset}' for subset, count in subsets(plan).items())}"
+    unlabelled = plan.sheet.loc[plan.sheet["subset"] == "predict", "sample"].tolist()
+    yield from [f"        without a label: {some(unlabelled)}"] if unlabelled else []
     yield from [f"        {plan.left_out}"] if plan.left_out else []
     yield f"files:  {AXES[look.dims]}, {sizes} pixels, {channels}{opened}"
     yield f"labels: {look.labels.kind}; {look.why}"
     if look.labels.kind == "semantic":
         ignored = "" if look.labels.ignore is None else f"; {look.labels.ignore} is ignored"
         yield f"        {', '.join(f'{name} {value}' for name, value in look.labels.values.items())}{ignored}"
-    yield f"groups: {plan.together or 'none'}"
+    yield f"groups: {plan.together or 'every image by itself'}"
     yield f"folds:  {plan.folds[1]}"
     steps = next(key.value for key in plan.proposal.sections["train"] if key.name == "steps")
     yield f"train:  {steps} steps, about {max(1, round(plan.proposal.minutes))} min on two cores of a laptop"
