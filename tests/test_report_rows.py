@@ -101,7 +101,8 @@ def test_verdict_of_validation_images_says_so():
     assert said["good"].endswith("So few images say little about others: label 5 or more to judge by.")
     classes = {"folds": 1, "fold": "all", "labels": {"kind": "semantic"}}
     assert (
-        "On 1 validation image, held out, the mean" in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50")["good"]
+        "On 1 validation image, held out, though the pieces to keep were chosen on it, the"
+        in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50")["good"]
     )
     assert said["failed"] == "No prediction failed."
     assert "others" not in said

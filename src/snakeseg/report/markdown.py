@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment
 
+from snakeseg.report.rows import about
 from snakeseg.summary import HEADLINES, SUBSETS
 
 MARKS = re.compile(r"([\\`*_{}\[\]<>|~#$&])")
@@ -39,7 +40,8 @@ def render_markdown(
         name: json.loads((run / "models" / name / "measures.json").read_text(encoding="utf-8"))["network"]
         for name in experiments
     }
-    headlines = [name for name in HEADLINES if (summary.loc[summary["metric"] == name, "n"] > 0).any()]
+    wanted = about(config, HEADLINES)
+    headlines = [name for name in wanted if (summary.loc[summary["metric"] == name, "n"] > 0).any()]
     parts = dict(list(summary.groupby("subset")))
     return template.render(
         config=config,

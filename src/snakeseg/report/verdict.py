@@ -78,8 +78,9 @@ def _good(summary: pd.DataFrame, metric: str, experiments: int, semantic: bool) 
     if best is None:
         return "No image has a score, so how good it is cannot be said."
     number = int(best["n"])
-    chosen = "" if semantic else f", though thresholds were chosen on {'it' if number == 1 else 'them'}"
-    where = "never trained on" if best["subset"] == "test" else f"held out{chosen}"
+    what, these = "the pieces to keep" if semantic else "thresholds", "it" if number == 1 else "them"
+    held_out = f"held out, though {what} were chosen on {these}"
+    where = "never trained on" if best["subset"] == "test" else held_out
     low, high = best.get("low"), best.get("high")
     interval = f" (95 % interval {low:.3f} to {high:.3f})" if low is not None and low == low else ""
     best_of = f"the best of {experiments} experiments is {best['experiment']}, with a" if experiments > 1 else "the"
