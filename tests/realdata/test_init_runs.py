@@ -98,7 +98,6 @@ FOLDERS = {
     "hippocampus": (volumes, 3, "semantic", {"train": 5}),
     "cellpose": (cellpose, 2, "instance", {"train": 6, "test": 2}),
     "nnunet": (nnunet, 3, "semantic", {"train": 4, "predict": 1}),
-    "microscope": (microscope, 2, "instance", {"train": 8}),
 }
 
 
@@ -124,3 +123,17 @@ def test_a_folder_becomes_a_report(name, realdata, snakemake, tmp_path, monkeypa
     assert len(scored) == sum(images["subset"] == "validation") + subsets.get("test", 0) > 0
     metric = "dice" if "dice" in scored else "foreground_dice"
     assert scored[metric].mean() > 0.3, scored
+
+
+def test_files_of_a_microscope_become_rows(realdata, snakemake, tmp_path, monkeypatch):
+    """One for each image, with its label; the files are groups, and the workflow reads them."""
+    microscope(realdata, tmp_path / "plates")
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "plates", "--yes"]) == 0
+    sheet = pd.read_csv("plates.tsv", sep="\t", dtype=str)
+    named = [(file, number) for file in (0, 1) for number in range(1, 5)]
+    assert sheet["image"].tolist() == [f"plate{file}.lif#{number}" for file, number in named]
+    assert sheet["label"].tolist() == [f"plate{file}-{number}_masks.tif" for file, number in named]
+    assert sheet["group"].tolist() == ["plate0"] * 4 + ["plate1"] * 4
+    done = snakemake(tmp_path, "check", "--cores", "1", "--configfile", "plates.yaml")
+    assert done.returncode == 0, done.stdout

@@ -21,11 +21,12 @@ EXPERIMENTS = {
 
 
 @pytest.fixture(scope="module")
-def run(snakemake, write_run, tmp_path_factory):
+def run(snakemake, write_run, sheet_rows, tmp_path_factory):
+    """With validation images alone: what is compared is compared on them."""
     folder = tmp_path_factory.mktemp("networks")
     torch.save(make_network(2, 1, 2, FCNSettings(name="fcn32s", **SLIM)).state_dict(), folder / "start.pth")
     changes = {"experiments": EXPERIMENTS, "train": {"steps": 3, "patch": 40}, "predict": {"average": False}}
-    write_run(folder, changes)
+    write_run(folder, changes, sheet_rows[:7])
     done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout
     return folder
@@ -44,10 +45,11 @@ def test_stages_start_from_the_stage_before(run):
     assert (after[name] - before[name]).abs().max() < 0.05
 
 
-def test_order_follows_the_stages(run, snakemake, write_run):
+def test_order_follows_the_stages(run, snakemake, write_run, sheet_rows):
     """Another setting of the first stage retrains those that hang on it, and nobody else."""
     experiments = {**EXPERIMENTS, "coarse": {**EXPERIMENTS["coarse"], "train": {"steps": 2}}}
-    write_run(run, {"experiments": experiments, "train": {"steps": 3, "patch": 40}, "predict": {"average": False}})
+    changes = {"experiments": experiments, "train": {"steps": 3, "patch": 40}, "predict": {"average": False}}
+    write_run(run, changes, sheet_rows[:7])
     done = snakemake(run, "--configfile", "config.yaml", "--dry-run")
     trained = set(re.findall(r"models/(\w+)/fold-0/history.tsv\n", done.stdout))
     assert trained == {"coarse", "finer", "finest"}
