@@ -69,13 +69,9 @@ def parser() -> argparse.ArgumentParser:
     command("simulate", "make the demo's images and labels", "--settings", "--output")
     command("inspect", "read the files of a batch", *sheet, "--batch", "--settings", "--output")
     made = command(
-        "check",
-        "report all problems of the input at once (of a config: snakemake check)",
-        *sheet,
-        "--inspected",
-        "--settings",
-        "--output",
-    )
+        "check", "report all problems of the input at once (of a config: snakemake check)", *sheet, "--inspected",
+        "--settings", "--output",
+    )  # fmt: skip
     made.add_argument("--trained", type=int, default=1, help="how many folds are trained, for what is said of time")
     made.add_argument("--json", action="store_true", help="for programs")
     made = command("data-report", "write a page about the data", *sheet, "--inspected", "--settings", "--output")

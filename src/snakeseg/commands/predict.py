@@ -56,7 +56,7 @@ def plan(given: Namespace) -> None:
     _require_images(given)
     plans = {}
     with _predictor(given) as predictor:
-        for name, image in (_files(given) if given.images else _rows(given)).items():
+        for name, image in (_files(_each(given.images)) if given.images else _rows(given)).items():
             shape = _open(predictor, image).array.shape[1:]
             plans[name] = found = plan_image(predictor, shape, _bytes(given.memory_gb))
             if given.json:
@@ -134,8 +134,8 @@ def _rows(given: Namespace) -> dict[str, _Image]:
     return {row.sample: _Image(Path(row.image), row.spacing) for row in rows_of_part(given).itertuples()}
 
 
-def _files(given: Namespace) -> dict[str, _Image]:
-    return {_label_name(path): _Image(path) for path in _each(given.images)}
+def _files(images: list[Path]) -> dict[str, _Image]:
+    return {_label_name(path): _Image(path) for path in images}
 
 
 def _each(images: list[Path]) -> list[Path]:
@@ -211,8 +211,9 @@ def _predict_files(given: Namespace, predictor) -> None:
     from snakeseg.labelling import write_answer
     from snakeseg.predictor import answers
 
-    _require_safe_outputs(_each(given.images), given.output)
-    images = _files(given)
+    paths = _each(given.images)
+    _require_safe_outputs(paths, given.output)
+    images = _files(paths)
     strides = _strides(predictor, images, given.memory_gb)
     tick = _ticker(_tiles(predictor, images, strides, (0, 1)))
     given.output.mkdir(parents=True, exist_ok=True)
