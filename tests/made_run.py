@@ -12,7 +12,8 @@ from snakeseg.cli import main
 from snakeseg.io.store import write_store
 
 SIDE = 96
-ODD = "<script>alert(1)</script>"
+# An image without a prediction, and the name of its group.
+ODD, SCRIPT = "odd", "<script>alert(1)</script>"
 EXPERIMENTS = ("plain", "wide")
 CONFIG = {
     "name": "made", "sheet": "samples.tsv", "data": None, "spatial_dims": 2, "folds": 1, "fold": "all", "seeds": [],
@@ -64,7 +65,15 @@ def make_run(folder: Path, images: int = 4, size: int = SIDE) -> Path:
         )
         save(folder / "labels" / file, truth)
         label = "" if name == "unlabelled" else f"labels/{file}"
-        rows.append({"sample": name, "image": f"images/{file}", "label": label, "subset": subset, "group": name[:1]})
+        rows.append(
+            {
+                "sample": name,
+                "image": f"images/{file}",
+                "label": label,
+                "subset": subset,
+                "group": SCRIPT if name == ODD else name[:1],
+            }
+        )
         for shift, experiment in enumerate(EXPERIMENTS, start=1):
             write_prediction(folder, experiment, name, subset, predicted(truth, name, index + shift))
     pd.DataFrame(rows).to_csv(folder / "samples.tsv", sep="\t", index=False)

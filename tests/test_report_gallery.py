@@ -32,6 +32,7 @@ def made(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(array.astype(np.uint8)).save(f"{name}.png")
     sheet = pd.DataFrame({"sample": ["a", "damaged"], "image": ["image.png", "no.png"], "label": ["label.png", ""]})
+    sheet["batch"] = "test-0000"
     images = pd.DataFrame(
         {"experiment": "x", "subset": "test", "sample": ["a", "damaged"], "status": ["scored", "unreadable"]}
     )
@@ -117,9 +118,10 @@ def test_of_a_large_image_only_the_middle_is_read(tmp_path):
     part = shown_part(array.shape)
     assert [region.stop - region.start for region in part] == [LARGEST, LARGEST]
     array[part] = 7
-    (tmp_path / "run" / "predictions" / "x" / "0").mkdir(parents=True)
-    (tmp_path / "run" / "predictions" / "x" / "0" / "large.zarr").symlink_to(tmp_path / "large.zarr")
+    (tmp_path / "run" / "predictions" / "x" / "test-0000").mkdir(parents=True)
+    (tmp_path / "run" / "predictions" / "x" / "test-0000" / "large.zarr").symlink_to(tmp_path / "large.zarr")
     sheet = pd.DataFrame({"sample": ["large"], "image": [str(tmp_path / "large.zarr")], "label": [""]})
+    sheet["batch"] = "test-0000"
     images = pd.DataFrame({"experiment": ["x"], "subset": "predict", "sample": "large", "status": "unlabelled"})
     view = Views(tmp_path / "run", sheet, images, pd.DataFrame(columns=["sample"]), 2, Labels()).view("large")
     assert view.grey_value == 7

@@ -1,9 +1,5 @@
 # `snakeseg doctor --submit` runs this alone: one short job that asks for a GPU and tells what it got. No config, no sheet.
-from pathlib import Path
-from shlex import quote
-
-SOURCE = quote(str(Path(workflow.basedir).resolve().parent / "src"))
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={SOURCE}:${{{{PYTHONPATH:-}}}}; ")
+include: "rules/shell.smk"
 
 
 container: "snakeseg.sif"
@@ -19,4 +15,4 @@ rule probe:
     resources:
         gpu=1,
     shell:
-        "python -m snakeseg probe --output {output} 2> {log}"
+        "python -m snakeseg probe --output {output:q} 2> {log:q}"

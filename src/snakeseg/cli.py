@@ -1,6 +1,7 @@
 """The command line: one subcommand per rule of the workflow, plus `predict` for files outside any sheet."""
 
 import argparse
+import os
 import re
 import sys
 from importlib import import_module
@@ -233,6 +234,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; 0 if it went well, 1 on bad input or failure (made or found), 2 on a wrong command line."""
     given = parser().parse_args(arguments)
     from snakeseg.errors import STOPPED, Interrupted
+    from snakeseg.text import printable_lines
+
+    # No process that is started from here imports modules from the working folder, where others may write.
+    os.environ["PYTHONSAFEPATH"] = "1"
 
     try:
         module = import_module(f"snakeseg.commands.{MODULES[given.command]}")
@@ -240,12 +245,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        print(printable_lines(stop), file=sys.stderr)
         return STOPPED
     except Exception as error:  # whatever goes wrong, the user gets a message, not a traceback
         if given.debug:
             raise
-        print(_message(error), file=sys.stderr)
+        print(printable_lines(_message(error)), file=sys.stderr)
         return 1
 
 

@@ -4,6 +4,8 @@ import signal
 from collections.abc import Callable
 from typing import TypeVar
 
+from snakeseg.text import printable
+
 Result = TypeVar("Result")
 
 
@@ -19,8 +21,8 @@ class BadInput(ValueError):
     """
 
     def __init__(self, where, found: str, expected: str, remedy: str):
-        self.where, self.found, self.expected, self.remedy = str(where), found, expected, remedy
-        super().__init__(f"{where}: found {found}; expected {expected}; {remedy}")
+        self.where, self.found, self.expected, self.remedy = map(printable, (where, found, expected, remedy))
+        super().__init__(f"{self.where}: found {self.found}; expected {self.expected}; {self.remedy}")
 
 
 class BadInputs(ValueError):

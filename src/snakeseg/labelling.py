@@ -45,13 +45,13 @@ def write_answer(path: Path, answers: Mapping, labels: Labels, making: Making, s
     note : str
         To be written into the file's header.
     """
-    with (atomic_folder if path.suffix == ".zarr" else atomic_file)(path) as beside:
+    with atomic_folder(path, "zarr.json") if path.suffix == ".zarr" else atomic_file(path) as beside:
         if labels.kind == "semantic":
             values = np.array(list(labels.values.values()))
             kind = np.result_type(*map(np.min_scalar_type, values.tolist()))
             classes = likeliest(answers, source.array.shape[1:])
             rules = {labels.classes.index(name): rule for name, rule in making.items() if rule != Kept()}
-            with _pruned(classes, rules, path.parent) as classes:
+            with _pruned(classes, rules, path) as classes:
                 written = classes.map(lambda classes: values[classes].astype(kind), kind)
                 write_labels(beside, written, source, int(values.max()), note)
         else:
@@ -59,7 +59,7 @@ def write_answer(path: Path, answers: Mapping, labels: Labels, making: Making, s
 
 
 @contextmanager
-def _pruned(classes: Lazy, rules: Mapping[int, Kept], folder: Path) -> Iterator[Lazy]:
+def _pruned(classes: Lazy, rules: Mapping[int, Kept], path: Path) -> Iterator[Lazy]:
     """Classes without the components that their rules drop, read as long as the block lasts."""
     if not rules:
         yield classes
@@ -70,7 +70,7 @@ def _pruned(classes: Lazy, rules: Mapping[int, Kept], folder: Path) -> Iterator[
     with ExitStack() as stack:
 
         def room(dtype: type):
-            return np.zeros(shape, dtype) if few else stack.enter_context(scratch(folder, shape, dtype, block))
+            return np.zeros(shape, dtype) if few else stack.enter_context(scratch(path, shape, dtype, block))
 
         read = room(np.uint8)  # once: they may be computed as they are read
         for region in regions_of(shape, block):
@@ -92,7 +92,7 @@ def _write_objects(
         return
     # The chunks of what was predicted, as many as make a block.
     block = [max(1, BLOCK[len(shape)] // c) * c for c in foreground.chunks or (1,) * len(shape)]
-    with scratch(path.parent, shape, np.uint32 if pixels < 2**32 else np.uint64, block) as objects:
+    with scratch(path, shape, np.uint32 if pixels < 2**32 else np.uint64, block) as objects:
         numbers = segment_blocks(foreground, interior, parameters, block, objects)
         written = as_lazy(objects).map(lambda ids: numbers[ids], numbers.dtype)
         write_labels(path, _on_grid(written, source), source, int(numbers.max(initial=0)), note)

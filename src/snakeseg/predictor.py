@@ -181,7 +181,7 @@ def _samples(predictor: Predictor) -> list[Sample]:
         output, threads = Path(folder, "samples.json"), torch.get_num_threads()
         command = ["calibrate", "--model", predictor.folders[0], "--output", output, "--threads", threads]
         command += ["--gpus", int(predictor.device.type != "cpu")]
-        done = subprocess.run([sys.executable, "-m", "snakeseg", *map(str, command)], check=False)
+        done = subprocess.run([sys.executable, "-P", "-m", "snakeseg", *map(str, command)], check=False)
         found = read_samples(output)
     if found is None:
         raise BadInput(

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from snakeseg.errors import STOP_SIGNALS, BadInput
 from snakeseg.io.files import atomic_file
+from snakeseg.text import printable_lines
 
 # The newest state, and the one before in case that is damaged.
 KEPT = 2
@@ -130,7 +131,7 @@ def stop_requests(patient: bool = False) -> Iterator[Callable[[], str | None]]:
 
 def tell(text: str) -> None:
     """A line in the log."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable_lines(text), file=sys.stderr, flush=True)
 
 
 def _states(folder: Path) -> list[Path]:

@@ -1,15 +1,22 @@
+# ruff: noqa: E501 - messages stand in one piece, as they are looked for
 """Bad configs; the first word is Snakemake's, which reads them."""
 
-from bad_input.case import Case, config
+from bad_input.case import Case, config, folder, sound_plane
 
 GOOD = "name: run\nsheet: s.tsv\n"
 NO_YAML = "Config file is not valid JSON or YAML. In case of YAML, make sure to not mix whitespace and tab indentation."
 LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10)
 )
-FINITE = "config, learning_rate: found {}; expected a finite number; correct it"
+FINITE = "config.train.learning_rate: found {}; expected a finite number; set the key to one"
 ENDLESS = "config: found more than 100000 values; expected fewer; look for aliases (*) that repeat each other"
 LIMIT = "; see config/README.md"
+CONTROL = "which has control characters; expected text on one line; remove them"
+BRACES = "which has braces; expected text without braces; rename what it names"
+DASH = "expected a path that does not begin with '-'; write ./"
+
+
+TOO_MANY = "config: found {} trainings (experiments x seeds x folds); expected at most 10000; lower config.folds, or split the run"
 
 
 def bad(text: str, told: str) -> Case:
@@ -68,7 +75,7 @@ CASES: dict[str, Case] = {
     ),
     "config: an experiment that starts from itself": bad(
         "experiments: {a: {start_from: a}}\n",
-        "config.experiments.a.start_from: found a circle of a; expected an end to it; correct it",
+        "config.experiments.a.start_from: found a circle of a; expected an end to it; let one start from none",
     ),
     "config: no sheet": config(
         "name: run\n", 'config: found \'sheet\' is a required property; expected ["name", "sheet"]' + LIMIT
@@ -80,6 +87,51 @@ CASES: dict[str, Case] = {
     "config: no images where it says": bad(
         "model: nowhere\nimages: none/*.tif\n",
         "config.images: found no image in none/*.tif; expected files that end in ...",
+    ),
+    "config: a name of two lines": config('name: "run\\n"\nsheet: s.tsv\n', f"config.name: found 'run\\n', {CONTROL}"),
+    "config: an experiment of two lines": bad(
+        'experiments: {"a\\n": {}}\nseeds: [0]\n', f"config.experiments: found 'a\\n', {CONTROL}"
+    ),
+    "config: a title of the terminal": bad(
+        'data: "\\e]0;title\\a"\n', f"config.data: found '\\x1b]0;title\\x07', {CONTROL}"
+    ),
+    "config: braces in a path": bad("data: images/{plate}\n", f"config.data: found 'images/{{plate}}', {BRACES}"),
+    "config: braces in a class": bad(
+        'labels: {kind: semantic, values: {"{x}": 0, b: 1}}\n', f"config.labels.values: found '{{x}}', {BRACES}"
+    ),
+    "config: a path that is an option": bad("data: --output=x\n", f"config.data: found '--output=x'; {DASH}--output=x"),
+    "config: a model that is an option": bad("model: -x\n", f"config.model: found '-x'; {DASH}-x"),
+    "config: a sheet that is an option": config(
+        "name: run\nsheet: -s.tsv\n", f"config.sheet: found '-s.tsv'; {DASH}-s.tsv"
+    ),
+    "config: images that are a list": bad(
+        "model: nowhere\nimages: [a, b]\n",
+        "config.images: found ['a', 'b'] is not of type 'string', 'null'; expected [...]" + LIMIT,
+    ),
+    "config: a citation of two lines": bad(
+        'export: {cite: ["10.1000/a\\n"]}\n', f"config.export.cite: found '10.1000/a\\n', {CONTROL}"
+    ),
+    "config: folds without end": bad("folds: 100000000\n", TOO_MANY.format(10**8)),
+    "config: seeds times experiments": bad(
+        f"seeds: {list(range(200))}\nexperiments: {{{', '.join(f'a{i}: {{}}' for i in range(200))}}}\n",
+        TOO_MANY.format(40_000),
+    ),
+    "config: a long circle of starts": bad(
+        f"experiments: {{{', '.join(f'a{i}: {{start_from: a{(i + 1) % 3000}}}' for i in range(3000))}}}\n",
+        "config.experiments.a0.start_from: found a circle of a0, a1, a2, a3, a4, ...; expected an end to it; let one start from none",
+    ),
+    "config: simulated images in a folder of one's own": bad(
+        "simulate: {}\ndata: images\n",
+        "config.data: found 'images' beside simulate, which writes to results/run/simulated; expected one of the two; remove simulate, or data",
+    ),
+    "config: simulated images in place of others": Case(
+        lambda: (
+            bad("simulate: {}\n", "").make(),
+            folder("results/run/simulated")(),
+            sound_plane("results/run/simulated/a.tif"),
+        ),
+        ["snakemake", "c.yaml"],
+        "results/run/simulated: found a folder that this run did not make (without simulated.json); expected nothing there; move it away, or delete it",
     ),
     "config: more folds than groups": Case(
         *bad("fold: 7\n", "config.fold: found 7 of 1 folds; expected a number below that; correct one of them")

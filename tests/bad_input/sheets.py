@@ -4,6 +4,9 @@
 import os
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from bad_input.case import Case, folder, pipe, sheet, table
 
 TOLD = "expected text in UTF-8, its columns separated by tabs (.csv: by commas); save it as that"
@@ -14,6 +17,12 @@ HEADER = b"sample\timage\tlabel\tsubset\n"
 
 def rows(*cells: list[str], **options):
     return lambda: sheet(*cells, **options)
+
+
+def repeated(cell: str, count: int) -> None:
+    """Write s.parquet, small, of rows whose cells are all the same."""
+    cells = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), [cell])
+    pq.write_table(pa.table({"sample": cells, "image": cells}), "s.parquet", compression="zstd")
 
 
 def named(name: str) -> Case:
@@ -65,7 +74,7 @@ CASES: dict[str, Case] = {
     "sheet: a name that is a command": named("$(touch canary)"),
     "sheet: a name that is an option": named("--output"),
     "sheet: a name of two lines": table(
-        HEADER + b'"a\nb"\timage.tif\t\ttrain\n', f"s.tsv, row 2: found sample 'a\nb'; {NAME}"
+        HEADER + b'"a\nb"\timage.tif\t\ttrain\n', f"s.tsv, row 2: found sample 'a\\nb'; {NAME}"
     ),
     "sheet: no name": named(""),
     "sheet: a batch that leads elsewhere": table(
@@ -89,9 +98,36 @@ CASES: dict[str, Case] = {
     ),
     "sheet: Parquet that is none": table(b"PAR1" * 9, f"s.parquet: found no table (...); {TOLD}", "s.parquet"),
     "sheet: Parquet with nothing in it": table(b"", f"s.parquet: found no table (...); {TOLD}", "s.parquet"),
+    "sheet: Parquet of endless rows": table(
+        lambda: repeated("a", 10_000_000), f"s.parquet: found no table (10000000 rows of ...); {TOLD}", "s.parquet"
+    ),
+    "sheet: Parquet of one long cell": table(
+        lambda: repeated("a" * 10**6, 20_000), f"s.parquet: found no table (...); {TOLD}", "s.parquet"
+    ),
+    "sheet: parts without end": table(
+        rows(*[[f"a{i}", "image.tif", "9999"] for i in range(20)], header="sample\timage\tparts"),
+        "s.tsv: found 199980 parts of images; expected at most 100000; lower the numbers in the column parts",
+    ),
+    "sheet: a number of parts without end": table(
+        rows(["a", "image.tif", "9" * 5000], header="sample\timage\tparts"),
+        "s.tsv, row 2: found parts '9...9'; expected the number of jobs that predict the image, 1 to 9999; correct the cell",
+    ),
+    "sheet: a title of the terminal": table(
+        rows(["a", "\x1b]0;title\x07", "", ""]),
+        "s.tsv, row 2: found image '\\x1b]0;title\\x07'; expected the path of an image, or of its channels separated by ;; correct the cell",
+    ),
+    "sheet: a column that clears the terminal": table(
+        rows(["a", "image.tif", "x"], header="sample\timage\t\x1b[2J"),
+        "s.tsv: found unknown column '\\x1b[2J'; expected some of ...; remove it",
+    ),
+    "sheet: a name that leads elsewhere in a command": Case(
+        lambda: Path("s.tsv").write_bytes(HEADER + b"../a\timage.tif\t\ttrain\n"),
+        ["inspect", "--sheet", "s.tsv", "--output", "out.json"],
+        f"s.tsv, row 2: found sample '../a'; {NAME}",
+    ),
     "sheet: in a command": Case(
         lambda: Path("s.tsv").write_bytes(HEADER + b"a\timage.tif\t\ttrian\n"),
         ["inspect", "--sheet", "s.tsv", "--output", "out.json"],
-        "s.tsv, row 2: found subset 'trian'; expected (train|test|predict)?; correct the cell",
+        "s.tsv, row 2: found subset 'trian'; expected train, test or predict; correct the cell",
     ),
 }

@@ -14,7 +14,7 @@ rule augment:
     params:
         settings=settings("augment"),
     shell:
-        "python -m snakeseg augment --prepared {input} --settings {params.settings:q} --output {output} 2> {log}"
+        "python -m snakeseg augment --prepared {input:q} --settings {params.settings:q} --output {output:q} 2> {log:q}"
 
 
 rule weigh:
@@ -34,7 +34,7 @@ rule weigh:
         mem_mb=growing(batch_memory),
     params:
         settings=settings("weigh"),
-        statistics=lambda w, input: f"--statistics {input.statistics}" if input.statistics else "",
+        statistics=lambda w, input: ["--statistics", input.statistics] if input.statistics else [],
     shell:
-        "python -m snakeseg weigh --prepared {input.prepared} --augmented {input.augmented}"
-        " --settings {params.settings:q} {params.statistics} --output {output} 2> {log}"
+        "python -m snakeseg weigh --prepared {input.prepared:q} --augmented {input.augmented:q}"
+        " --settings {params.settings:q} {params.statistics:q} --output {output:q} 2> {log:q}"

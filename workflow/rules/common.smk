@@ -8,20 +8,40 @@ from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from functools import cache
 from glob import escape, glob
+from importlib.util import module_from_spec, spec_from_file_location
 from math import isfinite
 from pathlib import Path
-from shlex import quote
-from unicodedata import combining, normalize
+from shlex import split
 
 import pandas as pd
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
 ONE_OF = re.compile(r"(\.(?:czi|nd2|lif))#[0-9]{1,6}$", re.IGNORECASE)
-MOST_VALUES = 100_000
+MAX_CONFIG_VALUES, MAX_TRAININGS, MAX_PARTS = 100_000, 10_000, 100_000
+# Headers whose pixels lie in files of the same name; entries of a folder whose times are compared.
+HEADERS, MAX_LISTED = (".mhd", ".nhdr"), 10_000
+# What `snakeseg simulate` leaves in the folder that it makes (as in snakeseg/commands/data.py).
+SIMULATION_MARK = "simulated.json"
+# Paths of the config that commands are given.
+PATH_KEYS = ("sheet", "data", "model", "images")
+
+
+def load_shared(name):
+    """A module of the package that imports nothing of it, by its path: the workflow loads without the package."""
+    spec = spec_from_file_location(f"snakeseg_{name}", workflow.source_path(f"../../src/snakeseg/{name}.py"))
+    loaded = module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+text, cells = load_shared("text"), load_shared("io/cells")
+CONTROL, printable, legal_name, bad_cells = text.CONTROL, text.printable, text.legal_name, text.bad_cells
+read_cells = cells.read_cells
 
 
 def schema_file(name):
@@ -38,14 +58,23 @@ def did_you_mean(word, known):
     return f"did you mean '{close[0]}'?" if close else "remove it"
 
 
+def match_in_full(validator, pattern, value, schema):
+    """The schema keyword `pattern` for the whole text; Python's `$` also matches before a line break at the end."""
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+ConfigValidator = extend(Draft202012Validator, {"pattern": match_in_full})
+
+
 def config_problems(values, schema, where):
     """One line for everything that the schema forbids."""
-    for error in Draft202012Validator(schema).iter_errors(values):
+    for error in ConfigValidator(schema).iter_errors(values):
         place = ".".join([where, *map(str, error.absolute_path)]) if error.absolute_path else where
         known = error.schema.get("properties", {})
         if error.validator == "additionalProperties" and known:
-            for key in sorted(set(error.instance) - set(known)):
-                yield f"{place}: found unknown key '{key}'; expected one of {', '.join(known)}; {did_you_mean(key, known)}"
+            for key in sorted(set(error.instance) - set(known), key=str):
+                yield f"{place}: found unknown key '{key}'; expected one of {', '.join(known)}; {did_you_mean(str(key), known)}"
         elif error.validator == "enum" and isinstance(error.instance, str):
             allowed = [word for word in error.validator_value if isinstance(word, str)]
             yield f"{place}: found '{error.instance}'; expected one of {', '.join(allowed)}; {did_you_mean(error.instance, allowed)}"
@@ -53,20 +82,47 @@ def config_problems(values, schema, where):
             yield f"{place}: found {error.message}; expected {json.dumps(error.validator_value)[:200]}; see config/README.md"
 
 
-def strange_values(config):
-    """One line for each number that is none, and for a config without end: aliases of YAML may repeat each other."""
+def value_problems(config):
+    """One line for each text and number that no key may hold, and for a config without end: YAML's aliases may repeat each other."""
     todo = [("config", config)]
-    for count in range(MOST_VALUES):
+    for _ in range(MAX_CONFIG_VALUES):
         if not todo:
             return
-        key, value = todo.pop()
+        place, value = todo.pop()
         if isinstance(value, dict):
-            todo += value.items()
+            yield from (problem for key in value for problem in text_problems(place, key))
+            todo += [(f"{place}.{key}", each) for key, each in value.items()]
         elif isinstance(value, list):
-            todo += [(key, each) for each in value]
+            todo += [(place, each) for each in value]
         elif isinstance(value, float) and not isfinite(value):
-            yield f"config, {key}: found {value}; expected a finite number; correct it"
-    yield f"config: found more than {MOST_VALUES} values; expected fewer; look for aliases (*) that repeat each other"
+            yield f"{place}: found {value}; expected a finite number; set the key to one"
+        yield from text_problems(place, value)
+    yield f"config: found more than {MAX_CONFIG_VALUES} values; expected fewer; look for aliases (*) that repeat each other"
+
+
+def text_problems(place, text):
+    """One line for text that must not become part of file names, messages and Snakemake's patterns; descriptions may have several lines."""
+    if not isinstance(text, str):
+        return
+    checked = text.replace("\n", "") if place == "config.export.description" else text
+    if CONTROL.search(checked):
+        yield f"{place}: found '{text}', which has control characters; expected text on one line; remove them"
+    if "{" in text or "}" in text:
+        yield f"{place}: found '{text}', which has braces; expected text without braces; rename what it names"
+
+
+def path_problems(config):
+    """One line for every path that a command would take for an option."""
+    for key in PATH_KEYS:
+        if str(config.get(key) or "").startswith("-"):
+            yield f"config.{key}: found '{config[key]}'; expected a path that does not begin with '-'; write ./{config[key]}"
+
+
+def size_problems(config):
+    """One line if the config asks for more trainings than a run can hold."""
+    count = max(1, len(config["experiments"])) * max(1, len(config["seeds"])) * config["folds"]
+    if count > MAX_TRAININGS:
+        yield f"config: found {count} trainings (experiments x seeds x folds); expected at most {MAX_TRAININGS}; lower config.folds, or split the run"
 
 
 def experiments_of(config):
@@ -91,16 +147,19 @@ def overlay(base, override):
 
 
 def start_problems(starts, known):
-    """One line for every experiment that starts from one there is not, or from itself."""
+    """One line for every experiment that starts from one there is not, and for every circle of starts."""
+    ended = set()  # experiments that need no second look
     for name, start in starts.items():
-        seen = [name]
-        while start in starts and start not in seen:
-            seen.append(start)
+        chain = {name: None}
+        while start in starts and start not in chain and start not in ended:
+            chain[start] = None
             start = starts[start]
-        if start in seen:
-            yield f"config.experiments.{name}.start_from: found a circle of {', '.join(seen)}; expected an end to it; correct it"
+        if start in chain:
+            circle = ", ".join([*chain][:5] + ["..."] * (len(chain) > 5))
+            yield f"config.experiments.{name}.start_from: found a circle of {circle}; expected an end to it; let one start from none"
         elif start not in known:
             yield f"config.experiments.{name}.start_from: found '{start}'; expected one of {', '.join(known)}; {did_you_mean(start, known)}"
+        ended.update(chain)
 
 
 def read_sheet(path, data):
@@ -110,11 +169,11 @@ def read_sheet(path, data):
     elif not path.is_file():
         raise WorkflowError(f"{path}: found no such file; expected the sample sheet; correct the config key 'sheet'")
     else:
-        sheet = read_cells(path)
+        sheet = read_table(path)
     known = read_schema("samples")["properties"]
     sheet_problems = list(sheet_problems_of(sheet, known, path))
     if sheet_problems:
-        raise WorkflowError("\n".join(sheet_problems))
+        raise WorkflowError("\n".join(map(printable, sheet_problems)))
     for column in known:
         if column not in sheet:
             sheet[column] = ""
@@ -153,28 +212,24 @@ def batch_number(place):
     return (BATCHES_ALIKE * level + (place - first) // (BATCH_SIZE * (level + 1))).astype(int)
 
 
-def read_cells(path):
-    """All cells as text (as in snakeseg/io/sheet.py)."""
+def read_table(path):
+    """All cells of the sheet as text."""
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(object).astype(str)
-        separator = "," if path.suffix == ".csv" else "\t"
-        cells = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False).fillna("")
+        return read_cells(path)
     except ImportError:
         raise WorkflowError(
             f"{path}: found no pyarrow to read it with; expected it; pip install pyarrow, or save as .tsv"
         )
     except Exception as error:  # whatever pandas and pyarrow raise on what is no table
-        cause = " ".join(str(error).split())[:200]
+        cause = printable(" ".join(str(error).split())[:200])
         raise WorkflowError(
             f"{path}: found no table ({cause}); expected text in UTF-8, its columns separated by tabs (.csv: by commas); save it as that"
         )
-    return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis=1).reset_index(drop=True)
 
 
 def list_images(where):
     """Images by a pattern, or all in a folder."""
-    where = f"{where}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
+    where = f"{escape(where)}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
     found = sorted(path for path in glob(where) if path.lower().endswith(SUFFIXES))
     if not found:
         raise WorkflowError(
@@ -194,12 +249,6 @@ def name_of(path):
     return legal_name(name[: -len(next(s for s in SUFFIXES if name.lower().endswith(s)))])
 
 
-def legal_name(text):
-    """Letters without their accents, and a dash for what else names may not hold (as in snakeseg/io/sheet.py)."""
-    plain = "".join(c for c in normalize("NFKD", text.replace("ß", "ss")) if not combining(c))
-    return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", plain)) or "image"
-
-
 def sheet_problems_of(sheet, known, path):
     """One line for every unknown, repeated or missing column, bad cell and repeated sample."""
     columns = list(sheet)
@@ -215,20 +264,37 @@ def sheet_problems_of(sheet, known, path):
         yield f"{path}: found no rows; expected one per image; add some"
     for column in [column for column in known if column in sheet]:
         allowed = "|".join(known[column].get("enum", [])) or known[column]["pattern"]
-        for row in sheet.index[~sheet[column].str.fullmatch(allowed)][:20]:
+        for row in sheet.index[bad_cells(sheet[column], allowed)][:20]:
             yield f"{path}, row {row + 2}: found {column} '{sheet.at[row, column]}'; expected {known[column]['description']}; correct the cell"
+    if "parts" in sheet and (total := sum(int(n) for n in sheet["parts"] if re.fullmatch("[0-9]{1,4}", n))) > MAX_PARTS:
+        yield f"{path}: found {total} parts of images; expected at most {MAX_PARTS}; lower the numbers in the column parts"
     for name in sorted(set(sheet["sample"][sheet["sample"].duplicated()])):
         yield f"{path}: found sample '{name}' more than once; expected distinct names; rename one"
 
 
 @cache
 def file_status(path):
-    """Size and time of a file; None of no file, and of those that the workflow makes."""
-    try:
-        status = os.stat(path) if path and not config["simulate"] else None
-    except OSError:  # `check` tells
+    """Size and time of a file, and of those that belong to it; None of no file, and of those that the workflow makes."""
+    if not path or config["simulate"]:
         return None
-    return status and (status.st_size, status.st_mtime_ns)
+    try:
+        if os.path.isdir(path):
+            return folder_status(path)
+        belonging = glob(f"{escape(os.path.splitext(path)[0])}.*") if path.endswith(HEADERS) else [path]
+        return [(status.st_size, status.st_mtime_ns) for status in map(os.stat, sorted(belonging))]
+    except OSError:  # `check` reports it
+        return None
+
+
+def folder_status(path):
+    """A digest of the names, sizes and times of all files in a folder (Zarr, DICOM), or of its first `MAX_LISTED` entries."""
+    entries, todo = [], [path]
+    while todo and len(entries) < MAX_LISTED:
+        with os.scandir(todo.pop()) as listing:
+            found = sorted(listing, key=lambda entry: entry.name)
+        todo += [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
+        entries += [(entry.path, (status := entry.stat()).st_size, status.st_mtime_ns) for entry in found]
+    return [hashlib.sha256(repr(entries).encode("utf-8", "surrogateescape")).hexdigest()[:16]]
 
 
 def file_mark(path):
@@ -258,9 +324,23 @@ def batch_digest(wildcards):
 
 
 @cache
+def model_folders():
+    """The config's model, or the folders of its folds, fold-0, fold-1, ... (as in snakeseg/description.py)."""
+    names = os.listdir(MODEL) if os.path.isdir(MODEL) else []
+    folds = sorted((name for name in names if re.fullmatch("fold-[0-9]{1,6}", name)), key=lambda name: int(name[5:]))
+    folds = [f"{MODEL}/{name}" for name in folds if os.path.isfile(f"{MODEL}/{name}/model.json")]
+    return folds if folds and "model.json" not in names else [MODEL]
+
+
 def model_files(*names):
     """The files of these names in the config's model, or in its folds."""
-    return sorted(path for name in names for path in glob(f"{escape(MODEL)}/**/{name}", recursive=True))
+    paths = [f"{folder}/{name}" for folder in model_folders() for name in names]
+    return [path for path in paths if os.path.isfile(path)]
+
+
+def model_mark(*names):
+    """For params, a mark of each of these files of the config's model: one that takes its place may be older."""
+    return [file_mark(path) for path in model_files(*names)] if MODEL else []
 
 
 def models(wildcards):
@@ -306,6 +386,15 @@ def check_settings():
     return json.dumps({**chosen, "networks": networks, "starts": STARTS, "plans": plans})
 
 
+def simulation_problems(config):
+    """One line if images are not simulated into the run's own folder, or would take the place of files of others."""
+    folder = f"results/{config['name']}/simulated"
+    if config["data"] not in (None, folder):
+        yield f"config.data: found '{config['data']}' beside simulate, which writes to {folder}; expected one of the two; remove simulate, or data"
+    elif os.path.lexists(folder) and not os.path.isfile(f"{folder}/{SIMULATION_MARK}"):
+        yield f"{folder}: found a folder that this run did not make (without {SIMULATION_MARK}); expected nothing there; move it away, or delete it"
+
+
 def batch_problems(experiments):
     """One line for every experiment whose processes cannot share its batch."""
     for name, sections in experiments.items():
@@ -334,22 +423,24 @@ SUFFIXES = (
     ".lif",
 )
 MICROSCOPES = SUFFIXES[-3:]
-MODEL, IMAGES = config.get("model"), list_images(config["images"]) if config.get("images") else []
-if MODEL:
+if config.get("model"):
     config.setdefault("name", "prediction")
-if IMAGES:
+if config.get("images"):
     config["sheet"] = f"results/{config.get('name', '')}/samples.tsv"
 KEPT_MAPS = ("keep_probabilities", "uncertainty")
 EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
 SCHEMA = read_schema("config")
-problems = list(strange_values(config)) or list(config_problems(config, SCHEMA, "config"))
+problems = [*value_problems(config)] or [*config_problems(config, SCHEMA, "config"), *path_problems(config)]
 if not problems:
     validate(config, schema_file("config"))
+    problems += size_problems(config)
+if not problems:
     EXPERIMENTS = experiments_of(config)
     for name, sections in EXPERIMENTS.items():
         for section, values in sections.items():
             problems += config_problems(values, SCHEMA["properties"][section], f"config.experiments.{name}.{section}")
     STARTS = {name: e["start_from"] for name, e in config["experiments"].items() if (e or {}).get("start_from")}
+    problems += simulation_problems(config) if config["simulate"] else []
     problems += [] if problems else batch_problems(EXPERIMENTS)
     problems += start_problems(STARTS, config["experiments"])
     if config["fold"] != "all" and config["fold"] >= config["folds"]:
@@ -360,8 +451,9 @@ if not problems:
         STARTS = {with_seed(n, s): with_seed(start, s) for n, start in STARTS.items() for s in config["seeds"]}
     PRETRAINED = {n: s["network"]["pretrained"] for n, s in EXPERIMENTS.items() if s["network"].get("pretrained")}
 if problems:
-    raise WorkflowError("\n".join(problems))
+    raise WorkflowError("\n".join(map(printable, problems)))
 
+MODEL, IMAGES = config["model"], list_images(config["images"]) if config["images"] else []
 if MODEL:
     EXPERIMENTS = {legal_name(Path(MODEL).resolve().name): next(iter(EXPERIMENTS.values()))}
     if not model_files("model.json"):
@@ -373,8 +465,9 @@ elif IMAGES:
         "config.images: found no model; expected the folder of one to predict them with; set config.model"
     )
 SHEET = Path(config["sheet"])
-DATA = Path(config["data"] or ("." if IMAGES else SHEET.parent))
 RUN = f"results/{config['name']}"
+SIMULATED = [f"{RUN}/simulated"] if config["simulate"] else []
+DATA = Path(*SIMULATED) if SIMULATED else Path(config["data"] or ("." if IMAGES else SHEET.parent))
 LOGS = f"logs/{config['name']}"
 TIMES = f"benchmarks/{config['name']}"
 FOLDS = list(range(config["folds"])) if config["fold"] == "all" else [config["fold"]]
@@ -404,10 +497,9 @@ PREDICTIONS = [f"{RUN}/predictions/{e}/{b}" for e in EXPERIMENTS for b in PREDIC
 VALIDATIONS = [f"{RUN}/validation/{e}/fold-{f}" for e in EXPERIMENTS for f in FOLDS]
 FORMATS = ("bioimageio", "onnx", "torchscript", "monai")
 EXPORTS = [f"{RUN}/export/{e}/fold-{f}.{kind}.zip" for e in EXPERIMENTS for f in FOLDS for kind in FORMATS]
-SIMULATED = [config["data"]] if config["simulate"] else []
 ENVIRONMENT = "../../environment.yml"
-keep_flags = " ".join(f"--{key.replace('_', '-')}" for key in KEPT_MAPS if config["predict"][key])
-kept_or_temp = (lambda path: path) if keep_flags else temp
+KEEP_FLAGS = [f"--{key.replace('_', '-')}" for key in KEPT_MAPS if config["predict"][key]]
+kept_or_temp = (lambda path: path) if KEEP_FLAGS else temp
 
 
 wildcard_constraints:
@@ -417,15 +509,3 @@ wildcard_constraints:
     kind="validation|predictions",
     part=r"[^/]+",
     share=r"\d+-of-\d+",
-
-
-# Jobs run the package that lies beside the workflow, in whatever environment they are given; of a workflow from elsewhere,
-# the installed one. A prefix takes the place of Snakemake's own, without which a command that fails before a pipe counts as done.
-BASE = workflow.current_basedir
-SOURCE = (
-    f"export PYTHONPATH={quote(str(Path(BASE).resolve().parents[1] / 'src'))}:${{{{PYTHONPATH:-}}}}; "
-    if isinstance(BASE, os.PathLike)
-    else ""
-)
-# Libraries, such as PyTorch's compiler, read their own files in the locale's encoding, which may be ASCII on a cluster.
-shell.prefix(f"set -euo pipefail; export PYTHONUTF8=1; {SOURCE}")

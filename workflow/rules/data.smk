@@ -29,5 +29,5 @@ rule data_report:
         folder=subpath(output.page, parent=True),
         settings=check_settings(),
     shell:
-        "python -m snakeseg data-report --sheet {input.sheet:q} --data {params.data:q} --inspected {params.inspected}"
-        " --name {params.name} --settings {params.settings:q} --output {params.folder} 2> {log}"
+        "python -m snakeseg data-report --sheet {input.sheet:q} --data {params.data:q} --inspected {params.inspected:q}"
+        " --name {params.name:q} --settings {params.settings:q} --output {params.folder:q} 2> {log:q}"

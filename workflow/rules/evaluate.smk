@@ -14,14 +14,14 @@ rule evaluate:
         mem_mb=growing(part_memory),
     params:
         data=DATA,
-        rows=lambda w: f"--fold {w.part.removeprefix('fold-')}" if w.kind == "validation" else f"--batch {w.part}",
+        rows=lambda w: ["--fold", w.part.removeprefix("fold-")] if w.kind == "validation" else ["--batch", w.part],
         settings=lambda w: settings(
             "spatial_dims", "labels", "folds", "validation", "instances", experiment=w.experiment
         ),
     shell:
-        "python -m snakeseg evaluate --sheet {input.sheet:q} --data {params.data:q} {params.rows}"
-        " --experiment {wildcards.experiment} --predictions {input.predictions}"
-        " --settings {params.settings:q} --output {output} 2> {log}"
+        "python -m snakeseg evaluate --sheet {input.sheet:q} --data {params.data:q} {params.rows:q}"
+        " --experiment {wildcards.experiment:q} --predictions {input.predictions:q}"
+        " --settings {params.settings:q} --output {output:q} 2> {log:q}"
 
 
 rule summarise:
@@ -48,8 +48,8 @@ rule summarise:
         experiments=list(EXPERIMENTS),
         folds=FOLDS,
     shell:
-        "python -m snakeseg summarise --sheet {input.sheet:q} --tables {params.folder} --experiments {params.experiments}"
-        " --folds {params.folds} --output {params.folder} 2> {log}"
+        "python -m snakeseg summarise --sheet {input.sheet:q} --tables {params.folder:q} --experiments {params.experiments:q}"
+        " --folds {params.folds:q} --output {params.folder:q} 2> {log:q}"
 
 
 rule compare:
@@ -77,4 +77,4 @@ rule compare:
     params:
         folder=subpath(output.pairs, parent=True),
     shell:
-        "python -m snakeseg compare --images {input} --output {params.folder} 2> {log}"
+        "python -m snakeseg compare --images {input:q} --output {params.folder:q} 2> {log:q}"

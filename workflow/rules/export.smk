@@ -21,5 +21,5 @@ rule pack:
         folder=subpath(input.weights, parent=True),
         settings=settings("export"),
     shell:
-        "python -m snakeseg export {params.folder:q} --format {wildcards.format} --scores {input.scores:q}"
-        " --settings {params.settings:q} --output {output:q} 2> {log}"
+        "python -m snakeseg export {params.folder:q} --format {wildcards.format:q} --scores {input.scores:q}"
+        " --settings {params.settings:q} --output {output:q} 2> {log:q}"

@@ -23,9 +23,9 @@ rule validate:
         folder=subpath(input.weights, parent=True),
         settings=settings("folds", "validation"),
     shell:
-        "python -m snakeseg predict {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --fold {wildcards.fold}"
-        " --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.compute_gpus}"
-        " --probabilities {output} 2> {log}"
+        "python -m snakeseg predict {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --fold {wildcards.fold:q}"
+        " --settings {params.settings:q} --threads {resources.compute_threads:q} --gpus {resources.compute_gpus:q}"
+        " --probabilities {output:q} 2> {log:q}"
 
 
 if IMAGES:
@@ -41,8 +41,9 @@ if IMAGES:
             ENVIRONMENT
         params:
             images=config["images"],  # not one by one: there may be more than a command line holds
+            digest=hashlib.sha256("\n".join(IMAGES).encode()).hexdigest()[:16],
         shell:
-            "python -m snakeseg sheet {params.images:q} --output {output} 2> {log}"
+            "python -m snakeseg sheet {params.images:q} --output {output:q} 2> {log:q}"
 
 
 # All parts of an image take the same tiles, whatever machines they run on.
@@ -70,9 +71,10 @@ rule plan:
         folder=model_folder,
         folds=[] if MODEL else ["--folds", *FOLDS],
         digest=batch_digest,
+        model=model_mark("model.safetensors", "model.json", "golden.safetensors"),
     shell:
         "python -m snakeseg plan {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
-        " {params.folds} --threads {resources.compute_threads} --gpus {resources.compute_gpus} --output {output} > {log} 2>&1"
+        " {params.folds:q} --threads {resources.compute_threads:q} --gpus {resources.compute_gpus:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule infer:
@@ -102,13 +104,14 @@ rule infer:
         folder=model_folder,
         folds=[] if MODEL else ["--folds", *FOLDS],
         part=lambda w: w.share.replace("-of-", "/"),
-        plan=lambda w, input: f"--plan {input.plan}" if input.plan else "",
-        keep=keep_flags,
+        plan=lambda w, input: ["--plan", input.plan] if input.plan else [],
+        keep=KEEP_FLAGS,
         digest=batch_digest,
+        model=model_mark("model.safetensors", "model.json", "golden.safetensors"),
     shell:
         "python -m snakeseg predict {params.folder:q} --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
-        " --part {params.part} {params.folds} {params.plan} {params.keep} --threads {resources.compute_threads}"
-        " --gpus {resources.compute_gpus} --probabilities {output} 2> {log}"
+        " --part {params.part:q} {params.folds:q} {params.plan:q} {params.keep:q} --threads {resources.compute_threads:q}"
+        " --gpus {resources.compute_gpus:q} --probabilities {output:q} 2> {log:q}"
 
 
 rule instances:
@@ -129,6 +132,7 @@ rule instances:
     params:
         data=DATA,
         folder=lambda w, input: MODEL or os.path.dirname(input.parameters[0]),
+        model=model_mark("model.json", "instances.json"),
     shell:
         "python -m snakeseg instances --sheet {input.sheet:q} --data {params.data:q} --model {params.folder:q}"
-        " --probabilities {input.probabilities} --output {output} 2> {log}"
+        " --probabilities {input.probabilities:q} --output {output:q} 2> {log:q}"

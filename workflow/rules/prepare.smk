@@ -2,7 +2,7 @@ if config["simulate"]:
 
     rule simulate:
         output:
-            directory(config["data"]),
+            directory(SIMULATED[0]),
         log:
             f"{LOGS}/simulate.log",
         benchmark:
@@ -12,7 +12,7 @@ if config["simulate"]:
         params:
             settings=settings("simulate", "spatial_dims"),
         shell:
-            "python -m snakeseg simulate --settings {params.settings:q} --output {output} 2> {log}"
+            "python -m snakeseg simulate --settings {params.settings:q} --output {output:q} 2> {log:q}"
 
 
 rule inspect:
@@ -37,7 +37,7 @@ rule inspect:
         digest=batch_digest,
     shell:
         "python -m snakeseg inspect --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
-        " --settings {params.settings:q} --output {output} 2> {log}"
+        " --settings {params.settings:q} --output {output:q} 2> {log:q}"
 
 
 rule check:
@@ -61,8 +61,8 @@ rule check:
         settings=check_settings(),
         trained=len(FOLDS),
     shell:
-        "python -m snakeseg check --sheet {input.sheet:q} --data {params.data:q} --inspected {params.inspected}"
-        " --settings {params.settings:q} --trained {params.trained} --output {output} 2>&1 | tee {log}"
+        "python -m snakeseg check --sheet {input.sheet:q} --data {params.data:q} --inspected {params.inspected:q}"
+        " --settings {params.settings:q} --trained {params.trained:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule statistics:
@@ -86,7 +86,7 @@ rule statistics:
         digest=training_digest,
     shell:
         "python -m snakeseg statistics --sheet {input.sheet:q} --data {params.data:q}"
-        " --settings {params.settings:q} --output {output} 2> {log}"
+        " --settings {params.settings:q} --output {output:q} 2> {log:q}"
 
 
 rule prepare:
@@ -113,7 +113,7 @@ rule prepare:
         data=DATA,
         settings=settings("spatial_dims", "labels", "prepare"),
         digest=batch_digest,
-        statistics=lambda w, input: f"--statistics {input.statistics}" if input.statistics else "",
+        statistics=lambda w, input: ["--statistics", input.statistics] if input.statistics else [],
     shell:
         "python -m snakeseg prepare --sheet {input.sheet:q} --data {params.data:q} --batch {wildcards.batch:q}"
-        " --settings {params.settings:q} {params.statistics} --output {output} 2> {log}"
+        " --settings {params.settings:q} {params.statistics:q} --output {output:q} 2> {log:q}"

@@ -34,5 +34,5 @@ rule report:
         run=subpath(output.page, parent=True),
         settings=json.dumps(config),
     shell:
-        "python -m snakeseg report --sheet {input.sheet:q} --data {params.data:q} --run {params.run}"
-        " --settings {params.settings:q} --output {output.page} 2> {log}"
+        "python -m snakeseg report --sheet {input.sheet:q} --data {params.data:q} --run {params.run:q}"
+        " --settings {params.settings:q} --output {output.page:q} 2> {log:q}"

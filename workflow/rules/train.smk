@@ -31,7 +31,9 @@ rule train:
         weights=folder_of("weights"),
         command="train",
         # A profile that spreads the processes over nodes says by what (srun).
-        launch=lambda w, resources: f"{resources.mpi} --ntasks={resources.tasks} " if resources.get("mpi") else "",
+        launch=lambda w, resources: (
+            [*split(resources.mpi), f"--ntasks={resources.tasks}"] if resources.get("mpi") else []
+        ),
         output=subpath(output.weights, parent=True),
         settings=lambda w: settings(
             "spatial_dims",
@@ -48,12 +50,12 @@ rule train:
         ),
         digest=training_digest,
         pretrained=lambda w: file_mark(PRETRAINED.get(w.experiment)),
-        start=lambda w, input: f"--start {input.start}" if input.start else "",
+        start=lambda w, input: ["--start", input.start] if input.start else [],
     shell:
-        "{params.launch}python -m snakeseg {params.command} --sheet {input.sheet:q} --data {params.data:q} --fold {wildcards.fold}"
-        " --prepared {params.prepared} --augmented {params.augmented} --weights {params.weights}"
-        " {params.start} --settings {params.settings:q} --threads {resources.compute_threads} --gpus {resources.compute_gpus}"
-        " --output {params.output} 2>&1 | (trap '' INT TERM USR1; tee {log})"
+        "{params.launch:q} python -m snakeseg {params.command:q} --sheet {input.sheet:q} --data {params.data:q} --fold {wildcards.fold:q}"
+        " --prepared {params.prepared:q} --augmented {params.augmented:q} --weights {params.weights:q}"
+        " {params.start:q} --settings {params.settings:q} --threads {resources.compute_threads:q} --gpus {resources.compute_gpus:q}"
+        " --output {params.output:q} 2>&1 | (trap '' INT TERM USR1; tee {log:q})"
 
 
 # Part of no run: make it by its name, to choose `train.learning_rate`.
@@ -67,7 +69,7 @@ use rule train as learning_rate with:
         f"{TIMES}/learning-rate/{{experiment}}/fold-{{fold}}.tsv"
     params:
         command="learning-rate",
-        launch="",
+        launch=[],
         output=subpath(output.figure),
 
 
@@ -91,8 +93,8 @@ rule measure:
     params:
         folder=subpath(input[0], parent=True),
     shell:
-        "python -m snakeseg measure --model {params.folder} --threads {resources.compute_threads}"
-        " --gpus {resources.compute_gpus} --output {output} 2> {log}"
+        "python -m snakeseg measure --model {params.folder:q} --threads {resources.compute_threads:q}"
+        " --gpus {resources.compute_gpus:q} --output {output:q} 2> {log:q}"
 
 
 rule tune:
@@ -117,5 +119,5 @@ rule tune:
         folders=lambda w, input: [os.path.dirname(path) for path in input.models],
         settings=lambda w: settings("spatial_dims", "labels", "instances", experiment=w.experiment),
     shell:
-        "python -m snakeseg tune --sheet {input.sheet:q} --data {params.data:q} --models {params.folders}"
-        " --stores {input.stores} --settings {params.settings:q} 2> {log}"
+        "python -m snakeseg tune --sheet {input.sheet:q} --data {params.data:q} --models {params.folders:q}"
+        " --stores {input.stores:q} --settings {params.settings:q} 2> {log:q}"

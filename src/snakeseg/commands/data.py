@@ -4,6 +4,7 @@ import json
 import sys
 from argparse import Namespace
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,10 @@ from snakeseg.io.sheet import parts_of, read_sheet, sheet_of_images
 from snakeseg.io.tables import write_table
 from snakeseg.progress import progress
 from snakeseg.settings import Network, Train, network_settings, read_sections
+from snakeseg.text import printable_lines
 
+# What the folder of simulated images holds besides: it may be replaced.
+SIMULATION_MARK = "simulated.json"
 # What of the facts the table of a successful check tells.
 CHECKED = ("sample", "path", "shape", "channels", "type", "smallest", "largest", "spacing", "objects", "foreground")
 # Rows beyond which looking for look-alikes would keep a run waiting; those that a warning names.
@@ -46,7 +50,11 @@ def convert(given: Namespace) -> None:
     if suffix_of(given.output).lower() != label_suffix(given.like).lower():
         raise BadInput(given.output, "another format than that of --like", label_suffix(given.like), "change --output")
     labels = _of_masks(masks, source) if masks else _of_outlines(given.input, source)
-    with atomic_folder(given.output) if given.output.suffix == ".zarr" else atomic_file(given.output) as beside:
+    with (
+        atomic_folder(given.output, "zarr.json")
+        if given.output.suffix == ".zarr"
+        else atomic_file(given.output) as beside
+    ):
         write_labels(beside, labels, source)
 
 
@@ -70,7 +78,8 @@ def _of_masks(masks: list[Path], source):
             own = (mask.array != 0) & (labels == 0)
             labels[own] = number
             if not own.any():
-                print(f"warning: {path}: no pixel that the masks before do not have; no object", file=sys.stderr)
+                warning = f"warning: {path}: no pixel that the masks before do not have; no object"
+                print(printable_lines(warning), file=sys.stderr)
     if problems:
         raise BadInputs(problems)
     return labels
@@ -84,7 +93,8 @@ def simulate(given: Namespace) -> None:
 
     s = read_sections(given.settings)
     dims, settings = s["spatial_dims"], s["simulate"]
-    with atomic_folder(given.output) as folder:
+    with atomic_folder(given.output, SIMULATION_MARK) as folder:
+        write_text(folder / SIMULATION_MARK, json.dumps({"dims": dims, **asdict(settings)}) + "\n")
         for kind in ("images", "labels"):
             (folder / kind).mkdir()
         for index in range(settings.images):
@@ -127,7 +137,7 @@ def check(given: Namespace) -> None:
     if given.json:
         print(json.dumps({"problems": problems, "warnings": told, "outlook": lines}))
     elif not problems:
-        print("\n".join([*lines, *told]), file=sys.stderr)
+        print(printable_lines("\n".join([*lines, *told])), file=sys.stderr)
     if problems:
         raise BadInputs(problems)
     write_table(given.output, facts[[name for name in CHECKED if name in facts]])

@@ -22,7 +22,7 @@ def evaluate(given: Namespace) -> None:
     at_edge = not s["instances"].drop_at_edge
     images, objects = evaluate_rows(rows, given.predictions, s["spatial_dims"], s["labels"], at_edge)
     subset = dict(zip(rows["sample"], rows["subset"].replace("train", "validation"), strict=True))
-    with atomic_folder(given.output) as folder:
+    with atomic_folder(given.output, "images.tsv") as folder:
         for name, table in (("images", images), ("objects", objects)):
             table = pd.DataFrame(table, columns=None if table else ["sample"])
             table.insert(0, "fold", given.fold)

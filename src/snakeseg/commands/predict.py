@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,9 +12,10 @@ from typing import NamedTuple
 
 from snakeseg.commands.tables import read_json, rows_of_part
 from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.files import file_and_number, files_of, write_text
+from snakeseg.io.files import file_and_number, files_of, temporary_folder, write_text
 from snakeseg.io.sheet import spacing_of
 from snakeseg.progress import progress
+from snakeseg.text import printable_lines
 
 BLENDED = "SnakeSeg: tiles were blended, as this network's normalisation depends on the tile"
 
@@ -62,10 +62,11 @@ def plan(given: Namespace) -> None:
             if given.json:
                 continue
             shape, tile = (" x ".join(map(str, sides)) for sides in (shape, found.stride))
-            print(
+            line = (
                 f"{name}: {shape} in {found.tiles} tiles of {tile}, {found.redundancy:.2f} pixels read for each,"
                 f" {found.memory / 1e9:.2f} GB, {found.seconds:.3g} s"
             )
+            print(printable_lines(line))
     if given.json:
         print(json.dumps({name: found._asdict() for name, found in plans.items()}))
     if given.output:
@@ -219,9 +220,9 @@ def _predict_files(given: Namespace, predictor) -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
         raster = _open(predictor, image)
-        with tempfile.TemporaryDirectory(prefix=".scratch-", dir=given.output) as folder:
+        with temporary_folder(given.output / name) as folder:
             kept = given.keep_probabilities or given.uncertainty
-            store = (given.output if kept else Path(folder)) / f"{name}.answers.zarr.zip"
+            store = (given.output if kept else folder) / f"{name}.answers.zarr.zip"
             found = answers(predictor, raster, strides[name], keep=given.keep_probabilities, tick=tick)
             write_store(store, [(name, _attributes(predictor, raster, strides[name]), found)])
             ((_, about, found),) = read_parts([store])

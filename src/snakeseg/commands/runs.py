@@ -9,6 +9,7 @@ from pathlib import Path
 
 from snakeseg.errors import BadInput
 from snakeseg.io.files import write_text
+from snakeseg.text import printable_lines
 
 SECONDS_BETWEEN_LOOKS = 15
 CLEAR = "\033[2J\033[H"
@@ -34,7 +35,7 @@ def doctor(given: Namespace) -> int:
     for check in _checks(given):
         checks.append(check)
         if not given.json:
-            print(check, flush=True)
+            print(printable_lines(check), flush=True)
     if given.json:
         print(json.dumps([check._asdict() for check in checks]))
     return int(any(check.verdict == "problem" for check in checks))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from snakeseg.errors import BadInput
 from snakeseg.io.files import atomic_file, write_text
-from snakeseg.io.sheet import legal_name
 from snakeseg.io.tables import write_table
+from snakeseg.text import legal_name, printable_lines
 
 
 def init(given: Namespace) -> int:
@@ -25,9 +25,9 @@ def init(given: Namespace) -> int:
             raise BadInput(path, "a file", "none: nothing is overwritten", "move it away, or give another name: -o")
     made = plan(given.folder, given.layout)
     for problem in made.found.problems:
-        print(f"not understood: {problem}", file=sys.stderr)
+        print(printable_lines(f"not understood: {problem}"), file=sys.stderr)
     if not given.json:
-        print("\n".join(in_words(made)))
+        print(printable_lines("\n".join(in_words(made))))
     with atomic_file(picture) as beside:
         draw(beside, made.found)
     if not (given.yes or given.json) and not _agreed(picture):

@@ -19,6 +19,7 @@ from snakeseg.runs.causes import judge, next_step
 from snakeseg.runs.queue import ask_slurm
 from snakeseg.runs.snakelog import read_session
 from snakeseg.runs.words import slurm_in_words
+from snakeseg.text import printable_lines
 
 SNAKEMAKE = (9, 12)
 PATIENCE = 20  # seconds
@@ -130,8 +131,8 @@ def submit_probe(folder: Path) -> Check:
     PROBE.unlink(missing_ok=True)
     request = (read_profile(folder).get("set-resources") or {}).get("train") or {}
     asked = [f"probe:{name}={value}" for name, value in request.items() if name not in OWN]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--workflow-profile", folder, "--nolock",
-               "--retries", "0", "--set-resources", *asked, f"probe:runtime={MINUTES}"]  # fmt: skip
+    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", snakefile, "--workflow-profile", folder,
+               "--nolock", "--retries", "0", "--set-resources", *asked, f"probe:runtime={MINUTES}"]  # fmt: skip
     if read_profile(folder).get("executor", "local") == "local":
         command += ["--cores", "1"]
     code, output = _sent(command)
@@ -159,7 +160,7 @@ def _sent(command: list) -> tuple[int, str]:
             except subprocess.TimeoutExpired:
                 now = _waiting(Path(said.name).read_text(encoding="utf-8"))
                 if now and now != told:
-                    print(f"{now}; Ctrl-C takes it back", file=sys.stderr, flush=True)
+                    print(printable_lines(f"{now}; Ctrl-C takes it back"), file=sys.stderr, flush=True)
                 told = now
             except KeyboardInterrupt:
                 process.wait()  # it has heard of it, too, and takes its job back

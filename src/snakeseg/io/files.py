@@ -1,14 +1,16 @@
 """Whole files: outputs appear complete or not at all (written beside, flushed, renamed), and have checksums."""
 
 import errno
+import fcntl
 import hashlib
 import math
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
 from pathlib import Path
 
 import psutil
@@ -17,6 +19,9 @@ from snakeseg.errors import BadInput
 
 # One of the images of a microscope's file, counted from 1: experiment.lif#2.
 ONE_OF = re.compile(r"(.+\.(?:czi|nd2|lif))#([0-9]{1,6})", re.IGNORECASE)
+# Names of what is not written to its end: a random token, then the end of the name of what it will be.
+TEMPORARY = re.compile(r"\.part-[0-9a-f]{16}\.(.+)", re.DOTALL)
+TOKEN_END, MAX_NAME = len(".part-0123456789abcdef."), 200
 # The time of all entries of zips, so that the same content makes the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -54,43 +59,119 @@ def require_memory(path: str | Path, shape: Sequence[int], size: int, remedy: st
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """A path to write to; it takes the place of `path` when the block ends without an error."""
+    """Yield a path to write to; the file takes the place of `path` when the block ends without an error.
+
+    It lies beside `path` under a name that nobody can foresee. What a killed process left there is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{os.getpid()}.{path.name}")
+    _remove_leftovers(path)
+    beside = temporary_name(path)
+    handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     try:
-        with _room(path):
+        with _room(path), _held(handle):
             yield beside
-            with open(beside, "rb") as file:
-                os.fsync(file.fileno())
+            written = os.open(beside, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                os.fsync(written)
+            finally:
+                os.close(written)
             beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
 
 @contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """A folder to fill; it takes the place of `path` when the block ends without an error.
+def atomic_folder(path: str | Path, mark: str | None = None) -> Iterator[Path]:
+    """Yield a folder to fill; it takes the place of `path` when the block ends without an error.
+
+    Parameters
+    ----------
+    path : path
+    mark : str, optional
+        What only folders of this kind hold. A folder with other content is never replaced.
 
     Raises
     ------
     BadInput
-        If there is a file or a link in its place.
+        If there is a file, a link, or a folder with other content in its place.
     """
     path = Path(path)
+    _require_replaceable(path, mark)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(path) as beside, _room(path):
+        yield beside
+        shutil.rmtree(path, ignore_errors=True)
+        beside.replace(path)
+
+
+def _require_replaceable(path: Path, mark: str | None) -> None:
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise BadInput(path, "a link" if path.is_symlink() else "a file", "a folder, or nothing", "move it away")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{os.getpid()}.{path.name}")
-    shutil.rmtree(beside, ignore_errors=True)
+    if path.is_dir() and not (mark and (path / mark).exists()) and any(path.iterdir()):
+        raise BadInput(path, "a folder with other files in it", "nothing, or an empty folder", "move it away")
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`, which is gone after the block; what a killed process left there is removed."""
+    _remove_leftovers(path)
+    beside = temporary_name(path)
+    beside.mkdir()
     try:
-        with _room(path):
-            beside.mkdir()
+        with _held(os.open(beside, os.O_RDONLY | os.O_NOFOLLOW)):
             yield beside
-            shutil.rmtree(path, ignore_errors=True)
-            beside.replace(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Return an unforeseeable name beside `path`, or beside the path that `path` is a temporary name of."""
+    match = TEMPORARY.fullmatch(path.name)
+    return path.with_name(f".part-{secrets.token_hex(8)}.{(match[1] if match else path.name)[-MAX_NAME:]}")
+
+
+@contextmanager
+def _held(handle: int) -> Iterator[None]:
+    """Hold a lock on an open file or folder, which says that its process lives; some file systems have no locks."""
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files and folders of the same path that no living process holds."""
+    name = temporary_name(path).name[TOKEN_END:]
+    for leftover in _temporary_names(path.parent):
+        if leftover[TOKEN_END:] == name and not _is_held(path.parent / leftover):
+            with suppress(OSError):
+                (path.parent / leftover).unlink()
+            shutil.rmtree(path.parent / leftover, ignore_errors=True)
+
+
+@cache
+def _temporary_names(folder: Path) -> list[str]:
+    """Temporary names in a folder when this process first wrote to it: later ones are not of dead processes."""
+    return [name for name in os.listdir(folder) if TEMPORARY.fullmatch(name)] if folder.is_dir() else []
+
+
+def _is_held(path: Path) -> bool:
+    """Return whether a living process holds a temporary file or folder, or whether that cannot be told."""
+    try:
+        mode = os.O_RDONLY if path.is_dir() else os.O_RDWR  # NFS locks only files that are open for writing
+        handle = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 @contextmanager

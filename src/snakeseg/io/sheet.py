@@ -1,25 +1,38 @@
 """The sample sheet: which images there are, and which are trained on, held out, tested and predicted."""
 
 import os
-import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
-from unicodedata import combining, normalize
 
 import pandas as pd
 
 from snakeseg.errors import BadInput, BadInputs
+from snakeseg.io.cells import read_cells
 from snakeseg.io.files import require_kind
 from snakeseg.io.formats import stem_and_suffix
 from snakeseg.io.raster import images_in
 from snakeseg.settings import did_you_mean
+from snakeseg.text import bad_cells, legal_name
 
-COLUMNS = ("sample", "image", "label", "subset", "group", "batch", "parts", "spacing")
-# What a name may be that becomes a part of paths, and what columns of few values may hold.
+# What a name may be that becomes a part of paths.
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
-PATTERNS = {"subset": "(train|test|predict)?", "parts": "([1-9][0-9]{0,3})?"}
+A_NAME = "a name of letters, digits and . _ - that begins with a letter or digit"
+# What the whole of a cell may be, as a pattern and in words.
+CELLS = {
+    "sample": (NAME, A_NAME),
+    "image": ("[^;]+(;[^;]+)*", "the path of an image, or of its channels separated by ;"),
+    "label": ("[^;]*", "the path of one label image, or nothing"),
+    "subset": ("(train|test|predict)?", "train, test or predict"),
+    "group": (".*", "a name that images of one patient, mouse or plate share"),
+    "batch": (f"({NAME})?", A_NAME),
+    "parts": ("([1-9][0-9]{0,3})?", "the number of jobs that predict the image, 1 to 9999"),
+    "spacing": ("[0-9.eE+, -]*", "one positive number, or one per axis"),
+}
+# Rows with a bad cell that are reported, of each column.
+MAX_REPORTED_ROWS = 20
+COLUMNS = tuple(CELLS)
 # Rows of a batch; after so many batches they hold as many rows more.
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
 
@@ -46,7 +59,7 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
         If it is no table, or has other columns, other subsets, or one name twice.
     """
     path = Path(path)
-    sheet = read_cells(path)
+    sheet = _read_table(path)
     if problems := list(_problems(sheet, path)):
         raise BadInputs(problems)
     base = Path(data) if data else path.parent
@@ -68,27 +81,16 @@ def in_folder(folder: str, cell: str) -> str:
     return ";".join(os.path.join(folder, name.strip()) for name in cell.split(";"))
 
 
-def read_cells(path: Path) -> pd.DataFrame:
-    """All cells as text, "" where there is nothing.
-
-    Raises
-    ------
-    BadInput
-        If there is no such file, it is no table, or Parquet and pyarrow is not installed.
-    """
+def _read_table(path: Path) -> pd.DataFrame:
+    """Read all cells as text; raise BadInput if there is no such file, or it is no table."""
     require_kind(path, False, "the sample sheet", "correct the config key 'sheet'")
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path, dtype_backend="pyarrow").astype("string").fillna("").astype(object).astype(str)
-        # No header for pandas, which would take a cell too many for the row's name, and rename what comes twice.
-        separator = "," if path.suffix == ".csv" else "\t"
-        cells = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False).fillna("")
+        return read_cells(path)
     except ImportError as error:
         raise BadInput(path, "no pyarrow to read it with", "it", "pip install pyarrow, or save as .tsv") from error
     except Exception as error:  # whatever pandas and pyarrow raise on what is no table
         expected = "text in UTF-8, its columns separated by tabs (.csv: by commas)"
         raise BadInput(path, f"no table ({' '.join(str(error).split())[:200]})", expected, "save it as that") from error
-    return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis=1).reset_index(drop=True)
 
 
 def _problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
@@ -106,23 +108,18 @@ def _problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
     if sheet.empty:
         yield BadInput(path, "no rows", "one per image", "add some")
         return
-    for column in [column for column in PATTERNS if column in columns]:
-        for row in sheet.index[~sheet[column].str.fullmatch(PATTERNS[column])][:20]:
+    for column in [column for column in COLUMNS if column in columns]:
+        pattern, in_words = CELLS[column]
+        for row in sheet.index[bad_cells(sheet[column], pattern)][:MAX_REPORTED_ROWS]:
             found = f"{column} '{sheet.at[row, column]}'"
-            yield BadInput(f"{path}, row {row + 2}", found, PATTERNS[column], "correct the cell")
+            yield BadInput(f"{path}, row {row + 2}", found, in_words, "correct the cell")
     for name in sheet["sample"][sheet["sample"].duplicated()].unique()[:20]:
         yield BadInput(path, f"sample '{name}' more than once", "distinct names", "rename one")
 
 
-def legal_name(text: str) -> str:
-    """Letters without their accents, and a dash for what else names may not hold."""
-    plain = "".join(c for c in normalize("NFKD", text.replace("ß", "ss")) if not combining(c))
-    return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", plain)) or "image"
-
-
 def sheet_of_images(where: str) -> pd.DataFrame:
     """Rows to predict: all images of a folder or pattern, named as `workflow/rules/common.smk` names them."""
-    where = f"{where}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
+    where = f"{escape(where)}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
     rows = []
     for path in sorted(path for path in glob(where) if stem_and_suffix(path)[1]):
         for image in map(str, images_in(Path(path))):

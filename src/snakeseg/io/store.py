@@ -1,7 +1,6 @@
 """Batches of arrays in one Zarr v3 file: a zip, so that a batch is one file on a cluster's file system."""
 
 import json
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from zarr.storage import MemoryStore, ZipStore
 
 from snakeseg.errors import BadInput
 from snakeseg.io.codecs import trust_no_chunk
-from snakeseg.io.files import EPOCH, atomic_file, require_kind
+from snakeseg.io.files import EPOCH, atomic_file, require_kind, temporary_folder
 from snakeseg.lazy import ahead, concatenate
 
 
@@ -113,10 +112,10 @@ def read_store(path: str | Path) -> Iterator[tuple[str, dict, zarr.Group]]:
 
 
 @contextmanager
-def scratch(folder: Path, shape: Sequence[int], dtype: np.dtype, chunks: Sequence[int]) -> Iterator[zarr.Array]:
-    """An array on disk that is gone after the block."""
-    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder) as path:
-        yield zarr.create_array(path, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks))
+def scratch(path: Path, shape: Sequence[int], dtype: np.dtype, chunks: Sequence[int]) -> Iterator[zarr.Array]:
+    """Yield an array on disk, beside `path`, that is gone after the block."""
+    with temporary_folder(path) as folder:
+        yield zarr.create_array(folder, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks))
 
 
 def read_parts(paths: Sequence[Path]) -> Iterator[tuple[str, dict, dict]]:

@@ -32,9 +32,8 @@ def comparison_rows(run: Path, summary: pd.DataFrame, starts: dict[str, str]) ->
         else means over its images; best mean IU first.
     """
     rows = []
-    for path in sorted(run.glob("models/*/measures.json")):
-        measured = json.loads(path.read_text(encoding="utf-8"))
-        experiment = path.parent.name
+    for experiment in sorted(summary["experiment"].unique()):
+        measured = json.loads((run / "models" / experiment / "measures.json").read_text(encoding="utf-8"))
         part = summary[summary["experiment"] == experiment]
         for subset in ("validation", "test"):
             scores = part[part["subset"] == subset].set_index("metric")

@@ -35,8 +35,9 @@ def draw_examples(folder: Path, run: Path, views: Views, rows: pd.DataFrame, met
     """
     for name in ("training", "images"):
         (folder / name).mkdir(exist_ok=True)
-    grid_of_pictures(folder / "training" / "augmentation.png", list(_augmentation_rows(run, views.dims)))
-    if weighted := list(_weight_rows(run, views.dims)):
+    stores = _first_stores(run, views.sources)
+    grid_of_pictures(folder / "training" / "augmentation.png", list(_augmentation_rows(stores, views.dims)))
+    if weighted := list(_weight_rows(stores, views.dims)):
         grid_of_pictures(folder / "training" / "weights.png", weighted)
     for (experiment, subset), part in rows.groupby(["experiment", "subset"]):
         pictures = [_overlay(views, row, metric) for row in ranked(part, metric)]
@@ -73,11 +74,11 @@ def _overlay(views: Views, row: dict, metric: str) -> Picture:
     return f"{row['sample']}\n{row['rank']}{score}", outlines(shrink(view.picture, SIDE), truth, predicted)
 
 
-def _augmentation_rows(run: Path, dims: int) -> Iterator[list[Picture]]:
+def _augmentation_rows(stores: dict[str, Path], dims: int) -> Iterator[list[Picture]]:
     """Some training images, each followed by its elastic copies, with outlines."""
     samples: dict[str, list] = {}
-    for store in _first_stores(run, "prepared") + _first_stores(run, "augmented"):
-        for name, noted, group in read_store(store):
+    for kind in ("prepared", "augmented"):
+        for name, noted, group in read_store(stores[kind]):
             source = noted.get("copy_of", name)
             shown = samples.setdefault(source, []) if len(samples) < EXAMPLES or source in samples else None
             if shown is not None and len(shown) < 5:
@@ -85,20 +86,19 @@ def _augmentation_rows(run: Path, dims: int) -> Iterator[list[Picture]]:
     yield from samples.values()
 
 
-def _weight_rows(run: Path, dims: int) -> Iterator[list[Picture]]:
+def _weight_rows(stores: dict[str, Path], dims: int) -> Iterator[list[Picture]]:
     """Some training images with outlines, and their weight maps; none if every pixel of them counts alike."""
-    made = list(_weighted(run, dims))
+    made = list(_weighted(stores, dims))
     yield from made if any(np.ptp(weights[1]) for _, weights in made) else ()
 
 
-def _weighted(run: Path, dims: int) -> Iterator[list[Picture]]:
-    maps = {n: group for store in _first_stores(run, "weights") for n, _, group in read_store(store)}
-    for store in _first_stores(run, "prepared"):
-        for name, noted, group in list(read_store(store))[:EXAMPLES]:
-            arrays = group["objects"][:], group["image"][:], maps[name]["weights"][:]
-            objects, image, weights = _planes(dims, noted, *arrays)
-            caption = f"weights {weights.min():.2g} to {weights.max():.3g}"
-            yield [(name, _outlined(objects, image)), (caption, shrink(weights, SIDE))]
+def _weighted(stores: dict[str, Path], dims: int) -> Iterator[list[Picture]]:
+    maps = {name: group for name, _, group in read_store(stores["weights"])}
+    for name, noted, group in list(read_store(stores["prepared"]))[:EXAMPLES]:
+        arrays = group["objects"][:], group["image"][:], maps[name]["weights"][:]
+        objects, image, weights = _planes(dims, noted, *arrays)
+        caption = f"weights {weights.min():.2g} to {weights.max():.3g}"
+        yield [(name, _outlined(objects, image)), (caption, shrink(weights, SIDE))]
 
 
 def _planes(dims: int, noted: dict, objects: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
@@ -118,5 +118,7 @@ def _outlined(objects: np.ndarray, image: np.ndarray) -> np.ndarray:
     return outlines(shrink(grey(image), SIDE), shrink_labels(objects, SIDE), None)
 
 
-def _first_stores(run: Path, kind: str) -> list[Path]:
-    return sorted((run / kind).glob("*.zarr.zip"))[:1]
+def _first_stores(run: Path, sheet: pd.DataFrame) -> dict[str, Path]:
+    """Stores of the first batch of training images, by the step that wrote them."""
+    batch = sheet["batch"][sheet["subset"] == "train"].iloc[0]
+    return {kind: run / kind / f"{batch}.zarr.zip" for kind in ("prepared", "augmented", "weights")}

@@ -47,7 +47,7 @@ def write_report(run: Path, sheet: pd.DataFrame, config: dict, output: Path) -> 
     pictures = gallery(views, material.rows["sample"], output)
     shown = _charts(material, pictures)
     provenance = material.provenance()
-    with atomic_folder(output.parent / "figures") as folder:
+    with atomic_folder(output.parent / "figures", "training") as folder:
         draw_examples(folder, run, views, material.rows, material.metric)
         _draw_charts(folder, shown)
         write_text(output, _render(material, views, pictures, shown, _embedded(folder), provenance))

@@ -139,12 +139,13 @@ class Views:
 
     def prediction(self, row: dict) -> Path:
         """The label file that was predicted for a row of the image table."""
-        kind = "validation" if row["subset"] == "validation" else "predictions"
-        name = f"{row['sample']}{label_suffix(self.sources.loc[row['sample'], 'image'])}"
-        folder = self.run / kind / row["experiment"]
-        for path in folder.glob(f"*/{name}"):
-            return path
-        raise BadInput(folder, f"no prediction of {row['sample']}", name, "predict it again")
+        source = self.sources.loc[row["sample"]]
+        held_out = row["subset"] == "validation"
+        kind, part = ("validation", f"fold-{row['fold']:.0f}") if held_out else ("predictions", source["batch"])
+        path = self.run / kind / row["experiment"] / part / f"{row['sample']}{label_suffix(source['image'])}"
+        if not path.exists():
+            raise BadInput(path, "no such file", f"the prediction of {row['sample']}", "predict it again")
+        return path
 
     def counts(self, experiment: str, sample: str) -> dict[str, int]:
         """True objects by what became of them, and predicted ones that are false."""

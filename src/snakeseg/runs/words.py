@@ -6,11 +6,12 @@ from datetime import datetime
 
 from snakeseg.runs.cases import Case, Run
 from snakeseg.runs.usage import Usage, advise
+from snakeseg.text import printable_lines
 
 
 def describe(run: Run) -> str:
     """All there is to say, what failed first."""
-    return "\n".join(_lines(run))
+    return printable_lines("\n".join(_lines(run)))
 
 
 def _lines(run: Run) -> Iterator[str]:

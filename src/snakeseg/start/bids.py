@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from snakeseg.errors import BadInput
-from snakeseg.io.sheet import legal_name
 from snakeseg.start.layout import Layout, sheet_of
+from snakeseg.text import legal_name
 
 # A name like sub-01_ses-a_T1w.nii.gz: entities, then the suffix.
 ENTITY = re.compile(r"([A-Za-z0-9]+)-([A-Za-z0-9+]+)")

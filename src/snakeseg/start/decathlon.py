@@ -7,8 +7,8 @@ from pathlib import Path
 
 from snakeseg.errors import BadInput
 from snakeseg.io.formats import stem_and_suffix
-from snakeseg.io.sheet import legal_name
 from snakeseg.start.layout import Layout, list_files, sheet_of, some
+from snakeseg.text import legal_name
 
 # nnU-Net numbers the channels of an image, each a file of its own.
 CHANNEL = re.compile(r"(.+)_(\d{4})")

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.formats import stem_and_suffix
-from snakeseg.io.sheet import legal_name
 from snakeseg.start.layout import Layout, list_files, sheet_of, some
+from snakeseg.text import legal_name
 
 # What words in names say. Of labels of two kinds, those of the first word are taken.
 LABEL_WORDS = (
