@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import tempfile
 
 import pytest
 
@@ -19,7 +18,8 @@ def hold(count: int, pipe) -> None:
 @pytest.fixture
 def claim(tmp_path, monkeypatch):
     """Start a process that claims some of the visible GPUs, and tell which it sees then, and how to end it."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     started = []
 
     def start(count: int, visible: str) -> str:
@@ -56,3 +56,19 @@ def test_what_a_scheduler_gave_is_left_alone(claim):
     assert claim(0, "0,1") == "0,1"
     assert claim(2, "0,1") == "0,1"
     assert claim(1, "") == ""
+
+
+def test_what_cannot_be_claimed_is_no_error(claim, tmp_path):
+    """A link, a pipe, or a folder where others may write: nothing is opened, and nothing changes."""
+    target = tmp_path / "precious"
+    for name in "012":
+        (tmp_path / f"snakeseg-gpu-{name}.lock").symlink_to(target)
+    assert claim(1, "0,1,2") == "0,1,2"
+    assert not target.exists()
+    assert claim(1, "../a,../b") == "../a,../b"
+
+
+def test_claims_lie_where_nobody_else_may_write(claim, tmp_path, monkeypatch):
+    tmp_path.chmod(0o777)
+    claim(1, "0,1")
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".lock"]

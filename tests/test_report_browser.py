@@ -184,3 +184,24 @@ def test_accessible_and_within_the_screen(open_page, viewport, scheme, tmp_path)
             page.locator("button.open").first.click()
         page.screenshot(path=tmp_path / f"{state}.png")
         assert not violations(page)
+
+
+def test_the_page_runs_nothing_but_its_own_scripts(report, browser, tmp_path):
+    """What a hostile name or label might smuggle in: scripts, handlers, styles, pictures from elsewhere, `eval`."""
+    smuggled = (
+        '<script>document.title = "run"</script><img src="x" onerror="document.title = \'run\'">'
+        '<style>h1 { visibility: hidden }</style><form action="https://example.org"></form>'
+        "<script>new Function(\"document.title = 'run'\")()</script>"
+    )
+    page_with = tmp_path / "smuggled.html"
+    page_with.write_text(report.read_text(encoding="utf-8").replace("<main>", f"<main>{smuggled}"), encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    refused = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(page_with.as_uri())
+    page.wait_for_selector("html[data-charts=drawn]")
+    assert page.title() != "run"
+    assert page.locator("h1").is_visible()
+    assert sum("Content Security Policy" in text for text in refused) >= 4
+    context.close()

@@ -1,6 +1,8 @@
 """States of a training: whole or not at all, refused with a reason, one writer at a time."""
 
+import fcntl
 import os
+import platform
 import signal
 import threading
 import time
@@ -81,7 +83,8 @@ def test_full_disk_leaves_the_state_before(tmp_path, monkeypatch):
 
 def test_lock_clears_what_a_killed_process_left(tmp_path):
     (tmp_path / "model" / "state").mkdir(parents=True)
-    for left in ("model/.123.model.safetensors", "model/state/.123.000000005.safetensors"):
+    token = "0123456789abcdef"
+    for left in (f"model/.part-{token}.model.safetensors", f"model/state/.part-{token}.000000005.safetensors"):
         (tmp_path / left).touch()
     with lock(tmp_path / "model", print):
         assert list((tmp_path / "model").iterdir()) == [tmp_path / "model" / "state"]
@@ -101,21 +104,21 @@ def test_lock_makes_others_wait(tmp_path):
     ready, release = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
-        with lock(tmp_path, said.append):
+        with lock(tmp_path / "model", said.append):
             os.write(ready[1], b"x")
             os.read(release[0], 1)
         os._exit(0)
     os.read(ready[0], 1)
 
     def wait():
-        with lock(tmp_path, said.append):
+        with lock(tmp_path / "model", said.append):
             order.append("in")
 
     thread = threading.Thread(target=wait)
     thread.start()
     time.sleep(0.2)
     assert order == []
-    assert "another process trains in" in said[0]
+    assert f"another process trains in {tmp_path / 'model'} (process {child} on " in said[0]
     os.write(release[1], b"x")
     thread.join(10)
     assert order == ["in"]
@@ -131,3 +134,69 @@ def test_stop_requests_are_noted(number):
         assert requested() == signal.Signals(number).name
         assert signal.getsignal(number) == before
     assert signal.getsignal(number) == before
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """No minute is waited for what does not come."""
+    monkeypatch.setattr(state_module, "NO_HOLDER_S", 0.1)
+    monkeypatch.setattr(state_module, "POLL_S", 0.01)
+
+
+@pytest.mark.parametrize("holder", ["", f"999999999 {platform.node()}"], ids=["nobody", "a dead process"])
+def test_a_lock_that_is_only_read_by_somebody_is_not_waited_for_without_end(holder, tmp_path, quick):
+    """A shared lock, which any reader of the file can take."""
+    path = tmp_path / ".model.lock"
+    path.write_text(holder, encoding="utf-8")
+    said = []
+    with path.open(encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with (
+            pytest.raises(BadInput, match="found a lock that no training holds") as caught,
+            lock(tmp_path / "model", said.append),
+        ):
+            pass
+    assert str(path) in str(caught.value)
+    assert len(said) == 1
+
+
+def test_a_lock_of_a_dead_process_is_taken(tmp_path):
+    (tmp_path / ".model.lock").write_text(f"999999999 {platform.node()}", encoding="utf-8")
+    with lock(tmp_path / "model", print):
+        assert (tmp_path / ".model.lock").stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / ".model.lock").exists()
+
+
+def test_a_lock_is_no_link_and_no_pipe(tmp_path):
+    """The file that a link leads to is neither locked nor written to."""
+    target = tmp_path / "precious"
+    target.write_text("content", encoding="utf-8")
+    (tmp_path / ".a.lock").symlink_to(target)
+    os.mkfifo(tmp_path / ".b.lock")
+    (tmp_path / ".c.lock").mkdir()
+    for name in "abc":
+        with pytest.raises(BadInput, match="expected none, or one of yours"), lock(tmp_path / name, print):
+            pass
+    assert target.read_text(encoding="utf-8") == "content"
+
+
+def test_a_lock_that_its_holder_removes_is_made_anew(tmp_path, quick):
+    """Two that wait for the same file never both hold the lock."""
+    inside, most = [], []
+
+    def work():
+        for _ in range(20):
+            with lock(tmp_path / "model", lambda text: None):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.001)
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert len(most) == 80
+    assert not (tmp_path / ".model.lock").exists()

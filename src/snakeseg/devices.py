@@ -4,10 +4,11 @@ import ctypes
 import fcntl
 import os
 import platform
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import psutil
@@ -48,20 +49,39 @@ def claim_gpus(count: int) -> None:
     if visible == "" or not 0 < count < len(names):
         return
     held: dict[str, int] = {}
-    for name in names:
-        path = Path(tempfile.gettempdir(), f"snakeseg-{os.getuid()}-gpu-{name}.lock")
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            continue
-        held[name] = handle  # never closed: the lock ends with the process
+    for name in names if (folder := _runtime_folder()) else ():
+        with suppress(OSError, ValueError):  # held by another process, or nothing that can be claimed
+            held[name] = _claimed(folder / f"snakeseg-gpu-{name}.lock")  # never closed: the lock ends with the process
         if len(held) == count:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(held)
             return
     for handle in held.values():
         os.close(handle)
+
+
+def _claimed(path: Path) -> int:
+    """A locked file that only this user can open; OSError if another process holds it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _runtime_folder() -> Path | None:
+    """The folder of this user's processes on this machine, where nobody else may write; None without one."""
+    user = os.getuid()
+    own = Path(tempfile.gettempdir(), f"snakeseg-{user}")
+    with suppress(OSError):
+        own.mkdir(mode=0o700, exist_ok=True)
+    for path in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}", own):
+        with suppress(OSError, TypeError):
+            status = os.lstat(path)
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & 0o077:
+                return Path(path)
+    return None
 
 
 def _keep_freed_memory() -> None:

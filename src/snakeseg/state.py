@@ -1,14 +1,19 @@
 """The state of a training that may be cut off at any moment: written whole, read back or refused with a reason."""
 
+import errno
 import fcntl
 import os
+import platform
 import signal
+import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -19,6 +24,8 @@ from snakeseg.text import printable_lines
 
 # The newest state, and the one before in case that is damaged.
 KEPT = 2
+# A lock is tried again every second; one that is held without a living holder is given up after a minute.
+POLL_S, NO_HOLDER_S = 1.0, 60.0
 Tensors = dict[str, torch.Tensor]
 
 
@@ -89,21 +96,76 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Wait until no other process trains in a folder, and keep it for this one.
 
     A process that outlived the workflow that started it goes on writing; its successor waits for it.
+
+    Raises
+    ------
+    BadInput
+        If the lock is of another user, or is held by what is no training.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # A file, as some cluster file systems lock no folders; beside this one and never removed: others may wait for it.
-    handle = os.open(folder.with_name(f".{folder.name}.lock"), os.O_RDWR | os.O_CREAT)
+    # A file, as some cluster file systems lock no folders; beside the folder, which may be replaced.
+    path = folder.with_name(f".{folder.name}.lock")
+    handle = _locked(path, folder, say)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"another process trains in {folder}; waiting for it to end")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        for left in [*folder.glob(".[0-9]*"), *folder.glob("state/.[0-9]*")]:  # of a process killed while it wrote
+        os.write(handle, f"{os.getpid()} {platform.node()}".encode())
+        for left in [*folder.glob(".part-*"), *folder.glob("state/.part-*")]:  # of a process killed while it wrote
             left.unlink(missing_ok=True)
         yield
     finally:
+        path.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _locked(path: Path, folder: Path, say: Callable[[str], None]) -> int:
+    """The lock file, opened and locked for this process alone."""
+    begun = told = None
+    while True:
+        handle = _opened(path)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(handle)):
+                    return handle
+            os.close(handle)  # its holder has removed it
+            continue
+        except BlockingIOError:
+            holder = os.pread(handle, 200, 0).decode("ascii", "replace")
+            os.close(handle)
+        if told != holder:
+            told, begun = holder, time.monotonic()
+            say(f"another process trains in {folder} ({_in_words(holder)}); waiting for it to end")
+        if not _may_live(holder) and time.monotonic() - begun > NO_HOLDER_S:
+            found = f"a lock that no training holds ({_in_words(holder)})"
+            raise BadInput(path, found, "none", "end the program that has the file open, or delete the file")
+        time.sleep(POLL_S)
+
+
+def _opened(path: Path) -> int:
+    """A lock file of this user's that others cannot open."""
+    expected, remedy = "none, or one of yours", "train in results of your own, or have it deleted when nobody trains"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise
+        raise BadInput(path, f"a lock that cannot be opened ({error.strerror})", expected, remedy) from error
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        os.close(handle)
+        raise BadInput(path, "a lock that is not a file of yours", expected, remedy)
+    os.fchmod(handle, 0o600)
+    return handle
+
+
+def _in_words(holder: str) -> str:
+    number, _, host = holder.partition(" ")
+    return f"process {number} on {host}" if host else "no process has written its number"
+
+
+def _may_live(holder: str) -> bool:
+    """Whether the process that a lock names may be alive: on other machines, always."""
+    number, _, host = holder.partition(" ")
+    return bool(host) and (host != platform.node() or not number.isdecimal() or psutil.pid_exists(int(number)))
 
 
 @contextmanager

@@ -6,16 +6,14 @@ than a small input needs.
 
 import os
 import re
-import resource
-import signal
 import tempfile
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 import snakemake.cli
 from bad_input.case import PLANES, VOLUMES
+from limits import limits
 from nifti_files import ONCE, save_right_of_bright
 
 from snakeseg.checkpoint import save_model
@@ -23,7 +21,6 @@ from snakeseg.cli import main
 from snakeseg.description import Description
 from snakeseg.settings import ContextSettings, Labels, Prepare
 
-SECONDS, MEGABYTES = 20, 300
 ROOMS = [import_module(f"bad_input.{name}") for name in ("planes", "volumes", "labels", "sheets", "configs", "models")]
 CASES = {name: case for room in ROOMS for name, case in room.CASES.items()}
 # What Snakemake says around errors, and what it leaves in any folder where it runs.
@@ -100,32 +97,6 @@ def files_in(place: Path) -> dict[str, tuple]:
         if not (path.is_dir() and not path.is_symlink()) and path.relative_to(place / "work").parts[0] not in LEFT:
             found[str(path)] = (status.st_size, status.st_mtime_ns, status.st_ino)
     return found
-
-
-@contextmanager
-def limits():
-    """Fails a block that takes too long or too much memory; it cannot take so much that the machine suffers."""
-
-    def late(*_):
-        raise TimeoutError(f"more than {SECONDS} seconds")
-
-    before, (soft, hard) = signal.signal(signal.SIGALRM, late), resource.getrlimit(resource.RLIMIT_AS)
-    held, space = memory("VmRSS"), int(memory("VmSize"))
-    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak is counted from here
-    resource.setrlimit(resource.RLIMIT_AS, ((space + 8000) * 2**20, hard))
-    signal.alarm(SECONDS)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    assert memory("VmHWM") - held < MEGABYTES
-
-
-def memory(what: str) -> float:
-    """Of this process, in megabytes."""
-    return int(re.search(rf"{what}:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))[1]) / 2**10
 
 
 def test_every_message_is_found_in_the_docs(repository):

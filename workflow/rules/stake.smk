@@ -29,11 +29,14 @@ class Stake(logging.Handler):
 
 
 def hours_before(benchmark):
-    """What a benchmark file tells; 0 without one."""
-    if not os.path.exists(benchmark):
+    """Hours that a benchmark file tells; 0 without one that can be read."""
+    if not os.path.isfile(benchmark):
         return 0
-    with open(benchmark, encoding="utf-8") as file:
-        return sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t")) / 3600
+    try:
+        with open(benchmark, encoding="utf-8") as file:
+            return sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t")) / 3600
+    except (OSError, ValueError, TypeError, KeyError, csv.Error):
+        return 0
 
 
 def stake_in_words(jobs):

@@ -1,5 +1,7 @@
 """Templates and assets to pages that need nothing else."""
 
+from base64 import b64encode
+from hashlib import sha256
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader
@@ -10,6 +12,8 @@ from snakeseg.report import charts
 from snakeseg.report.charts import Chart
 from snakeseg.report.rows import number, title, whole
 from snakeseg.summary import lower_is_better
+
+SCRIPTS = ("table.js", "flat.js", "volume.js", "viewer.js", "vega-interpreter.js", "charts.js")
 
 
 def render(template: str, drawn: dict[str, dict[str, Chart]], /, **values) -> str:
@@ -29,8 +33,22 @@ def render(template: str, drawn: dict[str, dict[str, Chart]], /, **values) -> st
     made.filters |= {"named": title, "number": number, "whole": whole, "lower_is_better": lower_is_better}
     made.globals["asset"] = _asset
     specs = {id: chart.spec for group in drawn.values() for id, chart in group.items()}
+    vega = Markup(charts.javascript()) if specs else ""
     return made.get_template(template).render(
-        charts=drawn, specs=specs, vega=Markup(charts.javascript()) if specs else "", version=__version__, **values
+        charts=drawn, specs=specs, vega=vega, policy=_policy([*map(_asset, SCRIPTS), vega], [_asset("page.css")]),
+        version=__version__, **values,
+    )  # fmt: skip
+
+
+def _policy(scripts: list[str], styles: list[str]) -> str:
+    """The Content-Security-Policy of a page: these scripts and styles alone, pictures of its own, and no network."""
+    sources = [
+        " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in texts)
+        for texts in (scripts, styles)
+    ]
+    return (
+        f"default-src 'none'; script-src {sources[0]}; style-src {sources[1]}; img-src data: blob:;"
+        " base-uri 'none'; form-action 'none'"
     )
 
 

@@ -64,7 +64,7 @@ def name_of_run(named: str | None) -> str:
     runs = [path for path in Path("logs").glob("*") if path.is_dir()]
     if not runs:
         return "(none)"
-    return max(runs, key=lambda run: max(path.stat().st_mtime for path in [run, *run.rglob("*")])).name
+    return max(runs, key=lambda run: max(modified(path) for path in [run, *run.rglob("*")])).name
 
 
 def look_at(name: str) -> Run:
@@ -242,8 +242,10 @@ def finished_cases(name: str, unfinished: dict[str, Job]) -> dict[str, Usage]:
 
 
 def tail(path: Path, size: int | None = TAIL) -> str:
-    """The end of a text file, or all of it; nothing of one that is not there."""
+    """The end of a text file, or all of it; nothing of what is no file: a pipe could be waited for without end."""
     try:
+        if not path.is_file():
+            return ""
         with path.open("rb") as file:
             if size is not None:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - size))

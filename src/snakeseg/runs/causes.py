@@ -22,7 +22,7 @@ CAUSES = {
     "out of memory, most likely": r"exit status 137|died with .*SIGKILL|^Killed$",
 }
 PROGRESS = re.compile(
-    r"^(?P<what>[\w -]+): (?P<done>\d+)(/(?P<total>\d+))?, (?P<left>\d+:\d\d:\d\d) left ?(?P<note>.*)"
+    r"^(?P<what>[\w -]+): (?P<done>\d{1,18})(/(?P<total>\d{1,18}))?, (?P<left>\d+:\d\d:\d\d) left ?(?P<note>.*)"
 )
 # Of Snakemake's, the shell's and Slurm's own words around what a job says.
 NOISE = re.compile(
@@ -32,6 +32,8 @@ NOISE = re.compile(
     r"|^(Complete log|Elapsed|Removing output|Storing output|Job stats|Conda env|Singularity)"
 )
 USEFUL = 6
+# Characters of a line that are looked at: the time that patterns take grows with their square.
+MAX_LINE = 2000
 
 
 class Verdict(NamedTuple):
@@ -56,11 +58,16 @@ def judge(said: str, texts: list[str]) -> Verdict:
     Verdict
         With the lines that tell it, at most `USEFUL` and a word on how many more there are.
     """
+    said, *texts = (_shortened(text) for text in (said, *texts))
     everything = "\n".join([said, *texts])
     for cause, pattern in CAUSES.items():
         if re.search(pattern, everything, re.MULTILINE):
             return Verdict(cause, _telling(texts, pattern) or _telling([said], pattern) or _last(texts))
     return Verdict("exception", _telling(texts, "^error: ") or _last(texts) or _last([said]))
+
+
+def _shortened(text: str) -> str:
+    return "\n".join(line[:MAX_LINE] for line in text.splitlines())
 
 
 def _telling(texts: list[str], pattern: str) -> list[str]:
@@ -82,7 +89,7 @@ def _useful(texts: list[str]) -> list[str]:
 
 def progress_of(text: str) -> dict | None:
     """The last line that tells how far a job is: what, done, total (None if it is not known), left, note."""
-    found = [match for line in text.splitlines() if (match := PROGRESS.match(line))]
+    found = [match for line in text.splitlines() if (match := PROGRESS.match(line[:MAX_LINE]))]
     if not found:
         return None
     told = found[-1].groupdict()
@@ -146,7 +153,7 @@ LESS_GPU_MEMORY = {
 
 def _more(rule: str, name: str, resources: dict[str, str]) -> str:
     asked = resources.get(name, "")
-    if asked.isdigit():
+    if re.fullmatch("[0-9]{1,18}", asked):
         # Not --set-resources, which takes the place of all that the profile sets, partitions too.
         more = f"of_rule: {{{rule}: {{{name}: {2 * int(asked)}}}}}"
         return f"write {more} into the profile (it had {asked}), and run snakemake again"

@@ -4,18 +4,20 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
 
 STAMP = re.compile(r"\s*\[(\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4})\]")
 RULE = re.compile(r" *(Error in )?(?:local)?(?:rule|checkpoint) (\w+):$")
 ITEM = re.compile(r" +([\w-]+):(?: (.*))?$")
-FINISHED = re.compile(r"Finished jobid: (\d+)\b")
+FINISHED = re.compile(r"Finished jobid: (\d{1,18})\b")
 RESTARTED = re.compile(r"Trying to restart job (\S+)\.")
 GROUP = re.compile(r".*\] Group job (\S+) \(jobs in")
 SUBMITTED = re.compile(r"Job (\S+) has been submitted with SLURM jobid (\S+) \(log: (.+)\)\.")
-ARRAY = re.compile(r"Submitted array job with Snakemake IDs ([\d,]+) and SLURM job ID (\d+)\. .* are (\d+)-\d+\.")
-STATUS = re.compile(r"Command '(.*)' (returned non-zero exit status \d+|died with .*)\.$")
-COUNT = re.compile(r"(\w+) +(\d+)$")
+ARRAY = re.compile(
+    r"Submitted array job with Snakemake IDs ([\d,]+) and SLURM job ID (\d{1,18})\. .* are (\d{1,18})-\d{1,18}\."
+)
+LOGFILE = re.compile(r"\s*Logfile .+:$")
+STATUS = re.compile(r"Command '(.*)' (returned non-zero exit status \d+|died with [^']*)\.$")
+COUNT = re.compile(r"(\w+) +(\d{1,18})$")
 HEADER = re.compile(r"  (Host|Command): (.*)")
 MISSING = re.compile(r"Job (\S+)  ?completed successfully, but some output files are missing")
 COMPLAINT = re.compile(r"(?!RuleException|CalledProcessError|MissingOutputException)\w*(Error|Exception)\b")
@@ -89,21 +91,26 @@ class _Block:
     failed: bool = False
     listed: bool = False
     group: str = ""
-    items: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
     shown: list[str] = field(default_factory=list)
+
+    @property
+    def items(self) -> dict[str, str]:
+        """Text of each item, whose lines are kept apart until then: joined one by one, many would take for ever."""
+        return {name: "\n".join(lines) for name, lines in self.lines.items()}
 
     def goes_on(self, line: str) -> bool:
         """If a line is one of it: indented, or of a message, which may have lines of any kind."""
         if STAMP.match(line) or RULE.match(line):
             return False
-        return line.startswith(" ") or ("message" in self.items and not {"jobid", "jobs"} & self.items.keys())
+        return line.startswith(" ") or ("message" in self.lines and not {"jobid", "jobs"} & self.lines.keys())
 
     def take(self, line: str) -> None:
-        item, last = ITEM.match(line), next(reversed(self.items), "")
+        item, last = ITEM.match(line), next(reversed(self.lines), "")
         if item and (last != "shell" or item[1] == "external_jobid"):
-            self.items[item[1]] = item[2] or ""
+            self.lines[item[1]] = [item[2] or ""]
         elif last:
-            self.items[last] += f"\n{line.strip()}"
+            self.lines[last].append(line.strip())
 
 
 def read_session(lines: Iterable[str]) -> Session:
@@ -135,13 +142,13 @@ def read_session(lines: Iterable[str]) -> Session:
             block = None
             session.complains &= not stamp
             if stamp:
-                now = datetime.strptime(stamp[1], "%a %b %d %H:%M:%S %Y")
+                now = _time(stamp[1])
                 group = GROUP.match(line)
                 block = _Block(group=group[1] if group else before.group if before and line.startswith(" ") else "")
             elif rule:
-                listed = before is not None and "jobs" in before.items and line.startswith(" ") and not rule[1]
+                listed = before is not None and "jobs" in before.lines and line.startswith(" ") and not rule[1]
                 block = _Block(rule[2], bool(rule[1]), listed, before.group if before else "")
-                block.items = dict(before.items) if listed else {}
+                block.lines = dict(before.lines) if listed else {}
             elif status := STATUS.match(line):
                 statuses.append(status)
             else:
@@ -150,20 +157,32 @@ def read_session(lines: Iterable[str]) -> Session:
     return session
 
 
+def _time(text: str) -> datetime | None:
+    """The time of a stamp; None if there is no such time."""
+    try:
+        time = datetime.strptime(text, "%a %b %d %H:%M:%S %Y")
+        time.timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+    return time
+
+
 def _pairs(text: str) -> dict[str, str]:
     return dict(one.split("=", 1) for one in re.split(r", (?=\w+=)", text) if "=" in one)
 
 
 def _fold(lines: Iterator[str]) -> Iterator[str | list[str]]:
     """Lines, but a log that Snakemake shows between bars as a list: it may hold another Snakemake's words."""
-    for line in lines:
-        line = line.rstrip("\n")
-        following = next(lines, None) if re.match(r"\s*Logfile .+:$", line) else None
-        if following is not None and (bar := following.strip()) and set(bar) == {"="}:
+    line = next(lines, None)
+    while line is not None:
+        following = next(lines, None)
+        bar = (following or "").strip()
+        if LOGFILE.match(line) and bar and set(bar) == {"="}:
             yield list(_shown(lines, bar))
+            following = next(lines, None)
         else:
-            yield line
-            lines = chain([following], lines) if following is not None else lines
+            yield line.rstrip("\n")
+        line = following
 
 
 def _shown(lines: Iterator[str], bar: str) -> Iterator[str]:
@@ -178,7 +197,7 @@ def _shown(lines: Iterator[str], bar: str) -> Iterator[str]:
             opened -= 1
         else:
             yield line
-        head = bool(re.match(r"\s*Logfile .+:$", line))
+        head = bool(LOGFILE.match(line))
 
 
 def _close(session: Session, block: _Block | None, now: datetime | None, statuses: list[re.Match]) -> None:

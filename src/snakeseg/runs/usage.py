@@ -53,12 +53,13 @@ def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file, delimiter="\t"))
-    except FileNotFoundError:
+    except (OSError, csv.Error, UnicodeError):
         return []
 
 
 def _number(text: str | None) -> float:
     try:
-        return float(text or "nan")
-    except ValueError:
+        number = float(text or "nan")
+    except (ValueError, TypeError):
         return math.nan
+    return number if math.isfinite(number) else math.nan

@@ -13,7 +13,7 @@ function chartTheme() {
 }
 
 async function drawCharts() {
-  const options = { actions: false, renderer: "svg", config: chartTheme() };
+  const options = { actions: false, renderer: "svg", config: chartTheme(), ast: true, expr: globalThis.vegaInterpreter, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
   for (const [name, spec] of Object.entries(JSON.parse(document.getElementById("charts").textContent))) {
     const { view } = await vegaEmbed(document.getElementById(`chart-${name}`), spec, options);
     view.addEventListener("click", (event, item) => {

@@ -1,0 +1,168 @@
+"""Text from logs, files and cells: nothing of it steers a terminal, and none of it makes work without end."""
+
+import os
+
+import numpy as np
+import pytest
+import tifffile
+from limits import limits
+from snakemake_logs import FINISHED, HEAD, STARTED
+
+from snakeseg.cli import main
+from snakeseg.errors import BadInput
+from snakeseg.runs.causes import judge, progress_of
+from snakeseg.runs.snakelog import read_session
+from snakeseg.runs.usage import advise, read_usage
+from snakeseg.text import CONTROL, printable, printable_lines
+
+# Sets the terminal's title, writes to the clipboard, clears the screen, turns the writing direction.
+CODES = "\x1b]0;title\x07\x1b]52;c;cm0=\x07\x9b2J\u202etxt"
+SHOWN = r"\x1b]0;title\x07\x1b]52;c;cm0=\x07\x9b2J\u202etxt"
+FAILED = """[Sat Nov 21 21:05:20 2026]
+Error in rule train:
+    message: {said}
+    jobid: 1
+    log: {log} (check log file(s) for error details)
+    output: results/mine/models/plain/fold-0/model.safetensors
+"""
+
+
+def test_control_characters_are_shown_as_escapes():
+    assert printable(CODES) == SHOWN
+    assert printable("a\nb\tc") == r"a\nb\tc"
+    assert printable_lines("a\x1b\nb\tc") == "a\\x1b\nb       c"
+    assert printable("Zelle-é-日本\u3000 \U0001f9eb") == "Zelle-é-日本\u3000 \U0001f9eb"
+    assert not CONTROL.search("".join(map(printable, map(chr, range(0x110000)))))
+
+
+def test_errors_hold_no_control_characters():
+    error = BadInput(f"{CODES}.tif", f"'{CODES}'", CODES, CODES)
+    assert str(error) == f"{SHOWN}.tif: found '{SHOWN}'; expected {SHOWN}; {SHOWN}"
+
+
+@pytest.mark.parametrize("name", ["\x1b[2Jtitle\x07.tif", "\x9b2J.tif", "a\r.tif", "\udcff.tif"])
+def test_names_of_files_reach_a_terminal_as_escapes(name, tmp_path, monkeypatch, capsys):
+    """Of a file that is not there, of a damaged one, and of one without a model."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["convert", name, "--output", "a.geojson"]) == 1
+    with open(os.fsencode(name), "wb") as file:
+        file.write(b"II*\0no image")
+    assert main(["convert", name, "--output", "a.geojson"]) == 1
+    said = capsys.readouterr()
+    lines = (said.out + said.err).splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"error: {printable(name)}: found ") for line in lines), lines
+
+
+def test_masks_are_named_with_escapes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("masks")
+    for name in ("a.tif", "b\x1b[2J.tif"):
+        tifffile.imwrite(f"masks/{name}", np.array([[0, 1], [0, 0]], np.uint8))
+    assert main(["convert", "masks", "--like", "masks/a.tif", "--output", "out.tif"]) == 0
+    assert r"warning: masks/b\x1b[2J.tif: " in capsys.readouterr().err
+
+
+@pytest.fixture
+def status(tmp_path, monkeypatch, capsys):
+    """What `snakeseg status` says of a log of Snakemake's and of a job's own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(snakemakes: str, job: bytes = b"") -> str:
+        for path, content in ((".snakemake/log/1.snakemake.log", snakemakes.encode("utf-8", "surrogatepass")),
+                              ("logs/mine/train/plain/fold-0.log", job)):  # fmt: skip
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_bytes(content)
+        with limits():
+            main(["status", "mine"])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return said.out + said.err
+
+    return run
+
+
+def test_status_shows_control_characters_as_escapes(status):
+    started = HEAD.format(host=CODES) + STARTED.format(name="plain", number=1, second=10)
+    said = status(
+        started + FAILED.format(said=CODES, log="logs/mine/train/plain/fold-0.log"), f"error: {CODES}\n".encode()
+    )
+    assert SHOWN in said
+    assert not CONTROL.search(said.replace("\n", ""))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[Sat Nov 99 21:05:10 2026]",
+        "[Sat Nov 21 99:99:99 2026]",
+        "[Sat Nov 21 21:05:10 0001]",
+        f"Finished jobid: {'9' * 5000}",
+        f"train {'9' * 5000}",
+        f"Submitted array job with Snakemake IDs 1,2 and SLURM job ID 7. x are {'9' * 5000}-2.",
+        "Trying to restart job 77.",
+        "Job 77 has been submitted with SLURM jobid 88 (log: /dev/null).",
+        "    jobid: \u0662",
+    ],
+)
+def test_a_line_that_cannot_be_is_passed_over(line, status):
+    log = HEAD.format(host="here") + f"{line}\n" + STARTED.format(name="plain", number=1, second=10) + f"{line}\n"
+    assert "train" in status(log)
+
+
+LONG = 200_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    {
+        "statuses": "Command '" + "' died with " * (LONG // 12),
+        "shown logs": "Logfile x:\n" * LONG,
+        "shown logs in each other": "Logfile x:\n====\n" * LONG,
+        "an item of many lines": FAILED.format(said="x\n" + "  y\n" * LONG, log="logs/mine/x.log"),
+        "items": "rule a:\n" + "    a: b\n" * LONG,
+        "pairs": "rule a:\n    jobid: 1\n    wildcards: " + "a=b, " * LONG + "\n",
+        "spaces": " " * LONG + "x",
+        "one line": "a" * 10 * LONG,
+        "numbers": "Submitted array job with Snakemake IDs " + "1," * LONG + " and SLURM job ID 1. x are 1-2.\n",
+    }.items(),
+    ids=lambda text: text[0],
+)
+def test_a_long_log_of_snakemakes_is_read_in_one_pass(text):
+    with limits():
+        read_session((HEAD.format(host="h") + STARTED.format(name="a", number=1, second=1) + text[1]).splitlines())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["error: " + ": found x" * (LONG // 8), "error: " + ": found ; expected" * (LONG // 18), "  A" + "() " * LONG,
+     "a " * LONG + ": 1/2, ", "\n" * LONG],
+    ids=range(5),
+)  # fmt: skip
+def test_a_long_log_of_a_job_is_judged_in_one_pass(text):
+    with limits():
+        assert judge(text, [text]).cause
+        progress_of(text)
+
+
+def test_progress_beyond_all_numbers_is_no_progress():
+    assert progress_of(f"training: {'9' * 5000}/7, 0:00:01 left") is None
+
+
+def test_a_log_that_is_a_pipe_is_not_waited_for(status, tmp_path):
+    log = "logs/mine/train/plain/pipe.log"
+    os.makedirs(os.path.dirname(log))
+    os.mkfifo(log)
+    started = STARTED.format(name="plain", number=1, second=10).replace("logs/mine/train/plain/fold-0.log", log)
+    assert "train" in status(HEAD.format(host="here") + started + FAILED.format(said="", log=log) + FINISHED)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"s\tmax_rss\n1e999\tinf\n", b"s\tmax_rss\n-inf\tnan\n", b"s\tmax_rss\n\xff\xfe\n", b"s\tmax_rss\n\0\n", b"", b"s",
+     b"s\tmax_rss\n" + b"9" * 200_000 + b"\t1\n", b'"', b"s\tmax_rss\n1\t2\t3\t4\n"],
+)  # fmt: skip
+def test_a_benchmark_file_that_holds_no_numbers_tells_nothing(content, tmp_path):
+    (tmp_path / "b.tsv").write_bytes(content)
+    usage = read_usage(tmp_path / "b.tsv")
+    assert advise([usage] if usage else []) in ({}, {"mem_mb": 500, "runtime": 5})
