@@ -115,7 +115,7 @@ def test_other_addresses_are_refused(server, tmp_path, scheme):
     (tmp_path / "source").write_bytes(CONTENT)
     url = f"{scheme}://{tmp_path}/source" if scheme else str(tmp_path / "source")
     for given in (url, f"{server}/to/{url}") if scheme else (url,):
-        with pytest.raises(BadInput, match=r"found another kind of address; expected one that begins with |not allowed"):
+        with pytest.raises(BadInput, match=r"found another kind of address; |not allowed"):
             fetch("vgg16", tmp_path / "w.pth", given)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
