@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Libraries read their own files in the locale's encoding, which may be ASCII.
 export PYTHONUTF8 := 1
 
-.PHONY: setup demo demo-3d test lint docs bench clean
+.PHONY: setup demo demo-3d test lint docs lock bench clean
 
 setup: $(VENV)/ready
 
@@ -37,6 +37,17 @@ lint: docs
 docs: setup
 	sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --conf-dir docs . site
 	@echo "The documentation: $(CURDIR)/site/index.html"
+
+# The files that may be installed, by SHA-256: torch.lock of torch and its CUDA libraries, requirements.lock of all else.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --constraint constraints.txt \
+	--custom-compile-command 'make lock' --no-emit-package colorama --no-emit-package pyreadline3
+CUDA := 's/^\(torch\|triton\|nvidia[^=]*\|cuda[^=]*\)==.*/--no-emit-package \1/p'
+
+lock: setup
+	pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	echo torch | $(LOCK) --output-file torch.lock -
+	$(LOCK) --extra slurm --extra cluster-generic --extra parquet $$(sed -n $(CUDA) torch.lock) \
+		--output-file requirements.lock pyproject.toml
 
 bench: setup
 	pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'

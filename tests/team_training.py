@@ -1,13 +1,18 @@
 """A small training that several processes may share; its own module, so that they can import it."""
 
+import json
+import os
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
+import torch.distributed as dist
 
 from snakeseg.losses import weighted_cross_entropy
 from snakeseg.networks.unet import UNet, unet_geometry
-from snakeseg.parallel import Team
+from snakeseg.parallel import Team, first_says
 from snakeseg.patches import Item, PatchPlan
 from snakeseg.settings import Augment, Train, UNetSettings
 from snakeseg.training import fit
@@ -35,3 +40,45 @@ def train(folder: Path, failing: int | None, team: Team) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     found = {"losses": [row["loss"] for row in history], "weights": network.state_dict()}
     torch.save(found, folder / f"rank-{team.rank}.pt")
+
+
+def list_listeners(folder: Path, team: Team) -> None:
+    """Write the addresses that this process and the one that started it listen on, while the team is connected."""
+    dist.barrier()
+    processes = [psutil.Process(), psutil.Process().parent()]
+    addresses = [c.laddr.ip for p in processes for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    (folder / f"listeners-{team.rank}.json").write_text(json.dumps(addresses), encoding="utf-8")
+    dist.barrier()
+
+
+class Bomb:
+    """Make a folder when unpickled."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def send_pickle(path: str, team: Team) -> None:
+    """Rank 0 sends an object where the others expect a text."""
+    if team.rank == 0:
+        dist.broadcast_object_list([Bomb(path)], src=0)
+    else:
+        first_says("", team)
+
+
+def send_length(length: int, team: Team) -> None:
+    """Rank 0 announces a text of `length` bytes."""
+    if team.rank == 0:
+        dist.broadcast(torch.tensor(length), src=0)
+        time.sleep(60)  # ended with the other
+    else:
+        first_says("", team)
+
+
+def share_text(folder: Path, text: str, team: Team) -> None:
+    """Write the text of rank 0 as every rank receives it."""
+    received = first_says(text if team.rank == 0 else "", team)
+    (folder / f"text-{team.rank}").write_text(received, encoding="utf-8")

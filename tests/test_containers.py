@@ -24,6 +24,7 @@ def apptainer(repository) -> dict[str, list[str]]:
         r"^%(?=\w+$)", (repository / "apptainer.def").read_text(encoding="utf-8"), flags=re.MULTILINE
     )
     sections = {"": head, **dict(part.split("\n", 1) for part in parts)}
+    sections = {name: text.replace("\\\n", " ") for name, text in sections.items()}
     return {name: [line.strip() for line in text.splitlines() if line.strip()] for name, text in sections.items()}
 
 
@@ -57,19 +58,26 @@ def test_both_make_the_same(docker, apptainer, repository):
     assert all((repository / name).exists() for name in let_in)
 
 
-def test_versions_are_those_of_the_lock(docker, repository):
-    """Every package by constraints.txt, none by a version of its own; Python is the oldest that is supported."""
-    installs = [words for words in commands(of(docker, "RUN").split("&&")) if words[:2] == ["pip", "install"]]
-    assert len(installs) == 2
-    for words in installs:
-        assert words[words.index("--constraint") + 1] == "constraints.txt"
-        assert not re.search(r"[=<>~]=|==", " ".join(words))
-    torch, rest = installs
-    assert torch[-1] == "torch"
+def test_files_are_those_of_the_locks(docker):
+    """Every file by its SHA-256, but those of another index of torch, which the locks do not know."""
+    installs = [
+        words[words.index("pip") :] for words in commands(re.split("&&|;", of(docker, "RUN"))) if "pip" in words
+    ]
+    locked, torch, other_torch, project = installs
+    for words, lock in ((locked, "requirements.lock"), (torch, "torch.lock")):
+        assert {"--no-deps", "--require-hashes"} <= set(words)
+        assert words[-2:] == ["--requirement", lock]
+    assert other_torch[3:] == [
+        "--constraint", "constraints.txt", "--index-url", "$TORCH_INDEX", "torch",
+    ]  # fmt: skip
+    assert {"--no-deps", "--no-build-isolation"} <= set(project)
+    assert project[-2:] == ["--editable", "."]
+
+
+def test_the_base_is_pinned(docker, repository):
+    """By its digest; its Python is the oldest that is supported."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = re.fullmatch(r"\.\[(.+)\]", rest[-1])[1].split(",")
-    assert set(extras) <= set(project["optional-dependencies"])
-    python = re.fullmatch(r"python:(3\.\d+)-slim-\w+", of(docker, "FROM"))[1]
+    python = re.fullmatch(r"python:(3\.\d+)-slim-\w+@sha256:[0-9a-f]{64}", of(docker, "FROM"))[1]
     assert project["requires-python"] == f">={python}"
     tested = yaml.safe_load((repository / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]["test"]
     assert python in tested["strategy"]["matrix"]["python"]

@@ -22,6 +22,22 @@ def constraints(repository) -> dict[str, str]:
 
 
 @pytest.fixture
+def read_lock(repository):
+    """Read versions and SHA-256 digests by package from a lock."""
+
+    def read(name: str) -> dict[str, tuple[str, list[str]]]:
+        text = (repository / name).read_text(encoding="utf-8").replace("\\\n", " ")
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        matches = [
+            re.fullmatch(r"([\w.-]+)==(\S+)( ; [^#]*?)?((?: +--hash=sha256:[0-9a-f]{64})+)", line) for line in lines
+        ]
+        assert all(matches), [line[:80] for line, match in zip(lines, matches, strict=True) if not match]
+        return {normal(match[1]): (match[2], match[4].split()) for match in matches}
+
+    return read
+
+
+@pytest.fixture
 def project(repository) -> dict:
     return tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -50,3 +66,27 @@ def test_environment_agrees(repository, constraints, project):
 def test_python_agrees(repository, project):
     environment = yaml.safe_load((repository / "environment.yml").read_text(encoding="utf-8"))
     assert f"python {project['requires-python']}" in environment["dependencies"]
+
+
+def test_locks_have_the_versions_of_the_constraints(read_lock, constraints, project):
+    """Every file by its SHA-256; what torch alone needs, its CUDA libraries, has versions in torch.lock alone."""
+    locked, torch = read_lock("requirements.lock"), read_lock("torch.lock")
+    assert {name: version for name, (version, _) in locked.items()}.items() <= constraints.items()
+    assert torch["torch"][0] == constraints["torch"]
+    own = set(torch) - set(locked)
+    assert all(re.match("torch$|triton$|nvidia-|cuda-", name) for name in own), own
+    assert all(torch[name] == locked[name] for name in set(torch) & set(locked))
+    extras = project["optional-dependencies"]
+    wanted = {*project["dependencies"], *chain(*(extras[name] for name in ("slurm", "cluster-generic", "parquet")))}
+    assert {normal(name) for name in wanted} <= set(locked) | {"torch"}
+    assert "setuptools" in locked  # which builds without isolation need
+
+
+def test_actions_are_pinned_and_may_only_read(repository):
+    """Tags of actions can be moved; commits cannot."""
+    for path in repository.glob(".github/workflows/*.y*ml"):
+        text = path.read_text(encoding="utf-8")
+        assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+        uses = re.findall(r"uses: *(.*)", text)
+        assert uses
+        assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use) for use in uses), uses

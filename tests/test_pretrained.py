@@ -1,6 +1,5 @@
 """Weights to start from: taken by name, refused with a reason, never executed."""
 
-import hashlib
 import os
 import pickle
 
@@ -8,10 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from snakeseg import pretrained
 from snakeseg.errors import BadInput
 from snakeseg.networks.registry import make_network
-from snakeseg.pretrained import fetch, read_state, start_from
+from snakeseg.pretrained import read_state, start_from
 from snakeseg.settings import FCNSettings, UNetSettings
 
 SMALL = UNetSettings(width=2, depth=1)
@@ -110,17 +108,3 @@ def test_other_shapes_and_other_names():
         start_from(make(), make(UNetSettings(width=4, depth=1)).state_dict(), "w")
     with pytest.raises(BadInput, match=r"w: found tensors zzz, ...; expected some of encoder"):
         start_from(make(), {"zzz": torch.zeros(1)}, "w")
-
-
-def test_fetch_checks_what_it_got(tmp_path, monkeypatch):
-    source, output = tmp_path / "source", tmp_path / "new" / "vgg16.pth"
-    source.write_bytes(b"weights")
-    digest = hashlib.sha256(b"weights").hexdigest()[:8]
-    monkeypatch.setitem(pretrained.PUBLISHED, "vgg16", (source.as_uri(), digest))
-    fetch("vgg16", output)
-    assert output.read_bytes() == b"weights"
-    source.write_bytes(b"other")
-    for url in (None, (tmp_path / "none").as_uri()):
-        with pytest.raises(BadInput, match=r"file://.*; expected "):
-            fetch("vgg16", tmp_path / "again", url)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "source"]

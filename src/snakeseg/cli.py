@@ -167,7 +167,7 @@ def parser() -> argparse.ArgumentParser:
     )
     fetch = command("fetch-weights", "download published weights to start from, and check them", "--output")
     fetch.add_argument("name", choices=["vgg16"], help="which")
-    fetch.add_argument("--url", help="where from, if not from their publisher; the checksum stays the same")
+    fetch.add_argument("--url", help="an https:// address, if not their publisher's; the same file is expected there")
     summarise = command("summarise", "gather the score tables", "--sheet", "--tables", "--output")
     summarise.add_argument("--experiments", nargs="+", required=True, help="their names")
     summarise.add_argument("--folds", type=int, nargs="+", required=True, help="their numbers")

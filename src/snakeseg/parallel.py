@@ -6,10 +6,10 @@ and rank, so there is no sampler to keep in step, and the state of a training is
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from snakeseg.errors import STOP_SIGNALS, STOPPED, Interrupted
+from snakeseg.errors import STOP_SIGNALS, STOPPED, BadInput, Interrupted
+from snakeseg.rendezvous import LOOPBACK, address_towards, open_store, private_folder, step_file, use_loopback
 
 
 class Team(NamedTuple):
@@ -30,14 +31,19 @@ class Team(NamedTuple):
 ALONE = Team()
 # What torchrun sets.
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+MAX_TEXT_BYTES = 4096
 
 
 class Place(NamedTuple):
-    """Where a process of a team was started: its number on its machine, how many are there, and where all meet."""
+    """Where a process of a team was started: its number on its machine, the number of processes there, and the meeting.
+
+    Processes meet at an address (under `torchrun`), in a file (those that this program starts), or as
+    `snakeseg.rendezvous` lets them meet under `srun` (None).
+    """
 
     local_rank: int
     local_size: int
-    meeting: str
+    meeting: str | Path | None
 
 
 def launched() -> tuple[Team, Place] | None:
@@ -49,19 +55,26 @@ def launched() -> tuple[Team, Place] | None:
         rank, size, local_rank, nodes = (
             int(os.environ[f"SLURM_{name}"]) for name in ("PROCID", "STEP_NUM_TASKS", "LOCALID", "STEP_NUM_NODES")
         )
-        local_size = -(-size // nodes)
-        # The node that called srun is the first of the job's, which has rank 0.
-        meeting = f"tcp://{os.environ['SLURM_LAUNCH_NODE_IPADDR']}:{20_000 + int(os.environ['SLURM_JOB_ID']) % 20_000}"
+        local_size, meeting = -(-size // nodes), None
     else:
         return None
     return Team(rank, size), Place(local_rank, local_size, meeting)
 
 
-def run_together(processes: int, gpus: int, work: Callable, *arguments) -> None:
-    """Call ``work(*arguments, team)`` in so many processes at once, in this one if it is alone; `gpus` 0 forbids those.
+def run_together(processes: int, gpus: int, folder: Path | None, work: Callable, *arguments) -> None:
+    """Call ``work(*arguments, team)`` in `processes` processes at once, in this one if it is alone.
 
     If this process was started as one of them, it takes its place; otherwise it starts them, passes on signals that ask
     for a stop, and raises the first exception in any, which ends all.
+
+    Parameters
+    ----------
+    processes : int
+    gpus : int
+        0 forbids their use.
+    folder : path
+        Where processes that `srun` started find each other; all machines can read it.
+    work : callable
     """
     started = launched()
     if started and started[0].size != processes:
@@ -70,17 +83,18 @@ def run_together(processes: int, gpus: int, work: Callable, *arguments) -> None:
         )
     if processes == 1:
         work(*arguments, ALONE)
-        return
-    if started:
-        _join(0, started[0], gpus, started[1], work, arguments)
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = Place(0, processes, f"tcp://127.0.0.1:{port}")
-    context = mp.start_processes(
-        _join, (Team(0, processes), gpus, place, work, arguments), nprocs=processes, join=False, start_method="spawn"
-    )
+    elif started:
+        _join(0, started[0], gpus, started[1], folder, work, arguments)
+    else:
+        with private_folder() as private:
+            place = Place(0, processes, private / "store")
+            _start((Team(0, processes), gpus, place, folder, work, arguments))
+
+
+def _start(arguments: tuple) -> None:
+    """Start all processes of a team on this machine, and wait for their end."""
+    first = arguments[0]
+    context = mp.start_processes(_join, arguments, nprocs=first.size, join=False, start_method="spawn")
     for number in STOP_SIGNALS:
         signal.signal(number, lambda received, frame: _pass_on(received, context.pids()))
     try:
@@ -100,13 +114,15 @@ def _pass_on(number: int, pids: list[int]) -> None:
             os.kill(pid, number)
 
 
-def _join(number: int, first: Team, gpus: int, place: Place, work: Callable, arguments: tuple) -> None:
+def _join(
+    number: int, first: Team, gpus: int, place: Place, folder: Path | None, work: Callable, arguments: tuple
+) -> None:
     """Work as process `number` of those that start here, of which the first has rank and place as given."""
     team = Team(first.rank + number, first.size)
     backend = "nccl" if gpus and torch.cuda.device_count() >= place.local_size else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(place.local_rank + number)
-    dist.init_process_group(backend, init_method=place.meeting, rank=team.rank, world_size=team.size)
+    _connect(backend, team, place, folder)
     try:
         work(*arguments, team)
     except Interrupted as stop:
@@ -114,6 +130,28 @@ def _join(number: int, first: Team, gpus: int, place: Place, work: Callable, arg
         sys.exit(STOPPED)
     finally:
         dist.destroy_process_group()
+
+
+def _connect(backend: str, team: Team, place: Place, folder: Path | None) -> None:
+    """Connect this process to the others of its team."""
+    one_machine = place.local_size == team.size
+    if one_machine:
+        use_loopback()
+    try:
+        if isinstance(place.meeting, str):
+            meeting = {"init_method": place.meeting}
+        elif place.meeting:
+            meeting = {"store": dist.FileStore(str(place.meeting), team.size)}
+        else:
+            address = LOOPBACK if one_machine else address_towards(os.environ["SLURM_LAUNCH_NODE_IPADDR"])
+            meeting = {"store": open_store(step_file(folder), *team, address)}
+        dist.init_process_group(backend, rank=team.rank, world_size=team.size, **meeting)
+    except RuntimeError as error:
+        raise BadInput(
+            "train.processes", f"no connection to the others ({str(error).splitlines()[0]})",
+            f"{team.size} processes that reach each other over TCP",
+            "look in the log for the error of the others, and run again",
+        ) from error  # fmt: skip
 
 
 def average_gradients(network: nn.Module, team: Team) -> None:
@@ -147,9 +185,22 @@ def agree(numbers: dict[str, int], team: Team, device: torch.device) -> dict[str
 
 
 def first_says(text: str, team: Team) -> str:
-    """What the first process says, for all."""
+    """Send a short text of rank 0 to all, as its length and its bytes in UTF-8; nothing is unpickled.
+
+    Raises
+    ------
+    BadInput
+        If it is longer than `MAX_TEXT_BYTES`.
+    """
     if team.size == 1:
         return text
-    said = [text]
-    dist.broadcast_object_list(said, src=0)
-    return said[0]
+    device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+    content = torch.tensor(list(text.encode()), dtype=torch.uint8, device=device)
+    length = torch.tensor(len(content), device=device)
+    dist.broadcast(length, src=0)
+    if not 0 <= length.item() <= MAX_TEXT_BYTES:
+        raise BadInput("rank 0", f"a text of {length.item()} bytes", f"at most {MAX_TEXT_BYTES}", "run again")
+    if team.rank:
+        content = torch.empty(length.item(), dtype=torch.uint8, device=device)
+    dist.broadcast(content, src=0)
+    return bytes(content.tolist()).decode()

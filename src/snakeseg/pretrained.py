@@ -1,10 +1,11 @@
 """Weights to start from: a local file's, by layer name; nothing is downloaded, nothing is executed."""
 
-import shutil
-import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -14,8 +15,23 @@ from snakeseg.errors import BadInput
 from snakeseg.io.files import atomic_file, checksum, require_kind
 from snakeseg.networks.fcn import convolutionalise
 
-# Published weights: address, and how the SHA-256 of the file begins (torchvision puts it into the name).
-PUBLISHED = {"vgg16": ("https://download.pytorch.org/models/vgg16-397923af.pth", "397923af")}
+
+class Published(NamedTuple):
+    """Where a file is published, and what it is: its SHA-256, and its size in bytes."""
+
+    url: str
+    sha256: str
+    size: int
+
+
+PUBLISHED = {
+    "vgg16": Published(
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        553_433_881,
+    )
+}
+CHUNK_BYTES = 2**20
 FIRST = "vgg.blocks.0.conv1_1.weight"
 
 
@@ -96,22 +112,52 @@ def start_from(network: nn.Module, state: dict[str, torch.Tensor], where: str | 
     return len(shared)
 
 
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    """Follow redirects to https:// alone."""
+
+    def redirect_request(self, request, file, code, message, headers, newurl):
+        _require_https(newurl)
+        return super().redirect_request(request, file, code, message, headers, newurl)
+
+
+def _require_https(url: str) -> None:
+    if urllib.parse.urlsplit(url).scheme != "https":
+        raise BadInput(url, "another kind of address", "one that begins with https://", "correct --url")
+
+
 def fetch(name: str, output: Path, url: str | None = None) -> None:
-    """Download published weights and keep them only if their checksum is right.
+    """Download published weights and keep them only if size and SHA-256 are those of the published file.
 
     Raises
     ------
     BadInput
-        If there is no way to the address, or something else lies there.
+        If the address does not begin with https:// or leads elsewhere, cannot be reached, or has another file.
     """
-    address, digest = PUBLISHED[name]
-    address = url or address
+    published = PUBLISHED[name]
+    address = url or published.url
+    _require_https(address)
     with atomic_file(output) as beside:
         try:
-            with urllib.request.urlopen(address, timeout=60) as source, open(beside, "wb") as file:
-                shutil.copyfileobj(source, file)
-        except (urllib.error.URLError, OSError, ValueError) as error:
+            opener = urllib.request.build_opener(_SecureRedirects)
+            with opener.open(address, timeout=60) as source, open(beside, "wb") as file:
+                size = _copy(source, file, published.size)
+        except BadInput:
+            raise
+        except (HTTPException, OSError, ValueError) as error:
             raise BadInput(address, str(error), "a file", "try from a machine with a network, or give --url") from error
-        found = checksum(beside)
-        if not found.startswith(digest):
-            raise BadInput(address, f"SHA-256 {found[:16]}...", f"{digest}...", "download it again, or elsewhere")
+        if size != published.size:
+            found = f"{size} bytes" if size < published.size else f"more than {published.size} bytes"
+            raise BadInput(address, found, f"{published.size} bytes", "download it again, or elsewhere")
+        if (digest := checksum(beside)) != published.sha256:
+            raise BadInput(address, f"SHA-256 {digest}", published.sha256, "download it again, or elsewhere")
+
+
+def _copy(source: HTTPResponse, file: BinaryIO, limit: int) -> int:
+    """Copy at most `limit` bytes; returns the number of bytes, or a larger one than `limit` if there are more."""
+    if (source.length or 0) > limit:
+        return source.length
+    received = 0
+    while received <= limit and (chunk := source.read(min(CHUNK_BYTES, limit + 1 - received))):
+        file.write(chunk[: limit - received])
+        received += len(chunk)
+    return received

@@ -56,7 +56,7 @@ def train(given: Namespace) -> None:
             (given.output / "stop").unlink(missing_ok=True)
         if not started:
             claim_gpus(given.gpus)  # for all processes of a team
-        run_together(settings.processes, given.gpus, _train, given)
+        run_together(settings.processes, given.gpus, given.output, _train, given)
 
 
 class _Material(NamedTuple):
