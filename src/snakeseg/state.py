@@ -108,8 +108,9 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     handle = _locked(path, folder, say)
     try:
         os.write(handle, f"{os.getpid()} {platform.node()}".encode())
-        for left in [*folder.glob(".part-*"), *folder.glob("state/.part-*")]:  # of a process killed while it wrote
-            left.unlink(missing_ok=True)
+        for pattern in (".part-*", "state/.part-*", ".*.rendezvous*"):  # of a process killed while it wrote
+            for left in folder.glob(pattern):
+                left.unlink(missing_ok=True)
         yield
     finally:
         path.unlink(missing_ok=True)

@@ -88,7 +88,8 @@ def test_its_rules_run_from_another_folder(other, snakemake, repository):
 def test_from_a_repository(other, snakemake, repository, tmp_path):
     """As `github("someone/snakeseg", path=..., tag=...)`, which needs a network, a repository on this machine."""
     bare = tmp_path / "published"
-    shutil.copytree(repository / "workflow", bare / "workflow")
+    for name in ("workflow", "src"):
+        shutil.copytree(repository / name, bare / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(repository / "environment.yml", bare)
     git = ["git", "-C", str(bare), "-c", "user.name=x", "-c", "user.email=x@example.org"]
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "x"], ["tag", "v1"]):

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from functools import cache
 from glob import escape, glob
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from math import isfinite
 from pathlib import Path
 from shlex import split
@@ -33,9 +34,9 @@ PATH_KEYS = ("sheet", "data", "model", "images")
 
 def load_shared(name):
     """A module of the package that imports nothing of it, by its path: the workflow loads without the package."""
-    spec = spec_from_file_location(f"snakeseg_{name}", workflow.source_path(f"../../src/snakeseg/{name}.py"))
-    loaded = module_from_spec(spec)
-    spec.loader.exec_module(loaded)
+    loader = SourceFileLoader(f"shared_{name}", workflow.source_path(f"../../src/snakeseg/{name}.py"))
+    loaded = module_from_spec(spec_from_loader(loader.name, loader))
+    loader.exec_module(loaded)
     return loaded
 
 
@@ -467,6 +468,8 @@ elif IMAGES:
 SHEET = Path(config["sheet"])
 RUN = f"results/{config['name']}"
 SIMULATED = [f"{RUN}/simulated"] if config["simulate"] else []
+# A sheet that is read is not compared: its rows are. One that the workflow writes, when other images are there, is.
+READ_SHEET = SHEET if IMAGES else ancient(SHEET)
 DATA = Path(*SIMULATED) if SIMULATED else Path(config["data"] or ("." if IMAGES else SHEET.parent))
 LOGS = f"logs/{config['name']}"
 TIMES = f"benchmarks/{config['name']}"

@@ -50,7 +50,7 @@ if IMAGES:
 rule plan:
     input:
         SIMULATED,
-        sheet=ancient(SHEET),
+        sheet=READ_SHEET,
         models=models,
     output:
         f"{RUN}/plans/{{experiment}}/{{batch}}.json",
@@ -81,7 +81,7 @@ rule infer:
     input:
         SIMULATED,
         [] if MODEL else rules.inspect.output,
-        sheet=ancient(SHEET),
+        sheet=READ_SHEET,
         models=models,
         plan=lambda w: expand(rules.plan.output, **w) if PARTS[w.batch] > 1 else [],
     output:
@@ -116,7 +116,7 @@ rule infer:
 
 rule instances:
     input:
-        sheet=ancient(SHEET),
+        sheet=READ_SHEET,
         probabilities=stores,
         parameters=model_files("instances.json") if MODEL else rules.tune.output,
     output:
