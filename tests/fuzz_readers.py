@@ -160,7 +160,7 @@ def place() -> str:
 
 def limit() -> None:
     """No more than a few gigabytes, and to readers the machine has as many; a reader without end is ended early."""
-    guarded.PATIENCE = SECONDS_EACH / 5
+    guarded.TIMEOUT_S = SECONDS_EACH / 5
     held = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (held + GIGABYTES * 2**30, resource.RLIM_INFINITY))
     whole = psutil.virtual_memory()

@@ -24,7 +24,7 @@ def test_a_crash_is_an_error_and_the_next_one_is_served(number):
 
 def test_no_end_is_an_error(monkeypatch):
     guarded(max, 2, 3)
-    monkeypatch.setattr("snakeseg.io.guarded.PATIENCE", 0.5)
+    monkeypatch.setattr("snakeseg.io.guarded.TIMEOUT_S", 0.5)
     with pytest.raises(ValueError, match="came to no end"):
         guarded(time.sleep, 60)
 

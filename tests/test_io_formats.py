@@ -545,7 +545,7 @@ def test_ome_tiff_of_channels_and_levels(tmp_path):
     np.testing.assert_array_equal(write_and_read(source, array[0], tmp_path).array, array[0])
 
 
-def test_a_header_of_ten_terapixels_is_refused(tmp_path):
+def test_a_header_of_ten_terapixels_is_refused(tmp_path, monkeypatch):
     """A PNG of a few bytes that claims 3,000,000 x 3,000,000 pixels."""
     header = struct.pack(">4sIIBBBBB", b"IHDR", 3_000_000, 3_000_000, 8, 0, 0, 0, 0)
     chunks = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\x09IDAT" + b"\0" * 99
@@ -553,6 +553,10 @@ def test_a_header_of_ten_terapixels_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"a.png: found 3000000 x 3000000 pixels"):
         read(tmp_path / "a.png", 2)
     zarr.create_array(tmp_path / "b.zarr", shape=(3_000_000, 3_000_000), chunks=(4096, 4096), dtype="uint8")
+    with pytest.raises(BadInput, match=r"b.zarr: found 3000000 x 3000000 pixels in .* bytes; expected at least"):
+        read(tmp_path / "b.zarr", 2)
+    monkeypatch.setattr("snakeseg.io.omezarr.FREE_PIXELS", 10**13)
+    monkeypatch.setattr("snakeseg.io.omezarr.FREE_CHUNKS", 10**6)
     with pytest.raises(BadInput, match=r"b.zarr: found 9000 GB of pixels"):
         read(tmp_path / "b.zarr", 2)
 

@@ -1,5 +1,6 @@
 """Models as predictors: from folders of weights to class probabilities of tiles, and the plan of the tiles."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from snakeseg.inference import (
     tile_probabilities,
 )
 from snakeseg.instances import Parameters
+from snakeseg.io.guarded import import_paths
 from snakeseg.io.raster import Raster
 from snakeseg.io.store import Streamed
 from snakeseg.lazy import Region
@@ -181,7 +183,10 @@ def _samples(predictor: Predictor) -> list[Sample]:
         output, threads = Path(folder, "samples.json"), torch.get_num_threads()
         command = ["calibrate", "--model", predictor.folders[0], "--output", output, "--threads", threads]
         command += ["--gpus", int(predictor.device.type != "cpu")]
-        done = subprocess.run([sys.executable, "-P", "-m", "snakeseg", *map(str, command)], check=False)
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(import_paths())}
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "snakeseg", *map(str, command)], env=environment, check=False
+        )
         found = read_samples(output)
     if found is None:
         raise BadInput(

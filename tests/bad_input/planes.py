@@ -106,6 +106,7 @@ def beside(made):
 
 
 OUTSIDE = "expected files of its own folder; move them there, and correct the header"
+OUT = "found a link to /etc/passwd; expected a file of its own folder; put the file there in place of the link"
 WIDE = (
     "found shape {} with axes '{}'; expected 2 spatial axes and at most one of channels;"
     " set spatial_dims, or save the file with its axes named"
@@ -238,6 +239,11 @@ CASES: dict[str, Case] = {
         ["predict", "PLANES", "a.ome.tif", "-o", "out"],
         "b.tif: found a pipe, socket or device; expected a file; move it elsewhere",
     ),
+    "ome: a file that leads elsewhere": Case(
+        beside(link("b.tif", "/etc/passwd")),
+        ["predict", "PLANES", "a.ome.tif", "-o", "out"],
+        f"b.tif: {OUT}",
+    ),
     "ome: a file that is missing": image(
         "a.ome.tif",
         beside(lambda: None),
@@ -247,6 +253,16 @@ CASES: dict[str, Case] = {
         "a.ome.tif",
         ome("a", planes='<TiffData PlaneCount="4000000000"/>'),
         "found PlaneCount=4000000000 in its OME header; expected 0 to 16777216; export the image again",
+    ),
+    "ome: a thousand million planes by their axes": image(
+        "a.ome.tif",
+        ome("a", sizes=f'SizeT="{2**15}" SizeA="{2**15}"', planes=f'<TiffData FirstT="{2**15 - 1}" FirstZ="0"/>'),
+        "found planes=1073741824 in its OME header; expected 0 to 16777216; export the image again",
+    ),
+    "ome: ten million planes again and again": image(
+        "a.ome.tif",
+        ome("a", sizes='SizeT="10000000"', planes='<TiffData PlaneCount="10000000"/>' * 3),
+        "found planes=20000000 in its OME header; expected 0 to 16777216; export the image again",
     ),
     "ome: a plane before the first": image(
         "a.ome.tif",

@@ -21,7 +21,8 @@ from snakeseg.cli import main
 from snakeseg.description import Description
 from snakeseg.settings import ContextSettings, Labels, Prepare
 
-ROOMS = [import_module(f"bad_input.{name}") for name in ("planes", "volumes", "labels", "sheets", "configs", "models")]
+NAMES = "planes", "volumes", "zarrs", "headers", "labels", "sheets", "configs", "models"
+ROOMS = [import_module(f"bad_input.{name}") for name in NAMES]
 CASES = {name: case for room in ROOMS for name, case in room.CASES.items()}
 # What Snakemake says around errors, and what it leaves in any folder where it runs.
 AROUND = re.compile(r"WorkflowError:$|WorkflowError in file|  File \"|Using workflow specific profile|host: |\s*$")

@@ -16,7 +16,7 @@ SHEET = "sample\timage\tsubset\na\timages/a.tif\tpredict\nb\timages/b.zarr\tpred
 
 @pytest.fixture(scope="module", params=["a sheet", "a folder"])
 def finished(request, tmp_path_factory, snakemake):
-    """A folder whose predictions Snakemake takes for finished, and a function that returns the rules of planned jobs."""
+    """A folder whose predictions Snakemake takes for finished, and a function that returns the planned rules."""
     folder = tmp_path_factory.mktemp("finished")
     for name in (*IMAGES, *MODEL):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

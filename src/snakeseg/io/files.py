@@ -24,6 +24,9 @@ TEMPORARY = re.compile(r"\.part-[0-9a-f]{16}\.(.+)", re.DOTALL)
 TOKEN_END, MAX_NAME = len(".part-0123456789abcdef."), 200
 # The time of all entries of zips, so that the same content makes the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
+# Bytes that gzip and zlib unpack from one byte at most; and a bound for the pixels that any codec does. Zstandard,
+# the tightest in use, packs a constant chunk 30,000 to 1, and images of cells or tissue up to 100 to 1.
+DEFLATE_RATIO, PIXELS_PER_BYTE = 1032, 10**5
 
 
 def files_of(cell: str | Path) -> list[Path]:
@@ -55,6 +58,31 @@ def require_memory(path: str | Path, shape: Sequence[int], size: int, remedy: st
     if math.prod(map(int, shape)) > most:
         found = f"{' x '.join(map(str, shape))} pixels in one piece"
         raise BadInput(path, found, f"less than {most / 1e6:.0f} million of them", remedy)
+
+
+def require_stored(path: str | Path, shape: Sequence[int], stored: int, least: float) -> None:
+    """Raise BadInput if pixels of a shape are stored in fewer bytes than `least`.
+
+    Otherwise a file of a few bytes that claims to hold terapixels would keep its reader busy without end.
+    """
+    if stored < least:
+        found = f"{' x '.join(map(str, shape))} pixels in {stored} bytes"
+        raise BadInput(path, found, f"at least {math.ceil(least)} bytes for them", "copy it again from its source")
+
+
+def stored_bytes(folder: str | Path, enough: float) -> int:
+    """Bytes of the files in a folder and below, or fewer if these are `enough`; links count as themselves."""
+    held, folders = 0, [os.fspath(folder)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if held >= enough:
+                    return held
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    held += entry.stat(follow_symlinks=False).st_size
+    return held
 
 
 @contextmanager

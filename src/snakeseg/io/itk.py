@@ -4,41 +4,67 @@ Labels are written as MHA or NRRD; of a DICOM series as NIfTI, since its files h
 """
 
 import math
-import re
+import os
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import nibabel
 import numpy as np
 from nibabel.affines import voxel_sizes
 
 from snakeseg.errors import BadInput
-from snakeseg.io import nifti
+from snakeseg.io import itk_reader, nifti
 from snakeseg.io.companions import require_beside, require_plain
-from snakeseg.io.files import require_memory
+from snakeseg.io.files import DEFLATE_RATIO, PIXELS_PER_BYTE, require_kind, require_memory, require_stored
+from snakeseg.io.guarded import guarded
+from snakeseg.io.headers import named_files
 from snakeseg.io.orientation import to_canonical, turned, turned_affine, with_axes
+from snakeseg.lazy import Lazy
 
 # ITK's first axes go to the left and the back, ours to the right and the front.
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-# What ITK may take a file for, by its suffix; left to choose, it would try all that it knows.
+# The reader of each suffix; left to choose, ITK would try all that it has.
 READERS = {".mha": "MetaImageIO", ".mhd": "MetaImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO"}
-# Of a header that names other files: the names, and how much of it is looked at.
-NAMED = re.compile(rb"(?i)^[ \t]*(?:ElementDataFile[ \t]*[=:]|data ?file:)[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
-LONGEST_HEADER = 2**20
-# A header of more axes than that crashes ITK.
-AXES, MOST_AXES = re.compile(rb"(?im)^[ \t]*NDims[ \t]*[=:][ \t]*(.*?)[ \t\r]*$"), 9
+# The slowest disk that is waited for, DICOM headers on it, and pixels that are unpacked.
+BYTES_PER_S, FILES_PER_S, PIXELS_PER_S = 10**7, 20, 10**7
 # Steps from slice to slice that differ by more than this share are no grid.
 UNEVEN = 0.01
 
 
+class Volume(NamedTuple):
+    """An image as ITK reads it.
+
+    Parameters
+    ----------
+    array : array
+        Shape (x, y, z), with a last axis of components or time, if there are any; of planes, z has length 1.
+    dims : int
+        Number of axes of the file, without components.
+    components : int
+        Values of each pixel.
+    origin, spacing, direction : arrays
+        Place of the first pixel and steps along the axes, in millimetres; direction of each axis as a column.
+    """
+
+    array: np.ndarray
+    dims: int
+    components: int
+    origin: np.ndarray
+    spacing: np.ndarray
+    direction: np.ndarray
+
+
 def read(path):
     """Array in canonical orientation, axes, spacing and affine."""
-    image = _image(path, path.stat().st_mtime_ns)
-    array, affine = _array(path, image), _affine(image)
+    volume = _volume(path, path.stat().st_mtime_ns)
+    array, affine = volume.array, _affine(volume)
     turn = to_canonical(affine)
-    axes = "XYZC" if image.GetNumberOfComponentsPerPixel() > 1 else "XYZT"[: array.ndim]
+    axes = "XYZC" if volume.components > 1 else "XYZT"[: array.ndim]
     affine = turned_affine(affine, array.shape, turn)
-    return turned(array, turn), axes, tuple(voxel_sizes(affine).tolist()), affine
+    copied = Lazy(array.shape, array.dtype, lambda region: array[region].copy("K"))  # the array itself stays as it is
+    return turned(copied, turn), axes, tuple(voxel_sizes(affine).tolist()), affine
 
 
 def write(path, labels, source, largest, note) -> None:
@@ -46,16 +72,17 @@ def write(path, labels, source, largest, note) -> None:
     if source.path.is_dir():
         _write_nifti(path, labels, source, largest, note)
         return
-    sitk = _library(source.path)
-    image = _image(source.path, source.path.stat().st_mtime_ns)
-    turn, shape = to_canonical(_affine(image)), (*image.GetSize()[:3], 1)[:3]
+    import SimpleITK as sitk
+
+    volume = _volume(source.path, source.path.stat().st_mtime_ns)
+    shape = volume.array.shape[:3]
+    turn, inside = to_canonical(_affine(volume)), min(volume.dims, 3)
     stored = turned(with_axes(labels, [shape[axis] for axis in turn.order]), turn.back)
-    array = stored[:].astype(np.min_scalar_type(largest)).reshape(image.GetSize()[:3])
+    array = stored[:].astype(np.min_scalar_type(largest)).reshape(shape[:inside])
     written = sitk.GetImageFromArray(array.T)
-    inside = written.GetDimension()
-    written.SetOrigin(image.GetOrigin()[:inside])
-    written.SetSpacing(image.GetSpacing()[:inside])
-    written.SetDirection(_direction(image).ravel().tolist())
+    written.SetOrigin(volume.origin[:inside].tolist())
+    written.SetSpacing(volume.spacing[:inside].tolist())
+    written.SetDirection(volume.direction[:inside, :inside].ravel().tolist())
     if note:
         written.SetMetaData("comment", note)
     sitk.WriteImage(written, str(path), useCompression=True)
@@ -76,101 +103,69 @@ def _write_nifti(path, labels, source, largest, note) -> None:
     nifti.write_stored(path, labels, header, largest, note, packed=True)
 
 
-def _library(path):
-    try:
-        import SimpleITK
-    except ImportError as error:
-        remedy = "pip install SimpleITK (conda: simpleitk), or convert it to .nii.gz"
-        raise BadInput(path, "no SimpleITK to read it with", "it", remedy) from error
-    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
-    return SimpleITK
-
-
 @lru_cache(maxsize=2)
-def _image(path, _mark):
+def _volume(path: Path, _mark: int) -> Volume:
     """The whole image; kept, as image and label are opened several times over."""
-    sitk = _library(path)
-    if path.is_dir():
-        return _series(sitk, path)
-    _require_own_files(path)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(READERS[path.suffix.lower()])
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    _require_room(path, reader.GetSize(), reader.GetNumberOfComponents())
-    return reader.Execute()
+    if find_spec("SimpleITK") is None:
+        remedy = "pip install SimpleITK (conda: simpleitk), or convert it to .nii.gz"
+        raise BadInput(path, "no SimpleITK to read it with", "it", remedy)
+    facts = _series(path) if path.is_dir() else _image(path)
+    array, dims = facts["array"], len(facts["origin"])
+    array = array.transpose([*reversed(range(dims)), *range(dims, array.ndim)])
+    array = array if dims > 2 else np.expand_dims(array, 2)
+    origin, spacing = np.array(facts["origin"]), np.array(facts["spacing"])
+    return Volume(array, dims, facts["components"], origin, spacing, facts["direction"])
 
 
-def _require_own_files(path) -> None:
-    """Raise BadInput if the header names files elsewhere, or what is no file."""
-    with open(path, "rb") as file:
-        header = file.read(LONGEST_HEADER)
-    if path.suffix.lower() in (".nrrd", ".nhdr"):
-        header = header.split(b"\n\n")[0].split(b"\r\n\r\n")[0]
-    axes = AXES.search(header)
-    if axes and not (axes[1].isdigit() and 0 < int(axes[1]) <= MOST_AXES):
-        raise ValueError(f"{axes[1].decode('latin-1')[:20]} axes")
-    found = NAMED.search(header)
-    if len(header) == LONGEST_HEADER and found is None:
-        raise ValueError(f"a header that does not end within {LONGEST_HEADER} bytes")
-    name = found[1].decode("latin-1") if found else "LOCAL"
-    if name.upper() == "LOCAL":
-        return
-    # One file; or a pattern and numbers for it; or LIST, and then one a line.
-    if "%" in name or name.upper().startswith("LIST"):
-        require_plain(path.parent)
-        require_beside(path, [name.split(" ")[0], *header[found.end() :].decode("latin-1").split()])
-    else:
-        require_beside(path, [name])
-
-
-def _series(sitk, path):
-    require_plain(path)
-    names = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path))
-    if len(names) != 1:
-        found = f"{len(names)} DICOM series" if names else "a folder without DICOM files"
-        raise BadInput(path, found, "one series", "give the folder of one series alone")
-    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), names[0])
-    reader = sitk.ImageFileReader()
-    places = []
+def _image(path: Path) -> dict:
+    names = named_files(path)
+    require_beside(path, names)
+    files = [path.parent / name for name in names] or [path]
     for file in files:
-        reader.SetFileName(file)
-        reader.ReadImageInformation()
-        places.append(reader.GetOrigin())
-    _require_room(path, (*reader.GetSize()[:2], len(files)), reader.GetNumberOfComponents())
-    steps = np.diff(places, axis=0)
+        require_kind(file, False, f"the data of {path.name}", "copy all files of the image into one folder")
+    call = os.path.abspath(path), READERS[path.suffix.lower()]
+    header = guarded(itk_reader.image_header, *call)
+    stored = sum(file.stat().st_size for file in files)
+    _require_room(path, header, stored, DEFLATE_RATIO)
+    return guarded(itk_reader.read_image, *call, extra_s=_time_of(header, stored))
+
+
+def _series(path: Path) -> dict:
+    require_plain(path)
+    files = [entry for entry in path.iterdir() if entry.is_file()]
+    header = guarded(itk_reader.series_header, os.path.abspath(path), extra_s=len(files) / FILES_PER_S)
+    if header["series"] != 1:
+        found = f"{header['series']} DICOM series" if header["series"] else "a folder without DICOM files"
+        raise BadInput(path, found, "one series", "give the folder of one series alone")
+    stored = sum(file.stat().st_size for file in files)
+    _require_room(path, header, stored, PIXELS_PER_BYTE)
+    _require_even_steps(path, np.array(header["origins"]))
+    extra_s = _time_of(header, stored) + len(files) / FILES_PER_S
+    return guarded(itk_reader.read_series, header["files"], extra_s=extra_s)
+
+
+def _require_even_steps(path: Path, origins: np.ndarray) -> None:
+    steps = np.diff(origins, axis=0)
     if len(steps) and np.linalg.norm(steps - steps[0], axis=1).max() > UNEVEN * np.linalg.norm(steps[0]):
         lengths = np.linalg.norm(steps, axis=1)
         found = f"slices {lengths.min():.3g} to {lengths.max():.3g} mm apart"
         raise BadInput(path, found, "even steps", "look for missing files, or convert the series to .nii.gz")
-    series = sitk.ImageSeriesReader()
-    series.SetFileNames(files)
-    return series.Execute()
 
 
-def _require_room(path, size, components: int) -> None:
-    require_memory(path, size, 4 * components, "convert it to .nii")
+def _require_room(path: Path, header: dict, stored: int, ratio: int) -> None:
+    """Raise BadInput if an image takes more memory than there is, or than its files could hold."""
+    require_memory(path, header["size"], 4 * header["components"], "convert it to .nii")
+    require_stored(path, header["size"], stored, math.prod(header["size"]) / ratio)
 
 
-def _array(path: Path, image) -> np.ndarray:
-    """Shape (x, y, z), with a last axis of channels or time, if there are any."""
-    sitk = _library(path)
-    array = sitk.GetArrayFromImage(image)
-    dims = image.GetDimension()
-    array = array.transpose([*reversed(range(dims)), *range(dims, array.ndim)])
-    return array if dims > 2 else np.expand_dims(array, 2)
+def _time_of(header: dict, stored: int) -> float:
+    """Seconds that reading may take."""
+    return stored / BYTES_PER_S + math.prod(header["size"]) * header["components"] / PIXELS_PER_S
 
 
-def _affine(image) -> np.ndarray:
+def _affine(volume: Volume) -> np.ndarray:
     """From indices (x, y, z) to right, front, top."""
-    direction = _direction(image)
-    inside, affine = len(direction), np.eye(4)
-    affine[:inside, :inside] = direction * image.GetSpacing()[:inside]
-    affine[:inside, 3] = image.GetOrigin()[:inside]
+    inside, affine = min(volume.dims, 3), np.eye(4)
+    affine[:inside, :inside] = volume.direction[:inside, :inside] * volume.spacing[:inside]
+    affine[:inside, 3] = volume.origin[:inside]
     return LPS @ affine
-
-
-def _direction(image) -> np.ndarray:
-    """Of two axes or three."""
-    dims = image.GetDimension()
-    return np.reshape(image.GetDirection(), (dims, dims))[:3, :3]

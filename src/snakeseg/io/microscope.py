@@ -19,7 +19,7 @@ from snakeseg.lazy import Lazy, Region
 # Of libCZI's names of pixels: their type, and how many values each has (blue, green, red).
 CZI_PIXELS = {"Gray8": ("u1", 1), "Gray16": ("u2", 1), "Gray32Float": ("f4", 1), "Bgr24": ("u1", 3), "Bgr48": ("u2", 3)}
 METRES = 1e6  # micrometres
-# A CZI may be packed, and a mosaic have gaps, but a file with less than this of its pixels is damaged.
+# A CZI or ND2 may be packed, and a mosaic have gaps, but a file with less than this of its pixels is damaged.
 LEAST_HELD = 1e-4
 # And each plane has a header of its own, of more bytes than this.
 LEAST_PLANE = np.dtype("V128")
@@ -140,8 +140,8 @@ def _nd2(path, place: int | None):
     with nd2.ND2File(path) as file:
         axes, shape, kind = "".join(file.sizes), file.shape, file.dtype
         sizes = dict(zip("XYZ", file.voxel_size(), strict=True))
-        if file.attributes.compressionType is None:
-            _require_held(path, shape, kind)  # nd2 would make zeros of what is missing
+        packed = file.attributes.compressionType is not None
+        _require_held(path, shape, kind, LEAST_HELD if packed else 1)  # nd2 would make zeros of what is missing
     positions = axes.find("P")
     own = [i for i, axis in enumerate(axes) if place is None or i != positions]
     axes, shape = "".join(axes[i] for i in own), tuple(shape[i] for i in own)

@@ -4,6 +4,7 @@ import gzip
 import io
 import math
 import shutil
+import struct
 import tempfile
 
 import nibabel
@@ -11,6 +12,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from snakeseg.errors import BadInput
+from snakeseg.io.files import DEFLATE_RATIO
 from snakeseg.io.orientation import to_canonical, turned, turned_affine, with_axes
 from snakeseg.lazy import BLOCK, Lazy, Region, blocks
 
@@ -18,10 +20,10 @@ from snakeseg.lazy import BLOCK, Lazy, Region, blocks
 AXES = {4: "XYZC", 5: "XYZTC"}
 # How hard gzip tries: at 9, its default, large labels take minutes.
 QUICK = 3
-# gzip packs no more than so many bytes into one.
-TIGHTEST = 1032
 # Header and its extensions are held in memory; so many bytes are plenty for them.
 LONGEST_HEADER = 2**26
+# nibabel makes an object of each extension; files have one or two.
+MAX_EXTENSIONS = 1000
 # Axes of length 1 that enclose less than this volume lie in a plane.
 FLAT = 1e-4
 
@@ -100,7 +102,20 @@ def _header(path):
         if end > LONGEST_HEADER or (end < least and any(start[size:least])):
             raise ValueError(f"pixels that begin at byte {end}")
         start += raw.read(max(0, end - len(start)))
+    _require_few_extensions(start[size + 4 : end], kind.header_class(start[:size], check=False).endianness)
     return kind, kind.header_class.from_fileobj(io.BytesIO(start[: max(end, least)]), check=False)
+
+
+def _require_few_extensions(extensions: bytes, endianness: str) -> None:
+    """Raise ValueError if there are too many, each of which begins with its length."""
+    count, at = 0, 0
+    while at + 8 <= len(extensions):
+        (length,) = struct.unpack_from(f"{endianness}i", extensions, at)
+        if length <= 0:  # which nibabel refuses
+            return
+        count, at = count + 1, at + length
+        if count > MAX_EXTENSIONS:
+            raise ValueError(f"more than {MAX_EXTENSIONS} extensions of its header")
 
 
 def _require_sound(path, header, affine) -> None:
@@ -150,7 +165,7 @@ def _whole(path, file):
 
 def _unpacked(path, file):
     """The same image from a nameless file; no more is unpacked than its header says."""
-    end, most = _end_of(file), TIGHTEST * path.stat().st_size
+    end, most = _end_of(file), DEFLATE_RATIO * path.stat().st_size
     if end > most:
         raise _disagreement(path, file, f"{most} bytes at most, packed")
     free = shutil.disk_usage(tempfile.gettempdir()).free

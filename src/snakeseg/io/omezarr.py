@@ -1,6 +1,8 @@
 """Zarr and OME-Zarr (0.4 and 0.5); labels are written as OME-Zarr 0.5, with a pyramid."""
 
 import math
+import os
+from collections.abc import Sequence
 
 import numpy as np
 import zarr
@@ -8,7 +10,8 @@ from zarr.storage import LocalStore
 
 from snakeseg.errors import BadInput
 from snakeseg.io.codecs import chunks_of, require_numbers, trust_no_chunk
-from snakeseg.io.files import require_kind, require_memory
+from snakeseg.io.companions import require_own
+from snakeseg.io.files import PIXELS_PER_BYTE, require_kind, require_memory, require_stored, stored_bytes
 from snakeseg.lazy import Lazy, Region
 
 PLAIN_AXES = "TCZYX"
@@ -17,15 +20,35 @@ CHUNK = {2: 1024, 3: 128}
 SMALLEST = 512
 
 
+# Pixels and chunks that need not be stored, since they hold nothing but the fill value, as of labels without an object.
+# To read as many takes about a minute.
+FREE_PIXELS, FREE_CHUNKS = 2**30, 2**18
+# The index of a shard has an entry for each chunk, and is made in full when one of them is read.
+MAX_CHUNKS_PER_SHARD = 2**18
+
+
 class _Folder(LocalStore):
-    """Reads regular files only: others might never end."""
+    """Reads regular files of the store's own folder only: others might never end, or be none of the image's."""
 
     async def get(self, key, prototype=None, byte_range=None):
         """As `LocalStore.get`."""
-        file = self.root / key
-        if file.exists() and not file.is_dir():
-            require_kind(file, False, "a part of a Zarr", "copy it again from its source")
+        self._require_part(key)
         return await super().get(key, prototype, byte_range)
+
+    def get_sync(self, key, *, prototype=None, byte_range=None):
+        """As `LocalStore.get_sync`."""
+        self._require_part(key)
+        return super().get_sync(key, prototype=prototype, byte_range=byte_range)
+
+    async def get_partial_values(self, prototype, key_ranges):
+        """As `LocalStore.get_partial_values`."""
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    def _require_part(self, key: str) -> None:
+        file = self.root / key
+        if os.path.lexists(file) and not os.path.isdir(file):
+            require_kind(file, False, "a part of a Zarr", "copy it again from its source")
+            require_own(file, [os.path.realpath(self.root)])
 
 
 def read(path):
@@ -35,12 +58,33 @@ def read(path):
     require_numbers([described.get(key) for key in ("filters", "compressor", "codecs")])
     stored = array.shards or array.chunks
     require_memory(path, stored, array.dtype.itemsize, "store it in smaller chunks")
+    _require_few_chunks(stored, described.get("codecs") or [])
+    _require_stored(path, array)
 
     def cut(region: Region) -> np.ndarray:
         with chunks_of(math.prod(stored)):
             return array[region]
 
     return Lazy(array.shape, array.dtype, cut, array.chunks), axes, spacing, None
+
+
+def _require_few_chunks(shard: Sequence[int], codecs: Sequence[dict]) -> None:
+    """Raise ValueError if a shard, or a shard within it, has too many chunks."""
+    for codec in codecs:
+        settings = codec.get("configuration") or {}
+        if chunk := settings.get("chunk_shape"):
+            chunks = math.prod(shard) // math.prod(chunk)
+            if chunks > MAX_CHUNKS_PER_SHARD:
+                raise ValueError(f"{chunks} chunks in a shard, of {MAX_CHUNKS_PER_SHARD} at most")
+            _require_few_chunks(chunk, settings["codecs"])
+
+
+def _require_stored(path, array: zarr.Array) -> None:
+    """Raise BadInput if a store holds too few bytes for its pixels and chunks."""
+    chunks = math.prod(-(-n // side) for n, side in zip(array.shape, array.chunks, strict=True))
+    least = max((array.size - FREE_PIXELS) / PIXELS_PER_BYTE, chunks - FREE_CHUNKS)
+    if least > 0:
+        require_stored(path, array.shape, stored_bytes(path / array.path, least), least)
 
 
 def _finest(path) -> tuple[zarr.Array, str, tuple[float, ...]]:
@@ -82,7 +126,9 @@ def write(path, labels, source, largest, note) -> None:
 def _copy(root: zarr.Group, name: str, source, shape: tuple[int, ...], step: int) -> zarr.Array:
     """Every `step`-th pixel of an array-like, as an array of the group."""
     chunk = CHUNK[len(shape)]
-    array = root.create_array(name, shape=shape, dtype=source.dtype, chunks=tuple(min(chunk, n) for n in shape))
+    # Chunks of background are stored, too, so that what was written passes `_require_stored`.
+    options = {"chunks": tuple(min(chunk, n) for n in shape), "config": {"write_empty_chunks": True}}
+    array = root.create_array(name, shape=shape, dtype=source.dtype, **options)
     for corner in np.ndindex(*(-(-n // chunk) for n in shape)):
         target = tuple(slice(i * chunk, min((i + 1) * chunk, n)) for i, n in zip(corner, shape, strict=True))
         wide = source[tuple(slice(step * s.start, step * s.stop) for s in target)]

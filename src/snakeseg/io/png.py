@@ -1,11 +1,13 @@
 """PNG through Pillow: 8 and 16 bit, grey and colour; no spacing."""
 
+import math
+
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import require_memory
+from snakeseg.io.files import DEFLATE_RATIO, require_memory, require_stored
 
 # Of an image, that are held while it is read.
 COPIES = 4
@@ -16,6 +18,8 @@ def read(path):
     Image.MAX_IMAGE_PIXELS = None  # large images are what we are for; those that lie about it are caught here
     with Image.open(path, formats=["PNG"]) as file:  # whatever else is named .png, such as PostScript, stays closed
         require_memory(path, file.size, COPIES * len(file.getbands()), "convert it to a tiled TIFF or Zarr")
+        pixels_per_byte = 8 * DEFLATE_RATIO  # of one bit
+        require_stored(path, file.size, path.stat().st_size, math.prod(file.size) / pixels_per_byte)
         _require_chunks(path)
         file.load()
         array = np.asarray(file)

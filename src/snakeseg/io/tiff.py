@@ -8,7 +8,7 @@ import numpy as np
 import tifffile
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import require_memory
+from snakeseg.io.files import PIXELS_PER_BYTE, require_memory, require_stored
 from snakeseg.io.omexml import require_harmless
 from snakeseg.lazy import BLOCK, Lazy, Region, as_lazy
 
@@ -57,11 +57,18 @@ def _require_whole(path, file: tifffile.TiffFile, series: tifffile.TiffPageSerie
     if missing := sum(page is None for page in planes):
         found = f"{missing} of {len(planes)} planes that lie in no file here"
         raise BadInput(path, found, "all that its OME header names", "copy all of its files into one folder")
-    pages = [page for page in planes if page.parent is file]
-    ends = [a + n for page in pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
-    if max(ends, default=0) > file.filehandle.size:
-        raise EOFError(f"{file.filehandle.size} bytes of {max(ends)}")
-    for page in pages if series.dataoffset is None else ():
+    pages_of: dict[tifffile.TiffFile, list] = {}
+    for page in planes:
+        pages_of.setdefault(page.parent, []).append(page)
+    for source, pages in pages_of.items():
+        ends = [a + n for page in pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+        if max(ends, default=0) > source.filehandle.size:
+            raise EOFError(f"{source.filehandle.size} bytes of {max(ends)}")
+        # Tiles of no bytes are zeros, and no others lie at the same place.
+        held = sum(n for page in pages for n in page.databytecounts) if series.dataoffset is None else 0
+        if held > source.filehandle.size:
+            raise ValueError(f"{held} bytes of tiles or strips in a file of {source.filehandle.size}")
+    for page in planes if series.dataoffset is None else ():
         if len(page.dataoffsets) < (pieces := math.prod(page.chunked)):
             raise EOFError(f"{len(page.dataoffsets)} of {pieces} tiles or strips")
 
@@ -80,6 +87,8 @@ def _on_demand(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries):
 
     array = zarr.open_array(series.aszarr(level=0), mode="r")
     require_memory(path, array.chunks, array.dtype.itemsize, "convert it to a tiled TIFF or Zarr")
+    stored = sum(source.filehandle.size for source in {page.parent for page in series.pages})
+    require_stored(path, series.shape, stored, math.prod(series.shape) / PIXELS_PER_BYTE)
     return series.asarray() if array.chunks == array.shape else array
 
 

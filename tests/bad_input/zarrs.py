@@ -1,0 +1,156 @@
+# ruff: noqa: E501 - messages stand in one piece, as they are looked for
+"""Bad Zarr and OME-Zarr."""
+
+import json
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import zarr
+from bad_input.case import PLANES, Bomb, Case, damaged, folder, image, link, pipe, zeros
+from bad_input.planes import IMAGE, OUT
+from bad_input.volumes import gigabyte
+
+
+def array(name: str = "a.zarr", version: int = 2, **changes):
+    """A Zarr array of one plane, with its description changed afterwards."""
+
+    def make():
+        zarr.create_array(name, data=np.zeros((24, 24), np.uint8), chunks=(24, 24), zarr_format=version)
+        description = Path(name) / (".zarray" if version == 2 else "zarr.json")
+        description.write_text(
+            json.dumps({**json.loads(description.read_text(encoding="utf-8")), **changes}), encoding="utf-8"
+        )
+
+    return make
+
+
+def with_chunk(content, **changes):
+    """A Zarr array whose one chunk holds these bytes."""
+
+    def make():
+        array(**changes)()
+        Path("a.zarr/0.0").write_bytes(content())
+
+    return make
+
+
+def as_a_pipe(part: str) -> Case:
+    """A Zarr array one of whose files is a pipe."""
+
+    def make():
+        array()()
+        Path(part).unlink(missing_ok=True)
+        pipe(part)()
+
+    told = (
+        f"{part}: found a pipe, socket or device, not a file; expected a part of a Zarr; copy it again from its source"
+    )
+    return Case(make, ["predict", PLANES, "a.zarr", "-o", "out"], told)
+
+
+def as_a_link(part: str) -> Case:
+    """A Zarr array one of whose files is a link that leads out of it."""
+
+    def make():
+        array()()
+        Path(part).unlink(missing_ok=True)
+        link(part, "/etc/passwd")()
+
+    return Case(make, ["predict", PLANES, "a.zarr", "-o", "out"], f"{part}: {OUT}")
+
+
+def shard(*sides: list[int]):
+    """A Zarr of one shard of 20000 x 20000 pixels, and shards within it, that end in chunks."""
+    codecs = [{"name": "bytes"}]
+    for side in reversed(sides):
+        index = [{"name": "bytes", "configuration": {"endian": "little"}}]
+        settings = {"chunk_shape": side, "codecs": codecs, "index_codecs": index, "index_location": "end"}
+        codecs = [{"name": "sharding_indexed", "configuration": settings}]
+    grid = {"name": "regular", "configuration": {"chunk_shape": [20000, 20000]}}
+    return array(version=3, shape=[20000, 20000], chunk_grid=grid, codecs=codecs)
+
+
+def zstd_zeros() -> bytes:
+    """16 GB of them in half a megabyte: a frame that says no size, of blocks that repeat a byte."""
+    block = (2**17 << 3 | 1 << 1).to_bytes(3, "little") + b"\0"
+    return (0xFD2FB528).to_bytes(4, "little") + bytes([0, 0x38]) + block * 2**17 + b"\1\0\0"
+
+
+def ome_zarr(axes: str = "yx", path: str = "0", scale=(1.0, 1.0), version: int = 2):
+    """OME-Zarr 0.4 or 0.5 of one level."""
+
+    def make():
+        group = zarr.create_group("a.ome.zarr", zarr_format=version)
+        group.create_array("0", data=np.zeros((24, 24), np.uint8))
+        level = {"path": path, "coordinateTransformations": [{"type": "scale", "scale": list(scale)}]}
+        scales = {"axes": [{"name": axis, "type": "space"} for axis in axes], "datasets": [level]}
+        group.attrs.update({"multiscales": [scales]} if version == 2 else {"ome": {"multiscales": [scales]}})
+
+    return make
+
+
+BOMB = damaged("a chunk that unpacks to more than its shape")
+PICKLE = {"compressor": {"id": "pickle", "protocol": 5}, "filters": None}
+CASES: dict[str, Case] = {
+    "zarr: a file": image("a.zarr", b"x", f"found a file, not a folder; {IMAGE}"),
+    "zarr: a device": image("a.zarr", link("a.zarr", "/dev/zero"), f"found a pipe, socket or device, not a file; {IMAGE}"),
+    "zarr: an empty folder": image("a.zarr", folder("a.zarr"), damaged()),
+    "zarr: a description that is no JSON": image(
+        "a.zarr", lambda: (folder("a.zarr")(), Path("a.zarr/zarr.json").write_text("{", encoding="utf-8")), damaged()
+    ),
+    "zarr: a pickle": image("a.zarr", with_chunk(lambda: pickle.dumps(Bomb()), **PICKLE), damaged("...'pickle'...")),
+    "zarr: a pickle as a filter": image(
+        "a.zarr", with_chunk(lambda: pickle.dumps(Bomb()), compressor=None, filters=[{"id": "pickle"}]), damaged("...'pickle'...")
+    ),
+    "zarr: objects": image(
+        "a.zarr", with_chunk(lambda: pickle.dumps(Bomb()), compressor=None, dtype="|O", filters=[{"id": "pickle"}]), damaged()
+    ),
+    "zarr: text": image(
+        "a.zarr", array(dtype="<U8", fill_value=""), "found pixels of type ...; expected grey values; save channels apart, as numbers"
+    ),
+    "zarr: a chunk of a terabyte": image(
+        "a.zarr", array(shape=[10**6, 10**6], chunks=[10**6, 10**6]),
+        "found 1000000 x 1000000 pixels in one piece; expected less than ... million of them; store it in smaller chunks",
+    ),
+    "zarr: more pixels than there are": image(
+        "a.zarr", array(shape=[10**9, 10**9]),
+        "found 1000000000 x 1000000000 pixels in ... bytes; expected at least ... bytes for them; copy it again from its source",
+    ),
+    "zarr: no pixels": image("a.zarr", array(shape=[0, 24]), "found shape (0, 24); expected at least one pixel; remove the row"),
+    "zarr: a chunk that is a pipe": as_a_pipe("a.zarr/0.0"),
+    "zarr: a chunk that leads elsewhere": as_a_link("a.zarr/0.0"),
+    "zarr: a description that leads elsewhere": as_a_link("a.zarr/.zarray"),
+    "ome-zarr: a level that leads elsewhere": Case(
+        lambda: (ome_zarr(path="1")(), array("b.zarr")(), link("a.ome.zarr/1", "../b.zarr")()),
+        ["predict", PLANES, "a.ome.zarr", "-o", "out"], f"a.ome.zarr/1/...: {OUT.replace('/etc/passwd', '.../work/b.zarr/...')}",
+    ),
+    "zarr: a terapixel that is not stored": image(
+        "a.zarr", array(shape=[10**7, 10**7]), "found 10000000 x 10000000 pixels in ... bytes; expected at least 173611126745 bytes for them; copy it again from its source"
+    ),
+    "zarr: chunks of one pixel that are not stored": image(
+        "a.zarr", array(shape=[10**4, 10**4], chunks=[1, 1]), "found 10000 x 10000 pixels in ... bytes; expected at least ... bytes for them; copy it again from its source"
+    ),
+    "zarr: a shard of many chunks": image("a.zarr", shard([1, 1]), damaged("400000000 chunks in a shard, of 262144 at most")),
+    "zarr: a shard in a shard of many chunks": image("a.zarr", shard([10000, 20000], [1, 1]), damaged("200000000 chunks in a shard, of 262144 at most")),
+    "zarr: a description that is a pipe": as_a_pipe("a.zarr/.zarray"),
+    "zarr: a bomb of zlib": image("a.zarr", with_chunk(lambda: zeros(8), compressor={"id": "zlib", "level": 1}), BOMB),
+    "zarr: a bomb of gzip": image("a.zarr", with_chunk(gigabyte, compressor={"id": "gzip", "level": 1}), BOMB),
+    "zarr: a bomb of Zstandard": image("a.zarr", with_chunk(zstd_zeros, compressor={"id": "zstd", "level": 1}), BOMB),
+    "zarr: a bomb of LZ4": image(
+        "a.zarr", with_chunk(lambda: struct.pack("<I", 2**31 - 1) + bytes(99), compressor={"id": "lz4"}), BOMB
+    ),
+    "zarr: a chunk of something else": image("a.zarr", with_chunk(lambda: b"nothing", compressor={"id": "zlib", "level": 1}), damaged()),
+    "ome-zarr: no multiscales": image(
+        "a.ome.zarr", lambda: zarr.create_group("a.ome.zarr"),
+        "found a Zarr group without multiscales; expected an array, or OME-Zarr; give one array's folder",
+    ),
+    "ome-zarr: a level elsewhere": image("a.ome.zarr", ome_zarr(path="../../b"), damaged()),
+    "ome-zarr: a level that is not there": image("a.ome.zarr", ome_zarr(path="7"), damaged()),
+    "ome-zarr: an axis too many": image("a.ome.zarr", ome_zarr(axes="zyx", scale=(1, 1, 1)), damaged()),
+    "ome-zarr: a scale too few": image("a.ome.zarr", ome_zarr(scale=(1,)), damaged()),
+    "ome-zarr: pixels of no size": image(
+        "a.ome.zarr", ome_zarr(scale=(0, 1), version=3), "found pixels of 0 x 1; expected positive sizes; repair them in its header"
+    ),
+}  # fmt: skip

@@ -1,0 +1,145 @@
+"""The process that reads what libraries crash on: what it is started with, and what is believed of its answers."""
+
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snakeseg.errors import BadInput
+from snakeseg.io import guarded as guarded_module
+from snakeseg.io import itk
+from snakeseg.io.guarded import LENGTH, guarded
+from snakeseg.io.raster import open_image
+
+sitk = pytest.importorskip("SimpleITK")
+PLANTED = "open({!r}, 'w').close()\n"
+
+
+@pytest.mark.parametrize("paths", [[""], ["."], [], ["HERE"]], ids=str)
+def test_modules_of_the_working_folder_are_not_run(paths, tmp_path, monkeypatch):
+    canary = tmp_path / "canary"
+    (tmp_path / "snakeseg").mkdir()
+    for name in ("snakeseg/__init__", "json", "pickle", "numpy", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text(PLANTED.format(str(canary)), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path.replace("HERE", str(tmp_path)) for path in paths] + sys.path)
+    monkeypatch.setenv("PYTHONPATH", f"{os.pathsep}.{os.pathsep}")
+    guarded_module._started.cache_clear()
+    assert guarded(os.getcwd) != str(tmp_path)
+    assert not canary.exists()
+
+
+def test_the_package_may_lie_in_the_working_folder(monkeypatch):
+    monkeypatch.chdir(Path(guarded_module.__file__).parents[2])
+    guarded_module._started.cache_clear()
+    assert guarded(guarded_module._plain, 5, []) == 5
+
+
+def test_what_is_handed_over():
+    arrays = [np.arange(6, dtype=">i2").reshape(2, 3)[:, ::-1], np.zeros((0, 3)), np.array(True), np.full(2, 1 + 2j)]
+    value = {"a": [1, None, "\udcff", (2.5, float("inf"))], 3: {"b": arrays[0]}, "c": arrays[1:], "d": np.float32(0.5)}
+    answer = guarded(dict, value)
+    np.testing.assert_array_equal(answer[3]["b"], arrays[0])
+    for found, array in zip(answer["c"], arrays[1:], strict=True):
+        np.testing.assert_array_equal(found, array)
+        assert (found.dtype, found.shape) == (array.dtype, array.shape)
+    assert answer["a"] == [1, None, "\udcff", [2.5, float("inf")]]
+    assert answer["d"] == 0.5
+
+
+def answer_of(text: str, more: bytes = b"", length: int | None = None):
+    """What is made of an answer, whose sender keeps the pipe open."""
+    reading, writing = os.pipe()
+    content = LENGTH.pack(len(text) if length is None else length) + text.encode() + more
+    try:
+        os.write(writing, content)
+        return guarded_module._receive(reading, time.monotonic() + 0.3)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+class Bomb:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pickle.dumps(Bomb(), 0).decode(),
+        "[" * 10**4,
+        "1" * 5000,
+        json.dumps({"value": {"array": ["O", [1]]}}),
+        json.dumps({"value": {"array": ["M8[ns]", [1]]}}),
+        json.dumps({"value": {"array": [[["a", "O"]], [1]]}}),
+        json.dumps({"value": {"array": ["u1", [2**60]]}}),
+        json.dumps({"value": {"array": ["u1", [-1]]}}),
+        json.dumps({"value": {"dict": 3}}),
+        "3",
+    ],
+)
+def test_answers_of_anything_but_plain_data_are_errors(text):
+    with pytest.raises((ValueError, TypeError, RecursionError)):
+        answer_of(text, bytes(100))
+
+
+def test_an_answer_that_does_not_end_is_an_error():
+    array = json.dumps({"value": {"array": ["u1", [10]]}})
+    np.testing.assert_array_equal(answer_of(array, bytes(10))["value"], np.zeros(10))
+    with pytest.raises(TimeoutError):
+        answer_of(array, bytes(9))
+    with pytest.raises(TimeoutError):
+        answer_of(array[:-1], length=len(array))
+    with pytest.raises(ValueError, match="bytes of text"):
+        answer_of(array, length=2**62)
+
+
+@pytest.mark.parametrize("more", [LENGTH.pack(10**6), b"not an answer"], ids=["cut off", "something else"])
+def test_a_process_that_was_taken_over_is_ended(more, monkeypatch):
+    """It writes into the pipe of its answers, which is the first that it opens."""
+    before = guarded(os.getpid)
+    monkeypatch.setattr(guarded_module, "TIMEOUT_S", 0.5)
+    with pytest.raises(ValueError, match="its reader crashed or came to no end"):
+        guarded(os.write, 3, more)
+    monkeypatch.undo()
+    assert guarded(os.getpid) != before
+
+
+def test_a_call_that_is_not_read_is_an_error(monkeypatch):
+    guarded(max, 2, 3)
+    monkeypatch.setattr(guarded_module, "TIMEOUT_S", 0.5)
+    guarded_module._send(guarded_module._started(os.getpid()).stdin.fileno(), LENGTH.pack(0), time.monotonic() + 1)
+    with pytest.raises(ValueError, match="its reader crashed or came to no end"):
+        guarded(len, bytes(10**6))
+
+
+def test_itk_reads_in_the_other_process(tmp_path):
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8)), str(tmp_path / "a.mha"))
+    code = (
+        "import sys; from snakeseg.io.raster import read; read(sys.argv[1], 3); assert 'SimpleITK' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.mha")], check=True)
+
+
+def test_a_crash_of_itk_is_one_line(tmp_path, monkeypatch):
+    """A header of 5000 axes, which `headers` refuses, makes ITK write out of bounds."""
+    numbers = " ".join(["1"] * 5000)
+    header = (
+        f"NDims = 5000\nDimSize = {numbers}\nOffset = {numbers}\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n"
+    )
+    (tmp_path / "a.mha").write_text(header, encoding="utf-8")
+    monkeypatch.setattr(itk, "named_files", lambda path: [])
+    with pytest.raises(BadInput, match=f"^{re.escape(str(tmp_path))}/a.mha: found a damaged file") as error:
+        open_image(tmp_path / "a.mha", 3)
+    assert "\n" not in str(error.value)
+    assert guarded(max, 2, 3) == 3
