@@ -5,7 +5,7 @@ import os
 import sys
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["snakeseg.commands.train"])
+CONTEXT.set_forkserver_preload([f"snakeseg.commands.{name}" for name in ("train", "data", "predict", "evaluate")])
 
 
 def start(arguments: list[str], log=os.devnull):

@@ -206,6 +206,7 @@ def scored(tmp_path, monkeypatch) -> Views:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         nibabel.save(nibabel.Nifti1Image(array, np.diag([1, 2, 3, 1])), f"{name}.nii.gz")
     sheet = pd.DataFrame({"sample": ["a"], "image": ["image.nii.gz"], "label": ["label.nii.gz"], "spacing": [""]})
+    sheet["batch"] = "test-0000"
     images = pd.DataFrame({"experiment": ["x"], "subset": "test", "sample": "a", "status": "scored"})
     objects = pd.DataFrame({"side": ["true", "true", "predicted"], "id": [1, 2, 1], "kind": ["miss", "match", "match"]})
     labels = Labels(kind="semantic", values={"nothing": 0, "big": 9, "small": 4})

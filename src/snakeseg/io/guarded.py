@@ -86,7 +86,7 @@ def _started(_owner: int) -> subprocess.Popen:
 
 
 def import_paths() -> list[str]:
-    """Folders of modules for a process that is started from here: ours, but for the working folder, which may hold files of others."""
+    """Folders of modules for a process started from here: ours but the working folder, which others may write to."""
     package, here = str(Path(__file__).resolve().parents[2]), os.path.realpath(os.getcwd())
     absolute = [path for path in map(str, sys.path) if os.path.isabs(path)]
     return [path for path in [*absolute, package] if os.path.realpath(path) != here or here == package]

@@ -1,0 +1,119 @@
+"""Commands that are killed at random moments and run again leave the bytes of an undisturbed run, and nothing else."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from cli_process import end, start
+from made_run import CONFIG, make_run
+
+from snakeseg.checkpoint import save_model
+from snakeseg.description import Description
+from snakeseg.io import files
+from snakeseg.io.files import atomic_file, atomic_folder
+from snakeseg.settings import ContextSettings, Labels, Predict, Prepare
+
+pytestmark = pytest.mark.slow
+# Thirty in all, by what each takes; SNAKESEG_KILLS sets another number for each.
+KILLS = {"prepare": 12, "evaluate": 10, "predict": 5, "report": 3}
+SETTINGS = json.dumps({key: CONFIG[key] for key in ("spatial_dims", "labels", "folds", "validation")})
+RUN = "results/made"
+COMMANDS = {
+    "prepare": ["prepare", "--sheet", "samples.tsv", "--data", ".", "--batch", "train-0000", "--output",
+                f"{RUN}/prepared/train-0000.zarr.zip"],
+    "predict": ["predict", "model", "volume.tif", "images/0003.png", "-o", "labels", "--keep-probabilities",
+                "--skip-golden"],
+    "evaluate": ["evaluate", "--sheet", "samples.tsv", "--data", ".", "--batch", "test-0000", "--experiment", "plain",
+                 "--settings", SETTINGS, "--predictions", f"{RUN}/predictions/plain/test-0000", "--output",
+                 f"{RUN}/evaluation/predictions/plain/test-0000"],
+    "report": ["report", "--sheet", "samples.tsv", "--data", ".", "--run", RUN, "--settings", json.dumps(CONFIG),
+               "--output", f"{RUN}/report.html"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run's results with its report, a model, and a large image, none of which any command here has written."""
+    folder = tmp_path_factory.mktemp("made")
+    before = Path.cwd()
+    os.chdir(folder)
+    make_run(folder)
+    network = ContextSettings(width=1, dilations=[1])
+    description = Description(2, 1, Labels("instance"), network, Prepare(), Predict(average=False, tile=512), None)
+    save_model(folder / "model", description.make_network(), description, {})
+    # Larger than what is cut into objects in memory, so that a scratch array lies beside the labels.
+    tifffile.imwrite(folder / "volume.tif", np.random.default_rng(0).integers(0, 255, (2100, 2100)).astype(np.uint8))
+    os.chdir(before)
+    return folder
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    """Checksums of all files, hidden ones too, and empty ones of folders."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_killed_at_random_moments(name, made, tmp_path, monkeypatch):
+    shutil.copytree(made, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    log, times = tmp_path / "log", []
+    for _ in range(2):  # the first imports what the others find imported by the file system
+        begun = time.monotonic()
+        assert end(start(COMMANDS[name], log)) == 0, log.read_text(encoding="utf-8")
+        times.append(time.monotonic() - begun)
+    expected, rng, killed = files_in(Path()), random.Random(name), 0
+    kills = int(os.environ.get("SNAKESEG_KILLS", KILLS[name]))
+    for _ in range(kills):
+        child = start(COMMANDS[name], log)
+        time.sleep(rng.uniform(0, times[1]))
+        child.kill()
+        killed += end(child) != 0
+        assert end(start(COMMANDS[name], log)) == 0, log.read_text(encoding="utf-8")
+        assert files_in(Path()) == expected
+    assert killed > kills / 4
+
+
+def die_while_writing(path: Path, folder: bool, written: int) -> None:
+    """In a process of its own: begin to write, and be killed."""
+    child = os.fork()
+    if child == 0:
+        files._temporary_names.cache_clear()  # as in a process that is not forked
+        with (atomic_folder if folder else atomic_file)(path) as beside:
+            target = beside / "part" if folder else beside
+            target.write_bytes(b"x" * written)
+            os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["a file", "a folder"])
+def test_leftovers_are_removed_when_the_same_is_written_again(folder, tmp_path):
+    """By the next process; those of other names and of living processes stay."""
+    for name in ("a.zarr", "other.zarr"):
+        die_while_writing(tmp_path / name, folder, 100)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert len(left) == 2
+    assert all(name.startswith(".part-") for name in left)
+    with (atomic_folder if folder else atomic_file)(tmp_path / "b.zarr") as living:
+        die_while_writing(tmp_path / "b.zarr", folder, 1)  # which finds the living one's
+        child = os.fork()
+        if child == 0:
+            files._temporary_names.cache_clear()
+            for name in ("a.zarr", "b.zarr"):
+                with (atomic_folder if folder else atomic_file)(tmp_path / name) as beside:
+                    (beside / "whole" if folder else beside).write_bytes(b"whole")
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert living.exists()
+        left = sorted(path.name for path in tmp_path.iterdir() if path != living)
+        assert left[0].endswith(".other.zarr")
+        assert left[1:] == ["a.zarr", "b.zarr"]
