@@ -30,8 +30,9 @@ KINDS = {
 }
 LIMITS = {
     "channels": (1, 10**4), "width": (1, 10**4), "depth": (1, 6), "border": (0, 10**4), "slices": (0, 2),
-    "dilations": (1, 10**4), "flips": (0, 2), "plane": (0, 2),
+    "dilations": (1, 10**4), "flips": (0, 2), "plane": (0, 2), "scales": (1, 2), "spacing": (1e-6, 1e6),
 }  # fmt: skip
+MAX_ENTRIES = 100
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ def load_description(folder: Path) -> Description:
         symmetry = values.get("symmetry")
         symmetry = symmetry and Symmetry(tuple(symmetry["flips"]), symmetry["plane"] and tuple(symmetry["plane"]))
         noted = {"statistics": values["statistics"], "spacing": values.get("spacing"), "symmetry": symmetry}
-        _require_limits(path, {"channels": values["channels"], **values["network"], **(values.get("symmetry") or {})})
+        numbers = {key: values[key] for key in ("channels", "spacing") if values.get(key) is not None}
+        numbers |= values["network"] | (values.get("symmetry") or {}) | {"scales": made["predict"].scales}
+        _require_limits(path, numbers)
         return Description(dims, values["channels"], **noted, **made)
     except BadInput:
         raise
@@ -115,7 +118,15 @@ def _require_limits(path: Path, numbers: dict) -> None:
     """Raise BadInput if a number is beyond what a model could have."""
     for key, (least, most) in LIMITS.items():
         found = numbers.get(key)
-        for number in found if isinstance(found, list) else [] if found is None else [found]:
+        numbers_of_key = found if isinstance(found, list) else [] if found is None else [found]
+        if len(numbers_of_key) > MAX_ENTRIES or (
+            key in ("flips", "plane") and len(set(found or [])) < len(found or [])
+        ):
+            raise BadInput(
+                f"{path}, {key}", f"{found!r:.100}", f"at most {MAX_ENTRIES} numbers, and no axis twice",
+                "get the model again, or train it again",
+            )  # fmt: skip
+        for number in numbers_of_key:
             if not least <= number <= most:
                 raise BadInput(
                     f"{path}, {key}", f"{number!r:.100}", f"{least} to {most}", "get the model again, or train it again"

@@ -59,6 +59,30 @@ def claim_gpus(count: int) -> None:
         os.close(handle)
 
 
+def use_own_compiler_caches() -> None:
+    """Keep what PyTorch's compilers unpickle and load where only this user can write.
+
+    By default it lies in the folder of temporary files, under a name that others can foresee.
+    """
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "snakeseg" / "compilers"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="snakeseg-"))
+    if not _is_private(folder):
+        folder = Path(tempfile.mkdtemp(prefix="snakeseg-"))
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        os.environ.setdefault(name, str(folder / name.split("_")[0].lower()))
+
+
+def _is_private(path: Path) -> bool:
+    """Whether a path is a folder of this user that nobody else can write to."""
+    with suppress(OSError):
+        status = os.lstat(path)
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return False
+
+
 def _claimed(path: Path) -> int:
     """A locked file that only this user can open; OSError if another process holds it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
@@ -76,12 +100,9 @@ def _runtime_folder() -> Path | None:
     own = Path(tempfile.gettempdir(), f"snakeseg-{user}")
     with suppress(OSError):
         own.mkdir(mode=0o700, exist_ok=True)
-    for path in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}", own):
-        with suppress(OSError, TypeError):
-            status = os.lstat(path)
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & 0o077:
-                return Path(path)
-    return None
+    named = os.environ.get("XDG_RUNTIME_DIR")
+    folders = [*([Path(named)] if named else []), Path(f"/run/user/{user}"), own]
+    return next((folder for folder in folders if _is_private(folder)), None)
 
 
 def _keep_freed_memory() -> None:

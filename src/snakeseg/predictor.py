@@ -60,6 +60,8 @@ from snakeseg.tiling import (
 IN_FLIGHT = 3
 # Pixels whose sizes differ by less are taken for the same.
 SAME_SPACING = 1.2
+# Beyond that, an image is magnified into more pixels than anybody waits for.
+MAX_MAGNIFICATION = 50
 
 
 class Predictor(NamedTuple):
@@ -210,7 +212,7 @@ def fit(predictor: Predictor, raster: Raster) -> Raster:
         raise BadInput(raster.path, f"{raster.array.shape[0]} channels", expected, "convert the image")
     ours, theirs = description.spacing or [], raster.spacing
     if description.prepare.spacing:
-        return replace(raster, array=on_spacing(raster.array, theirs, ours), spacing=tuple(ours))
+        return _resampled(raster, ours)
     told = all(any(size != 1 for size in sizes) for sizes in (ours, theirs))
     if not told or description.predict.spacing == "ignore":
         return raster
@@ -218,10 +220,19 @@ def fit(predictor: Predictor, raster: Raster) -> Raster:
     if ratios.max() <= SAME_SPACING and ratios.min() >= 1 / SAME_SPACING:
         return raster
     if description.predict.spacing == "resample":
-        return replace(raster, array=on_spacing(raster.array, theirs, ours), spacing=tuple(ours))
+        return _resampled(raster, ours)
     found, expected = (" x ".join(f"{size:g}" for size in sizes) for sizes in (theirs, ours))
     remedy = "correct its spacing, or set predict.spacing to resample or ignore in model.json"
     raise BadInput(raster.path, f"pixels of {found}", f"about {expected}, as in training", remedy)
+
+
+def _resampled(raster: Raster, spacing: Sequence[float]) -> Raster:
+    """The image with another pixel size; BadInput if that would be far from its own."""
+    if max(*np.divide(raster.spacing, spacing), *np.divide(spacing, raster.spacing)) > MAX_MAGNIFICATION:
+        found, expected = (" x ".join(f"{size:g}" for size in sizes) for sizes in (raster.spacing, spacing))
+        expected = f"at most {MAX_MAGNIFICATION} times more or less than {expected}, as in training"
+        raise BadInput(raster.path, f"pixels of {found}", expected, "correct its spacing, or take another model")
+    return replace(raster, array=on_spacing(raster.array, raster.spacing, spacing), spacing=tuple(spacing))
 
 
 def pieces(

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from snakeseg.errors import STOP_SIGNALS, BadInput
-from snakeseg.io.files import atomic_file
+from snakeseg.io.files import TEMPORARY, atomic_file
 from snakeseg.text import printable_lines
 
 # The newest state, and the one before in case that is damaged.
@@ -84,11 +84,12 @@ def read_state(folder: Path, digest: str, say: Callable[[str], None]) -> State |
 
 
 def remove_states(folder: Path) -> None:
-    """Drop the folder of states; nothing else may lie in it."""
-    if folder.is_dir():
-        for path in folder.iterdir():
+    """Drop the states in a folder, and the folder if nothing else lies in it."""
+    if folder.is_dir() and not folder.is_symlink():
+        for path in _states(folder):
             path.unlink()
-        folder.rmdir()
+        with suppress(OSError):  # of files that are not ours
+            folder.rmdir()
 
 
 @contextmanager
@@ -103,14 +104,18 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         If the lock is of another user, or is held by what is no training.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "state").is_symlink():
+        raise BadInput(folder / "state", "a link", "a folder of states, or nothing", "remove it")
     # A file, as some cluster file systems lock no folders; beside the folder, which may be replaced.
     path = folder.with_name(f".{folder.name}.lock")
     handle = _locked(path, folder, say)
     try:
+        os.ftruncate(handle, 0)
         os.write(handle, f"{os.getpid()} {platform.node()}".encode())
         for pattern in (".part-*", "state/.part-*", ".*.rendezvous*"):  # of a process killed while it wrote
             for left in folder.glob(pattern):
-                left.unlink(missing_ok=True)
+                if left.is_file() and (TEMPORARY.fullmatch(left.name) or ".rendezvous" in left.name):
+                    left.unlink(missing_ok=True)
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -151,7 +156,7 @@ def _opened(path: Path) -> int:
             raise
         raise BadInput(path, f"a lock that cannot be opened ({error.strerror})", expected, remedy) from error
     status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink > 1:
         os.close(handle)
         raise BadInput(path, "a lock that is not a file of yours", expected, remedy)
     os.fchmod(handle, 0o600)

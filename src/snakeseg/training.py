@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from snakeseg.course import Course, Keep, resume, spent, state_of, steps_left
-from snakeseg.devices import autocast
+from snakeseg.devices import autocast, use_own_compiler_caches
 from snakeseg.errors import BadInput, Interrupted
 from snakeseg.losses import Criterion
 from snakeseg.networks.blocks import LAYOUT, lay_out
@@ -116,6 +116,7 @@ def fit(
 
 def _compiled(network: torch.nn.Module) -> torch.nn.Module:
     torch.use_deterministic_algorithms(True, warn_only=True)  # of compilers, too
+    use_own_compiler_caches()
     return torch.compile(network)
 
 

@@ -64,6 +64,16 @@ ELSEWHERE = {
         ),
         "slurm/test_same_bytes.py::test_results_are_byte_identical",
     ),
+    # The files are of gigabytes; their versions and digests are compared.
+    **dict.fromkeys(
+        (
+            "python3.11 -m venv locked && . locked/bin/activate",
+            "pip install --no-deps --no-build-isolation --require-hashes --requirement requirements.lock",
+            "pip install --no-deps --require-hashes --requirement torch.lock",
+            "pip install --no-deps --no-build-isolation --editable .",
+        ),
+        "test_environment.py::test_locks_have_the_versions_of_the_constraints",
+    ),
     # There is no engine to build with; jobs that name the image are seen, and the definitions checked.
     **dict.fromkeys(
         (

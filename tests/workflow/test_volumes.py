@@ -94,7 +94,7 @@ def test_classes_keep_what_validation_chose(run, snakemake, tmp_path):
         nibabel.save(nibabel.Nifti1Image(classes, source.affine), tmp_path / f"labels/{name}.nii.gz")
     rows["image"] = [str(run / "simulated" / path) for path in rows["image"]]
     rows.to_csv(tmp_path / "samples.tsv", sep="\t", index=False)
-    del config["simulate"], config["data"], config["network"]["border"]
+    del config["simulate"], config["network"]["border"]
     config |= {"labels": {"kind": "semantic", "values": {"background": 0, "cell": 1}}, "loss": {"name": "dice"}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     done = snakemake(tmp_path, "--configfile", "config.yaml", "--cores", "2")

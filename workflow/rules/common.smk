@@ -23,7 +23,9 @@ from snakemake.utils import validate
 
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
 ONE_OF = re.compile(r"(\.(?:czi|nd2|lif))#[0-9]{1,6}$", re.IGNORECASE)
-MAX_CONFIG_VALUES, MAX_TRAININGS, MAX_PARTS = 100_000, 10_000, 100_000
+MAX_CONFIG_VALUES, MAX_TRAININGS, MAX_PARTS, MAX_COLUMNS = 100_000, 10_000, 100_000, 100
+# Names that a message lists, and that a misspelt one is compared with.
+MAX_NAMED = 20
 # Headers whose pixels lie in files of the same name; entries of a folder whose times are compared.
 HEADERS, MAX_LISTED = (".mhd", ".nhdr"), 10_000
 # What `snakeseg simulate` leaves in the folder that it makes (as in snakeseg/commands/data.py).
@@ -43,6 +45,11 @@ def load_shared(name):
 text, cells = load_shared("text"), load_shared("io/cells")
 CONTROL, printable, legal_name, bad_cells = text.CONTROL, text.printable, text.legal_name, text.bad_cells
 read_cells = cells.read_cells
+
+
+def refusal(*lines):
+    """The error that ends the workflow, one line for each problem; whatever terminals obey is shown as escapes."""
+    return WorkflowError("\n".join(map(printable, lines)))
 
 
 def schema_file(name):
@@ -65,7 +72,16 @@ def match_in_full(validator, pattern, value, schema):
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-ConfigValidator = extend(Draft202012Validator, {"pattern": match_in_full})
+def is_whole(checker, value):
+    """The schema's type `integer`, for which 2.0 is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+ConfigValidator = extend(
+    Draft202012Validator,
+    {"pattern": match_in_full},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", is_whole),
+)
 
 
 def config_problems(values, schema, where):
@@ -91,7 +107,7 @@ def value_problems(config):
             return
         place, value = todo.pop()
         if isinstance(value, dict):
-            yield from (problem for key in value for problem in text_problems(place, key))
+            yield from (problem for key in value for problem in [*key_problems(place, key), *text_problems(place, key)])
             todo += [(f"{place}.{key}", each) for key, each in value.items()]
         elif isinstance(value, list):
             todo += [(place, each) for each in value]
@@ -99,6 +115,12 @@ def value_problems(config):
             yield f"{place}: found {value}; expected a finite number; set the key to one"
         yield from text_problems(place, value)
     yield f"config: found more than {MAX_CONFIG_VALUES} values; expected fewer; look for aliases (*) that repeat each other"
+
+
+def key_problems(place, key):
+    """One line for a key that is no text, such as a number or a date."""
+    if not isinstance(key, str):
+        yield f"{place}: found the key {key}, which YAML takes for a {type(key).__name__}; expected text; write it in quotes"
 
 
 def text_problems(place, text):
@@ -159,7 +181,8 @@ def start_problems(starts, known):
             circle = ", ".join([*chain][:5] + ["..."] * (len(chain) > 5))
             yield f"config.experiments.{name}.start_from: found a circle of {circle}; expected an end to it; let one start from none"
         elif start not in known:
-            yield f"config.experiments.{name}.start_from: found '{start}'; expected one of {', '.join(known)}; {did_you_mean(start, known)}"
+            some = [*known][:MAX_NAMED]
+            yield f"config.experiments.{name}.start_from: found '{start}'; expected one of {', '.join(some)}; {did_you_mean(start, some)}"
         ended.update(chain)
 
 
@@ -167,14 +190,14 @@ def read_sheet(path, data):
     """The sheet with subset, group, parts and batch filled in (as in snakeseg/io/sheet.py)."""
     if IMAGES:
         sheet = pd.DataFrame({"sample": map(name_of, IMAGES), "image": IMAGES, "subset": "predict"})
-    elif not path.is_file():
-        raise WorkflowError(f"{path}: found no such file; expected the sample sheet; correct the config key 'sheet'")
+    elif not os.path.isfile(path):
+        raise refusal(f"{path}: found no such file; expected the sample sheet; correct the config key 'sheet'")
     else:
         sheet = read_table(path)
     known = read_schema("samples")["properties"]
     sheet_problems = list(sheet_problems_of(sheet, known, path))
     if sheet_problems:
-        raise WorkflowError("\n".join(map(printable, sheet_problems)))
+        raise refusal(*sheet_problems)
     for column in known:
         if column not in sheet:
             sheet[column] = ""
@@ -218,12 +241,10 @@ def read_table(path):
     try:
         return read_cells(path)
     except ImportError:
-        raise WorkflowError(
-            f"{path}: found no pyarrow to read it with; expected it; pip install pyarrow, or save as .tsv"
-        )
+        raise refusal(f"{path}: found no pyarrow to read it with; expected it; pip install pyarrow, or save as .tsv")
     except Exception as error:  # whatever pandas and pyarrow raise on what is no table
-        cause = printable(" ".join(str(error).split())[:200])
-        raise WorkflowError(
+        cause = " ".join(str(error).split())[:200]
+        raise refusal(
             f"{path}: found no table ({cause}); expected text in UTF-8, its columns separated by tabs (.csv: by commas); save it as that"
         )
 
@@ -233,12 +254,16 @@ def list_images(where):
     where = f"{escape(where)}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
     found = sorted(path for path in glob(where) if path.lower().endswith(SUFFIXES))
     if not found:
-        raise WorkflowError(
-            f"config.images: found no image in {where}; expected files that end in {', '.join(SUFFIXES)}"
+        raise refusal(
+            f"config.images: found no image in {where}; expected files that end in {', '.join(SUFFIXES)}; correct the folder or pattern"
+        )
+    if unprintable := [path for path in found if CONTROL.search(path)]:
+        raise refusal(
+            f"config.images: found {unprintable[0]}, whose name has control characters or is not UTF-8; expected text on one line; rename it"
         )
     several = [path for path in found if path.lower().endswith(MICROSCOPES)]
     if several:
-        raise WorkflowError(
+        raise refusal(
             f"config.images: found {several[0]}, which may hold several images; expected files of one; run snakeseg sheet {where} --output samples.tsv and give sheet=samples.tsv in place of images"
         )
     return found
@@ -253,6 +278,9 @@ def name_of(path):
 def sheet_problems_of(sheet, known, path):
     """One line for every unknown, repeated or missing column, bad cell and repeated sample."""
     columns = list(sheet)
+    if len(columns) > MAX_COLUMNS:
+        yield f"{path}: found {len(columns)} columns; expected some of {', '.join(known)}; remove the others"
+        return
     for column in sorted({column for column in columns if columns.count(column) > 1}):
         yield f"{path}: found column '{column}' more than once; expected distinct columns; remove one"
         return
@@ -287,6 +315,15 @@ def file_status(path):
         return None
 
 
+def entry_status(entry):
+    """Size and time of a file in a folder, or of a link to nothing itself."""
+    try:
+        status = entry.stat()
+    except OSError:
+        status = entry.stat(follow_symlinks=False)
+    return status.st_size, status.st_mtime_ns
+
+
 def folder_status(path):
     """A digest of the names, sizes and times of all files in a folder (Zarr, DICOM), or of its first `MAX_LISTED` entries."""
     entries, todo = [], [path]
@@ -294,7 +331,7 @@ def folder_status(path):
         with os.scandir(todo.pop()) as listing:
             found = sorted(listing, key=lambda entry: entry.name)
         todo += [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
-        entries += [(entry.path, (status := entry.stat()).st_size, status.st_mtime_ns) for entry in found]
+        entries += [(entry.path, *entry_status(entry)) for entry in found]
     return [hashlib.sha256(repr(entries).encode("utf-8", "surrogateescape")).hexdigest()[:16]]
 
 
@@ -321,6 +358,8 @@ def training_digest(wildcards):
 
 
 def batch_digest(wildcards):
+    if wildcards.batch not in ROWS:
+        raise refusal(f"{SHEET}: found no batch '{wildcards.batch}'; expected one of the sheet's; correct the target")
     return digest(ROWS[wildcards.batch])
 
 
@@ -396,6 +435,14 @@ def simulation_problems(config):
         yield f"{folder}: found a folder that this run did not make (without {SIMULATION_MARK}); expected nothing there; move it away, or delete it"
 
 
+def link_problems(folders):
+    """One line for every link of another user that stands in the way of outputs: Snakemake empties folders behind it."""
+    user = os.getuid()
+    for path in sorted({str(part) for folder in folders for part in [Path(folder), *Path(folder).parents][:-2]}):
+        if os.path.islink(path) and os.lstat(path).st_uid != user:
+            yield f"{path}: found a link of another user; expected a folder, or nothing; remove it"
+
+
 def batch_problems(experiments):
     """One line for every experiment whose processes cannot share its batch."""
     for name, sections in experiments.items():
@@ -452,19 +499,17 @@ if not problems:
         STARTS = {with_seed(n, s): with_seed(start, s) for n, start in STARTS.items() for s in config["seeds"]}
     PRETRAINED = {n: s["network"]["pretrained"] for n, s in EXPERIMENTS.items() if s["network"].get("pretrained")}
 if problems:
-    raise WorkflowError("\n".join(map(printable, problems)))
+    raise refusal(*problems)
 
 MODEL, IMAGES = config["model"], list_images(config["images"]) if config["images"] else []
 if MODEL:
-    EXPERIMENTS = {legal_name(Path(MODEL).resolve().name): next(iter(EXPERIMENTS.values()))}
+    EXPERIMENTS = {legal_name(os.path.basename(os.path.realpath(MODEL))): next(iter(EXPERIMENTS.values()))}
     if not model_files("model.json"):
-        raise WorkflowError(
+        raise refusal(
             f"config.model: found no model.json in {MODEL}; expected the folder of a trained model; correct it"
         )
 elif IMAGES:
-    raise WorkflowError(
-        "config.images: found no model; expected the folder of one to predict them with; set config.model"
-    )
+    raise refusal("config.images: found no model; expected the folder of one to predict them with; set config.model")
 SHEET = Path(config["sheet"])
 RUN = f"results/{config['name']}"
 SIMULATED = [f"{RUN}/simulated"] if config["simulate"] else []
@@ -495,9 +540,11 @@ if workflow.is_main_process:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(digest, ROWS.values()))
 if MODEL and not PREDICT_BATCHES:
-    raise WorkflowError(f"{SHEET}: found no row to predict; expected some; set the column subset to predict or test")
+    raise refusal(f"{SHEET}: found no row to predict; expected some; set the column subset to predict or test")
 PREDICTIONS = [f"{RUN}/predictions/{e}/{b}" for e in EXPERIMENTS for b in PREDICT_BATCHES]
 VALIDATIONS = [f"{RUN}/validation/{e}/fold-{f}" for e in EXPERIMENTS for f in FOLDS]
+if workflow.is_main_process and (links := [*link_problems([*PREDICTIONS, *VALIDATIONS, *SIMULATED, f"{RUN}/figures"])]):
+    raise refusal(*links)
 FORMATS = ("bioimageio", "onnx", "torchscript", "monai")
 EXPORTS = [f"{RUN}/export/{e}/fold-{f}.{kind}.zip" for e in EXPERIMENTS for f in FOLDS for kind in FORMATS]
 ENVIRONMENT = "../../environment.yml"
@@ -507,7 +554,7 @@ kept_or_temp = (lambda path: path) if KEEP_FLAGS else temp
 
 wildcard_constraints:
     experiment="|".join(map(re.escape, EXPERIMENTS)),
-    fold=r"\d+",
+    fold="|".join(map(str, FOLDS)),
     batch=r"[^/]+",
     kind="validation|predictions",
     part=r"[^/]+",

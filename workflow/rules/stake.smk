@@ -9,6 +9,8 @@ from snakemake.logging import get_event, logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
 LARGEST = 5
+# Of a benchmark file; a larger one is none.
+MAX_BYTES = 100_000
 
 
 class Stake(logging.Handler):
@@ -30,7 +32,7 @@ class Stake(logging.Handler):
 
 def hours_before(benchmark):
     """Hours that a benchmark file tells; 0 without one that can be read."""
-    if not os.path.isfile(benchmark):
+    if not os.path.isfile(benchmark) or os.path.getsize(benchmark) > MAX_BYTES:
         return 0
     try:
         with open(benchmark, encoding="utf-8") as file:

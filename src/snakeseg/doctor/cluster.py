@@ -27,7 +27,7 @@ SECONDS_BETWEEN_LOOKS = 10
 # What the probe does not take over from the profile's requests for a training.
 OWN = ("runtime", "nodes", "tasks", "mpi")
 MINUTES = 5
-SNAKEFILES = (Path("workflow/probe.smk"), Path(__file__).parents[3] / "workflow" / "probe.smk")
+SNAKEFILE = Path(__file__).resolve().parents[3] / "workflow" / "probe.smk"
 PROBE = Path(".snakemake/doctor/probe.json")
 
 
@@ -125,13 +125,12 @@ def submit_probe(folder: Path) -> Check:
 
     It is sent by Snakemake from the working folder, without its lock, so that a run may go on meanwhile.
     """
-    snakefile = next((path for path in SNAKEFILES if path.is_file()), None)
-    if snakefile is None:
+    if not SNAKEFILE.is_file():
         return Check("test job", "problem", "no workflow/probe.smk", "run it in a clone of the project")
     PROBE.unlink(missing_ok=True)
     request = (read_profile(folder).get("set-resources") or {}).get("train") or {}
     asked = [f"probe:{name}={value}" for name, value in request.items() if name not in OWN]
-    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", snakefile, "--workflow-profile", folder,
+    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", SNAKEFILE, "--workflow-profile", folder,
                "--nolock", "--retries", "0", "--set-resources", *asked, f"probe:runtime={MINUTES}"]  # fmt: skip
     if read_profile(folder).get("executor", "local") == "local":
         command += ["--cores", "1"]

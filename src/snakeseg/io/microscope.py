@@ -19,6 +19,8 @@ from snakeseg.lazy import Lazy, Region
 # Of libCZI's names of pixels: their type, and how many values each has (blue, green, red).
 CZI_PIXELS = {"Gray8": ("u1", 1), "Gray16": ("u2", 1), "Gray32Float": ("f4", 1), "Bgr24": ("u1", 3), "Bgr48": ("u2", 3)}
 METRES = 1e6  # micrometres
+# What a LIF file begins with: a block's mark, its length, and the mark of text.
+LIF_BLOCK, LIF_TEXT = (0x70).to_bytes(4, "little"), b"\x2a"
 # A CZI or ND2 may be packed, and a mosaic have gaps, but a file with less than this of its pixels is damaged.
 LEAST_HELD = 1e-4
 # And each plane has a header of its own, of more bytes than this.
@@ -157,13 +159,23 @@ def _nd2(path, place: int | None):
     return Lazy(shape, kind, cut, frame), axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"), None
 
 
+def _require_lif(path) -> None:
+    """Raise ValueError unless a file is LIF itself: its reader also takes XML that names files elsewhere for one."""
+    with open(path, "rb") as file:
+        start = file.read(9)
+    if len(start) < 9 or start[:4] != LIF_BLOCK or start[8:] != LIF_TEXT:
+        raise ValueError("no LIF file")
+
+
 def _lif_count(path) -> int:
+    _require_lif(path)
     with _library(path, "liffile", "liffile").LifFile(path) as file:
         return len(file.images)
 
 
 def _lif(path, place: int | None):
     liffile = _library(path, "liffile", "liffile")
+    _require_lif(path)
     with liffile.LifFile(path) as file:
         image = file.images[place or 0]
         dims, shape, kind = image.dims, image.shape, image.dtype

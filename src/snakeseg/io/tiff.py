@@ -18,11 +18,14 @@ OME_SIZES = {"Z": "PhysicalSizeZ", "Y": "PhysicalSizeY", "X": "PhysicalSizeX"}
 TILE = 256
 # Side of the smallest copy in a pyramid.
 SCREEN = 1024
+# Tags of a page's width and length; pages of more sizes than pyramids and series have are no image.
+SIZE_TAGS, MAX_PAGE_SIZES = (256, 257), 500
 
 
 def read(path):
     """Array, axes, spacing and no affine of the first series. A stack of pages without names is taken for depth."""
-    file = tifffile.TiffFile(path)  # closes with the last array that reads from it
+    # It closes with the last array that reads from it. Sets of files are read by their OME header only.
+    file = tifffile.TiffFile(path, is_ndtiff=False, is_mmstack=False)
     _require_end_of_pages(file)
     if file.is_ome:
         require_harmless(path, file.ome_metadata)
@@ -35,8 +38,8 @@ def read(path):
 
 
 def _require_end_of_pages(file: tifffile.TiffFile) -> None:
-    """Raise an error if pages lead back to pages before; tifffile would go round some millions of times."""
-    kind, handle, seen = file.tiff, file.filehandle, set()
+    """Raise ValueError if pages lead back to pages before, or are of many sizes: tifffile would be busy for minutes."""
+    kind, handle, seen, sizes = file.tiff, file.filehandle, set(), set()
     offset = file.pages.first.offset
     while 0 < offset < handle.size - kind.tagnosize:
         if offset in seen:
@@ -47,6 +50,11 @@ def _require_end_of_pages(file: tifffile.TiffFile) -> None:
         after = offset + kind.tagnosize + tags * kind.tagsize
         if after + kind.offsetsize > handle.size:
             return
+        entries = handle.read(tags * kind.tagsize)
+        codes = [entries[at : at + kind.tagsize] for at in range(0, len(entries), kind.tagsize)]
+        sizes.add(b"".join(code for code in codes if struct.unpack_from(kind.tagformat1, code)[0] in SIZE_TAGS))
+        if len(sizes) > MAX_PAGE_SIZES:
+            raise ValueError(f"pages of more than {MAX_PAGE_SIZES} sizes")
         handle.seek(after)
         (offset,) = struct.unpack(kind.offsetformat, handle.read(kind.offsetsize))
 

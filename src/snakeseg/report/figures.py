@@ -9,6 +9,8 @@ import pandas as pd
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
+matplotlib.rcdefaults()  # not what a file in the working folder says, which may start LaTeX
+
 # The same figure makes the same bytes.
 SAVE = {"dpi": 100, "bbox_inches": "tight", "metadata": {"Software": None}}
 

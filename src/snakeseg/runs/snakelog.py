@@ -21,6 +21,8 @@ COUNT = re.compile(r"(\w+) +(\d{1,18})$")
 HEADER = re.compile(r"  (Host|Command): (.*)")
 MISSING = re.compile(r"Job (\S+)  ?completed successfully, but some output files are missing")
 COMPLAINT = re.compile(r"(?!RuleException|CalledProcessError|MissingOutputException)\w*(Error|Exception)\b")
+# Exit statuses that an error may belong to: those of jobs that failed at about the same time.
+MAX_STATUSES = 100
 # Of failed jobs, of which more is told elsewhere; and where in the workflow's source.
 NO_COMPLAINT = ("WorkflowError:", "At least one job did not", "  File ")
 
@@ -71,7 +73,7 @@ class Session:
     """One start of snakemake: its jobs by number, how many of each rule were planned, and what it says of itself."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
-    groups: dict[str, list[str]] = field(default_factory=dict)
+    groups: dict[str, dict[str, None]] = field(default_factory=dict)
     planned: dict[str, int] = field(default_factory=dict)
     host: str = ""
     command: str = ""
@@ -208,7 +210,7 @@ def _close(session: Session, block: _Block | None, now: datetime | None, statuse
     job = session.jobs.get(number)
     if not block.failed and not block.listed:
         session.jobs[number] = Job(block.rule, items, now, failures=job.failures if job else [])
-        session.groups.setdefault(block.group or number, []).append(number)
+        session.groups.setdefault(block.group or number, {})[number] = None
         return
     job = job or session.jobs.setdefault(number, Job(block.rule, items, None))
     job.external = items.get("external_jobid", job.external)
@@ -216,7 +218,7 @@ def _close(session: Session, block: _Block | None, now: datetime | None, statuse
     job.external_log = next((log for log in logs if log and log != job.log), job.external_log)
     if block.listed:  # an error of its own follows
         return
-    own = [status[2] for status in statuses if job.log and job.log in status[1]]
+    own = [status[2] for status in statuses[-MAX_STATUSES:] if job.log and job.log in status[1]]
     said = "\n".join([items.get("message", "").removeprefix("None"), *own[-1:]]).strip()
     job.failures.append(Failure(now, said, "\n".join(block.shown), job.external, job.external_log))
     job.state, job.ended = "failed", now
