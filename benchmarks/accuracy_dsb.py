@@ -19,8 +19,8 @@ import yaml
 from _verdict import table, verdict
 from skimage.io import imread
 
+from snakeseg.evaluation.scores import score
 from snakeseg.io.sheet import assign_folds, read_sheet
-from snakeseg.scoring import score
 from snakeseg.settings import Labels
 
 ROOT = Path(__file__).resolve().parents[1]

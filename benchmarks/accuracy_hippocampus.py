@@ -19,8 +19,8 @@ import yaml
 from _nnunet import Case, close, make_dataset, make_trainer, predict, train_for
 from _verdict import table, verdict
 
+from snakeseg.evaluation.metrics.overlap import dice_and_iou
 from snakeseg.io.sheet import assign_folds, read_sheet
-from snakeseg.metrics.overlap import dice_and_iou
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "config/examples/hippocampus.yaml"

@@ -21,11 +21,11 @@ from _verdict import table, verdict
 from skimage.color import label2rgb
 from skimage.io import imread
 
-from snakeseg.evaluation import score
-from snakeseg.instances import segment
-from snakeseg.labels import classes_and_objects
+from snakeseg.evaluation.scores import score
+from snakeseg.objects.segment import segment
+from snakeseg.objects.tune import choose
 from snakeseg.settings import Instances, Labels
-from snakeseg.tuning import choose
+from snakeseg.transforms.labels import classes_and_objects
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "config/examples/isbi2012.yaml"

@@ -10,7 +10,7 @@ from _verdict import best_seconds, table, verdict
 from batchgenerators.augmentations.spatial_transformations import augment_spatial
 from monai.transforms import Rand2DElasticd
 
-from snakeseg.deform import apply_field, displacement_field, draw_grid
+from snakeseg.transforms.elastic import apply_field, displacement_field, draw_grid
 
 SIDE, GOALS = 512, {"MONAI Rand2DElastic": 15, "batchgenerators": 10}
 

@@ -23,16 +23,16 @@ import torch
 from _verdict import table, verdict
 from monai.inferers import sliding_window_inference
 
-from snakeseg.costs import sample_tiles
-from snakeseg.description import Description
 from snakeseg.devices import autocast, choose_device
-from snakeseg.inference import assemble, run_tiles, tile_logits
+from snakeseg.models.description import Description
 from snakeseg.networks.blocks import LAYOUT
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.registry import geometry_of, make_network
+from snakeseg.prediction.overlap_tile import assemble, run_tiles, tile_logits
+from snakeseg.prediction.tile_plan import Costs, plan_tiles
+from snakeseg.prediction.timing import sample_tiles
 from snakeseg.settings import Labels, Network, Predict, Prepare, UNetSettings
-from snakeseg.simulate import simulate_cells
-from snakeseg.tiling import Costs, plan_tiles
+from snakeseg.transforms.simulate import simulate_cells
 
 ROUNDS, MEMORY = 3, 8e9
 

@@ -18,9 +18,9 @@ import zarr
 from _verdict import table, verdict
 from scipy import ndimage
 
-from snakeseg.blockwise import segment_blocks, straight_cuts
-from snakeseg.instances import METHODS, Parameters
-from snakeseg.tiling import lay_tiles
+from snakeseg.objects.blockwise import segment_blocks, straight_cuts
+from snakeseg.objects.segment import METHODS, Parameters
+from snakeseg.prediction.tiles import lay_tiles
 
 SIDE, BLOCK, OBJECTS, THRESHOLD = 8192, (1024, 1024), 100_000, 0.5
 # Depth of the seeds: pixels for distances, a probability for cores.

@@ -12,7 +12,7 @@ from _verdict import table, verdict
 from scipy import stats
 from scipy.special import expit
 
-from snakeseg.statistics import RESAMPLES, holm, interval, signed_rank
+from snakeseg.evaluation.statistics import RESAMPLES, holm, interval, signed_rank
 
 GROUPS, REPEATS, CHUNK = (5, 10, 20, 50), 10_000, 200
 EXPERIMENTS, LEVEL = 4, 0.05

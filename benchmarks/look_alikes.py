@@ -11,7 +11,7 @@ import numpy as np
 from _verdict import table, verdict
 from scipy import ndimage
 
-from snakeseg.signatures import CELLS, LEAF, look_alikes, orientations, signature
+from snakeseg.checks.near_duplicates import CELLS, LEAF, near_duplicates, orientations, signature
 
 COUNTS, LEAST = (LEAF, 10_000, 30_000, 100_000), 0.95
 KINDS = {"white": 0.0, "smooth": 1.0}
@@ -44,7 +44,7 @@ def measure(count: int, sigma: float) -> dict:
     """Seconds, and shares of the planted pairs that were found: of all, of those nearest to the limit."""
     signatures, correlations = planted(np.random.default_rng(0), count, sigma)
     start = time.process_time()
-    pairs, _ = look_alikes(signatures, 2, LEAST)
+    pairs, _ = near_duplicates(signatures, 2, LEAST)
     seconds = time.process_time() - start
     own = pairs[:, 1] - pairs[:, 0] == count - len(correlations)
     hit = np.isin(np.arange(len(correlations)), pairs[own, 0])

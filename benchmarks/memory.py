@@ -19,14 +19,14 @@ import torch
 import zarr
 from _verdict import table, verdict
 
-from snakeseg.checkpoint import save_model
-from snakeseg.description import Description
 from snakeseg.devices import choose_device
-from snakeseg.io.raster import open_image
+from snakeseg.io.images import open_image
 from snakeseg.io.store import write_store
-from snakeseg.predictor import answers, choose_stride, load_predictor
+from snakeseg.models.checkpoint import save_model
+from snakeseg.models.description import Description
+from snakeseg.prediction.predictor import answers, choose_stride, load_predictor
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
-from snakeseg.simulate import simulate_cells
+from snakeseg.transforms.simulate import simulate_cells
 
 SIDES, BUSY_SIDE, CHUNK, BUDGET = (2048, 8192, 32768), 8192, 1024, 1.0
 NETWORK = UNetSettings(width=8, normalisation="batch", dropout=0.0)
@@ -49,7 +49,7 @@ def make_image(path: Path, side: int, cells: np.ndarray) -> None:
 def call(*arguments) -> tuple[float, float, str]:
     """Peak memory in GB and seconds of a call of the command line in a process of its own, and what it prints."""
     code = (
-        "import sys, torch; from snakeseg.cli import main; from snakeseg.costs import peak_memory;"
+        "import sys, torch; from snakeseg.cli import main; from snakeseg.prediction.timing import peak_memory;"
         " status = main(sys.argv[1:]); print(f'peak {peak_memory(torch.device(\"cpu\")) / 1e9}'); sys.exit(status)"
     )
     start = time.perf_counter()

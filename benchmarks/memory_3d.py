@@ -19,8 +19,8 @@ from _verdict import table, verdict
 from memory import call
 from scipy import ndimage
 
-from snakeseg.checkpoint import save_model
-from snakeseg.description import Description
+from snakeseg.models.checkpoint import save_model
+from snakeseg.models.description import Description
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 
 SHAPE, SPACING, WANTED, BUDGET = (512, 512, 800), (0.8, 0.8, 1.0), [1.5, 1.5, 1.5], 3.0

@@ -14,10 +14,15 @@ import numpy as np
 from _verdict import best_seconds, peak_bytes, table, verdict
 from weights import discs
 
-from snakeseg.metrics.contingency import overlaps
-from snakeseg.metrics.matching import THRESHOLDS, detection_scores, match, panoptic_scores
-from snakeseg.metrics.objects import aggregated_jaccard, count_errors, segmentation_accuracy, split_and_merging
-from snakeseg.scoring import score
+from snakeseg.evaluation.metrics.contingency import overlaps
+from snakeseg.evaluation.metrics.matching import THRESHOLDS, detection_scores, match, panoptic_scores
+from snakeseg.evaluation.metrics.objects import (
+    aggregated_jaccard,
+    count_errors,
+    segmentation_accuracy,
+    split_and_merging,
+)
+from snakeseg.evaluation.scores import score
 from snakeseg.settings import Labels
 
 SIDE, OBJECTS, GOAL, SLOWEST_SCORE = 2048, 5000, 5.0, 10.0

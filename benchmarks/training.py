@@ -21,13 +21,13 @@ from _nnunet import Case, close, make_dataset, make_trainer, train_for
 from _verdict import table, verdict
 
 from snakeseg.devices import choose_device
-from snakeseg.losses import weighted_cross_entropy
 from snakeseg.networks.registry import geometry_of, make_network
-from snakeseg.optimiser import make_optimiser
-from snakeseg.patches import Item, PatchPlan, draw_batch
 from snakeseg.settings import Augment, Train, UNetSettings
-from snakeseg.simulate import simulate_cells
-from snakeseg.training import fit, train_step
+from snakeseg.training.loop import fit, train_step
+from snakeseg.training.losses import weighted_cross_entropy
+from snakeseg.training.optimiser import make_optimiser
+from snakeseg.training.patches import Item, PatchPlan, draw_batch
+from snakeseg.transforms.simulate import simulate_cells
 
 GOAL, STEPS, ROUNDS = 0.95, 25, 9
 GOAL_PEER, STEPS_PEER, ROUNDS_PEER = 1.5, 8, 5

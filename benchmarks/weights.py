@@ -10,7 +10,7 @@ import numpy as np
 from _verdict import best_seconds, peak_bytes, table, verdict
 from scipy.ndimage import distance_transform_edt
 
-from snakeseg.weights import border_weights
+from snakeseg.transforms.border_weights import border_weights
 
 W0, SIGMA = 10.0, 5.0
 GOAL = 500

@@ -180,3 +180,17 @@ def test_pictures_are_those_of_the_script(repository, load, tmp_path):
         kept = repository / "docs/images" / name
         assert kept.stat().st_size < 60_000
         assert Image.open(kept).size == Image.open(tmp_path / name).size
+
+
+def test_the_tree_of_the_package_is_that_of_the_page(repository):
+    """What docs/architecture.md draws, with a folder of tests for each folder."""
+    page = (repository / "docs/architecture.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^  ([\w/.]+) ", page.split("src/snakeseg/\n", 1)[1].split("```", 1)[0], re.MULTILINE)
+    there = [
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in (repository / "src/snakeseg").iterdir()
+        if path.name != "__pycache__"
+    ]
+    assert sorted(drawn) == sorted(there)
+    tested = {f"{path.name}/" for path in (repository / "tests").iterdir() if path.is_dir()}
+    assert {name for name in drawn if name.endswith("/")} - {"commands/"} <= tested

@@ -3,23 +3,20 @@
 import json
 from dataclasses import MISSING, FrozenInstanceError, fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
 
 import numpy as np
 import pytest
 import yaml
 
-from snakeseg import labels, tuning
 from snakeseg.errors import BadInput
-from snakeseg.grey import grey_statistics
 from snakeseg.kinds import fits, in_words
-from snakeseg.losses import LOSSES
 from snakeseg.networks.blocks import NORMALISATIONS
 from snakeseg.networks.fcn import DECONVOLUTIONS
 from snakeseg.networks.registry import NETWORKS, make_network
 from snakeseg.networks.unet import SKIPS
 from snakeseg.networks.upsampling import DECODERS
-from snakeseg.optimiser import learning_rate_factor, make_optimiser
+from snakeseg.objects import tune
 from snakeseg.settings import (
     NETWORK_SETTINGS,
     PLAIN,
@@ -33,6 +30,9 @@ from snakeseg.settings import (
     network_settings,
     read_sections,
 )
+from snakeseg.training.losses import LOSSES
+from snakeseg.training.optimiser import learning_rate_factor, make_optimiser
+from snakeseg.transforms.normalise import intensity_statistics
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 # Settings that are the schema's alone: they name and place a run, or make several of one.
@@ -98,19 +98,19 @@ def test_schema_offers_what_the_package_knows():
     def words(section, key):
         return section_of(section)["properties"][key]["enum"]
 
-    assert words("labels", "kind") == list(labels.KINDS)
+    assert words("labels", "kind") == list(get_args(get_type_hints(SECTIONS["labels"])["kind"]))
     assert words("network", "name") == list(NETWORKS)
     assert words("unet", "normalisation") == list(NORMALISATIONS)
     assert words("unet", "decoder") == list(DECODERS)
     assert words("unet", "skips") == list(SKIPS)
     assert words("fcn8s", "deconvolutions") == list(DECONVOLUTIONS)
     assert words("loss", "name") == list(LOSSES)
-    assert words("instances", "select_by") == list(tuning.SCORES)
+    assert words("instances", "select_by") == list(tune.SCORES)
     for schedule in words("train", "schedule"):
         assert learning_rate_factor(Train(schedule=schedule), 0) > 0
     for kind in words("prepare", "normalise"):
         settings = build(SECTIONS["prepare"], {"normalise": kind})
-        assert len(grey_statistics(np.ones((1, 2, 2)), settings)) == 2
+        assert len(intensity_statistics(np.ones((1, 2, 2)), settings)) == 2
     network = make_network(2, 1, 2, UNetSettings(width=1, depth=1))
     for optimiser in words("train", "optimiser"):
         assert make_optimiser(network, Train(optimiser=optimiser))

@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
 
-from snakeseg.instances import Parameters, segment
-from snakeseg.labels import mark_border, separate_touching
-from snakeseg.metrics.contingency import overlaps
-from snakeseg.metrics.matching import match
-from snakeseg.simulate import simulate_cells
-from snakeseg.weights import border_weights
+from snakeseg.evaluation.metrics.contingency import overlaps
+from snakeseg.evaluation.metrics.matching import match
+from snakeseg.objects.segment import Parameters, segment
+from snakeseg.transforms.border_weights import border_weights
+from snakeseg.transforms.labels import mark_border, separate_touching
+from snakeseg.transforms.simulate import simulate_cells
 
 SEED, SIDE, CELLS = 24, 112, 34
 THRESHOLD, SMALLEST = 0.5, 10

@@ -185,11 +185,11 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-# Those that `snakeseg.start.detect` knows.
+# Those that `snakeseg.setup.detect` knows.
 LAYOUTS = ("bids", "nnunet", "ctc", "names")
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {
-    "init": "start",
+    "init": "init",
     "convert": "data",
     **dict.fromkeys(
         ("sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"),
@@ -200,7 +200,7 @@ MODULES = {
     **dict.fromkeys(("predict", "plan", "calibrate"), "predict"),
     **dict.fromkeys(("tune", "instances"), "objects"),
     **dict.fromkeys(("evaluate", "summarise", "compare", "report"), "evaluate"),
-    **dict.fromkeys(("status", "doctor", "probe"), "runs"),
+    **dict.fromkeys(("status", "doctor", "probe"), "monitor"),
 }
 
 OPTIONS = {

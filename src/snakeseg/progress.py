@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from snakeseg.text import printable_lines
+
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 15
 
@@ -56,3 +58,8 @@ def progress(
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def tell(text: str) -> None:
+    """A line in the log."""
+    print(printable_lines(text), file=sys.stderr, flush=True)

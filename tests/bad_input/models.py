@@ -14,9 +14,9 @@ from bad_input.case import PLANES, Bomb, Case, link, pipe, sheet, sound_plane, z
 from nifti_files import ONCE
 from safetensors.torch import load_file, save_file
 
-from snakeseg.checkpoint import save_model
-from snakeseg.description import Description
 from snakeseg.io.store import write_store
+from snakeseg.models.checkpoint import save_model
+from snakeseg.models.description import Description
 from snakeseg.settings import ContextSettings, Labels, Prepare
 
 AGAIN = "train it again"

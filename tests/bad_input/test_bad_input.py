@@ -11,14 +11,14 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import snakemake.cli
 from bad_input.case import PLANES, VOLUMES
 from limits import limits
 from nifti_files import ONCE, save_right_of_bright
+from planning import run_snakemake
 
-from snakeseg.checkpoint import save_model
 from snakeseg.cli import main
-from snakeseg.description import Description
+from snakeseg.models.checkpoint import save_model
+from snakeseg.models.description import Description
 from snakeseg.settings import ContextSettings, Labels, Prepare
 
 NAMES = "planes", "volumes", "zarrs", "headers", "labels", "sheets", "configs", "models"
@@ -85,9 +85,7 @@ def run(command: list[str], repository: Path) -> int:
     if command[0] != "snakemake":
         return main(command)
     options = ["--snakefile", repository / "Snakefile", "--directory", ".", "--dry-run", "--configfile", command[1]]
-    with pytest.raises(SystemExit) as end:
-        snakemake.cli.main([str(option) for option in options])
-    return end.value.code
+    return run_snakemake(options)
 
 
 def files_in(place: Path) -> dict[str, tuple]:

@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from snakeseg.checking import check
-from snakeseg.findings.leakage import LEAST, leakage_findings
-from snakeseg.findings.meaning import meaning_findings
-from snakeseg.findings.table import table_of
-from snakeseg.imagefacts import decoded, image_facts
-from snakeseg.inspection import inspect
-from snakeseg.io.raster import read
+from snakeseg.checks.findings.label_kind import meaning_findings
+from snakeseg.checks.findings.leakage import LEAST, leakage_findings
+from snakeseg.checks.findings.table import table_of
+from snakeseg.checks.image_facts import decoded, image_facts
+from snakeseg.checks.input import check
+from snakeseg.checks.inspect import inspect
+from snakeseg.checks.near_duplicates import near_duplicates
+from snakeseg.io.images import read
 from snakeseg.io.sheet import COLUMNS, parts_of, read_sheet
 from snakeseg.settings import Labels, build
-from snakeseg.signatures import look_alikes
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
@@ -58,10 +58,10 @@ def test_sections_are_further_from_their_neighbours_than_from_themselves(realdat
     rng = np.random.default_rng(0)
     pale = [(255 * (s[:, ::-1] / 255.0) ** 0.6 + rng.normal(0, 15, s.shape)).astype(np.float32) for s in sections]
     known = [decoded(image_facts(image)["signature"]) for image in [*sections, *pale]]
-    pairs, found = look_alikes(np.stack(known), 2, 0.3)
+    pairs, found = near_duplicates(np.stack(known), 2, 0.3)
     neighbours = found[pairs[:, 1] == pairs[:, 0] + 1]
     assert len(neighbours) > 10
     assert neighbours.max() < LEAST - 0.1
-    own, found = look_alikes(np.stack(known), 2, LEAST)
+    own, found = near_duplicates(np.stack(known), 2, LEAST)
     assert own.tolist() == [[i, i + 24] for i in range(24)]
     assert found.min() > LEAST + 0.03

@@ -7,14 +7,14 @@ import torch
 import yaml
 from narrow import NARROW, name_of, random_network
 
-from snakeseg.grey import normalise
-from snakeseg.inference import tiled_logits
-from snakeseg.io.raster import read, read_label
+from snakeseg.arrays import read_mirrored
+from snakeseg.io.images import read, read_label
 from snakeseg.io.sheet import assign_folds, read_sheet
-from snakeseg.labels import classes_and_objects, training_labels
 from snakeseg.networks.registry import geometry_of, make_network
+from snakeseg.prediction.overlap_tile import tiled_logits
 from snakeseg.settings import Labels, Prepare, UNetSettings
-from snakeseg.tiling import read_mirrored
+from snakeseg.transforms.labels import classes_and_objects, training_labels
+from snakeseg.transforms.normalise import normalise
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 

@@ -8,8 +8,8 @@ import tifffile
 import zarr
 
 from snakeseg.errors import BadInput
-from snakeseg.io.companions import require_own
-from snakeseg.io.raster import read
+from snakeseg.io.images import read
+from snakeseg.io.readers.sidecar_files import require_own
 
 HEADER = "NDims = 3\nDimSize = 4 4 4\nElementType = MET_UCHAR\nElementDataFile = b.raw\n"
 PIXELS = np.arange(64, dtype=np.uint8)

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from snakeseg import pretrained
 from snakeseg.errors import BadInput
-from snakeseg.pretrained import PUBLISHED, fetch
+from snakeseg.models import pretrained
+from snakeseg.models.pretrained import PUBLISHED, fetch
 
 CONTENT = b"weights"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from snakeseg.errors import BadInput
-from snakeseg.io import itk_reader
-from snakeseg.io.guarded import guarded
-from snakeseg.io.headers import named_files
-from snakeseg.io.itk import READERS
-from snakeseg.io.raster import read
+from snakeseg.io.images import read
+from snakeseg.io.readers import itk_worker
+from snakeseg.io.readers.isolated import call_isolated
+from snakeseg.io.readers.itk import READERS
+from snakeseg.io.readers.text_headers import named_files
 
 pytest.importorskip("SimpleITK")
 META = "ObjectType = Image\nNDims = 3\nDimSize = 4 4 4\nElementType = MET_UCHAR\n"
@@ -38,7 +38,7 @@ def test_itk_finds_no_name_that_was_not_checked(name, tmp_path):
         (tmp_path / name).write_bytes(header.encode("utf-8" if rng.random() < 0.5 else "latin-1", "replace"))
         try:
             names = named_files(tmp_path / name)
-            found = guarded(itk_reader.read_image, str(tmp_path / name), READERS[Path(name).suffix])["array"]
+            found = call_isolated(itk_worker.read_image, str(tmp_path / name), READERS[Path(name).suffix])["array"]
         except ValueError:
             continue
         accepted += 1

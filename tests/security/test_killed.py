@@ -14,10 +14,10 @@ import tifffile
 from cli_process import end, start
 from made_run import CONFIG, make_run
 
-from snakeseg.checkpoint import save_model
-from snakeseg.description import Description
 from snakeseg.io import files
 from snakeseg.io.files import atomic_file, atomic_folder
+from snakeseg.models.checkpoint import save_model
+from snakeseg.models.description import Description
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare
 
 pytestmark = pytest.mark.slow

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 from snakeseg.errors import BadInput
-from snakeseg.io import guarded as guarded_module
-from snakeseg.io import itk
-from snakeseg.io.guarded import LENGTH, guarded
-from snakeseg.io.raster import open_image
+from snakeseg.io.images import open_image
+from snakeseg.io.readers import isolated, itk
+from snakeseg.io.readers.isolated import LENGTH, call_isolated
 
 sitk = pytest.importorskip("SimpleITK")
 PLANTED = "open({!r}, 'w').close()\n"
@@ -31,21 +30,21 @@ def test_modules_of_the_working_folder_are_not_run(paths, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path.replace("HERE", str(tmp_path)) for path in paths] + sys.path)
     monkeypatch.setenv("PYTHONPATH", f"{os.pathsep}.{os.pathsep}")
-    guarded_module._started.cache_clear()
-    assert guarded(os.getcwd) != str(tmp_path)
+    isolated._started.cache_clear()
+    assert call_isolated(os.getcwd) != str(tmp_path)
     assert not canary.exists()
 
 
 def test_the_package_may_lie_in_the_working_folder(monkeypatch):
-    monkeypatch.chdir(Path(guarded_module.__file__).parents[2])
-    guarded_module._started.cache_clear()
-    assert guarded(guarded_module._plain, 5, []) == 5
+    monkeypatch.chdir(Path(isolated.__file__).parents[3])
+    isolated._started.cache_clear()
+    assert call_isolated(isolated._plain, 5, []) == 5
 
 
 def test_what_is_handed_over():
     arrays = [np.arange(6, dtype=">i2").reshape(2, 3)[:, ::-1], np.zeros((0, 3)), np.array(True), np.full(2, 1 + 2j)]
     value = {"a": [1, None, "\udcff", (2.5, float("inf"))], 3: {"b": arrays[0]}, "c": arrays[1:], "d": np.float32(0.5)}
-    answer = guarded(dict, value)
+    answer = call_isolated(dict, value)
     np.testing.assert_array_equal(answer[3]["b"], arrays[0])
     for found, array in zip(answer["c"], arrays[1:], strict=True):
         np.testing.assert_array_equal(found, array)
@@ -60,7 +59,7 @@ def answer_of(text: str, more: bytes = b"", length: int | None = None):
     content = LENGTH.pack(len(text) if length is None else length) + text.encode() + more
     try:
         os.write(writing, content)
-        return guarded_module._receive(reading, time.monotonic() + 0.3)
+        return isolated._receive(reading, time.monotonic() + 0.3)
     finally:
         os.close(reading)
         os.close(writing)
@@ -107,26 +106,26 @@ def test_an_answer_that_does_not_end_is_an_error():
 @pytest.mark.parametrize("more", [LENGTH.pack(10**6), b"not an answer"], ids=["cut off", "something else"])
 def test_a_process_that_was_taken_over_is_ended(more, monkeypatch):
     """It writes into the pipe of its answers, which is the first that it opens."""
-    before = guarded(os.getpid)
-    monkeypatch.setattr(guarded_module, "TIMEOUT_S", 0.5)
+    before = call_isolated(os.getpid)
+    monkeypatch.setattr(isolated, "TIMEOUT_S", 0.5)
     with pytest.raises(ValueError, match="its reader crashed or came to no end"):
-        guarded(os.write, 3, more)
+        call_isolated(os.write, 3, more)
     monkeypatch.undo()
-    assert guarded(os.getpid) != before
+    assert call_isolated(os.getpid) != before
 
 
 def test_a_call_that_is_not_read_is_an_error(monkeypatch):
-    guarded(max, 2, 3)
-    monkeypatch.setattr(guarded_module, "TIMEOUT_S", 0.5)
-    guarded_module._send(guarded_module._started(os.getpid()).stdin.fileno(), LENGTH.pack(0), time.monotonic() + 1)
+    call_isolated(max, 2, 3)
+    monkeypatch.setattr(isolated, "TIMEOUT_S", 0.5)
+    isolated._send(isolated._started(os.getpid()).stdin.fileno(), LENGTH.pack(0), time.monotonic() + 1)
     with pytest.raises(ValueError, match="its reader crashed or came to no end"):
-        guarded(len, bytes(10**6))
+        call_isolated(len, bytes(10**6))
 
 
 def test_itk_reads_in_the_other_process(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8)), str(tmp_path / "a.mha"))
     code = (
-        "import sys; from snakeseg.io.raster import read; read(sys.argv[1], 3); assert 'SimpleITK' not in sys.modules"
+        "import sys; from snakeseg.io.images import read; read(sys.argv[1], 3); assert 'SimpleITK' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.mha")], check=True)
 
@@ -142,4 +141,4 @@ def test_a_crash_of_itk_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(BadInput, match=f"^{re.escape(str(tmp_path))}/a.mha: found a damaged file") as error:
         open_image(tmp_path / "a.mha", 3)
     assert "\n" not in str(error.value)
-    assert guarded(max, 2, 3) == 3
+    assert call_isolated(max, 2, 3) == 3

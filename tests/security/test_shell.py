@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import snakemake.cli
 import yaml
+from planning import run_snakemake
 from snakemake.logging import get_event
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -156,13 +156,13 @@ def plan(repository: Path, targets: tuple[str, ...], caplog) -> list[str] | None
         "--forceall",
     ]
     caplog.clear()
-    with caplog.at_level(logging.INFO), pytest.raises(SystemExit) as end:
-        snakemake.cli.main([str(word) for word in (*options, "--configfile", "config.yaml", "--", *targets)])
+    with caplog.at_level(logging.INFO):
+        code = run_snakemake([*options, "--configfile", "config.yaml", "--", *targets])
     for record in caplog.records:
         for path in getattr(record, "log", None) or []:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
     commands = [record.shellcmd for record in caplog.records if get_event(record) == LogEvent.SHELLCMD]
-    return None if end.value.code else [command for command in commands if command]
+    return None if code else [command for command in commands if command]
 
 
 def execute(commands: list[str], folder: Path) -> list[list[str]]:

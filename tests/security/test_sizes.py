@@ -9,9 +9,9 @@ import pytest
 import zarr
 
 from snakeseg.errors import BadInput
-from snakeseg.io import omezarr
 from snakeseg.io.files import DEFLATE_RATIO, stored_bytes
-from snakeseg.io.raster import open_image, read, write_labels
+from snakeseg.io.images import open_image, read, write_labels
+from snakeseg.io.readers import ome_zarr
 
 SIDE = 256
 
@@ -48,7 +48,7 @@ def test_tiles_of_no_bytes_are_zeros(tmp_path):
 
 
 def test_a_tiff_of_few_bytes_for_its_pixels(tmp_path, monkeypatch):
-    monkeypatch.setattr("snakeseg.io.tiff.PIXELS_PER_BYTE", 100)
+    monkeypatch.setattr("snakeseg.io.readers.tiff.PIXELS_PER_BYTE", 100)
     tiled(tmp_path / "a.tif", 3, [0] * 9, [0] * 9, b"")
     with pytest.raises(BadInput, match="found 768 x 768 pixels in 206 bytes; expected at least 5899 bytes for them"):
         open_image(tmp_path / "a.tif", 2)
@@ -72,8 +72,8 @@ def test_images_that_are_packed_as_tightly_as_can_be(name, tmp_path):
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_labels_of_background_alone_are_read_again(dims, tmp_path, monkeypatch):
-    monkeypatch.setattr(omezarr, "FREE_PIXELS", 0)
-    monkeypatch.setattr(omezarr, "FREE_CHUNKS", 0)
+    monkeypatch.setattr(ome_zarr, "FREE_PIXELS", 0)
+    monkeypatch.setattr(ome_zarr, "FREE_CHUNKS", 0)
     side = {2: 4096, 3: 256}[dims]
     zarr.create_array(tmp_path / "a.zarr", data=np.ones((64,) * dims, np.uint8))
     source = open_image(tmp_path / "a.zarr", dims)
@@ -85,7 +85,7 @@ def test_a_sparse_zarr(tmp_path, monkeypatch):
     array = zarr.create_array(tmp_path / "a.zarr", shape=(1000, 1000), chunks=(10, 10), dtype="u1")
     array[:10, :10] = 1
     assert read(tmp_path / "a.zarr", 2).array.sum() == 100
-    monkeypatch.setattr(omezarr, "FREE_CHUNKS", 5000)
+    monkeypatch.setattr(ome_zarr, "FREE_CHUNKS", 5000)
     with pytest.raises(BadInput, match=r"found 1000 x 1000 pixels in .* bytes; expected at least 5000 bytes for them"):
         open_image(tmp_path / "a.zarr", 2)
 

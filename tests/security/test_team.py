@@ -19,8 +19,8 @@ import torch.multiprocessing as mp
 from team_training import WORLD, list_listeners, send_length, send_pickle, share_text, train
 
 from snakeseg.errors import BadInput
-from snakeseg.parallel import run_together
-from snakeseg.rendezvous import Announcement, open_store, step_file
+from snakeseg.training.distributed import run_together
+from snakeseg.training.rendezvous import Announcement, open_store, step_file
 
 pytestmark = pytest.mark.slow
 STEP = {"SLURM_JOB_ID": "77", "SLURM_STEP_ID": "0"}
@@ -50,7 +50,7 @@ def test_so_does_one_that_srun_starts_on_one_node(tmp_path):
     """Also if somebody listens on the port that followed from the job's number in earlier versions."""
     code = f"""
 from pathlib import Path
-from snakeseg.parallel import run_together
+from snakeseg.training.distributed import run_together
 from team_training import list_listeners
 run_together({WORLD}, 0, Path({str(tmp_path)!r}), list_listeners, Path({str(tmp_path)!r}))
 """
@@ -141,7 +141,7 @@ def test_each_attempt_has_an_announcement_of_its_own(tmp_path, monkeypatch):
             monkeypatch.setenv("SLURM_RESTART_CNT", restarts)
         paths.add(step_file(tmp_path))
     assert len(paths) == 4
-    # The next training removes what a killed one left (snakeseg.state.lock).
+    # The next training removes what a killed one left (snakeseg.training.state_files.lock).
     assert all(path.match(".[0-9]*") for path in paths)
 
 

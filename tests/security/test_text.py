@@ -10,9 +10,9 @@ from snakemake_logs import FINISHED, HEAD, STARTED
 
 from snakeseg.cli import main
 from snakeseg.errors import BadInput
-from snakeseg.runs.causes import judge, progress_of
-from snakeseg.runs.snakelog import read_session
-from snakeseg.runs.usage import advise, read_usage
+from snakeseg.monitor.causes import judge, progress_of
+from snakeseg.monitor.snakemake_log import read_session
+from snakeseg.monitor.usage import advise, read_usage
 from snakeseg.text import CONTROL, printable, printable_lines
 
 # Sets the terminal's title, writes to the clipboard, clears the screen, turns the writing direction.

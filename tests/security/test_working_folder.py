@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from snakeseg.checkpoint import save_model
-from snakeseg.description import Description
+from snakeseg.models.checkpoint import save_model
+from snakeseg.models.description import Description
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare
 
 pytestmark = pytest.mark.slow

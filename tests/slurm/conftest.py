@@ -73,9 +73,10 @@ def submitting(cluster, repository: Path) -> Iterator[Callable[..., subprocess.P
     started = []
 
     def start(folder: Path, *options: str, profile: Path = repository / "profiles/slurm") -> subprocess.Popen:
-        command = [sys.executable, repository / "tests/snakemake_polling.py", "--snakefile", repository / "Snakefile",
-                   "--workflow-profile", profile, "--slurm-status-command", "squeue",
-                   *options, "--latency-wait", "5", "--configfile", "config.yaml"]  # fmt: skip
+        polling = repository / "tests/helpers/snakemake_polling.py"
+        command = [sys.executable, polling, "--snakefile", repository / "Snakefile", "--workflow-profile", profile,
+                   "--slurm-status-command", "squeue", *options, "--latency-wait", "5",
+                   "--configfile", "config.yaml"]  # fmt: skip
         environment = {**cluster.environment, "PATH": f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"}
         with (folder / "snakemake.log").open("a") as log:
             started.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log))

@@ -53,9 +53,9 @@ ELSEWHERE = {
         "test_environment.py::test_every_dependency_is_pinned"
     ),
     "python -m monai.bundle run --config_file configs/inference.json --bundle_root . --images \"['a.png', 'b.png']\"": (
-        "test_export.py::test_monai_loads_the_bundle_and_runs_it"
+        "models/test_export.py::test_monai_loads_the_bundle_and_runs_it"
     ),
-    "snakeseg doctor --profile profiles/slurm": "test_doctor.py::test_own_profiles_are_well",
+    "snakeseg doctor --profile profiles/slurm": "monitor/test_doctor.py::test_own_profiles_are_well",
     "snakeseg doctor --profile profiles/slurm --submit": "slurm/test_doctor_sends.py::test_it_says_what_came_back",
     **dict.fromkeys(
         (

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from snakeseg.cli import main
-from snakeseg.runs import cases
+from snakeseg.monitor import jobs
 
 pytestmark = pytest.mark.slow
 MODEL = "results/small/models/plain/fold-0/model.safetensors"
@@ -61,7 +61,7 @@ def test_killed_workflow_ends_in_the_same_bits(
         os.killpg(running.pid, signal.SIGKILL) if everything else running.kill()
         running.wait()
     assert not (model / "model.safetensors").exists()
-    monkeypatch.setattr(cases, "FRESH", -1)  # whether its log is fresh depends on how quick this machine is
+    monkeypatch.setattr(jobs, "FRESH", -1)  # whether its log is fresh depends on how quick this machine is
     assert main(["status"]) == 1
     assert "; snakemake was killed\n\ninterrupted: train experiment=plain, fold=0\n" in capsys.readouterr().out
     assert snakemake(tmp_path, "--configfile", "config.yaml", "--unlock").returncode == 0

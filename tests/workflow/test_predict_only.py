@@ -13,8 +13,8 @@ import tifffile
 import torch
 import yaml
 
-from snakeseg.checkpoint import save_model
-from snakeseg.description import Description
+from snakeseg.models.checkpoint import save_model
+from snakeseg.models.description import Description
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 
 pytestmark = pytest.mark.slow

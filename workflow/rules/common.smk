@@ -23,7 +23,7 @@ from snakemake.utils import validate
 
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
 ONE_OF = re.compile(r"(\.(?:czi|nd2|lif))#[0-9]{1,6}$", re.IGNORECASE)
-MAX_CONFIG_VALUES, MAX_TRAININGS, MAX_PARTS, MAX_COLUMNS = 100_000, 10_000, 100_000, 100
+MAX_CONFIG_VALUES, MAX_TRAININGS, MAX_PARTS = 100_000, 10_000, 100_000
 # Names that a message lists, and that a misspelt one is compared with.
 MAX_NAMED = 20
 # Headers whose pixels lie in files of the same name; entries of a folder whose times are compared.
@@ -278,9 +278,6 @@ def name_of(path):
 def sheet_problems_of(sheet, known, path):
     """One line for every unknown, repeated or missing column, bad cell and repeated sample."""
     columns = list(sheet)
-    if len(columns) > MAX_COLUMNS:
-        yield f"{path}: found {len(columns)} columns; expected some of {', '.join(known)}; remove the others"
-        return
     for column in sorted({column for column in columns if columns.count(column) > 1}):
         yield f"{path}: found column '{column}' more than once; expected distinct columns; remove one"
         return
@@ -365,7 +362,7 @@ def batch_digest(wildcards):
 
 @cache
 def model_folders():
-    """The config's model, or the folders of its folds, fold-0, fold-1, ... (as in snakeseg/description.py)."""
+    """The config's model, or the folders of its folds, fold-0, fold-1, ... (as in snakeseg/models/description.py)."""
     names = os.listdir(MODEL) if os.path.isdir(MODEL) else []
     folds = sorted((name for name in names if re.fullmatch("fold-[0-9]{1,6}", name)), key=lambda name: int(name[5:]))
     folds = [f"{MODEL}/{name}" for name in folds if os.path.isfile(f"{MODEL}/{name}/model.json")]

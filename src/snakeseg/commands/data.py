@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from snakeseg.commands.tables import read_json, rows_of
+from snakeseg.commands.inputs import read_json, rows_of
 from snakeseg.errors import BadInput, BadInputs, collect
 from snakeseg.io.files import atomic_file, atomic_folder, write_text
 from snakeseg.io.sheet import parts_of, read_sheet, sheet_of_images
@@ -34,9 +34,9 @@ def sheet(given: Namespace) -> None:
 def convert(given: Namespace) -> None:
     """Outlines of a label image, or labels of outlines or masks."""
     from snakeseg.io.formats import images_of_folder, label_suffix, suffix_of
-    from snakeseg.io.raster import open_image, read_label, write_labels
-    from snakeseg.io.shapes import SUFFIXES, write_shapes
-    from snakeseg.outlines import outlines_of
+    from snakeseg.io.images import open_image, read_label, write_labels
+    from snakeseg.io.rois import SUFFIXES, write_shapes
+    from snakeseg.objects.polygons import outlines_of
 
     masks = images_of_folder(given.input)
     if not masks and given.input.suffix.lower() not in SUFFIXES:
@@ -59,8 +59,8 @@ def convert(given: Namespace) -> None:
 
 
 def _of_outlines(path: Path, source):
-    from snakeseg.io.shapes import read_shapes
-    from snakeseg.outlines import rasterised
+    from snakeseg.io.rois import read_shapes
+    from snakeseg.objects.polygons import rasterised
 
     return rasterised(read_shapes(path), source.array.shape[1:])
 
@@ -69,7 +69,7 @@ def _of_masks(masks: list[Path], source):
     """Labels of masks, one file for each object; those that add none are told."""
     import numpy as np
 
-    from snakeseg.io.raster import read_label, require_same_shape
+    from snakeseg.io.images import read_label, require_same_shape
 
     labels, problems = np.zeros(source.array.shape[1:], np.uint32), []
     for number, path in enumerate(masks, 1):
@@ -89,7 +89,7 @@ def simulate(given: Namespace) -> None:
     """Images and labels in two folders: TIFF planes, or NIfTI volumes whose slices are two pixels thick."""
     import numpy as np
 
-    from snakeseg.simulate import simulate_cells
+    from snakeseg.transforms.simulate import simulate_cells
 
     s = read_sections(given.settings)
     dims, settings = s["spatial_dims"], s["simulate"]
@@ -119,7 +119,7 @@ def _write_simulated(path: Path, array) -> None:
 
 def inspect(given: Namespace) -> None:
     """What was found in a batch's files, and all problems, as JSON; it never fails on them, `check` does."""
-    from snakeseg.inspection import inspect as inspect_rows
+    from snakeseg.checks.inspect import inspect as inspect_rows
 
     s = read_sections(given.settings)
     rows = rows_of(given, subset=["train", "test", "predict"])
@@ -145,7 +145,7 @@ def check(given: Namespace) -> None:
 
 def _outlook(given: Namespace, s: dict, sheet: pd.DataFrame, facts: pd.DataFrame, problems: list[str]) -> list[str]:
     """What the run would do and take; nothing of a run without training."""
-    from snakeseg.outlook import outlook
+    from snakeseg.training.estimate import outlook
 
     lines: list[str] = []
     if not s["plans"]:
@@ -178,11 +178,11 @@ def _warnings(s: dict, sheet: pd.DataFrame, facts: pd.DataFrame) -> list[str]:
 
 def data_report(given: Namespace) -> None:
     """A page about the data, and tables of all images and all findings, in a folder; problems are among them."""
-    from snakeseg.findings.gather import as_table
-    from snakeseg.findings.meaning import trusted
-    from snakeseg.findings.sizes import experiments_of, overview
-    from snakeseg.findings.table import shown
-    from snakeseg.report.datapage import data_page
+    from snakeseg.checks.findings.all import as_table
+    from snakeseg.checks.findings.label_kind import trusted
+    from snakeseg.checks.findings.object_sizes import experiments_of, overview
+    from snakeseg.checks.findings.table import shown
+    from snakeseg.report.data_page import data_page
 
     s = read_sections(given.settings)
     sheet = read_sheet(given.sheet, given.data)
@@ -199,9 +199,9 @@ def data_report(given: Namespace) -> None:
 
 def _findings(s: dict, sheet: pd.DataFrame, facts: pd.DataFrame, problems: list[str]) -> tuple[pd.DataFrame, list]:
     """A row for every image, and all that deserves a look, problems among it."""
-    from snakeseg.findings.gather import all_findings, problem_findings
-    from snakeseg.findings.sizes import experiments_of
-    from snakeseg.findings.table import table_of
+    from snakeseg.checks.findings.all import all_findings, problem_findings
+    from snakeseg.checks.findings.object_sizes import experiments_of
+    from snakeseg.checks.findings.table import table_of
 
     try:
         parts = parts_of(sheet, s["folds"], s["validation"])
@@ -219,8 +219,8 @@ def _patches(s: dict) -> dict:
 
 def _facts_and_problems(given: Namespace, s: dict, sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """What `inspect` found in all batches, and all problems of files, rows and networks."""
-    from snakeseg.checking import check as check_together
-    from snakeseg.checking import check_networks
+    from snakeseg.checks.input import check as check_together
+    from snakeseg.models.compatibility import check_networks
 
     found = [read_json(given.inspected / f"{batch}.json") for batch in sheet["batch"].unique()]
     facts = pd.DataFrame([fact for part in found for fact in part["facts"]])
@@ -241,7 +241,7 @@ def _known_networks(networks: dict[str, dict]) -> dict[str, Network]:
 
 def statistics(given: Namespace) -> None:
     """Grey values and class counts as JSON."""
-    from snakeseg.prepare import data_statistics
+    from snakeseg.training.prepare import data_statistics
 
     s = read_sections(given.settings)
     rows = rows_of(given, subset=["train"])
@@ -252,7 +252,7 @@ def statistics(given: Namespace) -> None:
 def prepare(given: Namespace) -> None:
     """A store of normalised images, classes and objects."""
     from snakeseg.io.store import write_store
-    from snakeseg.prepare import prepare_rows
+    from snakeseg.training.prepare import prepare_rows
 
     s = read_sections(given.settings)
     rows = rows_of(given, subset=["train"])
@@ -263,7 +263,7 @@ def prepare(given: Namespace) -> None:
 def augment(given: Namespace) -> None:
     """A store of elastic copies."""
     from snakeseg.io.store import write_store
-    from snakeseg.prepare import elastic_copies
+    from snakeseg.training.prepare import elastic_copies
 
     settings = read_sections(given.settings)["augment"]
     write_store(given.output, elastic_copies(given.prepared[0], settings))
@@ -272,7 +272,7 @@ def augment(given: Namespace) -> None:
 def weigh(given: Namespace) -> None:
     """A store of weight maps, of originals and copies."""
     from snakeseg.io.store import write_store
-    from snakeseg.prepare import weight_maps
+    from snakeseg.training.prepare import weight_maps
 
     settings = read_sections(given.settings)["weigh"]
     write_store(given.output, weight_maps(given.prepared + given.augmented, settings, read_json(given.statistics)))

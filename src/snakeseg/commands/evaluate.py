@@ -6,7 +6,7 @@ from argparse import Namespace
 
 import pandas as pd
 
-from snakeseg.commands.tables import rows_of_part
+from snakeseg.commands.inputs import rows_of_part
 from snakeseg.io.files import atomic_folder
 from snakeseg.io.sheet import read_sheet
 from snakeseg.io.tables import read_table, write_table
@@ -15,7 +15,7 @@ from snakeseg.settings import read_sections
 
 def evaluate(given: Namespace) -> None:
     """Two tables, of images and of objects, in a folder."""
-    from snakeseg.evaluation import evaluate_rows
+    from snakeseg.evaluation.evaluate import evaluate_rows
 
     s = read_sections(given.settings)
     rows = rows_of_part(given)
@@ -33,7 +33,7 @@ def evaluate(given: Namespace) -> None:
 
 def summarise(given: Namespace) -> None:
     """The gathered tables and their summary."""
-    from snakeseg.summary import summarise as summary_of
+    from snakeseg.evaluation.summary import summarise as summary_of
 
     sheet = read_sheet(given.sheet)
     batches = sheet["batch"][sheet["subset"] != "train"].unique()
@@ -49,8 +49,8 @@ def summarise(given: Namespace) -> None:
 
 def compare(given: Namespace) -> None:
     """The table of pairs, and that of the spread over folds and seeds."""
-    from snakeseg.compare import compare as comparison_of
-    from snakeseg.compare import spread
+    from snakeseg.evaluation.comparison import compare as comparison_of
+    from snakeseg.evaluation.comparison import spread
 
     images = read_table(given.images)
     write_table(given.output / "comparison.tsv", comparison_of(images))

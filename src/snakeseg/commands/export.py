@@ -9,12 +9,14 @@ from snakeseg.settings import read_sections
 def export(given: Namespace) -> None:
     """A folder or a zip."""
     from snakeseg.devices import choose_device
-    from snakeseg.export.packing import export as write_package
+    from snakeseg.evaluation.summary import HEADLINES, summarise
     from snakeseg.io.tables import read_table
-    from snakeseg.summary import summarise
+    from snakeseg.models.export.package import export as write_package
 
     choose_device(0, 1)  # jobs run side by side
     settings = read_sections(given.settings)["export"]
     scores = summarise(read_table(given.scores / "images.tsv")) if given.scores else None
+    if scores is not None:
+        scores["headline"] = scores["metric"].isin(HEADLINES)
     write_package(given.model, given.format, given.output, settings, scores, given.skip_golden)
     print(given.output, file=sys.stderr)

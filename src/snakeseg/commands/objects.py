@@ -15,11 +15,11 @@ def tune(given: Namespace) -> None:
     """The chosen parameters, all trials, and how far probabilities can be believed, beside each model's weights."""
     from dataclasses import asdict
 
-    from snakeseg.description import PARAMETERS
-    from snakeseg.labels import IGNORED
-    from snakeseg.metrics.calibration import reliability
-    from snakeseg.pruning import choose as choose_kept
-    from snakeseg.tuning import choose
+    from snakeseg.evaluation.metrics.calibration import reliability
+    from snakeseg.models.description import PARAMETERS
+    from snakeseg.objects.components import choose as choose_kept
+    from snakeseg.objects.tune import choose
+    from snakeseg.transforms.labels import IGNORED
 
     s = read_sections(given.settings)
     found: dict = {"chosen": {}, "trials": []}
@@ -45,7 +45,7 @@ def tune(given: Namespace) -> None:
 
 def _held_out(given: Namespace, dims: int) -> Iterator:
     """Of every held-out image: what was predicted, and the label."""
-    from snakeseg.io.raster import read_label
+    from snakeseg.io.images import read_label
     from snakeseg.io.store import read_store
 
     labels = read_sheet(given.sheet, given.data).set_index("sample")["label"]
@@ -56,9 +56,9 @@ def _held_out(given: Namespace, dims: int) -> Iterator:
 
 def _held_out_objects(given: Namespace, s: dict) -> Iterator:
     """Of every held-out image: foreground and interior probabilities, true classes and objects, all on their grid."""
-    from snakeseg.labelling import foreground_and_interior
-    from snakeseg.labels import classes_and_objects
-    from snakeseg.resample import nearest
+    from snakeseg.objects.label_files import foreground_and_interior
+    from snakeseg.transforms.labels import classes_and_objects
+    from snakeseg.transforms.resample import nearest
 
     for group, label in _held_out(given, s["spatial_dims"]):
         maps = tuple(one[:] for one in foreground_and_interior(group["probabilities"]))
@@ -67,8 +67,8 @@ def _held_out_objects(given: Namespace, s: dict) -> Iterator:
 
 def _held_out_classes(given: Namespace, s: dict) -> Iterator:
     """Of every held-out image: predicted and true classes, on the label's grid."""
-    from snakeseg.labelling import likeliest
-    from snakeseg.labels import classes_and_objects
+    from snakeseg.objects.label_files import likeliest
+    from snakeseg.transforms.labels import classes_and_objects
 
     for group, label in _held_out(given, s["spatial_dims"]):
         yield likeliest(group, label.shape)[:], classes_and_objects(label, s["labels"])[0]
@@ -76,11 +76,12 @@ def _held_out_classes(given: Namespace, s: dict) -> Iterator:
 
 def instances(given: Namespace) -> None:
     """A folder of label files in their sources' formats."""
-    from snakeseg.description import load_description, load_parameters, model_folders
     from snakeseg.io.formats import label_suffix
-    from snakeseg.io.raster import open_image
+    from snakeseg.io.images import open_image
     from snakeseg.io.store import read_parts
-    from snakeseg.labelling import write_answer
+    from snakeseg.models.description import load_description, model_folders
+    from snakeseg.objects.label_files import write_label_file
+    from snakeseg.objects.parameters import load_parameters
 
     folder = model_folders(given.model)[0]
     description = load_description(folder)
@@ -92,4 +93,4 @@ def instances(given: Namespace) -> None:
                 raise BadInput(given.probabilities[0], f"sample '{name}'", f"one of {given.sheet}", "predict again")
             source = open_image(images[name], description.dims)
             path = output / f"{name}{label_suffix(source.path)}"
-            write_answer(path, found, description.labels, parameters, source, about["note"])
+            write_label_file(path, found, description.labels, parameters, source, about["note"])

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from snakeseg.commands.tables import read_json, rows_of_part
+from snakeseg.commands.inputs import read_json, rows_of_part
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.files import file_and_number, files_of, temporary_folder, write_text
 from snakeseg.io.sheet import spacing_of
@@ -32,7 +32,7 @@ def predict(given: Namespace) -> None:
 
 def _predict_rows(given: Namespace, predictor) -> None:
     from snakeseg.io.store import write_store
-    from snakeseg.predictor import answers
+    from snakeseg.prediction.predictor import answers
 
     images = _rows(given)
     strides = read_json(given.plan) or _strides(predictor, images, given.memory_gb)
@@ -51,7 +51,7 @@ def _predict_rows(given: Namespace, predictor) -> None:
 
 def plan(given: Namespace) -> None:
     """A table of how images will be tiled, and what that takes."""
-    from snakeseg.predictor import plan as plan_image
+    from snakeseg.prediction.predictor import plan as plan_image
 
     _require_images(given)
     plans = {}
@@ -75,8 +75,8 @@ def plan(given: Namespace) -> None:
 
 def calibrate(given: Namespace) -> None:
     """Seconds and memory of tiles, for plans."""
-    from snakeseg.costs import keep_samples, measure_tiles
     from snakeseg.devices import choose_device, free_memory
+    from snakeseg.prediction.timing import keep_samples, measure_tiles
 
     device = choose_device(given.gpus, given.threads)
     keep_samples(given.output, measure_tiles(given.model, device, free_memory(device) / 2))
@@ -104,9 +104,9 @@ def _require_given(given: Namespace) -> None:
 @contextmanager
 def _predictor(given: Namespace) -> Iterator:
     """The predictor of the models that are given, as folders or packages, for as long as the block lasts."""
-    from snakeseg.description import model_at
     from snakeseg.devices import choose_device
-    from snakeseg.predictor import load_predictor
+    from snakeseg.models.description import model_at
+    from snakeseg.prediction.predictor import load_predictor
 
     with ExitStack() as stack:
         folders = [stack.enter_context(model_at(path)) for path in [given.model, *(given.ensemble or [])]]
@@ -117,7 +117,7 @@ def _predictor(given: Namespace) -> Iterator:
 
 def _attributes(predictor, raster, stride: Sequence[int]) -> dict:
     """What is to be said about an image's answers: their place, and a note if they are not exact."""
-    from snakeseg.tiling import is_blended
+    from snakeseg.prediction.tiles import is_blended
 
     note = BLENDED if is_blended(raster.array.shape[1:], stride, predictor.geometry) else ""
     place = {} if raster.affine is None else {"affine": raster.affine.tolist()}
@@ -142,7 +142,7 @@ def _files(images: list[Path]) -> dict[str, _Image]:
 def _each(images: list[Path]) -> list[Path]:
     """All images of all files, and of folders of them."""
     from snakeseg.io.formats import images_of_folder
-    from snakeseg.io.raster import images_in
+    from snakeseg.io.images import images_in
 
     files = [file for path in images for file in images_of_folder(path) or [path]]
     return [one for file in files for one in images_in(file)]
@@ -156,9 +156,9 @@ def _label_name(image: Path) -> str:
 
 
 def _open(predictor, image: _Image):
-    from snakeseg.io.orientation import stretched_affine
-    from snakeseg.io.raster import open_image
-    from snakeseg.predictor import fit
+    from snakeseg.io.images import open_image
+    from snakeseg.io.readers.orientation import stretched_affine
+    from snakeseg.prediction.predictor import fit
 
     raster = open_image(image.path, predictor.description.dims)
     fitted = fit(predictor, replace(raster, spacing=spacing_of(image.spacing, raster.spacing)))
@@ -170,7 +170,7 @@ def _open(predictor, image: _Image):
 
 def _strides(predictor, images: dict[str, _Image], memory_gb: float | None) -> dict[str, tuple[int, ...]]:
     """The tiles of every image; all images that cannot be opened are told at once."""
-    from snakeseg.predictor import choose_stride
+    from snakeseg.prediction.predictor import choose_stride
 
     strides, problems = {}, []
     for name, image in images.items():
@@ -184,7 +184,7 @@ def _strides(predictor, images: dict[str, _Image], memory_gb: float | None) -> d
 
 
 def _tiles(predictor, images: dict[str, _Image], strides: dict[str, Sequence[int]], part: tuple[int, int]) -> int:
-    from snakeseg.tiling import tiles_of_part
+    from snakeseg.prediction.tiles import tiles_of_part
 
     shapes = {name: _open(predictor, image).array.shape[1:] for name, image in images.items()}
     return sum(len(tiles_of_part(shapes[name], strides[name], *part)) for name in images)
@@ -207,10 +207,11 @@ def _bytes(gigabytes: float | None) -> float | None:
 
 
 def _predict_files(given: Namespace, predictor) -> None:
-    from snakeseg.io.raster import open_image
+    from snakeseg.io.images import open_image
     from snakeseg.io.store import read_parts, write_store
-    from snakeseg.labelling import write_answer
-    from snakeseg.predictor import answers
+    from snakeseg.objects.label_files import write_label_file
+    from snakeseg.objects.parameters import load_parameters
+    from snakeseg.prediction.predictor import answers
 
     paths = _each(given.images)
     _require_safe_outputs(paths, given.output)
@@ -218,6 +219,7 @@ def _predict_files(given: Namespace, predictor) -> None:
     strides = _strides(predictor, images, given.memory_gb)
     tick = _ticker(_tiles(predictor, images, strides, (0, 1)))
     given.output.mkdir(parents=True, exist_ok=True)
+    parameters = load_parameters(predictor.folders[0], predictor.description.labels)
     for name, image in images.items():
         raster = _open(predictor, image)
         with temporary_folder(given.output / name) as folder:
@@ -227,7 +229,7 @@ def _predict_files(given: Namespace, predictor) -> None:
             write_store(store, [(name, _attributes(predictor, raster, strides[name]), found)])
             ((_, about, found),) = read_parts([store])
             source, labels = open_image(image.path, predictor.description.dims), predictor.description.labels
-            write_answer(given.output / name, found, labels, predictor.parameters, source, about["note"])
+            write_label_file(given.output / name, found, labels, parameters, source, about["note"])
 
 
 def _require_safe_outputs(images: list[Path], output: Path) -> None:

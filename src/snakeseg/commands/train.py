@@ -12,31 +12,32 @@ import numpy as np
 import pandas as pd
 import torch
 
-from snakeseg.checkpoint import is_finished, save_model
-from snakeseg.commands.tables import rows_of, stores_of
-from snakeseg.costs import measure_model
-from snakeseg.course import Keep
-from snakeseg.description import Description
+from snakeseg.commands.inputs import rows_of, stores_of
 from snakeseg.devices import choose_device, claim_gpus, total_memory
 from snakeseg.errors import BadInput
-from snakeseg.events import event_writer
-from snakeseg.golden import make_golden, write_golden
-from snakeseg.inference import validation_loss
 from snakeseg.io.files import atomic_file, write_text
 from snakeseg.io.sheet import assign_folds
 from snakeseg.io.tables import write_table
-from snakeseg.losses import make_loss
-from snakeseg.memory import settle
-from snakeseg.optimiser import derive_seed
-from snakeseg.parallel import ALONE, Team, agree, first_says, launched, run_together
-from snakeseg.patches import Item, PatchPlan
-from snakeseg.pretrained import fetch, read_state, start_from
-from snakeseg.sampling import find_places
+from snakeseg.models.checkpoint import is_finished, save_model
+from snakeseg.models.description import Description
+from snakeseg.models.golden import make_golden, write_golden
+from snakeseg.models.pretrained import fetch, read_state, start_from
+from snakeseg.prediction.tiles import PLAIN_TILE
+from snakeseg.prediction.timing import measure_model
+from snakeseg.progress import tell
 from snakeseg.settings import read_sections
-from snakeseg.state import lock, remove_states, tell
-from snakeseg.tiling import PLAIN_TILE
-from snakeseg.training import fit, write_history
-from snakeseg.trainset import class_balance, load_items, training_digest, training_provenance
+from snakeseg.training.auto_size import choose_patch_and_batch
+from snakeseg.training.dataset import class_balance, load_items, training_digest, training_provenance
+from snakeseg.training.distributed import ALONE, Team, agree, first_says, launched, run_together
+from snakeseg.training.locations import find_places
+from snakeseg.training.loop import fit, write_history
+from snakeseg.training.losses import make_loss
+from snakeseg.training.optimiser import derive_seed
+from snakeseg.training.patches import Item, PatchPlan
+from snakeseg.training.state import StateSettings
+from snakeseg.training.state_files import lock, remove_states
+from snakeseg.training.tensorboard import event_writer
+from snakeseg.training.validation import validation_loss
 
 # Whole images that `train.select` best looks at.
 VALIDATION_IMAGES = 8
@@ -90,7 +91,7 @@ def _gather(given: Namespace, team: Team) -> _Material:
         attributes[0]["statistics"], np.median([a["spacing"] for a in attributes], axis=0).tolist(),
     )  # fmt: skip
     held = sum(array.nbytes for item in items for array in item if not isinstance(array, np.memmap))
-    settled, told = settle(s["train"], description, [item.target.shape for item in items], device, held)
+    settled, told = choose_patch_and_batch(s["train"], description, [item.target.shape for item in items], device, held)
     if told:
         left_open = {key: getattr(settled, key) for key in ("patch", "batch") if getattr(s["train"], key) == "auto"}
         settled = replace(settled, **agree(left_open, team, device))
@@ -115,7 +116,7 @@ def _train(given: Namespace, team: Team) -> None:
         tell(f"{given.output} holds the weights of this very training already")
         return
     network, criterion = _begin(s, description, items, start)
-    keep = Keep(given.output / "state", digest, s["train"].state_seconds)
+    keep = StateSettings(given.output / "state", digest, s["train"].state_seconds)
     held = assign_folds(rows, s["folds"], s["validation"]) == given.fold
     validate = _validation(given, s, set(rows["sample"][held]), description, device)
     names = [noted["name"] for noted in attributes]
@@ -141,8 +142,8 @@ def _begin(s: dict, description: Description, items: list[Item], start: Path | N
 
 def learning_rate(given: Namespace) -> None:
     """A figure of the loss over rising learning rates, with a proposal, and the numbers beside it."""
-    from snakeseg.rates import propose, range_test
-    from snakeseg.report.figures import learning_rate_range
+    from snakeseg.report.images.figures import learning_rate_range
+    from snakeseg.training.lr_range_test import propose, range_test
 
     s, device, _, description, items, _, plan = _gather(given, ALONE)
     start = given.start or (s["network"].pretrained and Path(s["network"].pretrained))

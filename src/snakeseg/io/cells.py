@@ -12,6 +12,8 @@ import pandas as pd
 MAX_ROWS_PER_BYTE, MAX_UNPACKED_PER_BYTE = 10, 1000
 # A cell holds a few paths of at most 4096 bytes each; all cells must fit into the memory of a laptop.
 MAX_CELL_BYTES, MAX_TABLE_BYTES = 2**15, 2**31
+# A sheet has eight columns at most, and pandas takes long for very many.
+MAX_COLUMNS = 100
 
 
 def read_cells(path: Path) -> pd.DataFrame:
@@ -26,16 +28,24 @@ def read_cells(path: Path) -> pd.DataFrame:
     """
     if path.suffix == ".parquet":
         return _read_parquet(path)
-    # No header for pandas, which would take a cell too many for the row's name, and rename what comes twice.
     separator = "," if path.suffix == ".csv" else "\t"
+    with open(path, encoding="utf-8", errors="replace") as file:
+        _require_few_columns(file.readline().count(separator) + 1)
+    # No header for pandas, which would take a cell too many for the row's name, and rename what comes twice.
     cells = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False).fillna("")
     return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis=1).reset_index(drop=True)
+
+
+def _require_few_columns(count: int) -> None:
+    if count > MAX_COLUMNS:
+        raise ValueError(f"{count} columns")
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     from pyarrow import compute, parquet, types
 
     size, about = os.path.getsize(path), parquet.read_metadata(path)
+    _require_few_columns(about.num_columns)
     unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
     if about.num_rows > MAX_ROWS_PER_BYTE * size or unpacked > MAX_UNPACKED_PER_BYTE * size:
         raise ValueError(f"{about.num_rows} rows of {unpacked} bytes in a file of {size} bytes")

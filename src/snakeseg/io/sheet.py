@@ -12,7 +12,7 @@ from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.cells import read_cells
 from snakeseg.io.files import require_kind
 from snakeseg.io.formats import stem_and_suffix
-from snakeseg.io.raster import images_in
+from snakeseg.io.images import images_in
 from snakeseg.settings import did_you_mean
 from snakeseg.text import bad_cells, legal_name
 
@@ -32,7 +32,6 @@ CELLS = {
 }
 # Rows with a bad cell that are reported, of each column.
 MAX_REPORTED_ROWS = 20
-MAX_COLUMNS = 100
 COLUMNS = tuple(CELLS)
 # Rows of a batch; after so many batches they hold as many rows more.
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
@@ -97,9 +96,6 @@ def _read_table(path: Path) -> pd.DataFrame:
 def _problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
     """What nothing can be done with; all that is wrong with the cells, `workflow/rules/common.smk` says."""
     columns = list(sheet)
-    if len(columns) > MAX_COLUMNS:
-        yield BadInput(path, f"{len(columns)} columns", f"some of {', '.join(COLUMNS)}", "remove the others")
-        return
     for column in sorted({column for column in columns if columns.count(column) > 1}):
         yield BadInput(path, f"column '{column}' more than once", "distinct columns", "remove one")
         return

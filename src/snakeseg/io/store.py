@@ -11,10 +11,10 @@ import numpy as np
 import zarr
 from zarr.storage import MemoryStore, ZipStore
 
+from snakeseg.arrays import ahead, concatenate
 from snakeseg.errors import BadInput
-from snakeseg.io.codecs import trust_no_chunk
 from snakeseg.io.files import EPOCH, atomic_file, require_kind, temporary_folder
-from snakeseg.lazy import ahead, concatenate
+from snakeseg.io.readers.codecs import trust_no_chunk
 
 
 class Streamed(NamedTuple):

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from snakeseg.networks.blocks import CONVOLUTION, TILE_STATISTICS, convolution, initialise_he
+from snakeseg.networks.geometry import Geometry
 from snakeseg.settings import ContextSettings
-from snakeseg.tiling import Geometry
 
 
 class ContextNetwork(nn.Module):

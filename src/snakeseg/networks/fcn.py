@@ -5,9 +5,9 @@ from torch import nn
 from torch.nn import functional
 
 from snakeseg.networks.blocks import initialise_he, normalise
+from snakeseg.networks.geometry import Geometry
 from snakeseg.networks.upsampling import bilinear_deconvolution
 from snakeseg.settings import FCNSettings
-from snakeseg.tiling import Geometry
 
 # Convolutions of each of VGG16's five blocks, and the block's width as a multiple of the first one's.
 BLOCKS = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))

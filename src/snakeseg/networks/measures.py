@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from snakeseg.tiling import Geometry
+from snakeseg.networks.geometry import Geometry
 
 
 def receptive_field(network: nn.Module, dims: int, channels: int, geometry: Geometry) -> tuple[int, int]:

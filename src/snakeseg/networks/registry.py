@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from torch import nn
 
-from snakeseg.networks.adapters import dynunet, dynunet_geometry, segresnet, segresnet_geometry
 from snakeseg.networks.context import ContextNetwork, context_geometry
 from snakeseg.networks.fcn import FCN, fcn_geometry
+from snakeseg.networks.geometry import Geometry
+from snakeseg.networks.monai_networks import dynunet, dynunet_geometry, segresnet, segresnet_geometry
 from snakeseg.networks.slicewise import SliceWise
 from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.settings import Network
-from snakeseg.tiling import Geometry
 
 
 class Entry(NamedTuple):

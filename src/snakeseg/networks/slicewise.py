@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from snakeseg.tiling import Geometry
+from snakeseg.networks.geometry import Geometry
 
 
 class SliceWise(nn.Module):

@@ -13,9 +13,9 @@ from snakeseg.networks.blocks import (
     double_convolution,
     initialise_he,
 )
+from snakeseg.networks.geometry import Geometry
 from snakeseg.networks.upsampling import DECODERS, UpConvolution, pool_with_places, transposed_convolution, unpool
 from snakeseg.settings import UNetSettings
-from snakeseg.tiling import Geometry
 
 # A level's features, and the places of their maxima if the decoder unpools.
 Skip = tuple[torch.Tensor, torch.Tensor | None]

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from snakeseg.instances import METHODS
-from snakeseg.report.rows import title
+from snakeseg.report.tables import title
 
 # Points of a learning curve that are drawn: more than the eye can tell apart.
 MOST_POINTS = 200
@@ -103,6 +102,8 @@ def scores_over_thresholds(summary: pd.DataFrame) -> Chart | None:
     return Chart("AP over IoU thresholds", text, f"At 0.5, {_told(first)}", chart)
 
 
+# How objects are separated, as in `objects.segment`.
+METHODS = ("components", "distance", "soft", "core")
 # Column of the trials, the methods that it is told of, and its name.
 PARAMETERS = (
     ("threshold", METHODS, "foreground threshold"),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from snakeseg.compare import SEEDED
-from snakeseg.report.pictures import Picture
+from snakeseg.evaluation.comparison import SEEDED
+from snakeseg.report.images.pictures import Picture
 
 SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu", "adapted_rand_error", "ap_0.50")
 MEASURES = ("parameters", "gigaflops_per_megapixel", "seconds_per_megapixel", "checkerboard", "halo")

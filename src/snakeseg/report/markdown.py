@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment
 
-from snakeseg.report.rows import about
-from snakeseg.summary import HEADLINES, SUBSETS
+from snakeseg.evaluation.summary import HEADLINES, SUBSETS
+from snakeseg.report.tables import about
 
 MARKS = re.compile(r"([\\`*_{}\[\]<>|~#$&])")
 

@@ -8,20 +8,20 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.io.files import atomic_folder, write_text
 from snakeseg.report import charts
 from snakeseg.report.charts import Chart
-from snakeseg.report.citing import methods, works
+from snakeseg.report.citation import methods, works
 from snakeseg.report.comparison import MEASURES, SCORES
-from snakeseg.report.examples import draw_examples, ranked
-from snakeseg.report.gallery import class_colours, gallery
+from snakeseg.report.images.examples import draw_examples, ranked
+from snakeseg.report.images.gallery import class_colours, gallery
+from snakeseg.report.images.views import KINDS, Views
 from snakeseg.report.markdown import render_markdown
-from snakeseg.report.material import Material
-from snakeseg.report.rendering import numbered, render
-from snakeseg.report.rows import SHOWN, STATES, about, class_scores
+from snakeseg.report.run_results import RunResults
+from snakeseg.report.tables import SHOWN, STATES, about, class_scores
+from snakeseg.report.templating import numbered, render
 from snakeseg.report.verdict import headline_part, verdict
-from snakeseg.report.views import KINDS, Views
-from snakeseg.summary import lower_is_better
 
 # What the viewer shows over one another.
 LAYERS = {layer: layer.capitalize() for layer in ("image", "truth", "prediction", "errors")}
@@ -42,7 +42,7 @@ def write_report(run: Path, sheet: pd.DataFrame, config: dict, output: Path) -> 
         The whole config, defaults filled in.
     output : path
     """
-    material = Material(run, sheet, config)
+    material = RunResults(run, sheet, config)
     views = material.views()
     pictures = gallery(views, material.rows["sample"], output)
     shown = _charts(material, pictures)
@@ -55,7 +55,7 @@ def write_report(run: Path, sheet: pd.DataFrame, config: dict, output: Path) -> 
     write_text(output.parent / "provenance.json", json.dumps(provenance, indent=1) + "\n")
 
 
-def _charts(material: Material, pictures: dict[str, dict]) -> dict[str, dict[str, Chart]]:
+def _charts(material: RunResults, pictures: dict[str, dict]) -> dict[str, dict[str, Chart]]:
     """All charts, by section and name."""
     rows, metric = material.rows, material.metric
     measured = ("sample", "grey_value", "contrast")
@@ -95,7 +95,7 @@ def _embedded(folder: Path) -> dict[str, str]:
 
 
 def _render(
-    material: Material, views: Views, pictures: dict, shown: dict, figures: dict[str, str], provenance: dict
+    material: RunResults, views: Views, pictures: dict, shown: dict, figures: dict[str, str], provenance: dict
 ) -> str:
     """The page as HTML; all text from files is escaped."""
     sections = {
@@ -115,7 +115,7 @@ def _render(
     )  # fmt: skip
 
 
-def _of_verdict(material: Material) -> dict:
+def _of_verdict(material: RunResults) -> dict:
     """What stands at the top: the part of the images that tells most, and what is not as it should be."""
     rows, metric = material.rows, material.metric
     best = headline_part(material.summary, metric) or {"experiment": None, "subset": None}
@@ -130,7 +130,7 @@ def _of_verdict(material: Material) -> dict:
     }
 
 
-def _of_tables(material: Material) -> dict:
+def _of_tables(material: RunResults) -> dict:
     """Rows and columns of all tables."""
     rows, metric = material.rows, material.metric
     there = set(material.summary["metric"])
@@ -153,7 +153,7 @@ def _of_tables(material: Material) -> dict:
     }
 
 
-def _of_citing(material: Material, provenance: dict, trained: str) -> dict:
+def _of_citing(material: RunResults, provenance: dict, trained: str) -> dict:
     """How the run came to be, and what to say of it elsewhere."""
     models, packages = material.first_models("model.json"), provenance["packages"]
     return {

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from snakeseg.report.rows import title
-from snakeseg.summary import lower_is_better
+from snakeseg.evaluation.summary import lower_is_better
+from snakeseg.report.tables import title
 
 # Images below which a mean is hardly one.
 FEW = 5

@@ -1,0 +1,1 @@
+"""What input files hold, and what in them deserves a look."""

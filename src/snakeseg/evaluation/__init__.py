@@ -1,0 +1,1 @@
+"""Scores of predictions, their summary, and comparisons of experiments."""

@@ -1,0 +1,1 @@
+"""One file per image format, and what guards them."""

@@ -1,0 +1,136 @@
+"""Zarr and OME-Zarr (0.4 and 0.5); labels are written as OME-Zarr 0.5, with a pyramid."""
+
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import zarr
+from zarr.storage import LocalStore
+
+from snakeseg.arrays import Lazy, Region
+from snakeseg.errors import BadInput
+from snakeseg.io.files import PIXELS_PER_BYTE, require_kind, require_memory, require_stored, stored_bytes
+from snakeseg.io.readers.codecs import chunks_of, require_numbers, trust_no_chunk
+from snakeseg.io.readers.sidecar_files import require_own
+
+PLAIN_AXES = "TCZYX"
+# Sides of chunks, and the side below which no smaller copy is made.
+CHUNK = {2: 1024, 3: 128}
+SMALLEST = 512
+
+
+# Pixels and chunks that need not be stored, since they hold nothing but the fill value, as of labels without an object.
+# To read as many takes about a minute.
+FREE_PIXELS, FREE_CHUNKS = 2**30, 2**18
+# The index of a shard has an entry for each chunk, and is made in full when one of them is read.
+MAX_CHUNKS_PER_SHARD = 2**18
+
+
+class _Folder(LocalStore):
+    """Reads regular files of the store's own folder only: others might never end, or be none of the image's."""
+
+    async def get(self, key, prototype=None, byte_range=None):
+        """As `LocalStore.get`."""
+        self._require_part(key)
+        return await super().get(key, prototype, byte_range)
+
+    def get_sync(self, key, *, prototype=None, byte_range=None):
+        """As `LocalStore.get_sync`."""
+        self._require_part(key)
+        return super().get_sync(key, prototype=prototype, byte_range=byte_range)
+
+    async def get_partial_values(self, prototype, key_ranges):
+        """As `LocalStore.get_partial_values`."""
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    def _require_part(self, key: str) -> None:
+        file = self.root / key
+        if os.path.lexists(file) and not os.path.isdir(file):
+            require_kind(file, False, "a part of a Zarr", "copy it again from its source")
+            require_own(file, [os.path.realpath(self.root)])
+
+
+def read(path):
+    """Array, axes, spacing, no affine of the finest level; a plain array has no spacing, and axes by their number."""
+    array, axes, spacing = _finest(path)
+    described = array.metadata.to_dict()
+    require_numbers([described.get(key) for key in ("filters", "compressor", "codecs")])
+    stored = array.shards or array.chunks
+    require_memory(path, stored, array.dtype.itemsize, "store it in smaller chunks")
+    _require_few_chunks(stored, described.get("codecs") or [])
+    _require_stored(path, array)
+
+    def cut(region: Region) -> np.ndarray:
+        with chunks_of(math.prod(stored)):
+            return array[region]
+
+    return Lazy(array.shape, array.dtype, cut, array.chunks), axes, spacing, None
+
+
+def _require_few_chunks(shard: Sequence[int], codecs: Sequence[dict]) -> None:
+    """Raise ValueError if a shard, or a shard within it, has too many chunks."""
+    for codec in codecs:
+        settings = codec.get("configuration") or {}
+        if chunk := settings.get("chunk_shape"):
+            chunks = math.prod(shard) // math.prod(chunk)
+            if chunks > MAX_CHUNKS_PER_SHARD:
+                raise ValueError(f"{chunks} chunks in a shard, of {MAX_CHUNKS_PER_SHARD} at most")
+            _require_few_chunks(chunk, settings["codecs"])
+
+
+def _require_stored(path, array: zarr.Array) -> None:
+    """Raise BadInput if a store holds too few bytes for its pixels and chunks."""
+    chunks = math.prod(-(-n // side) for n, side in zip(array.shape, array.chunks, strict=True))
+    least = max((array.size - FREE_PIXELS) / PIXELS_PER_BYTE, chunks - FREE_CHUNKS)
+    if least > 0:
+        require_stored(path, array.shape, stored_bytes(path / array.path, least), least)
+
+
+def _finest(path) -> tuple[zarr.Array, str, tuple[float, ...]]:
+    trust_no_chunk()
+    node = zarr.open(_Folder(path, read_only=True), mode="r")
+    if isinstance(node, zarr.Array):
+        axes = "".join(PLAIN_AXES[-node.ndim :] if node.ndim != 3 else "ZYX")
+        return node, axes, (1.0,) * min(node.ndim, 3)
+    attributes = dict(node.attrs)
+    found = attributes.get("ome", attributes).get("multiscales")
+    if not found:
+        raise BadInput(path, "a Zarr group without multiscales", "an array, or OME-Zarr", "give one array's folder")
+    axes = "".join(axis["name"].upper() for axis in found[0]["axes"])
+    finest = found[0]["datasets"][0]
+    steps = [c["scale"] for c in finest.get("coordinateTransformations", []) if c["type"] == "scale"]
+    sizes = dict(zip(axes, steps[0] if steps else [1.0] * len(axes), strict=True))
+    return node[finest["path"]], axes, tuple(float(sizes[a]) for a in axes if a in "XYZ")
+
+
+def write(path, labels, source, largest, note) -> None:
+    """In their own type; each level of the pyramid takes every second pixel of the one before."""
+    axes = "zyx"[-labels.ndim :]
+    root = zarr.open_group(path, mode="w")
+    levels, shape, spacing = [], labels.shape, list(source.spacing)
+    array = _copy(root, "0", labels, shape, 1)
+    while True:
+        transform = [{"type": "scale", "scale": spacing}]
+        levels.append({"path": str(len(levels)), "coordinateTransformations": transform})
+        if max(shape) <= SMALLEST:
+            break
+        shape, spacing = tuple(-(-n // 2) for n in shape), [2 * s for s in spacing]
+        array = _copy(root, str(len(levels)), array, shape, 2)
+    scales = {"name": "labels", "axes": [{"name": a, "type": "space"} for a in axes], "datasets": levels}
+    if note:
+        root.attrs["note"] = note
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [scales], "image-label": {}}
+
+
+def _copy(root: zarr.Group, name: str, source, shape: tuple[int, ...], step: int) -> zarr.Array:
+    """Every `step`-th pixel of an array-like, as an array of the group."""
+    chunk = CHUNK[len(shape)]
+    # Chunks of background are stored, too, so that what was written passes `_require_stored`.
+    options = {"chunks": tuple(min(chunk, n) for n in shape), "config": {"write_empty_chunks": True}}
+    array = root.create_array(name, shape=shape, dtype=source.dtype, **options)
+    for corner in np.ndindex(*(-(-n // chunk) for n in shape)):
+        target = tuple(slice(i * chunk, min((i + 1) * chunk, n)) for i, n in zip(corner, shape, strict=True))
+        wide = source[tuple(slice(step * s.start, step * s.stop) for s in target)]
+        array[target] = wide[(slice(None, None, step),) * len(shape)]
+    return array

@@ -1,0 +1,73 @@
+"""Whether networks fit the images, before any of them is trained."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from snakeseg.errors import BadInput, collect
+from snakeseg.models.pretrained import matching, read_state
+from snakeseg.networks.registry import geometry_of, make_network
+from snakeseg.settings import Labels, Network, network_settings
+
+
+def check_networks(
+    networks: dict[str, dict], starts: dict[str, str], facts: pd.DataFrame, dims: int, labels: Labels
+) -> list[str]:
+    """Problems of the experiments' networks: settings, depth for the images, weights to start from.
+
+    Parameters
+    ----------
+    networks : dict
+        Settings of each experiment's network.
+    starts : dict
+        The experiment whose weights an experiment starts from.
+    facts : DataFrame
+        From `inspect`.
+    dims : int
+    labels : Labels
+    """
+    problems: list[str] = []
+    made: dict[str, tuple[Network, torch.nn.Module]] = {}
+    for name, values in networks.items():
+        network = collect(problems, lambda n=name, v=values: _make(n, v, facts, dims, labels))
+        if network is not None:
+            made[name] = network
+    for name, (settings, network) in made.items():
+        where = f"experiment {name}, network"
+        collect(problems, lambda s=settings, w=where: _require_depth(s, facts, w))
+        if name in starts and starts[name] in made:
+            given = made[starts[name]][1].state_dict()
+            where = f"experiment {name}, start_from {starts[name]}"
+            collect(problems, lambda n=network, g=given, w=where: matching(n.state_dict(), g, w))
+        elif settings.pretrained:
+            path = Path(settings.pretrained)
+            collect(problems, lambda n=network, p=path: matching(n.state_dict(), read_state(p), p))
+    return problems
+
+
+def _make(name: str, values: dict, facts: pd.DataFrame, dims: int, labels: Labels) -> tuple[Network, torch.nn.Module]:
+    """The network without its numbers, so that even the largest costs nothing."""
+    where = f"experiment {name}, network"
+    settings = network_settings(values, where)
+    channels = facts.get("channels", pd.Series(dtype=float)).dropna()
+    if settings.border and labels.kind == "semantic":
+        raise BadInput(where, "border with semantic labels", "instance or binary labels", "set network.border to 0")
+    classes = len(labels.classes) + (settings.border > 0)
+    try:
+        with torch.device("meta"):
+            return settings, make_network(dims, int(channels.iloc[0]) if len(channels) else 1, classes, settings)
+    except ValueError as error:
+        found, _, expected = str(error).partition("; expected ")
+        raise BadInput(where, found, expected or "settings that fit together", "correct the config") from error
+
+
+def _require_depth(settings: Network, facts: pd.DataFrame, where: str) -> None:
+    """Every image must leave a pixel at the deepest level."""
+    smallest = geometry_of(settings).smallest
+    for image in facts.dropna(subset="shape").itertuples() if "shape" in facts else ():
+        if min(map(int, image.shape.split("x"))) < smallest:
+            raise BadInput(
+                where, f"an image of {image.shape} pixels ({image.path})",
+                f"{smallest} or more along every axis at this depth", "lower network.depth",
+            )  # fmt: skip

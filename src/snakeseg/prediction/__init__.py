@@ -1,0 +1,1 @@
+"""From a model and an image to probabilities: tiles, their plan, and the network over them."""

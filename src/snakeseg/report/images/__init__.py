@@ -1,0 +1,1 @@
+"""Pictures of the report: views of images and volumes, figures, galleries."""

@@ -1,0 +1,1 @@
+"""From images and labels to weights: preparation, patches, losses, the loop and its state."""

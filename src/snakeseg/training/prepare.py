@@ -1,0 +1,116 @@
+"""From raw files to training arrays: normalised images, classes, separated objects; elastic copies; loss weights."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from snakeseg.io.files import checksum
+from snakeseg.io.images import Raster, open_image, read, read_label, require_same_shape
+from snakeseg.io.sheet import spacing_of
+from snakeseg.io.store import read_store
+from snakeseg.settings import Augment, Labels, Prepare, Weigh
+from snakeseg.transforms.border_weights import border_weights, class_weights
+from snakeseg.transforms.elastic import apply_field, displacement_field, draw_grid, in_pixels
+from snakeseg.transforms.labels import IGNORED, training_labels
+from snakeseg.transforms.normalise import foreground_box, intensity_statistics, normalise
+from snakeseg.transforms.resample import grid_shape, nearest, on_spacing, resampled_classes
+
+Sample = tuple[str, dict, dict[str, np.ndarray]]
+
+
+def data_statistics(rows: pd.DataFrame, dims: int, labels: Labels, settings: Prepare) -> dict:
+    """Statistics of all training images.
+
+    Returns
+    -------
+    dict
+        offset, scale: per channel, the means of the images' own values; class_counts: pixels of each class, after
+        touching objects were separated; spacing: that images are brought to, None where they stay as they are.
+    """
+    spacings = [spacing_of(row.spacing, open_image(row.image, dims).spacing) for row in rows.itertuples()]
+    target = np.median(spacings, axis=0).tolist() if settings.spacing == "auto" else settings.spacing
+    offsets, scales, counts = [], [], np.zeros(len(labels.classes))
+    for row, spacing in zip(rows.itertuples(), spacings, strict=True):
+        image = read(row.image, dims).array
+        box = foreground_box(image, settings)
+        offset, scale = intensity_statistics(image[(slice(None), *box)], settings)
+        offsets.append(offset)
+        scales.append(scale)
+        classes, _ = training_labels(read_label(row.label, dims).array[box], labels, row.label)
+        # A pixel here is so many there.
+        size = np.prod(np.divide(spacing, target)) if target else 1
+        counts += size * np.bincount(classes[classes != IGNORED], minlength=len(counts))
+    return {
+        "offset": np.mean(offsets, axis=0).tolist(),
+        "scale": np.mean(scales, axis=0).tolist(),
+        "class_counts": np.rint(counts).astype(int).tolist(),
+        "spacing": target,
+    }
+
+
+def prepare_rows(
+    rows: pd.DataFrame, dims: int, labels: Labels, settings: Prepare, statistics: dict | None
+) -> Iterator[Sample]:
+    """Prepared samples: image float32 (channels, *spatial), classes uint8 and objects int32 (*spatial)."""
+    for row in rows.itertuples():
+        raster, label = read(row.image, dims), read_label(row.label, dims)
+        require_same_shape(raster, label)
+        image, spacing = raster.array, spacing_of(row.spacing, raster.spacing)
+        if settings.spacing:
+            target = statistics["spacing"]
+            image, label = on_spacing(image, spacing, target), _label_on_spacing(label, labels, spacing, target)
+            spacing = target
+        box = foreground_box(image, settings)
+        classes, objects = training_labels(label.array[box], labels, row.label)
+        attributes = {
+            "group": row.group,
+            "spacing": list(spacing),
+            "image": {"path": str(row.image), "sha256": checksum(row.image)},
+            "label": {"path": str(row.label), "sha256": checksum(row.label)},
+            "prepare": asdict(settings),
+            "statistics": statistics if settings.scope == "dataset" else None,
+        }
+        image = normalise(image, settings, statistics, box)[(slice(None), *box)]
+        yield row.sample, attributes, {"image": image, "classes": classes, "objects": objects}
+
+
+def _label_on_spacing(label: Raster, labels: Labels, spacing: Sequence[float], target: Sequence[float]) -> Raster:
+    """Ids of the nearest pixel, values of the likeliest class."""
+    shape = grid_shape(label.array.shape, spacing, target)
+    instances = labels.kind == "instance"
+    return replace(label, array=nearest(label.array, shape)[:] if instances else resampled_classes(label.array, shape))
+
+
+def elastic_copies(prepared: Path, settings: Augment) -> Iterator[Sample]:
+    """`settings.copies` deformed copies of every sample, named SAMPLE~1, SAMPLE~2, ...; one field moves them all."""
+    for name, attributes, group in read_store(prepared):
+        arrays = {key: group[key][:] for key in ("image", "classes", "objects")}
+        dims = arrays["classes"].ndim
+        for copy in range(1, settings.copies + 1):
+            rng = np.random.default_rng([settings.seed, copy, *name.encode()])
+            std = in_pixels(settings.std, attributes["spacing"])
+            field = displacement_field(draw_grid(rng, dims, settings.grid, std), arrays["classes"].shape)
+            order = {"image": 3 if dims == 2 else 1, "classes": 0, "objects": 0}
+            moved = {key: apply_field(array, field, order[key]) for key, array in arrays.items()}
+            yield f"{name}~{copy}", {**attributes, "copy_of": name}, moved
+
+
+def weight_maps(stores: list[Path], settings: Weigh, statistics: dict | None) -> Iterator[Sample]:
+    """The paper's ``w(x) = w_c(x) + w0 exp(-(d1 + d2)**2 / (2 sigma**2))`` for every sample; 0 where ignored.
+
+    sigma is in pixels of the finest axis.
+    """
+    balance = class_weights(statistics["class_counts"]) if settings.classes == "balanced" else None
+    for store in stores:
+        for name, attributes, group in read_store(store):
+            classes = group["classes"][:]
+            finest = min(attributes["spacing"])
+            spacing = [size / finest for size in attributes["spacing"]]
+            weights = border_weights(group["objects"][:], settings.w0, settings.sigma, spacing)
+            ignored = classes == IGNORED
+            weights += 1 if balance is None else balance[np.where(ignored, 0, classes)]
+            weights[ignored] = 0
+            yield name, {}, {"weights": weights}

@@ -1,0 +1,20 @@
+"""The loss on held-out images while a training goes on."""
+
+import torch
+from torch import nn
+
+from snakeseg.networks.geometry import Geometry
+from snakeseg.prediction.overlap_tile import tiled_logits
+from snakeseg.training.losses import weighted_cross_entropy
+
+
+def validation_loss(network: nn.Module, items, geometry: Geometry, tile: int, device: torch.device) -> float:
+    """Mean weighted cross entropy over whole images, tile by tile; leaves the network in evaluation mode."""
+    network.eval()
+    losses = []
+    for image, target, weight in items:
+        logits = torch.from_numpy(tiled_logits(network, image, geometry, tile, device))[None]
+        losses.append(
+            weighted_cross_entropy(logits, torch.from_numpy(target).long()[None], torch.from_numpy(weight)[None])
+        )
+    return float(torch.stack(losses).mean())

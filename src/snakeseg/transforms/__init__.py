@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: labels, intensities, deformation, weights; no files and no torch."""

@@ -1,0 +1,75 @@
+"""What is said of images is what NumPy says of them, whatever blocks they are read in."""
+
+import numpy as np
+import pytest
+
+from snakeseg.arrays import Lazy
+from snakeseg.checks.image_facts import decoded, image_facts
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        RNG.integers(0, 256, (1, 40, 50)).astype(np.uint8),
+        RNG.integers(-3000, 3000, (3, 20, 30)).astype(np.int16),
+        RNG.integers(0, 65536, (2, 9, 10, 11)).astype(np.uint16),
+    ],
+    ids=["uint8", "int16", "uint16"],
+)
+def test_known_answers(image):
+    facts = image_facts(image)
+    assert (facts["smallest"], facts["largest"]) == (image.min(), image.max())
+    assert facts["darkest"] == (image == image.min()).mean()
+    assert facts["brightest"] == (image == image.max()).mean()
+    assert facts["levels"] == len(np.unique(image))
+    assert facts["constant_channels"] == 0
+    for percent in (1, 50, 99):
+        assert facts[f"p{percent}"] == np.percentile(image, percent, method="lower")
+
+
+def test_percentiles_of_floats_are_near():
+    image = RNG.normal(0, 1e4, (1, 64, 64))
+    facts = image_facts(image)
+    for percent in (1, 50, 99):
+        assert facts[f"p{percent}"] == pytest.approx(np.percentile(image, percent), rel=1 / 64, abs=50)
+    assert facts["largest"] == image.max()
+
+
+def test_channels_of_one_value():
+    image = RNG.integers(0, 256, (3, 20, 20))
+    image[1] = 7
+    assert image_facts(image)["constant_channels"] == 1
+    constant = image_facts(np.full((1, 5, 5), 4, np.uint8))
+    assert (constant["levels"], constant["constant_channels"], constant["brightest"]) == (1, 1, 1.0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("chunks", [(1, 8, 8), (2, 5, 40), (1, 33, 3)])
+def test_blocks_make_no_difference(dtype, chunks, monkeypatch):
+    monkeypatch.setattr("snakeseg.arrays.blocks.__defaults__", (None, 64))
+    image = RNG.integers(0, 200, (2, 33, 40)).astype(dtype)
+    whole = image_facts(Lazy(image.shape, image.dtype, lambda region: image[region], image.shape))
+    parts = image_facts(Lazy(image.shape, image.dtype, lambda region: image[region], chunks))
+    np.testing.assert_allclose(decoded(parts.pop("signature")), decoded(whole.pop("signature")), atol=1e-3)
+    assert parts == whole
+
+
+def test_the_hash_tells_images_apart():
+    """Equal for equal values in another integer type, different for any single change, exchange or other shape."""
+    image = RNG.integers(0, 256, (1, 12, 10)).astype(np.uint8)
+    same = image_facts(image)["pixels"]
+    assert image_facts(image.astype(np.int32))["pixels"] == same
+    others = [image[:, ::-1], image[:, :, ::-1], image.swapaxes(1, 2), image.reshape(1, 10, 12), image + 1]
+    for place in np.ndindex(12, 10):
+        changed = image.copy()
+        changed[0][place] ^= 1 << (place[0] % 8)
+        others.append(changed)
+    assert len({image_facts(other)["pixels"] for other in others} | {same}) == len(others) + 1
+
+
+def test_the_signature_survives_writing():
+    text = image_facts(RNG.normal(size=(1, 64, 64)))["signature"]
+    assert np.linalg.norm(decoded(text)) == pytest.approx(1, abs=1e-3)
+    assert len(text) < 700

@@ -1,0 +1,110 @@
+"""What is said of labels, on labels that are drawn by hand."""
+
+import numpy as np
+import pytest
+
+from snakeseg.checks.label_facts import STEPS, object_facts, value_facts
+
+
+def drawn(text):
+    """A label from a drawing; dots are 0."""
+    return np.array([[int(c) if c != "." else 0 for c in line] for line in text.split()])
+
+
+@pytest.mark.parametrize(
+    ("drawing", "expected"),
+    [
+        ("... ...", {"values": "0", "ids": 0, "gaps": 0, "split": 0, "looks_like": "nothing"}),
+        ("11. ...", {"values": "0 1", "ids": 1, "split": 0, "looks_like": "object"}),
+        ("11..1 .....", {"ids": 1, "split": 1, "looks_like": "mask"}),
+        ("1.1.2 2.1.2", {"values": "0 1 2", "ids": 2, "split": 2, "looks_like": "classes"}),
+        ("1.3.5 1.3.5", {"ids": 3, "gaps": 2, "split": 0, "looks_like": "ids"}),
+        ("12.3. 12..3 4....", {"ids": 4, "gaps": 0, "split": 0, "looks_like": "ids"}),
+        ("11.1 2.34 2.34", {"ids": 4, "split": 1, "split_ids": "1", "looks_like": "ids"}),
+    ],
+)
+def test_values(drawing, expected):
+    """Pieces that meet at a corner are one."""
+    assert value_facts(np.pad(drawn(drawing), 1)).items() >= expected.items()
+
+
+def test_pieces_at_the_edge_may_meet_outside():
+    assert value_facts(drawn("11.1 ...."))["split"] == 0
+    assert value_facts(drawn("11.1 ...1 1... ...."))["split"] == 0
+    assert value_facts(drawn(".1.. ..1. ...."))["split"] == 0  # they meet at a corner
+    assert value_facts(drawn("1.... ...1. ....."))["split"] == 1
+    assert value_facts(drawn("11.1 ...."))["looks_like"] == "mask"
+
+
+def test_a_mask_of_0_and_255():
+    label = drawn("1.1 ... 1..").astype(np.uint8) * 255
+    facts = value_facts(label)
+    assert (facts["values"], facts["gaps"], facts["looks_like"]) == ("0 255", 254, "mask")
+
+
+def test_many_values_are_told_in_short():
+    facts = value_facts(np.arange(400).reshape(20, 20))
+    assert facts["values"] == "0 to 399, 400"
+    assert facts["looks_like"] == "ids"
+
+
+def test_first_split_ids_are_those_of_the_file():
+    facts = value_facts(drawn("9.7.5.3.9.7.5.3.2.4.6.8"))
+    assert facts["split"] == 4
+    assert facts["split_ids"] == "3 5 7"
+
+
+def test_holes():
+    """Of an object alone: not a bay at the image's border, not a gap between two objects."""
+    assert object_facts(drawn("..... .111. .1.1. .111. ....."))["holes"] == 1
+    assert object_facts(drawn("1111 1..1 1..1"))["holes"] == 0
+    assert object_facts(drawn("1112 1.22 1122"))["holes"] == 0
+    assert object_facts(drawn("1.1 111 1.1"))["holes"] == 0
+    shell = np.ones((5, 5, 5), int)
+    shell[2, 2, 2] = 0
+    assert object_facts(shell)["holes"] == 1
+    shell[:3, 2, 2] = 0
+    assert object_facts(shell)["holes"] == 0
+
+
+def test_places_to_look_at():
+    """Of the smallest piece of a split id, the smallest object, the first hole."""
+    assert value_facts(np.pad(drawn("11.1 1... ....  22.."), 1))["split_at"] == "1 4"
+    assert value_facts(drawn("12.. 12.."))["split_at"] == ""
+    assert object_facts(drawn("..... .111. .1.1. .111. ....."))["hole_at"] == "2 2"
+    label = np.zeros((40, 40), int)
+    label[:20, :10], label[30:35, 20:30], label[38, 37] = 1, 2, 3
+    assert object_facts(label)["speck_at"] == "38 37"
+
+
+def test_touching():
+    assert object_facts(drawn("112 ..2 3.."))["touching"] == 2
+    assert object_facts(drawn("1.. .2. ..3"))["touching"] == 0
+    assert object_facts(np.array([[[1]], [[2]], [[0]], [[3]]]))["touching"] == 2
+
+
+def test_sizes():
+    """One object of 20 x 10, one of 10 x 5, one of a pixel, which is 2 % of the middle one."""
+    label = np.zeros((40, 40), int)
+    label[:20, :10], label[30:35, 20:30], label[38, 38] = 1, 2, 3
+    facts = object_facts(label)
+    assert (facts["objects"], facts["specks"]) == (3, 1)
+    assert facts["extent_50"] == 10
+    expected = np.zeros(int(STEPS * np.log2(20)) + 1, int)
+    expected[[0, int(STEPS * np.log2(10)), -1]] = 1
+    assert facts["extents"] == expected.tolist()
+
+
+def test_what_the_edge_cuts_off_is_no_speck():
+    """Of an image and of a volume, whichever axis it is; an axis of one pixel has no edge."""
+    for shape in ((40, 40), (1, 40, 40), (9, 40, 40)):
+        label = np.zeros(shape, int)
+        first = (0,) * (len(shape) - 2)
+        label[..., :20, :10], label[..., 30:, 2:20], label[..., 22:28, :9], label[(*first, 0, 20)] = 1, 2, 3, 4
+        assert object_facts(label)["specks"] == 0
+        label[(*first, 20, 20)] = 5  # at the edge of a volume of several planes
+        assert object_facts(label)["specks"] == (shape[0] != 9)
+
+
+def test_no_objects():
+    assert object_facts(np.zeros((4, 4), int)) == {"objects": 0, "extents": [], "specks": 0, "holes": 0, "touching": 0}

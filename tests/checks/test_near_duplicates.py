@@ -1,0 +1,153 @@
+"""Look-alikes are found in any orientation and at any brightness, and nothing else is."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from snakeseg.checks.near_duplicates import (
+    CELLS,
+    cell_shares,
+    cell_sums,
+    components,
+    invariants,
+    near_duplicates,
+    orientations,
+    signature,
+)
+
+
+def signature_of(image):
+    """Of an image (*spatial) in one go."""
+    return signature(cell_sums(image[None], [cell_shares(n, CELLS[image.ndim]) for n in image.shape]))
+
+
+def scene(seed, shape):
+    """Smooth random greys, no two alike."""
+    return ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), min(shape) / 10)
+
+
+def correlation(one, other):
+    pairs, found = near_duplicates(np.stack([signature_of(one), signature_of(other)]), one.ndim, -1.0)
+    assert pairs.tolist() == [[0, 1]]
+    return found[0]
+
+
+def turned(image):
+    """All orientations of an array, made in another way than the source does."""
+    if image.ndim == 2:
+        return [np.rot90(flip, turns) for flip in (image, image.T) for turns in range(4)]
+    planes = ((0, 1), (1, 2), (0, 2))
+    return [np.rot90(flip, k, axes) for axes in planes for flip in (image, image[::-1]) for k in range(4)]
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (37, 53), (9, 70), (3, 3), (20, 31, 17), (5, 8, 8)])
+def test_flipped_turned_and_stretched_images_are_the_same(shape):
+    """Whatever the size: pixels on a border between cells are shared out."""
+    image = scene(0, shape)
+    for other in turned(image):
+        assert correlation(image, 3 * other - 7) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (24, 20, 28)])
+def test_others_are_not(shape):
+    assert correlation(scene(0, shape), scene(1, shape)) < 0.9
+
+
+def test_dark_corners_and_slanted_light_are_no_likeness():
+    """Nearly all of what is seen is the light, in both; without textures there is nothing to tell."""
+    y, x = np.mgrid[-1:1:96j, -1:1:128j]
+    light = 100 - 40 * (x**2 + y**2) + 15 * x
+    textures = [scene(seed, light.shape) for seed in (0, 1)]
+    seen = [light + 3 * texture / texture.std() for texture in textures]
+    assert np.corrcoef(seen[0].ravel(), seen[1].ravel())[0, 1] > 0.95
+    assert correlation(*seen) == pytest.approx(correlation(*textures), abs=0.1)
+    assert not signature_of(light).any()
+
+
+def test_all_orientations_are_there():
+    assert len({tuple(turn) for turn in orientations(2)}) == 8
+    assert len({tuple(turn) for turn in orientations(3)}) == 48
+
+
+def test_cells_are_sums_whatever_the_pieces():
+    """A known answer, and the same from strips."""
+    image = np.arange(32 * 16).reshape(1, 32, 16)
+    shares = [cell_shares(32, 16), cell_shares(16, 16)]
+    sums = cell_sums(image, shares)
+    np.testing.assert_allclose(sums, image[0].reshape(16, 2, 16).sum(axis=1))
+    strips = [cell_sums(image[:, at], [shares[0][:, at], shares[1]]) for at in (slice(0, 7), slice(7, 32))]
+    np.testing.assert_allclose(sum(strips), sums)
+    np.testing.assert_allclose(cell_shares(37, 16).sum(axis=0), 1)
+    np.testing.assert_allclose(cell_shares(37, 16), cell_shares(37, 16)[::-1, ::-1], atol=1e-12)
+
+
+def test_images_of_one_value_are_like_nothing():
+    assert not signature_of(np.full((40, 40), 0.1)).any()
+    pairs, _ = near_duplicates(np.stack([signature_of(np.full((40, 40), v)) for v in (0.0, 1.0)]), 2, 0.5)
+    assert len(pairs) == 0
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_groups_are_those_of_all_pairs(dims):
+    """Against all pairs in all orientations at once: the same groups, and nobody below the limit."""
+    rng, count, least = np.random.default_rng(3), 150, 0.7
+    cells = CELLS[dims] ** dims
+    base = rng.normal(size=(30, cells))
+    noise = rng.uniform(0.2, 1.5, (count, 1)) * rng.normal(size=(count, cells))
+    noisy = base[rng.integers(30, size=count)] + noise
+    turns = orientations(dims)
+    turned = [row[turns[rng.integers(len(turns))]].reshape((CELLS[dims],) * dims) for row in noisy]
+    made = np.stack([signature(each) for each in turned])
+    best = np.max([made @ made[:, turn].T for turn in turns], axis=0)
+    expected = np.argwhere(np.triu(best >= least, 1))
+    pairs, found = near_duplicates(made, dims, least)
+    np.testing.assert_array_equal(components(pairs, count), components(expected, count))
+    np.testing.assert_allclose(found, best[tuple(pairs.T)], atol=1e-5)
+    assert len(expected) > 20
+
+
+def test_blocks_of_rows_make_no_difference(monkeypatch):
+    rng = np.random.default_rng(0)
+    made = np.stack([signature(each) for each in rng.normal(size=(40, 16, 16))]).repeat(3, axis=0)[rng.permutation(120)]
+    groups = components(near_duplicates(made, 2, 0.99)[0], 120)
+    monkeypatch.setattr("snakeseg.checks.near_duplicates.ROWS", 7)
+    np.testing.assert_array_equal(components(near_duplicates(made, 2, 0.99)[0], 120), groups)
+    assert groups.max() == 39
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_invariants_part_no_look_alikes(dims):
+    """The same in all orientations, of length 1, and never further apart than signatures in their best orientation."""
+    rng = np.random.default_rng(1)
+    made = np.stack([signature(each) for each in rng.normal(size=(30, *(CELLS[dims],) * dims))])
+    made[1] = signature((made[0] + 0.3 * made[2]).reshape((CELLS[dims],) * dims))
+    known = invariants(made, dims)
+    for turn in orientations(dims):
+        np.testing.assert_allclose(invariants(made[:, turn], dims), known, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(known, axis=1), 1, atol=1e-5)
+    best = np.max([made @ made[:, turn].T for turn in orientations(dims)], axis=0)
+    assert (known @ known.T >= best - 1e-5).all()
+
+
+def test_of_many_images_hardly_a_pair_is_missed(monkeypatch):
+    """Random trees with small leaves find the planted pairs, in time that grows with images, not with pairs."""
+    monkeypatch.setattr("snakeseg.checks.near_duplicates.LEAF", 64)
+    rng, count = np.random.default_rng(5), 2000
+    base = np.stack([signature(each) for each in rng.normal(size=(count, 16, 16))])
+    noise = np.stack([signature(each) for each in rng.normal(size=(count // 10, 16, 16))])
+    turns = orientations(2)
+    for i, other in enumerate(noise):  # correlation 0.97
+        base[count // 2 + i] = signature((base[i] + 0.25 * other)[turns[i % 8]].reshape(16, 16))
+    pairs, _ = near_duplicates(base, 2, 0.95)
+    found = {tuple(sorted(pair)) for pair in pairs.tolist()}
+    planted = {(i, count // 2 + i) for i in range(count // 10)}
+    assert found <= planted
+    assert len(found) > 0.98 * len(planted)
+
+
+def test_the_same_image_over_and_over_is_one_group(monkeypatch):
+    monkeypatch.setattr("snakeseg.checks.near_duplicates.LEAF", 32)
+    made = np.repeat(signature(np.random.default_rng(0).normal(size=(16, 16)))[None], 500, axis=0)
+    pairs, _ = near_duplicates(made, 2, 0.95)
+    assert components(pairs, 500).max() == 0
+    assert len(pairs) < 500 * 32

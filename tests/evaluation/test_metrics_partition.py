@@ -1,0 +1,205 @@
+"""Scores of partitions against answers worked out by hand, brute force, and scikit-image."""
+
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pytest
+from label_pairs import PAIRS
+from scipy import ndimage
+from skimage import metrics
+
+from snakeseg.evaluation.metrics.contingency import overlaps
+from snakeseg.evaluation.metrics.partition import (
+    adapted_rand_error,
+    rand_error,
+    thin_borders,
+    v_info,
+    v_rand,
+    variation_of_information,
+)
+
+
+def table(truth, predicted):
+    return overlaps(np.array([truth]), np.array([predicted]))
+
+
+def pairs_of_pixels(truth, predicted):
+    """For every pair of pixels: together in the truth, together in the prediction."""
+    first, second = np.triu_indices(truth.size, 1)
+    t, p = truth.ravel(), predicted.ravel()
+    return t[first] == t[second], p[first] == p[second]
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "error"),
+    [
+        ([1, 1, 2, 2], [7, 7, 3, 3], 0),
+        ([1, 1, 2, 2], [1, 1, 1, 1], 4 / 6),  # four pairs joined that are apart
+        ([1, 1, 0, 0], [1, 1, 0, 3], 1 / 6),  # the background is an object too
+        ([0, 0, 0, 0], [1, 2, 3, 4], 1),
+    ],
+)
+def test_rand_error(truth, predicted, error):
+    assert rand_error(table(truth, predicted)) == pytest.approx(error)
+
+
+def test_rand_error_is_the_share_of_pairs_that_disagree():
+    for truth, predicted in PAIRS:
+        together, called = pairs_of_pixels(truth, predicted)
+        expected = np.mean(together != called) if truth.size > 1 else np.nan
+        assert rand_error(overlaps(truth, predicted)) == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def rand_by_pairs(truth, predicted):
+    """The F-score of pairs of pixels of the foreground that share an object, counted one by one."""
+    where = np.flatnonzero(truth)
+    t, p = np.ravel(truth)[where], np.ravel(predicted)[where]
+    pairs = [(t[i] == t[j], p[i] == p[j]) for i, j in combinations(range(len(where)), 2)]
+    both = sum(a and b for a, b in pairs)
+    return 1 - 2 * both / (sum(a for a, _ in pairs) + sum(b for _, b in pairs))
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "error"),
+    [
+        ([1, 1, 2, 2], [7, 7, 3, 3], 0),
+        ([1, 1, 2, 2], [1, 1, 1, 1], 0.5),  # 2 of 6 pairs right, 2 of 2 found: F = 1/2
+        ([1, 1, 1, 1], [1, 1, 2, 2], 0.5),
+        ([1, 1, 1, 0, 0], [1, 1, 2, 9, 9], 0.5),  # 1 of 1, 1 of 3
+        ([1, 1, 0, 0], [1, 1, 1, 1], 0),  # what lies outside true objects does not count
+    ],
+)
+def test_adapted_rand_error(truth, predicted, error):
+    assert rand_by_pairs(truth, predicted) == pytest.approx(error)
+    assert adapted_rand_error(table(truth, predicted)) == pytest.approx(error)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_adapted_rand_error_and_variation_of_information_equal_scikit_images():
+    """But for an error of 1 where nothing was found: the predicted background must not pass for an object."""
+    for truth, predicted in PAIRS:
+        found = overlaps(truth, predicted)
+        if not truth.any():
+            assert np.isnan([adapted_rand_error(found), *variation_of_information(found)]).all()
+            continue
+        expected = metrics.variation_of_information(truth, predicted, ignore_labels=[0])
+        assert variation_of_information(found) == pytest.approx(expected, abs=1e-9)
+        expected = metrics.adapted_rand_error(truth, predicted, ignore_labels=[0])[0]
+        expected = expected if predicted[truth > 0].any() else 1
+        assert adapted_rand_error(found) == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_missing_every_object_is_no_perfect_partition():
+    """The predicted background must not pass for the one object there is."""
+    found = overlaps(np.ones((3, 3), int), np.zeros((3, 3), int))
+    assert (adapted_rand_error(found), v_rand(found), v_info(found)) == (1, 0, 0)
+
+
+def test_cutting_an_object_into_single_pixels_shares_no_pair():
+    assert adapted_rand_error(overlaps(np.ones((2, 2), int), np.arange(1, 5).reshape(2, 2))) == 1
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "splits", "merges"),
+    [
+        ([1, 1, 2, 2], [5, 5, 3, 3], 0, 0),
+        ([1, 1, 1, 1], [1, 1, 2, 2], 1, 0),  # one bit tells the halves apart
+        ([1, 1, 2, 2], [1, 1, 1, 1], 0, 1),
+        ([1, 1, 1, 1], [1, 2, 3, 4], 2, 0),
+        ([1, 1, 1, 1], [1, 1, 1, 2], 0.8112781, 0),  # 3/4 log 4/3 + 1/4 log 4
+        ([1, 1, 2, 2], [1, 2, 1, 2], 1, 1),
+        ([1, 1, 0, 0], [1, 1, 2, 3], 0, 0),
+    ],
+)
+def test_variation_of_information(truth, predicted, splits, merges):
+    assert variation_of_information(table(truth, predicted)) == pytest.approx((splits, merges), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "rand", "info"),
+    [
+        ([1, 1, 2, 2], [5, 5, 3, 3], 1, 1),
+        ([1, 1, 2, 2], [1, 1, 1, 1], 2 / 3, 0),  # 2 (4 + 4) / (8 + 16); one object tells nothing of two
+        ([1, 1, 2, 2], [1, 2, 3, 4], 2 / 3, 2 / 3),  # 2 x 4 / (8 + 4); 2 x 1 bit / (1 + 2)
+        ([1, 1, 2, 2], [1, 1, 3, 0], 6 / 7, 0.8),  # the pixel in no object is one: 2 x 6 / (8 + 6); 2 / (1 + 1.5)
+        ([1, 1, 0, 0], [1, 1, 1, 2], 1, 1),  # outside true objects nothing counts
+        ([0, 0, 0, 0], [1, 1, 1, 2], np.nan, np.nan),
+    ],
+)
+def test_scores_of_the_isbi_challenge(truth, predicted, rand, info):
+    found = table(truth, predicted)
+    assert (v_rand(found), v_info(found)) == pytest.approx((rand, info), nan_ok=True)
+
+
+def entropy(values):
+    shares = np.array(list(Counter(values).values())) / len(values)
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def test_scores_of_the_isbi_challenge_equal_their_definitions_on_pixels():
+    """With every pixel of the predicted background within true objects named as an object of its own."""
+    for truth, predicted in PAIRS:
+        found = overlaps(truth, predicted)
+        t, p = truth[truth > 0], predicted[truth > 0]
+        if not p.any():
+            continue
+        p = np.where(p > 0, p, -1 - np.arange(len(p))).tolist()
+        both = list(zip(t.tolist(), p, strict=True))
+        squares = [sum(n**2 for n in Counter(each).values()) for each in (t.tolist(), p, both)]
+        assert v_rand(found) == pytest.approx(2 * squares[2] / (squares[0] + squares[1]), abs=1e-9)
+        entropies = [entropy(each) for each in (t.tolist(), p, both)]
+        mean = (entropies[0] + entropies[1]) / 2
+        assert v_info(found) == pytest.approx((2 * mean - entropies[2]) / mean if mean else 1, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("labels", "thinned"),
+    [
+        ("1110000222", "1111102222"),  # the middle of an even width is the larger id's
+        ("2220000111", "2222011111"),
+        ("1110222", "1110222"),
+        ("2220111", "2220111"),
+        ("111222", "111222"),  # what touches stays in touch
+        ("0010000", "1111111"),
+        ("0000000", "0000000"),
+    ],
+)
+def test_thin_borders(labels, thinned):
+    found = thin_borders(np.array([list(labels)], int), (1.0, 1.0))
+    assert "".join(map(str, found[0])) == thinned
+
+
+def test_nearness_is_in_units_of_the_spacing():
+    """A corner as many rows from one object as columns from another."""
+    labels = np.zeros((5, 5), int)
+    labels[4, 0], labels[0, 4] = 1, 2
+    assert thin_borders(labels, (1.0, 9.0))[0, 0] == 1
+    assert thin_borders(labels, (9.0, 1.0))[0, 0] == 2
+
+
+def test_thinned_borders_lie_between_objects_that_grew():
+    """Objects keep their pixels, the nearest one takes the others, and none touch that did not touch before."""
+    for _, labels in PAIRS:
+        thinned = thin_borders(labels, (1.0,) * labels.ndim)
+        np.testing.assert_array_equal(thinned[labels > 0], labels[labels > 0])
+        ids = np.unique(labels[labels > 0])
+        if not len(ids):
+            continue
+        distances = np.stack([ndimage.distance_transform_edt(labels != i) for i in ids])
+        grown = (thinned > 0) & (labels == 0)
+        own = np.take_along_axis(distances, np.searchsorted(ids, thinned)[None], axis=0)[0]
+        np.testing.assert_allclose(own[grown], distances.min(axis=0)[grown])
+        for axis in range(labels.ndim):
+            now, before = (np.moveaxis(each, axis, 0) for each in (thinned, labels))
+            touching = (now[1:] != now[:-1]) & (now[1:] > 0) & (now[:-1] > 0)
+            assert ((before[1:] > 0) & (before[:-1] > 0))[touching].all()
+
+
+def test_the_width_of_a_border_scores_nothing():
+    """Three stripes, with borders of one pixel between them, found eight and six pixels wide."""
+    truth = np.repeat([[1, 1, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2, 2, 2, 0, 3, 3, 3, 3, 3]], 6, axis=0)
+    wide = np.where(np.isin(np.arange(20), (1, 10, 17)), truth, 0)
+    assert v_rand(overlaps(truth, wide)) < 0.5
+    thinned = overlaps(truth, thin_borders(wide, (1.0, 1.0)))
+    assert v_rand(thinned) == v_info(thinned) == 1

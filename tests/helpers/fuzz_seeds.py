@@ -1,0 +1,254 @@
+"""What `fuzz_readers` starts from: sound files of every layout, real and made, and how each kind is read."""
+
+import contextlib
+import io
+import json
+import math
+import os
+import shutil
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel
+import numpy as np
+import pandas as pd
+import SimpleITK
+import tifffile
+import torch
+import yaml
+import zarr
+from conftest import REPOSITORY
+from microscope_files import write_czi, write_lif, write_nd2
+from PIL import Image
+from safetensors.torch import save_file
+
+from snakeseg.errors import BadInput
+from snakeseg.io.formats import label_suffix
+from snakeseg.io.images import images_in, read, write_labels
+from snakeseg.io.sheet import read_sheet
+from snakeseg.io.store import read_store, write_store
+from snakeseg.models.checkpoint import load_model, save_model
+from snakeseg.models.description import Description
+from snakeseg.models.pretrained import read_state
+from snakeseg.objects.parameters import load_parameters
+from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
+
+RNG = np.random.default_rng(0)
+PLANE = RNG.integers(0, 60_000, (40, 50)).astype(np.uint16)
+STACK = RNG.integers(0, 60_000, (5, 24, 30)).astype(np.uint16)
+REAL = (REPOSITORY / os.environ.get("SNAKESEG_REALDATA", "../shared/data")).resolve()
+
+
+class Reader(NamedTuple):
+    """What is fuzzed.
+
+    Parameters
+    ----------
+    seeds : function
+        Writes sound files into a folder; `.raw` ones belong to all others.
+    read : function
+        Reads one of them.
+    repair : function, optional
+        Mends checksums in changed bytes.
+    """
+
+    seeds: Callable[[Path], object]
+    read: Callable[[Path], object]
+    repair: Callable[[bytes], bytes] | None = None
+
+
+def real(folder: Path, pattern: str, count: int = 2) -> None:
+    """Some of the real files, where they are there."""
+    for path in sorted(REAL.glob(pattern))[:count]:
+        shutil.copy(path, folder)
+
+
+def image(path: Path) -> None:
+    """Read its last image whole, as planes or else as a volume, and write labels as it is."""
+    path = images_in(path)[-1]
+    try:
+        raster = read(path, 2)
+    except BadInput as error:
+        if "spatial axes" not in str(error):
+            raise
+        raster = read(path, 3)
+    if math.prod(raster.array.shape) < 10**6:
+        target = path.with_name(f"labels{label_suffix(path)}")
+        write_labels(target, np.ones(raster.array.shape[1:], np.uint8), raster)
+
+
+def pngs(folder: Path) -> None:
+    real(folder, "isbi2012/train/*/000.png")
+    colours = RNG.integers(0, 255, (20, 30, 4)).astype(np.uint8)
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        Image.fromarray(colours).convert(mode).save(folder / f"{mode}.png")
+    Image.fromarray(PLANE).save(folder / "deep.png")
+
+
+def repaired_png(content: bytes) -> bytes:
+    """With the right checksum after every chunk."""
+    out, at = bytearray(content[:8]), 8
+    while at + 12 <= len(content):
+        (size,) = struct.unpack(">I", content[at : at + 4])
+        body = content[at + 4 : at + 8 + size]
+        out += content[at : at + 4] + body + struct.pack(">I", zlib.crc32(body))
+        at += 12 + size
+    return bytes(out) + content[at:]
+
+
+def tiffs(folder: Path) -> None:
+    real(folder, "dsb2018/*/*.tif")
+    for name, options in {
+        "raw": {}, "big": {"bigtiff": True}, "motorola": {"byteorder": ">"},
+        "strips": {"rowsperstrip": 8, "compression": "zlib"},
+        "tiles": {"tile": (16, 16), "compression": "lzw"}, "zstd": {"compression": "zstd", "predictor": True},
+        "packbits": {"compression": "packbits"},
+    }.items():  # fmt: skip
+        tifffile.imwrite(folder / f"{name}.tif", PLANE, **options)
+    tifffile.imwrite(folder / "jpeg.tif", RNG.integers(0, 255, (32, 32, 3)).astype(np.uint8), compression="jpeg")
+    tifffile.imwrite(folder / "imagej.tif", STACK, imagej=True, metadata={"axes": "ZYX"})
+    tifffile.imwrite(folder / "pages.tif", STACK, metadata=None, photometric="minisblack")
+
+
+def omes(folder: Path) -> None:
+    tifffile.imwrite(
+        folder / "plane.ome.tif", PLANE, metadata={"axes": "YX", "PhysicalSizeX": 0.3, "PhysicalSizeY": 0.2}
+    )
+    tifffile.imwrite(folder / "stack.ome.tif", STACK, metadata={"axes": "ZYX"}, compression="zlib")
+    channels = np.stack([STACK] * 2)
+    tifffile.imwrite(folder / "channels.ome.tif", channels, metadata={"axes": "CZYX", "Channel": {"Name": ["a", "b"]}})
+    with tifffile.TiffWriter(folder / "pyramid.ome.tif") as file:
+        file.write(PLANE, subifds=1, tile=(16, 16), metadata={"axes": "YX"})
+        file.write(PLANE[::2, ::2], subfiletype=1, tile=(16, 16))
+
+
+def niftis(folder: Path) -> None:
+    real(folder, "hippocampus/*/*.nii.gz", 3)
+    for name in ("a.nii", "b.nii.gz"):
+        nibabel.save(nibabel.Nifti1Image(STACK, np.diag([1, 2, 3, 1])), folder / name)
+    nibabel.save(nibabel.Nifti2Image(STACK, np.diag([-1, 2, 3, 1])), folder / "c.nii")
+    extended = nibabel.Nifti1Image(STACK[None].T, np.eye(4))
+    extended.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"text" * 9))
+    nibabel.save(extended, folder / "d.nii.gz")
+
+
+def zarrs(folder: Path) -> None:
+    zarr.create_array(folder / "plain.zarr", data=PLANE, chunks=(16, 16))
+    zarr.create_array(folder / "sharded.zarr", data=PLANE, chunks=(16, 16), shards=(32, 32))
+    zarr.create_array(folder / "second.zarr", data=PLANE, chunks=(16, 16), zarr_format=2)
+    for version, name in ((2, "four"), (3, "five")):
+        group = zarr.create_group(folder / f"{name}.ome.zarr", zarr_format=version)
+        levels = []
+        for level, array in enumerate((STACK, STACK[:, ::2, ::2])):
+            group.create_array(str(level), data=array[None], chunks=(1, 2, 16, 16))
+            scale = {"type": "scale", "scale": [1, 2, 0.5 * 2**level, 0.5 * 2**level]}
+            levels.append({"path": str(level), "coordinateTransformations": [scale]})
+        axes = [{"name": "c", "type": "channel"}, *({"name": axis, "type": "space"} for axis in "zyx")]
+        scales = [{"axes": axes, "datasets": levels}]
+        group.attrs.update(
+            {"multiscales": scales} if version == 2 else {"ome": {"version": "0.5", "multiscales": scales}}
+        )
+
+
+def itks(folder: Path) -> None:
+    made = SimpleITK.GetImageFromArray(STACK)
+    made.SetSpacing((0.5, 0.5, 2))
+    for name in ("a.mha", "b.nrrd"):
+        SimpleITK.WriteImage(made, str(folder / name))
+        SimpleITK.WriteImage(made, str(folder / f"packed-{name}"), useCompression=True)
+    SimpleITK.WriteImage(made, str(folder / "c.mhd"))
+
+
+def microscopes(folder: Path) -> None:
+    for channels in (1, 2):
+        array = np.stack([STACK] * channels)
+        write_czi(folder / f"{channels}.czi", *[array] * channels)
+        write_lif(folder / f"{channels}.lif", *[array] * channels)
+        write_nd2(folder / f"{channels}.nd2", *[array] * channels)
+
+
+def sheets(folder: Path) -> None:
+    table = pd.DataFrame({
+        "sample": ["a", "b", "c"], "image": ["a.tif", "b.tif;c.tif", "d.nii"], "label": ["l.tif", "", ""],
+        "subset": ["train", "test", ""], "parts": ["", "2", "1"], "spacing": ["0.5 0.5", "", "1"],
+    })  # fmt: skip
+    table.to_csv(folder / "a.tsv", sep="\t", index=False)
+    table.to_csv(folder / "b.csv", index=False)
+    table.to_parquet(folder / "c.parquet")
+    for path in sorted((REPOSITORY / "config" / "examples").glob("*.tsv"))[:2]:
+        shutil.copy(path, folder)
+
+
+def models(folder: Path) -> None:
+    """Models of two kinds, each a folder."""
+    torch.manual_seed(0)
+    kinds = {
+        "a": (2, ContextSettings(width=2, dilations=[1, 2])),
+        "b": (3, UNetSettings(width=2, depth=1, normalisation="batch")),
+    }
+    for name, (dims, settings) in kinds.items():
+        made = Description(dims, 1, Labels(), settings, Prepare(), Predict(), None, [1.0] * dims)
+        save_model(folder / name, made.make_network(), made, {})
+        chosen = {"method": "core", "threshold": 0.4, "depth": 0.9, "smallest": 7}
+        (folder / name / "instances.json").write_text(json.dumps({"chosen": chosen, "trials": []}), encoding="utf-8")
+
+
+def read_model(folder: Path) -> None:
+    _, description = load_model(folder, torch.device("cpu"))
+    load_parameters(folder, description.labels)
+
+
+def weights(folder: Path) -> None:
+    state = {"a.weight": torch.randn(3, 4), "a.bias": torch.zeros(3), "count": torch.tensor(7)}
+    torch.save(state, folder / "a.pth")
+    torch.save(state, folder / "b.pt", _use_new_zipfile_serialization=False)
+    save_file(state, folder / "c.safetensors")
+
+
+def stores(folder: Path) -> None:
+    samples = [(name, {"note": ""}, {"image": PLANE, "classes": PLANE.astype(np.uint8)}) for name in ("a", "b")]
+    write_store(folder / "a.zarr.zip", samples)
+
+
+def configs(folder: Path) -> None:
+    for path in (REPOSITORY / "config" / "config.yaml", *(REPOSITORY / "config" / "examples").glob("*.yaml")):
+        (folder / path.name).write_text(
+            yaml.safe_dump(yaml.safe_load(path.read_text(encoding="utf-8")), sort_keys=False), encoding="utf-8"
+        )
+
+
+def read_config(path: Path) -> None:
+    """What a dry run says of it, if Snakemake, which reads it before the workflow does, can."""
+    import snakemake.cli
+    from snakemake.common.configfile import load_configfile
+
+    try:
+        load_configfile(path)
+    except Exception as error:
+        raise BadInput(path, f"no config ({error})", "one", "") from error
+    said = io.StringIO()
+    options = ["--snakefile", REPOSITORY / "Snakefile", "--directory", path.parent, "--dry-run", "--configfile", path]
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        snakemake.cli.main([str(option) for option in options])
+    text = said.getvalue()
+    if "Traceback" in text or "Error in file" in text.replace("WorkflowError in file", ""):
+        raise RuntimeError(" ".join(text.split())[-300:])
+
+
+READERS = {
+    "png": Reader(pngs, image, repaired_png),
+    "tiff": Reader(tiffs, image),
+    "ome-tiff": Reader(omes, image),
+    "nifti": Reader(niftis, image),
+    "zarr": Reader(zarrs, image),
+    "itk": Reader(itks, image),
+    "microscope": Reader(microscopes, image),
+    "sheet": Reader(sheets, read_sheet),
+    "config": Reader(configs, read_config),
+    "model": Reader(models, read_model),
+    "weights": Reader(weights, read_state),
+    "store": Reader(stores, lambda path: list(read_store(path))),
+}

@@ -1,0 +1,84 @@
+"""A small training that several processes may share; its own module, so that they can import it."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+import torch.distributed as dist
+
+from snakeseg.networks.unet import UNet, unet_geometry
+from snakeseg.settings import Augment, Train, UNetSettings
+from snakeseg.training.distributed import Team, first_says
+from snakeseg.training.loop import fit
+from snakeseg.training.losses import weighted_cross_entropy
+from snakeseg.training.patches import Item, PatchPlan
+
+WORLD = 2
+SETTINGS = Train(steps=20, batch=4, patch=12, precision="float32", optimiser="adamw", learning_rate=0.01)
+NETWORK = UNetSettings(width=4, depth=1, dropout=0)
+
+
+def make_items() -> list[Item]:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(3, 1, 30, 34)).astype(np.float32)
+    return [Item(i, (i[0] > 0).astype(np.uint8), np.ones(i.shape[1:], np.float32)) for i in images]
+
+
+def train(folder: Path, failing: int | None, team: Team) -> None:
+    """Leaves losses and weights of every rank in the folder."""
+    if team.rank == failing:
+        raise ValueError(f"rank {team.rank} fails")
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    network = UNet(2, 1, 2, NETWORK).double()
+    plan = PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK))
+    history = fit(network, make_items(), plan, weighted_cross_entropy, torch.device("cpu"), team=team)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {"losses": [row["loss"] for row in history], "weights": network.state_dict()}
+    torch.save(found, folder / f"rank-{team.rank}.pt")
+
+
+def list_listeners(folder: Path, team: Team) -> None:
+    """Write the addresses that this process and the one that started it listen on, while the team is connected."""
+    dist.barrier()
+    processes = [psutil.Process(), psutil.Process().parent()]
+    addresses = [c.laddr.ip for p in processes for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    (folder / f"listeners-{team.rank}.json").write_text(json.dumps(addresses), encoding="utf-8")
+    dist.barrier()
+
+
+class Bomb:
+    """Make a folder when unpickled."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def send_pickle(path: str, team: Team) -> None:
+    """Rank 0 sends an object where the others expect a text."""
+    if team.rank == 0:
+        dist.broadcast_object_list([Bomb(path)], src=0)
+    else:
+        first_says("", team)
+
+
+def send_length(length: int, team: Team) -> None:
+    """Rank 0 announces a text of `length` bytes."""
+    if team.rank == 0:
+        dist.broadcast(torch.tensor(length), src=0)
+        time.sleep(60)  # ended with the other
+    else:
+        first_says("", team)
+
+
+def share_text(folder: Path, text: str, team: Team) -> None:
+    """Write the text of rank 0 as every rank receives it."""
+    received = first_says(text if team.rank == 0 else "", team)
+    (folder / f"text-{team.rank}").write_text(received, encoding="utf-8")

@@ -1,0 +1,160 @@
+"""MHA, MHD, NRRD and DICOM series: in the place in the world that NIfTI gives them, and labels written back there."""
+
+import sys
+
+import nibabel
+import numpy as np
+import pytest
+from nibabel.affines import apply_affine
+from nifti_files import save_right_of_bright
+
+from snakeseg.cli import main
+from snakeseg.errors import BadInput
+from snakeseg.io.formats import label_suffix
+from snakeseg.io.images import open_image, read, read_label, require_same_shape, same_place, write_labels
+
+sitk = pytest.importorskip("SimpleITK")
+RNG = np.random.default_rng(0)
+# Of x, y, z in the world of ITK (left, back, top): the first to the front, the second down, the third left.
+DIRECTION = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], float)
+ORIGIN, SPACING, SHAPE = (10.0, -20.0, 30.0), (0.5, 0.75, 2.0), (6, 7, 5)
+
+
+def save(path, array, direction=DIRECTION, channels=False):
+    """An array (x, y, z), or with channels last."""
+    order = [2, 1, 0, 3] if channels else [2, 1, 0]
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(order)), isVector=channels)
+    image.SetOrigin(ORIGIN)
+    image.SetSpacing(SPACING)
+    image.SetDirection(direction.ravel().tolist())
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def save_dicom(folder, array, spacing=2.5):
+    """One slice a file, from the last to the first, names in no order."""
+    folder.mkdir()
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for index in range(array.shape[2]):
+        image = sitk.GetImageFromArray(np.ascontiguousarray(array[:, :, index].T))
+        image.SetSpacing((0.5, 0.75))
+        tags = {
+            "0008|0060": "CT", "0020|000d": "1.2.3", "0020|000e": "1.2.3.4", "0008|0018": f"1.2.3.4.{index + 1}",
+            "0020|0032": f"-40\\-30\\{100 + index * spacing}", "0020|0037": "1\\0\\0\\0\\1\\0",
+            "0020|0013": str(index + 1), "0008|0031": "120000",
+        }  # fmt: skip
+        for tag, value in tags.items():
+            image.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{(index * 7) % 11}.dcm"))
+        writer.Execute(image)
+    return folder
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".mhd", ".nrrd", ".nhdr"])
+def test_as_nifti_would_have_it(tmp_path, suffix):
+    """The same volume through ITK's own NIfTI writer, and through nibabel."""
+    array = RNG.integers(-999, 999, SHAPE).astype(np.int16)
+    found = read(save(tmp_path / f"a{suffix}", array), 3)
+    expected = read(save(tmp_path / "a.nii", array), 3)
+    np.testing.assert_array_equal(found.array, expected.array)
+    np.testing.assert_allclose(found.affine, expected.affine, atol=1e-5)
+    np.testing.assert_allclose(found.spacing, (2.0, 0.5, 0.75))
+    assert found.axes == "xyz"
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".mhd", ".nrrd", ".nhdr"])
+def test_labels_overlay_the_source(tmp_path, suffix):
+    array = RNG.integers(0, 999, SHAPE).astype(np.int16)
+    source = open_image(save(tmp_path / f"a{suffix}", array), 3)
+    path = tmp_path / f"labels{label_suffix(source.path)}"
+    write_labels(path, (source.array[:][0] > 500).astype(np.uint32) * 300, source)
+    written = sitk.ReadImage(str(path))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(written).T, np.where(array > 500, 300, 0))
+    assert written.GetPixelIDTypeAsString() == "16-bit unsigned integer"
+    for told, expected in (
+        (written.GetOrigin(), ORIGIN),
+        (written.GetSpacing(), SPACING),
+        (written.GetDirection(), DIRECTION.ravel()),
+    ):
+        np.testing.assert_allclose(told, expected)
+    label = read_label(path, 3)
+    require_same_shape(source, label)
+    assert same_place(source, label)
+
+
+def test_channels(tmp_path):
+    array = RNG.integers(0, 99, (*SHAPE, 3)).astype(np.uint8)
+    found = read(save(tmp_path / "a.mha", array, np.eye(3), channels=True), 3)
+    np.testing.assert_array_equal(found.array, np.moveaxis(array, -1, 0)[:, ::-1, ::-1])
+
+
+def test_planes(tmp_path):
+    plane = RNG.integers(0, 99, (8, 9)).astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(plane.T), str(tmp_path / "a.mha"))
+    source = read(tmp_path / "a.mha", 2)
+    np.testing.assert_array_equal(source.array[0], plane[::-1, ::-1])
+    write_labels(tmp_path / "b.mha", source.array[0], source)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "b.mha"))).T, plane)
+
+
+def test_a_dicom_series(tmp_path):
+    """Sorted by place; x and y run to the left and the back; labels are NIfTI in the same place."""
+    array = RNG.integers(0, 999, (8, 9, 5)).astype(np.int16)
+    source = read(save_dicom(tmp_path / "series", array), 3)
+    np.testing.assert_array_equal(source.array[0], array[::-1, ::-1])
+    np.testing.assert_allclose(source.spacing, (0.5, 0.75, 2.5))
+    # The last pixel of the canonical x and y is the first of DICOM's, at -40 left and -30 back.
+    np.testing.assert_allclose(apply_affine(source.affine, (7, 8, 0)), (40, 30, 100))
+    assert label_suffix(source.path) == ".nii.gz"
+    write_labels(tmp_path / "labels.nii.gz", (source.array[0] > 500).astype(np.uint8), source)
+    label = read_label(tmp_path / "labels.nii.gz", 3)
+    require_same_shape(source, label)
+    np.testing.assert_array_equal(label.array, source.array[0] > 500)
+
+
+def test_one_dicom_slice(tmp_path):
+    array = RNG.integers(0, 999, (8, 9, 1)).astype(np.int16)
+    source = read(save_dicom(tmp_path / "series", array), 2)
+    write_labels(tmp_path / "labels.nii.gz", np.ones((8, 9), np.uint8), source)
+    require_same_shape(source, read_label(tmp_path / "labels.nii.gz", 2))
+    assert nibabel.load(tmp_path / "labels.nii.gz").shape == (8, 9, 1)
+
+
+def test_folders_that_are_no_series(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match=r"empty: found a folder without DICOM files; expected one series"):
+        open_image(tmp_path / "empty", 3)
+    folder = save_dicom(tmp_path / "holes", np.zeros((8, 9, 6), np.int16))
+    (folder / "3.dcm").unlink()  # the third
+    with pytest.raises(BadInput, match=r"holes: found slices 2.5 to 5 mm apart; expected even steps; look for missing"):
+        open_image(folder, 3)
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".nrrd"])
+def test_cut_off(tmp_path, suffix):
+    path = save(tmp_path / f"a{suffix}", np.ones(SHAPE, np.int16))
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BadInput, match=rf"a{suffix}: found a damaged file"):
+        read(path, 3)
+
+
+def test_without_the_library(tmp_path, monkeypatch):
+    (tmp_path / "a.mha").touch()
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    with pytest.raises(
+        BadInput, match=r"a.mha: found no SimpleITK to read it with; expected it; pip install SimpleITK"
+    ):
+        open_image(tmp_path / "a.mha", 3)
+
+
+def test_predicted_by_command(tmp_path):
+    """Names are those of the images, but where labels are of another format."""
+    model = save_right_of_bright(tmp_path / "model")
+    array = RNG.integers(0, 2, (8, 9, 5)).astype(np.int16)
+    images = [save_dicom(tmp_path / "series", array), save(tmp_path / "b.mhd", array), save(tmp_path / "c.nrrd", array)]
+    assert main(["predict", str(model), *map(str, images), "-o", str(tmp_path / "out")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["b.mha", "c.nrrd", "series.nii.gz"]
+    for image, name in zip(images, ("series.nii.gz", "b.mha", "c.nrrd"), strict=True):
+        bright, label = read(image, 3).array[0], read_label(tmp_path / "out" / name, 3).array
+        np.testing.assert_array_equal(label[1:], bright[:-1])

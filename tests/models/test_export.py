@@ -1,0 +1,438 @@
+"""Exported models answer as the model does, without this project's code; packages are taken in, but no hostile ones."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import onnxruntime
+import pytest
+import tifffile
+import torch
+import yaml
+from monai.bundle import ConfigParser, verify_net_in_out
+from narrow import NARROW, name_of, random_network
+from PIL import Image
+
+from snakeseg.cli import main
+from snakeseg.errors import BadInput
+from snakeseg.models.checkpoint import load_model, save_model
+from snakeseg.models.description import Description, model_at
+from snakeseg.models.export import package as packing
+from snakeseg.models.export.graphs import Probabilities, Whole, compare, write_onnx, write_torchscript, write_whole
+from snakeseg.models.golden import golden_size, make_golden, write_golden
+from snakeseg.networks.folding import fold_normalisation
+from snakeseg.networks.registry import geometry_of
+from snakeseg.prediction.overlap_tile import assemble, run_tiles, tile_logits
+from snakeseg.prediction.tiles import tile_shape
+from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
+from snakeseg.transforms.normalise import normalise
+
+UNPADDED = Description(
+    2, 1, Labels("semantic", {"sky": 3, "deep sea": 9, "land": 5}),
+    UNetSettings(width=4, depth=2, normalisation="batch"), Prepare(), Predict(average=False, tile=32), None, [1.0, 1.0],
+)  # fmt: skip
+PADDED = Description(
+    2, 2, Labels(), UNetSettings(width=4, depth=2, padded=True, border=2), Prepare(scope="dataset"),
+    Predict(average=True), {"offset": [40.0, 60.0], "scale": [100.0, 80.0]}, [1.0, 1.0],
+)  # fmt: skip
+VOLUMES = replace(
+    UNPADDED, dims=3, network=UNetSettings(width=2, depth=1), prepare=Prepare("zscore"), spacing=[1.0] * 3
+)
+MODELS = {"unpadded": UNPADDED, "padded": PADDED, "volumes": VOLUMES}
+ABOUT = {
+    "title": "Sea and sky", "description": "For tests.", "licence": "CC-BY-4.0", "authors": ["Ada Lovelace"],
+    "cite": ["Ronneberger et al. 2015, U-Net, doi 10.1007/978-3-319-24574-4_28.", "https://example.org/net"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Folders of models of random weights, whose answers vary over the image."""
+    base = tmp_path_factory.mktemp("models")
+    for name, description in MODELS.items():
+        network = random_network(description.dims, description.network, description.channels, description.classes)
+        network = network.float()
+        write_golden(base / name, make_golden(network, description))
+        save_model(base / name, network, description, {"fold": 0, "train": {"steps": 3}})
+    return base
+
+
+@pytest.fixture(scope="module")
+def exported(models, tmp_path_factory):
+    """A function that makes each package once."""
+    base, made = tmp_path_factory.mktemp("exported"), {}
+
+    def export(name: str, kind: str):
+        if (name, kind) not in made:
+            output = made[name, kind] = base / f"{name}-{kind}{'.zip' if kind == 'bioimageio' else ''}"
+            command = [
+                "export",
+                models / name,
+                "--format",
+                kind,
+                "-o",
+                output,
+                "--settings",
+                json.dumps({"export": ABOUT}),
+            ]
+            assert main([*map(str, command), "--debug"]) == 0
+        return made[name, kind]
+
+    return export
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    """An image as a file, with some structure."""
+    y, x = np.mgrid[:61, :90]
+    noise = np.random.default_rng(0).normal(0, 20, y.shape)
+    path = tmp_path_factory.mktemp("images") / "a.png"
+    Image.fromarray(np.uint8(np.clip(120 + 60 * np.sin(y / 5) * np.cos(x / 7) + noise, 0, 255))).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def predicted(models, picture, tmp_path_factory):
+    """The label file that `snakeseg predict` writes for it."""
+    output = tmp_path_factory.mktemp("predicted")
+    assert main(["predict", str(models / "unpadded"), str(picture), "-o", str(output), "--gpus", "0"]) == 0
+    return output / picture.name
+
+
+def test_a_folder_of_images_is_predicted_as_they_are(models, picture, predicted, tmp_path):
+    assert main(["predict", str(models / "unpadded"), str(picture.parent), "-o", str(tmp_path), "--gpus", "0"]) == 0
+    assert (tmp_path / predicted.name).read_bytes() == predicted.read_bytes()
+
+
+def load(models, name):
+    """The network as the model folder says, with a softmax."""
+    network, description = load_model(models / name, torch.device("cpu"))
+    return Probabilities(network).eval(), description
+
+
+@pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
+def test_every_network_becomes_every_kind_of_graph(dims, settings, tmp_path):
+    """The writers compare, on two shapes and two images; here it is seen that what they wrote is there."""
+    geometry = geometry_of(settings)
+    network = fold_normalisation(random_network(dims, settings, 1, 3).float())
+    model, side = Probabilities(network).eval(), golden_size(geometry)
+    other = [side + (axis + 1) * geometry.multiple for axis in range(dims)]
+    inputs = [torch.rand(1, 1, *[side] * dims), torch.rand(2, 1, *other)]
+    traced = write_torchscript(tmp_path / "m.ts", model, inputs)
+    write_onnx(tmp_path / "m.onnx", traced, model, inputs, {"note": "yes"})
+    seen = torch.rand(1, 1, *[9 + axis for axis in range(dims)])
+    write_whole(tmp_path / "w.ts", traced, geometry, seen)
+    whole = torch.jit.load(tmp_path / "w.ts")(seen).detach().numpy()
+    assert whole.shape == (1, 3, *seen.shape[2:])
+    work = tile_logits(network, geometry)
+    stride = tile_shape(seen.shape[2:], geometry, 64)
+    pieces = run_tiles(lambda x: torch.softmax(work(x), 0), seen[0].numpy(), geometry, stride)
+    np.testing.assert_allclose(whole[0], assemble(pieces, seen.shape[2:]), atol=1e-4)  # mirrored as in predicting
+
+
+def test_a_graph_that_answers_otherwise_is_refused(tmp_path):
+    model = Probabilities(random_network(2, UNPADDED.network).float()).eval()
+    seen = torch.rand(1, 1, 44, 44)
+    with torch.inference_mode():
+        right = model(seen).numpy()
+    compare(tmp_path, model, lambda x: right + 9e-5, [seen])
+    with pytest.raises(BadInput, match=r"differ by 0\.0002; expected at most 0\.0001"):
+        compare(tmp_path, model, lambda x: right + 2e-4, [seen])
+    with pytest.raises(BadInput, match="differ by nan"):
+        compare(tmp_path, model, lambda x: right * np.nan, [seen])
+    with pytest.raises(BadInput, match=r"an answer of shape \(1, 2, 3, 4\) to 1x1x44x44"):
+        compare(tmp_path, model, lambda x: right[..., 1:, :], [seen])
+
+
+@pytest.mark.parametrize("name", ["unpadded", "padded", "volumes"])
+def test_onnx_takes_every_valid_size(exported, models, name):
+    model, description = load(models, name)
+    session = onnxruntime.InferenceSession(exported(name, "onnx") / "model.onnx")
+    geometry = description.geometry
+    for steps in range(3):
+        sides = [geometry.input_size(1) + (steps + axis) * geometry.multiple for axis in range(description.dims)]
+        seen = torch.rand(1 + steps, description.channels, *sides)
+        (found,) = session.run(None, {"image": seen.numpy()})
+        with torch.inference_mode():
+            np.testing.assert_allclose(found, model(seen).numpy(), atol=1e-4)
+
+
+def documented(repository):
+    """The function of docs/how-to/share-a-model.md."""
+    page = (repository / "docs/how-to/share-a-model.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {}
+    exec(compile(code, "share-a-model.md", "exec"), names)
+    return names["probabilities"]
+
+
+@pytest.mark.parametrize("largest", [4, 20, 1000])
+def test_plain_onnx_runtime_gives_the_labels_of_predict(exported, repository, picture, predicted, largest):
+    """With the documentation's own loop, whatever the tiles."""
+    image = normalise(np.asarray(Image.open(picture))[None], UNPADDED.prepare, None)[:]
+    found = documented(repository)(exported("unpadded", "onnx"), image, largest)
+    labels = np.array([3, 9, 5])[found.astype(np.float16).argmax(axis=0)]
+    expected = np.asarray(Image.open(predicted))
+    assert len(np.unique(expected)) > 1
+    np.testing.assert_array_equal(labels, expected)
+
+
+@pytest.mark.parametrize("name", ["padded", "volumes"])
+def test_the_documented_loop_suits_all_geometries(exported, models, repository, name):
+    model, description = load(models, name)
+    image = np.random.default_rng(1).random((description.channels, *(21, 18, 11)[: description.dims]), np.float32)
+    with torch.inference_mode():
+        whole = Whole(model, description.geometry)(torch.from_numpy(image)[None])[0].numpy()
+    found = documented(repository)(exported(name, "onnx"), image, 8)
+    np.testing.assert_allclose(found, whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "monai"])
+def test_torchscript_needs_no_code_of_ours(exported, kind):
+    folder = exported("padded", kind)
+    code = (
+        "import sys, numpy, torch\n"
+        f"model = torch.jit.load(r'{folder / ('model.ts' if kind == 'torchscript' else 'models/model.ts')}')\n"
+        f"seen, expected = (numpy.load(rf'{folder}/test-{{name}}.npy') for name in ('input', 'output'))\n"
+        "numpy.testing.assert_allclose(model(torch.from_numpy(seen)).detach().numpy(), expected, atol=1e-5)\n"
+        "assert not any(name.startswith('snakeseg') for name in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_all_that_is_known_goes_along(exported, models):
+    """For every format: settings, provenance, licence, authors, citations; golden input and output."""
+    for kind in ("onnx", "torchscript", "monai"):
+        folder = exported("unpadded", kind)
+        told = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        assert told["model"] == json.loads((models / "unpadded" / "model.json").read_text(encoding="utf-8"))
+        assert {key: told[key] for key in ABOUT} == ABOUT
+        assert told["geometry"]["halo"] == 20
+        assert told["output"]["classes"] == ["sky", "deep sea", "land"]
+        page = (folder / ("docs" if kind == "monai" else ".") / "README.md").read_text(encoding="utf-8")
+        for word in ("# Sea and sky", "CC-BY-4.0", "Ada Lovelace", "10.1007/978-3-319-24574-4_28", "percentiles p (1)",
+                     "44, and any multiple of 4 more", "20 pixels on every side", told["weights"]):  # fmt: skip
+            assert word in page
+        seen, expected = (np.load(folder / f"test-{name}.npy") for name in ("input", "output"))
+        assert seen.shape == (1, 1, 44, 44)
+        assert expected.shape[:2] == (1, 3)
+
+
+def test_monai_loads_the_bundle_and_runs_it(exported, models, picture, tmp_path, monkeypatch):
+    """Its own check, and labels as the network gives them for the same image."""
+    folder = exported("unpadded", "monai")
+    configs = [folder / "configs" / f"{name}.json" for name in ("metadata", "inference")]
+    monkeypatch.chdir(folder)
+    verify_net_in_out("network_def", meta_file=configs[0], config_file=configs[1], device="cpu", any=33)
+    parser = ConfigParser()
+    parser.read_config(configs[1])
+    parser["output_dir"], parser["images"], parser["device"] = str(tmp_path), [str(picture)], "$torch.device('cpu')"
+    parser.get_parsed_content("run")
+    found = np.asarray(Image.open(tmp_path / "a_trans.png"))
+    model, description = load(models, "unpadded")
+    image = normalise(np.asarray(Image.open(picture))[None], description.prepare, None)[:]
+    with torch.inference_mode():
+        expected = Whole(model, description.geometry)(torch.from_numpy(image)[None])[0].argmax(0).numpy()
+    assert found.shape == (61, 90)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["unpadded", "padded", "volumes"])
+def test_bioimageio_tests_the_package_itself(exported, name):
+    """With its own library, its own tensors, and all formats of weights; batches and sizes of its choice too."""
+    from bioimageio.core import load_description, test_model
+
+    package = exported(name, "bioimageio")
+    summary = test_model(package)
+    assert summary.status == "passed", summary.format()
+    description, of = load_description(package), MODELS[name]
+    geometry = of.geometry
+    assert description.format_version.startswith("0.5")
+    assert (description.name, description.license) == (ABOUT["title"], ABOUT["licence"])
+    assert [str(entry.doi or entry.url) for entry in description.cite] == [
+        "10.1007/978-3-319-24574-4_28", "https://example.org/net",
+    ]  # fmt: skip
+    assert {kind for kind, weights in description.weights if weights} == {"torchscript", "onnx"}
+    for given, answered in zip(description.inputs[0].axes[2:], description.outputs[0].axes[2:], strict=True):
+        assert (given.size.min, given.size.step) == (geometry.input_size(1), geometry.multiple)
+        if geometry.padded:
+            assert (answered.halo, answered.size.offset) == (geometry.halo, 0)
+        else:
+            assert answered.size.offset == -2 * geometry.halo
+
+
+def test_the_papers_network_takes_sixteen_k_and_twelve(models, tmp_path):
+    from snakeseg.models.export.bioimageio import description
+    from snakeseg.models.export.tested_model import read_model
+    from snakeseg.settings import Export
+
+    paper = replace(UNPADDED, network=UNetSettings(width=1, depth=4))
+    save_model(tmp_path, random_network(2, paper.network, 1, 3).float(), paper, {})
+    told = description(read_model(tmp_path, Export(), None, False), tmp_path)
+    assert [axis["size"] for axis in told["inputs"][0]["axes"][2:]] == [{"min": 16 * 11 + 12, "step": 16}] * 2
+
+
+@pytest.mark.slow
+def test_a_package_that_fails_its_test_is_told(exported, tmp_path):
+    """Were the answer another, the library would say so."""
+    from snakeseg.models.export.bioimageio import require_passed
+
+    with zipfile.ZipFile(exported("unpadded", "bioimageio")) as package:
+        package.extractall(tmp_path)
+    require_passed(tmp_path / "rdf.yaml")
+    expected = np.load(tmp_path / "test-output.npy")
+    np.save(tmp_path / "test-output.npy", expected[:, ::-1].copy())
+    with pytest.raises(BadInput, match=r"rdf.yaml: found weights.onnx: Output 'probabilities': .* disagree with"):
+        require_passed(tmp_path / "rdf.yaml")
+
+
+def test_bioimageio_normalises_as_prepare_does(exported, models):
+    """The package's own preprocessing and weights on an image, by its library, against ours."""
+    from bioimageio.core import load_description, predict
+
+    model, description = load(models, "unpadded")
+    raw = np.random.default_rng(2).integers(0, 5000, (1, 1, 60, 72)).astype(np.float32) ** 1.3
+    found = predict(model=load_description(exported("unpadded", "bioimageio")), inputs={"image": raw})
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(normalise(raw[0], description.prepare, None)[:])[None]).numpy()
+    np.testing.assert_allclose(found.members["probabilities"].data.to_numpy(), expected, atol=1e-4)
+
+
+def test_predict_takes_a_package_in(exported, picture, predicted, tmp_path):
+    """The same bytes as by the model's folder."""
+    asked = ["predict", str(exported("unpadded", "bioimageio")), str(picture), "-o", str(tmp_path), "--gpus", "0"]
+    assert main(asked) == 0
+    assert (tmp_path / picture.name).read_bytes() == predicted.read_bytes()
+
+
+def test_packages_are_the_same_bytes_for_the_same_model(exported, models, tmp_path):
+    """And unpacked, they are model folders."""
+    package = exported("unpadded", "bioimageio")
+    with model_at(package) as folder:
+        for name in ("model.json", "model.safetensors", "golden.safetensors"):
+            assert (folder / name).read_bytes() == (models / "unpadded" / name).read_bytes()
+    assert not folder.exists()
+    with zipfile.ZipFile(package) as one:
+        assert {entry.date_time for entry in one.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert yaml.safe_load(one.read("rdf.yaml"))["attachments"]
+
+
+def zipped(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, b" " * content if isinstance(content, int) else content)
+    return path
+
+
+class Boom:
+    """A pickle of it makes a file."""
+
+    def __reduce__(self):
+        return open, ("boom", "w")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ([("../evil.txt", b"x")], "the name '../evil.txt' in it; expected names inside the package"),
+        ([("/etc/evil", b"x")], "the name '/etc/evil' in it"),
+        ([("..\\evil.txt", b"x")], "in it; expected names inside"),
+        ([("C:evil.txt", b"x")], "the name 'C:evil.txt' in it"),
+        ([("model.json", b"{}")], "a name twice"),
+        ([("instances.json", 2**25)], "files that unpack to 34 MB; expected at most"),
+    ],
+)  # fmt: skip
+def test_hostile_packages_are_refused(models, tmp_path, monkeypatch, picture, capsys, change, words):
+    monkeypatch.chdir(tmp_path)
+    own = [(path.name, path.read_bytes()) for path in sorted((models / "unpadded").iterdir())]
+    zipped(tmp_path / "p.zip", [*own, *change])
+    assert main(["predict", "p.zip", str(picture), "-o", "out", "--gpus", "0"]) == 1
+    assert words in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["p.zip"]
+    assert not (tmp_path.parent / "evil.txt").exists()
+
+
+def test_nothing_in_a_package_is_unpickled(models, tmp_path, monkeypatch, picture, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"head.weight": Boom()}, "weights.pt")
+    bad, description = (tmp_path / "weights.pt").read_bytes(), (models / "unpadded" / "model.json").read_bytes()
+    (tmp_path / "weights.pt").unlink()
+    zipped(tmp_path / "p.zip", [("model.json", description), ("model.safetensors", bad)])
+    assert main(["predict", "p.zip", str(picture), "-o", "out", "--gpus", "0"]) == 1
+    assert re.search(
+        r"p.zip/model.safetensors: .*expected the weights that model.json describes", capsys.readouterr().err
+    )
+    assert not (tmp_path / "boom").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + bytes(18), b"PK\x03\x04" + bytes(60)])
+def test_other_files_are_no_packages(tmp_path, picture, capsys, content):
+    (tmp_path / "p.zip").write_bytes(content)
+    assert main(["predict", str(tmp_path / "p.zip"), str(picture), "-o", str(tmp_path / "out")]) == 1
+    assert "p.zip: found" in capsys.readouterr().err
+
+
+def test_damaged_packages_are_told(exported, tmp_path, picture, capsys):
+    whole = exported("unpadded", "bioimageio").read_bytes()
+    for start in range(100, len(whole), len(whole) // 12):
+        (tmp_path / "p.zip").write_bytes(whole[:start] + bytes(64) + whole[start + 64 :])
+        main(["predict", str(tmp_path / "p.zip"), str(picture), "-o", str(tmp_path / "out"), "--gpus", "0"])
+        assert "this should not happen" not in capsys.readouterr().err
+
+
+def test_what_is_not_installed_is_named(models, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(packing, "find_spec", lambda name: None)
+    asked = ["export", str(models / "unpadded"), "-o", str(tmp_path / "m"), "--format"]
+    assert main([*asked, "onnx"]) == 1
+    assert "error: --format onnx: found no onnx, onnxruntime" in (told := capsys.readouterr().err)
+    assert "pip install onnx onnxruntime" in told
+    assert main([*asked, "bioimageio"]) == 1
+    assert "bioimageio.core" in capsys.readouterr().err
+    assert main([*asked, "torchscript"]) == 0
+
+
+def test_one_model_at_a_time_and_nothing_is_overwritten(models, tmp_path, capsys):
+    for fold in ("fold-0", "fold-1"):
+        shutil.copytree(models / "unpadded", tmp_path / "all" / fold)
+    assert main(["export", str(tmp_path / "all"), "--format", "torchscript", "-o", str(tmp_path / "m")]) == 1
+    assert "found 2 models, fold-0, fold-1; expected one" in capsys.readouterr().err
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    asked = ["export", str(models / "unpadded"), "--format", "torchscript", "-o", str(tmp_path / "mine")]
+    assert main(asked) == 1
+    assert "found something there" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+def test_a_citation_needs_an_address(models, tmp_path, capsys):
+    settings = json.dumps({"export": {"cite": ["by heart"]}})
+    asked = ["export", str(models / "unpadded"), "--format", "bioimageio", "-o", str(tmp_path / "m.zip")]
+    assert main([*asked, "--settings", settings]) == 1
+    assert "export.cite: found 'by heart'; expected a DOI or an address" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_fails_its_golden_check_is_not_exported(models, tmp_path, capsys):
+    shutil.copytree(models / "unpadded", tmp_path / "model")
+    shutil.copy(models / "volumes" / "golden.safetensors", tmp_path / "model")
+    asked = ["export", str(tmp_path / "model"), "--format", "torchscript", "-o", str(tmp_path / "m")]
+    assert main(asked) == 1
+    assert "golden.safetensors" in capsys.readouterr().err
+    assert main([*asked, "--skip-golden"]) == 0
+
+
+def test_tiff_volumes_by_a_package(exported, models, tmp_path):
+    """What a package of volumes says is what its folder says."""
+    volume = np.random.default_rng(3).integers(0, 200, (9, 14, 11)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "v.tif", volume, metadata={"axes": "ZYX"})
+    for name, model in (("a", models / "volumes"), ("b", exported("volumes", "bioimageio"))):
+        assert main(["predict", str(model), str(tmp_path / "v.tif"), "-o", str(tmp_path / name), "--gpus", "0"]) == 0
+    first, second = ((tmp_path / name / "v.tif").read_bytes() for name in "ab")
+    assert first == second

@@ -1,0 +1,170 @@
+"""The golden check: a model that answers as it did is taken, any other is not."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from narrow import NARROW, name_of, random_network
+from safetensors.torch import load_file, save_file
+
+from snakeseg.cli import main
+from snakeseg.errors import BadInput
+from snakeseg.models.checkpoint import save_model
+from snakeseg.models.description import Description
+from snakeseg.models.golden import check_golden, golden_size, make_golden, read_golden, write_golden
+from snakeseg.networks.registry import geometry_of
+from snakeseg.prediction.predictor import load_predictor
+from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
+
+CPU = torch.device("cpu")
+UNET = UNetSettings(width=4, depth=2, normalisation="batch")
+DESCRIPTION = Description(2, 1, Labels(), UNET, Prepare("none"), Predict(average=False, tile=32), None)
+
+
+@pytest.fixture
+def model(tmp_path):
+    """The folder of a model with its golden file."""
+    torch.manual_seed(0)
+    network = DESCRIPTION.make_network().eval()
+    write_golden(tmp_path / "model", make_golden(network, DESCRIPTION, picture()))
+    save_model(tmp_path / "model", network, DESCRIPTION, {})
+    return tmp_path / "model"
+
+
+def picture(shape=(50, 37)):
+    return np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
+def test_every_network_has_a_small_input(dims, settings):
+    """It is valid, small, and the answer is more than the same everywhere."""
+    description = Description(dims, 2, Labels(), settings, Prepare(), Predict(), None)
+    network = random_network(dims, settings, 2).float()
+    golden = make_golden(network, description)
+    side = golden_size(geometry_of(settings))
+    assert golden.input.shape == (2, *[side] * dims)
+    assert side <= geometry_of(settings).input_size(4) + 32
+    assert golden.output.shape[0] == 2
+    assert all(size > 0 for size in golden.output.shape)
+    np.testing.assert_allclose(golden.output.sum(axis=0), 1, atol=1e-5)
+    assert np.ptp(golden.output) > 1e-3
+    check_golden("folder", network, golden)
+
+
+def test_it_is_the_middle_of_the_image():
+    """Mirrored where the image ends: 37 pixels of 44, 3 on one side and 4 on the other."""
+    golden = make_golden(DESCRIPTION.make_network().eval(), DESCRIPTION, picture())
+    assert golden.input.shape == (1, 44, 44)
+    np.testing.assert_array_equal(golden.input[0], np.pad(picture()[0, 3:47], [(0, 0), (4, 3)], mode="reflect"))
+
+
+def test_bits_do_not_depend_on_threads(tmp_path):
+    network = DESCRIPTION.make_network().eval()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        write_golden(tmp_path / str(threads), make_golden(network, DESCRIPTION, picture()))
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(1)
+    first, second = ((tmp_path / name / "golden.safetensors").read_bytes() for name in "12")
+    assert first == second
+
+
+def test_a_model_that_answers_as_it_did_is_taken(model, capsys):
+    load_predictor([model], CPU)
+    assert capsys.readouterr().err == ""
+
+
+def change(model, by: float):
+    """Every weight of the last layer."""
+    state = load_file(model / "model.safetensors")
+    state["head.weight"] += by
+    state["head.weight"][0] -= 2 * by  # else probabilities stay what they are
+    save_file(state, model / "model.safetensors")
+
+
+def test_changed_weights_are_not_taken(model):
+    change(model, 1e-6)
+    load_predictor([model], CPU)
+    change(model, 0.05)
+    with pytest.raises(
+        BadInput, match=r"model: found other answers on cpu .* by up to 0\.\d+; expected at most 0\.001"
+    ):
+        load_predictor([model], CPU)
+    load_predictor([model], CPU, skip_golden=True)
+
+
+def test_a_changed_setting_is_not_taken(model):
+    """Weights fit another network too: one that interpolates otherwise."""
+    plain = UNetSettings(width=4, depth=2, decoder="nearest", padded=True)
+    description = Description(2, 1, Labels(), plain, Prepare("none"), Predict(average=False), None)
+    network = description.make_network().eval()
+    write_golden(model, make_golden(network, description))
+    save_model(model, network, description, {})
+    load_predictor([model], CPU)
+    text = (model / "model.json").read_text(encoding="utf-8")
+    (model / "model.json").write_text(text.replace('"nearest"', '"bilinear"'), encoding="utf-8")
+    with pytest.raises(BadInput, match="other answers"):
+        load_predictor([model], CPU)
+
+
+def test_weights_that_are_no_numbers_are_not_taken(model):
+    change(model, float("nan"))
+    with pytest.raises(BadInput, match="NaN or infinite numbers"):
+        load_predictor([model], CPU)
+
+
+def test_older_models_are_taken_with_a_note(model, capsys):
+    (model / "golden.safetensors").unlink()
+    load_predictor([model], CPU)
+    assert "model has no golden.safetensors to check it by" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"{}"])
+def test_a_damaged_file(model, content):
+    (model / "golden.safetensors").write_bytes(content)
+    with pytest.raises(BadInput, match=r"golden.safetensors: .*; expected an input and an output"):
+        load_predictor([model], CPU)
+
+
+def test_a_file_of_another_network(model):
+    other = Description(2, 2, Labels(), UNET, Prepare(), Predict(), None)
+    write_golden(model, make_golden(other.make_network().eval(), other))
+    with pytest.raises(BadInput, match="arrays that do not fit the network"):
+        load_predictor([model], CPU)
+
+
+def test_every_model_of_an_ensemble_is_checked(model, tmp_path):
+    shutil.copytree(model, tmp_path / "all" / "fold-0")
+    shutil.copytree(model, tmp_path / "all" / "fold-1")
+    change(tmp_path / "all" / "fold-1", 0.5)
+    with pytest.raises(BadInput, match="fold-1: found other answers"):
+        load_predictor([tmp_path / "all"], CPU)
+
+
+def test_the_command_refuses_and_obeys(model, tmp_path, capsys, monkeypatch):
+    import tifffile
+
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("a.tif", picture()[0])
+    change(model, 0.5)
+    asked = ["predict", "model", "a.tif", "-o", "out", "--gpus", "0"]
+    assert main(asked) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: model: found other answers on cpu")
+    assert told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert main([*asked, "--skip-golden"]) == 0
+    assert (tmp_path / "out" / "a.tif").is_file()
+
+
+def test_reduced_precision_is_no_fault(model):
+    """Models that predict in bfloat16 are asked in float32."""
+    text = json.loads((model / "model.json").read_text(encoding="utf-8"))
+    text["predict"]["precision"] = "bfloat16"
+    (model / "model.json").write_text(json.dumps(text), encoding="utf-8")
+    made, golden = load_predictor([model], CPU), read_golden(model)
+    with torch.inference_mode():
+        found = made.work(torch.from_numpy(golden.input)).float().numpy()
+    assert 0 < np.abs(found - golden.output).max() < 0.05

@@ -1,0 +1,110 @@
+"""Weights to start from: taken by name, refused with a reason, never executed."""
+
+import os
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from snakeseg.errors import BadInput
+from snakeseg.models.pretrained import read_state, start_from
+from snakeseg.networks.registry import make_network
+from snakeseg.settings import FCNSettings, UNetSettings
+
+SMALL = UNetSettings(width=2, depth=1)
+
+
+def make(settings=SMALL, channels=1):
+    return make_network(2, channels, 2, settings)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth", "pt"])
+def test_takes_what_has_its_names(tmp_path, suffix):
+    """All tensors of a network of the same settings; the others stay as they are."""
+    path = tmp_path / f"w.{suffix}"
+    source, target = make(), make()
+    state = source.state_dict() | {"other": torch.zeros(3)}
+    del state["head.bias"]
+    save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
+    torch.nn.init.constant_(target.head.bias, 7)
+    taken = start_from(target, read_state(path), path)
+    assert taken == len(source.state_dict()) - 1
+    assert torch.equal(target.head.weight, source.head.weight)
+    assert (target.head.bias == 7).all()
+
+
+def vgg_state(width):
+    """Random weights by torchvision's names."""
+    state, inputs, position = {}, 3, 0
+    for convolutions, factor in ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8)):
+        for _ in range(convolutions):
+            state[f"features.{position}.weight"] = torch.randn(width * factor, inputs, 3, 3)
+            state[f"features.{position}.bias"] = torch.randn(width * factor)
+            inputs, position = width * factor, position + 2
+        position += 1
+    for layer, (out, into) in {0: (64 * width, inputs * 49), 3: (64 * width,) * 2, 6: (10, 64 * width)}.items():
+        state[f"classifier.{layer}.weight"] = torch.randn(out, into)
+        state[f"classifier.{layer}.bias"] = torch.randn(out)
+    return state
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+def test_vgg16_classifier_is_convolutionalised(tmp_path, channels):
+    """A grey image's network sums the colours: the same answer as for the grey image in all three."""
+    path = tmp_path / "vgg.pth"
+    state = vgg_state(2)
+    torch.save(state, path)
+    network = make(FCNSettings(name="fcn8s", width=2), channels)
+    assert start_from(network, read_state(path), path) == 30
+    first = network.vgg.blocks[0].conv1_1.weight
+    expected = state["features.0.weight"]
+    torch.testing.assert_close(first, expected if channels == 3 else expected.sum(dim=1, keepdim=True))
+    torch.testing.assert_close(network.vgg.fc6.weight.flatten(1), state["classifier.0.weight"])
+
+
+class Bomb:
+    """Makes a folder when unpickled."""
+
+    path = ""
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_hostile_pickle_is_refused_and_not_run(tmp_path):
+    path, Bomb.path = tmp_path / "w.pth", str(tmp_path / "exploded")
+    for write in (lambda: torch.save(Bomb(), path), lambda: path.write_bytes(pickle.dumps(Bomb()))):
+        write()
+        with pytest.raises(BadInput, match=r"w.pth: found UnpicklingError.*; expected weights as .*; save the tensors"):
+            read_state(path)
+    assert not os.path.exists(Bomb.path)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+@pytest.mark.parametrize("content", ["empty", "truncated", "text"])
+def test_damaged_files(tmp_path, suffix, content):
+    path = tmp_path / f"w.{suffix}"
+    save_file(make().state_dict(), path) if suffix == "safetensors" else torch.save(make().state_dict(), path)
+    whole = path.read_bytes()
+    path.write_bytes({"empty": b"", "truncated": whole[: len(whole) // 2], "text": b"not weights"}[content])
+    with pytest.raises(BadInput, match=rf"w.{suffix}: found .*; expected weights as .safetensors, or .pth"):
+        read_state(path)
+
+
+def test_missing_file_and_other_content(tmp_path):
+    with pytest.raises(BadInput, match=r"none.pth: found no such file; .*snakeseg fetch-weights"):
+        read_state(tmp_path / "none.pth")
+    torch.save([torch.zeros(2)], tmp_path / "list.pth")
+    with pytest.raises(BadInput, match="found a list of other things"):
+        read_state(tmp_path / "list.pth")
+    torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "vgg.pth")
+    with pytest.raises(BadInput, match=r"names like VGG16's, but 'features.0.bias'"):
+        read_state(tmp_path / "vgg.pth")
+
+
+def test_other_shapes_and_other_names():
+    with pytest.raises(BadInput, match=r"w: found encoder.* of shape \(4, 1, 3, 3\) .*; expected \(2, 1, 3, 3\); take"):
+        start_from(make(), make(UNetSettings(width=4, depth=1)).state_dict(), "w")
+    with pytest.raises(BadInput, match=r"w: found tensors zzz, ...; expected some of encoder"):
+        start_from(make(), {"zzz": torch.zeros(1)}, "w")

@@ -1,0 +1,221 @@
+"""Block by block gives the objects of the whole, whatever the blocks; and holds no more than it promises."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from snakeseg.objects.blockwise import segment_blocks, straight_cuts
+from snakeseg.objects.segment import METHODS, Parameters, id_type, segment
+from snakeseg.prediction.tiles import lay_tiles
+
+quick = settings(deadline=None, max_examples=60)
+
+
+class OnDisk:
+    """An array that knows nothing but slicing, as one on disk does, and notes the largest piece asked for."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.largest = array, array.shape, array.dtype, 0
+
+    def _check(self, region):
+        assert len(region) == len(self.shape)
+        assert all(0 <= each.start < each.stop <= size for each, size in zip(region, self.shape, strict=True))
+        self.largest = max(self.largest, int(np.prod([each.stop - each.start for each in region])))
+
+    def __getitem__(self, region):
+        self._check(region)
+        return self.array[region].copy()
+
+    def __setitem__(self, region, values):
+        self._check(region)
+        assert values.dtype == self.dtype
+        assert values.shape == self.array[region].shape
+        self.array[region] = values
+
+
+def by_blocks(foreground, parameters, block, interior=None, dtype=np.uint32):
+    """All of what `segment_blocks` finds, from and into arrays that can only be sliced and hold rubbish at first."""
+    inner = foreground if interior is None else interior
+    objects = OnDisk(np.full(foreground.shape, 7, dtype))
+    return segment_blocks(OnDisk(foreground), OnDisk(inner), parameters, block, objects)[objects.array]
+
+
+def blobs(seed, shape, width):
+    """Smoothed noise in coarse steps, as float16: of many sizes, with plateaus, across every line."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), width)
+    return (np.round(np.clip(0.5 + 0.25 * noise / (noise.std() + 1e-9), 0, 1) * 32) / 32).astype(np.float16)
+
+
+def labelled_alone(mask, block):
+    """Components of every block by itself, as a program would that forgets to join them."""
+    objects, last = np.zeros(mask.shape, int), 0
+    for tile in lay_tiles(mask.shape, block):
+        labels, count = ndimage.label(mask[tile.region])
+        objects[tile.region], last = np.where(labels, labels + last, 0), last + count
+    return objects
+
+
+def spiral(turns, pitch=4):
+    """A line two pixels wide that winds from the middle outwards, and never meets itself."""
+    side = 2 * turns * pitch
+    mask, at = np.zeros((side, side)), np.array([side // 2, side // 2])
+    for turn in range(2 * turns - 1):
+        for direction in ((0, 1), (1, 0)):
+            to = at + (-1) ** turn * np.array(direction) * pitch * (turn + 1)
+            low, high = np.maximum(np.minimum(at, to), 0), np.maximum(at, to) + 2
+            mask[low[0] : high[0], low[1] : high[1]] = 1
+            at = to
+    return mask
+
+
+def discs(count, shape, seed=0):
+    """Discs of radius 4, none of which touch."""
+    where, mask = np.indices(shape), np.zeros(shape)
+    columns = shape[1] // 12
+    for i in np.random.default_rng(seed).permutation(columns * (shape[0] // 12))[:count]:
+        centre = np.reshape(np.divmod(i, columns), (2, 1, 1)) * 12 + 6
+        mask[((where - centre) ** 2).sum(axis=0) < 16] = 1
+    return mask
+
+
+@st.composite
+def problems(draw):
+    """Blobs in one to three dimensions, an interior, parameters, and blocks from one pixel to past the image."""
+    sides = draw(st.sampled_from([[60], [32, 32], [12, 12, 12]]))
+    shape = tuple(draw(st.integers(1, side)) for side in sides)
+    seed, width = draw(st.integers(0, 10_000)), draw(st.sampled_from([0.5, 1.0, 2.0, 3.0]))
+    method = draw(st.sampled_from(METHODS))
+    depth = draw(st.sampled_from([0.55, 0.7, 0.8] if method == "core" else [0.0, 0.4, 1.0, 1.5]))
+    threshold, smallest = draw(st.sampled_from([0.3, 0.4, 0.5, 0.6])), draw(st.sampled_from([0, 2, 9]))
+    block = tuple(draw(st.integers(1, size + 3)) for size in shape)
+    foreground = blobs(seed, shape, width)
+    interior = draw(st.sampled_from([foreground, blobs(seed + 1, shape, width)]))
+    fill, drop = draw(st.booleans()), draw(st.booleans())
+    return foreground, interior, Parameters(method, threshold, depth, smallest, fill, drop), block
+
+
+@settings(quick, max_examples=300)
+@given(problems())
+def test_equals_the_whole(problem):
+    foreground, interior, parameters, block = problem
+    np.testing.assert_array_equal(
+        by_blocks(foreground, parameters, block, interior), segment(foreground, interior, parameters)
+    )
+
+
+@quick
+@given(seed=st.integers(0, 10_000), rows=st.integers(1, 40), columns=st.integers(1, 40))
+def test_components_are_those_of_scipy(seed, rows, columns):
+    """To the number: SciPy numbers by first pixels too."""
+    foreground = blobs(seed, (30, 34), 1.0)
+    expected = ndimage.label(foreground > 0.5)[0]
+    np.testing.assert_array_equal(by_blocks(foreground, Parameters(), (rows, columns)), expected)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("block", [(5, 7), (1, 48), (48, 1), (100, 100)])
+def test_a_spiral_is_one_object(method, block):
+    mask = spiral(6)
+    assert ndimage.label(1 - mask)[1] == 1, "it does not meet itself"
+    np.testing.assert_array_equal(by_blocks(mask, Parameters(method, depth=0.5), block), mask)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_arms_that_meet_in_the_last_block(method):
+    mask = np.zeros((9, 9))
+    mask[:, 0] = mask[:, 8] = mask[8] = 1
+    np.testing.assert_array_equal(by_blocks(mask, Parameters(method, depth=0.5), (3, 3)), mask)
+
+
+def test_corners_do_not_join():
+    """Not within a block, nor where four blocks meet, nor across an edge."""
+    assert by_blocks(np.eye(3), Parameters(), (2, 2)).tolist() == [[1, 0, 0], [0, 2, 0], [0, 0, 3]]
+    for block in [(1, 1), (2, 1), (1, 3)]:
+        assert by_blocks(np.eye(4), Parameters(), block).max() == 4
+
+
+@pytest.mark.parametrize("block", [(7, 9), (20, 20), (64, 64)])
+def test_touching_discs_are_parted_where_they_touch(block):
+    """Two discs across block lines: the neck between them is the border, not a line nearby."""
+    where = np.indices((40, 60))
+    centres = np.array([(20, 20), (20, 34)])
+    away = [((where - np.reshape(centre, (2, 1, 1))) ** 2).sum(axis=0) for centre in centres]
+    found = by_blocks((np.min(away, axis=0) < 64).astype(float), Parameters("distance"), block)
+    assert found.max() == 2
+    assert (found[:, :27] != 2).all()
+    assert (found[:, 28:] != 1).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("block", [(2, 3, 4), (3, 8, 1), (9, 9, 9)])
+def test_nothing_and_everything(method, block):
+    parameters = Parameters(method, depth=0.5)
+    shape = (5, 6, 7)
+    assert not by_blocks(np.zeros(shape), parameters, block).any()
+    np.testing.assert_array_equal(by_blocks(np.ones(shape), parameters, block), np.ones(shape))
+
+
+def test_small_objects_are_dropped_by_their_size_in_the_whole():
+    """Three pixels in three blocks are three pixels."""
+    foreground = np.array([[1, 1, 1, 0, 1, 1]])
+    assert by_blocks(foreground, Parameters(smallest=3), (1, 1)).tolist() == [[1, 1, 1, 0, 0, 0]]
+
+
+def test_border_class_divides_across_blocks():
+    foreground = np.array([[0.9, 0.9, 0.9, 0.9, 0.9, 0.1]])
+    interior = np.array([[0.8, 0.8, 0.1, 0.8, 0.8, 0.0]])
+    found = by_blocks(foreground, Parameters("core", 0.5, 0.6), (1, 2), interior)
+    assert found[0, [0, 1]].tolist() == [1, 1]
+    assert found[0, [3, 4, 5]].tolist() == [2, 2, 0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_more_than_a_block_and_its_neighbours_is_held(method):
+    """Of objects smaller than a block; a larger one is held in its box, here with the layer of a pixel around it."""
+    block, mask = (16, 16), discs(60, (96, 144))
+    maps, objects = OnDisk(mask), OnDisk(np.zeros(mask.shape, np.uint32))
+    segment_blocks(maps, maps, Parameters(method, depth=0.5), block, objects)
+    assert max(maps.largest, objects.largest) <= (256 if method == "components" else (16 + 16 + 1) ** 2)
+    mask[2, 3:90] = 1
+    segment_blocks(maps, maps, Parameters(method, depth=0.5), block, objects)
+    assert objects.largest < mask.size // 4
+
+
+def test_straight_cuts_are_none_where_blocks_were_joined():
+    mask, block = discs(60, (96, 144)), (10, 14)
+    assert straight_cuts(by_blocks(mask, Parameters(), block), block) == 0
+    assert straight_cuts(labelled_alone(mask, block), block) == 1
+    assert straight_cuts(np.zeros((9, 9), int), (3, 3)) == 0
+    assert straight_cuts(labelled_alone(np.ones((6, 6)), (1, 3)), (1, 3)) == 1
+
+
+def test_straight_cuts_of_objects_that_touch():
+    """They are divided between blocks as often as halfway, not as always as where joining was forgotten."""
+    foreground, block = blobs(0, (400, 400), 3.0), (16, 20)
+    found = by_blocks(foreground, Parameters("distance", 0.45), block)
+    assert found.max() > ndimage.label(foreground > 0.45)[1]
+    assert abs(straight_cuts(found, block)) < 0.02
+    assert straight_cuts(labelled_alone(foreground > 0.45, block), block) == 1
+
+
+def test_type_of_ids():
+    """Ids are 32 bits wide until they no longer fit; provisional ones must fit the array given."""
+    assert id_type(0) == id_type(2**32 - 1) == np.uint32
+    assert id_type(2**32) == np.uint64
+    dots = np.zeros((1, 600))
+    dots[0, ::2] = 1
+    for dtype in (np.uint16, np.uint32, np.uint64):
+        assert by_blocks(dots, Parameters(), (1, 7), dtype=dtype).max() == 300
+    with pytest.raises(ValueError, match="256 provisional ids do not fit uint8; expected objects of a wider type"):
+        by_blocks(dots, Parameters(), (1, 2), dtype=np.uint8)
+
+
+def test_shapes_must_fit():
+    image = np.zeros((4, 5))
+    with pytest.raises(ValueError, match="expected the same three times"):
+        segment_blocks(image, image, Parameters(), (2, 2), np.zeros((5, 4), np.uint32))
+    for block in [(2,), (2, 0)]:
+        with pytest.raises(ValueError, match=r"blocks of shape .*; expected 2 positive sizes"):
+            by_blocks(image, Parameters(), block)

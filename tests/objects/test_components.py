@@ -1,0 +1,101 @@
+"""Components of classes: what is dropped, block by block as in the whole, and how the rule is chosen."""
+
+import numpy as np
+import pytest
+from skimage.measure import label
+
+from snakeseg.arrays import as_lazy
+from snakeseg.objects.components import ComponentFilter, candidates, choose, filter_components
+
+
+def random_classes(shape, seed):
+    """Blobs of two classes that touch each other."""
+    noise = np.random.default_rng(seed).random(shape)
+    return np.where(noise < 0.35, 1, np.where(noise < 0.6, 2, 0)).astype(np.uint8)
+
+
+def pruned_by_hand(classes, number, rule):
+    """By scikit-image, component by component."""
+    components = label(classes == number, connectivity=1)
+    sizes = np.bincount(components.ravel())[1:]
+    kept = [i for i, size in enumerate(sizes, 1) if size >= max(rule.smallest, 1)]
+    if rule.largest_only:
+        kept = [1 + int(sizes.argmax())] if kept and 1 + int(sizes.argmax()) in kept else []
+    return np.where((classes == number) & ~np.isin(components, kept), 0, classes)
+
+
+def pruned(classes, number, rule, block):
+    read = filter_components(as_lazy(classes), number, rule, block, np.zeros(classes.shape, np.uint32))
+    return read(tuple(slice(0, size) for size in classes.shape))
+
+
+@pytest.mark.parametrize(("shape", "block"), [((40, 51), (16, 16)), ((13, 17, 15), (5, 8, 4)), ((20, 20), (20, 20))])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ComponentFilter(),
+        ComponentFilter(4),
+        ComponentFilter(9, True),
+        ComponentFilter(0, True),
+        ComponentFilter(10_000),
+    ],
+)
+def test_blocks_make_no_difference(shape, block, rule):
+    for seed in range(3):
+        classes = random_classes(shape, seed)
+        expected = pruned_by_hand(classes, 1, rule)
+        np.testing.assert_array_equal(pruned(classes, 1, rule, block), expected)
+        # The other class is left alone.
+        np.testing.assert_array_equal(expected == 2, classes == 2)
+
+
+def test_of_equal_components_the_first_is_the_largest():
+    classes = np.zeros((5, 9), np.uint8)
+    classes[1, 6:8] = classes[3, 1:3] = 1
+    found = pruned(classes, 1, ComponentFilter(largest_only=True), (2, 3))
+    assert found.sum() == 2
+    assert found[1, 6:8].all()
+
+
+def test_an_absent_class():
+    assert not pruned(np.zeros((4, 4), np.uint8), 1, ComponentFilter(largest_only=True), (2, 2)).any()
+
+
+def scene(specks):
+    """A true square of 100 pixels, found whole, and false specks of so many pixels each."""
+    truth = np.zeros((30, 30), np.uint8)
+    truth[5:15, 5:15] = 1
+    predicted = truth.copy()
+    for place, size in enumerate(specks):
+        predicted[20 + 2 * place, :size] = 1
+    return predicted, truth
+
+
+def test_the_rule_is_that_of_the_best_dice():
+    """Specks of 3 and 6 go by size; where the truth has two parts, the largest alone would lose one."""
+    found = choose(iter([scene([3]), scene([3, 6])]), ["background", "square"], [0, 5, 8])["square"]
+    assert found["chosen"] == {"smallest": 8, "largest_only": False}
+    scores = {(t["smallest"], t["largest_only"]): t["score"] for t in found["trials"]}
+    assert scores[8, False] == scores[0, True] == 1
+    assert scores[0, False] == pytest.approx((200 / 203 + 200 / 209) / 2)
+    assert scores[5, False] == pytest.approx((1 + 200 / 206) / 2)
+    predicted, truth = scene([])
+    truth[20:29, 20:29] = predicted[20:29, 20:29] = 1
+    assert choose(iter([(predicted, truth)]), ["background", "square"], [5])["square"]["chosen"] == {
+        "smallest": 0, "largest_only": False,
+    }  # fmt: skip
+
+
+def test_pixels_that_do_not_count():
+    """False specks where the truth is unknown are no reason to drop anything."""
+    predicted, truth = scene([6])
+    truth[20] = 255
+    found = choose(iter([(predicted, truth)]), ["background", "square"], [8])["square"]
+    assert [trial["score"] for trial in found["trials"]] == [1, 1, 1]
+    assert found["chosen"]["smallest"] == 0
+
+
+def test_nothing_to_find_and_nothing_found_is_right():
+    empty = np.zeros((5, 5), np.uint8)
+    found = choose(iter([(empty, empty)]), ["background", "a", "b"], [])
+    assert [trial["score"] for trial in found["b"]["trials"]] == [1] * len(candidates([]))

@@ -1,0 +1,200 @@
+"""Objects as outlines: they come back as they were, through GeoJSON and ImageJ's ROI."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import roifile
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from microscope_files import write_lif
+
+from snakeseg.cli import main
+from snakeseg.errors import BadInput
+from snakeseg.io.images import read_label
+from snakeseg.io.rois import read_shapes, write_shapes
+from snakeseg.objects.polygons import outlines_of, rasterised
+
+
+def back(outlines: dict, shape: tuple[int, int]) -> np.ndarray:
+    """Labels of outlines, every object's pieces on their own."""
+    return rasterised([(number, polygon) for number, polygons in outlines.items() for polygon in polygons], shape)
+
+
+@settings(deadline=None, max_examples=60)
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 0, 3, 7])))
+def test_any_labels_come_back(labels):
+    """With holes, objects in holes, pieces, corners that touch, and objects at the edge."""
+    np.testing.assert_array_equal(back(outlines_of(labels), labels.shape), labels)
+
+
+def test_points_are_from_the_corner():
+    """A pixel's outline is around its centre, at half a pixel; columns come first."""
+    ((ring,),) = outlines_of(np.pad(np.ones((1, 1), int), ((2, 5), (4, 1))))[1]
+    np.testing.assert_allclose(ring.mean(axis=0), (4.5, 2.5), atol=0.2)
+    np.testing.assert_array_equal(ring[0], ring[-1])
+    assert ring.min(axis=0).tolist() == [4, 2]
+    assert ring.max(axis=0).tolist() == [5, 3]
+
+
+def test_a_rectangle_of_imagej():
+    """From (2, 1) to (5, 3) are 3 x 2 pixels; beyond the image there are none."""
+    corners = np.array([[2, 1], [5, 1], [5, 3], [2, 3]], float)
+    expected = np.zeros((6, 8), int)
+    expected[1:3, 2:5] = 9
+    np.testing.assert_array_equal(rasterised([(9, [corners])], (6, 8)), expected)
+    assert not rasterised([(9, [corners + 100])], (6, 8)).any()
+    np.testing.assert_array_equal(rasterised([(9, [corners - 100, corners + 100])], (6, 8)), 0)
+
+
+def test_overlaps_go_to_the_first():
+    square = np.array([[0, 0], [4, 0], [4, 4], [0, 4]], float)
+    assert rasterised([(1, [square]), (2, [square + 2])], (6, 6)).tolist()[3] == [1, 1, 1, 1, 2, 2]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    labels = np.zeros((20, 30), np.uint16)
+    labels[2:9, 3:12], labels[10:18, 5:25], labels[0:3, 20:30] = 5, 70, 300
+    tifffile.imwrite("labels.tif", labels, resolution=(3, 3))
+    tifffile.imwrite("image.tif", (labels > 0).astype(np.uint8))
+    return labels
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a.zip"])
+def test_there_and_back_by_command(place, name):
+    assert main(["convert", "labels.tif", "--output", name]) == 0
+    assert main(["convert", name, "--like", "image.tif", "--output", "back.tif"]) == 0
+    np.testing.assert_array_equal(read_label("back.tif", 2).array, place)
+
+
+def test_holes_and_pieces(place):
+    place[4:6, 5:8], place[19, 29] = 0, 5
+    tifffile.imwrite("labels.tif", place)
+    assert main(["convert", "labels.tif", "--output", "a.geojson"]) == 0
+    assert main(["convert", "a.geojson", "--like", "image.tif", "--output", "back.tif"]) == 0
+    np.testing.assert_array_equal(read_label("back.tif", 2).array, place)
+    features = json.loads(Path("a.geojson").read_text(encoding="utf-8"))["features"]
+    kinds = {feature["properties"]["name"]: feature["geometry"]["type"] for feature in features}
+    assert kinds == {"5": "MultiPolygon", "70": "Polygon", "300": "Polygon"}
+
+
+def test_roi_cannot_tell_holes(place, tmp_path):
+    place[4:6, 5:8] = 0
+    with pytest.raises(BadInput, match=r"a.zip: found object 5 in 1 pieces with 1 holes; expected one piece without"):
+        write_shapes(tmp_path / "a.zip", outlines_of(place))
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_shapes_by_names_that_are_no_numbers(tmp_path):
+    square = np.array([[1, 1], [1, 4], [4, 4], [4, 1]])
+    for index, name in enumerate(("cell", "cell")):
+        roifile.ImagejRoi.frompoints(square + 5 * index, name=name).tofile(tmp_path / "a.zip")
+    assert [number for number, _ in read_shapes(tmp_path / "a.zip")] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.geojson", "{", "no outlines (Expecting property name"),
+        ("a.geojson", '{"features": [{}]}', "no outlines ('geometry')"),
+        ("a.geojson", '[{"geometry": {"type": "Point", "coordinates": [1, 2]}}]', "a Point; expected Polygon"),
+        (
+            "a.geojson",
+            '[{"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1e99], [2, 2]]]}}]',
+            "three or more",
+        ),
+        (
+            "a.geojson",
+            '[{"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, NaN], [2, 2]]]}}]',
+            "three or more",
+        ),
+        ("a.geojson", '[{"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}}]', "three or more"),
+        ("a.roi", "text", "no outlines"),
+        ("a.zip", "text", "no outlines (File is not a zip file)"),
+    ],
+)
+def test_bad_outlines(tmp_path, name, content, told):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(BadInput) as error:
+        read_shapes(tmp_path / name)
+    assert told in str(error.value)
+    assert "expected GeoJSON or ImageJ's ROI; save the shapes again, as polygons or masks" in str(error.value)
+
+
+def test_an_archive_that_unpacks_to_gigabytes(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.roi", "w") as file:
+        for _ in range(300):
+            file.write(bytes(2**20))
+    with pytest.raises(BadInput, match=r"a.zip: found no outlines \(314572800 bytes when unpacked; expected at most"):
+        read_shapes(tmp_path / "a.zip")
+
+
+def test_masks_of_one_object_each(place):
+    """Ids follow the order of names, the first has what two cover; masks may have any value."""
+    for name, value, corner in (("a", 1, 0), ("b", 255, 2), ("c", 7, 20)):
+        mask = np.zeros((40, 50), np.uint8)
+        mask[corner : corner + 5, corner : corner + 5] = value
+        tifffile.imwrite(f"masks-{name}.tif", mask)
+    Path("masks").mkdir()
+    for path in Path().glob("masks-*.tif"):
+        path.rename(Path("masks", path.name))
+    Path("masks/notes.txt").write_text("by hand", encoding="utf-8")
+    tifffile.imwrite("image.tif", np.zeros((40, 50), np.uint8))
+    assert main(["convert", "masks", "--like", "image.tif", "--output", "labels.tif"]) == 0
+    expected = np.zeros((40, 50), np.uint32)
+    expected[20:25, 20:25], expected[2:7, 2:7], expected[:5, :5] = 3, 2, 1
+    np.testing.assert_array_equal(tifffile.imread("labels.tif"), expected)
+
+
+def test_masks_that_add_no_object_are_told(place, capsys):
+    Path("masks").mkdir()
+    for name in ("a", "b", "._b"):
+        tifffile.imwrite(f"masks/{name}.tif", np.ones((40, 50), np.uint8))
+    write_lif(Path("plate.lif"), *[np.zeros((1, 1, 40, 50), np.uint8)] * 2)
+    assert main(["convert", "masks", "--like", "plate.lif#2", "--output", "labels.ome.tif"]) == 0
+    assert set(np.unique(read_label("labels.ome.tif", 2).array)) == {1}
+    assert "warning: masks/b.tif: no pixel that the masks before do not have" in capsys.readouterr().err
+    assert main(["convert", "masks", "--like", "plate.lif#2", "--output", "labels.lif"]) == 1
+    assert "labels.lif: found another format than that of --like; expected .ome.tif" in capsys.readouterr().err
+
+
+def test_wrong_masks(place, capsys):
+    """All at once."""
+    Path("masks").mkdir()
+    tifffile.imwrite("image.tif", np.zeros((40, 50), np.uint8))
+    command = ["convert", "masks", "--like", "image.tif", "--output", "b.tif"]
+    Path("masks/a.png").write_bytes(b"torn")
+    assert main(["convert", "masks", "--output", "b.tif"]) == 1
+    assert "masks: found no --like; expected the image that was drawn on" in capsys.readouterr().err
+    tifffile.imwrite("masks/b.tif", np.zeros((9, 9), np.uint8))
+    assert main(command) == 1
+    told = capsys.readouterr().err
+    assert "masks/a.png: found a damaged file" in told
+    assert "masks/b.tif: found shape (9, 9); expected (40, 50), the shape of image.tif" in told
+    assert not Path("b.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["a.zip", "--output", "b.tif"],
+            "a.zip: found no --like; expected the image that was drawn on; add --like",
+        ),
+        (["a.zip", "--like", "image.tif", "--output", "b.png"], "b.png: found another format than that of --like"),
+        (
+            ["labels.tif", "--output", "b.svg"],
+            "b.svg: found outlines as '.svg'; expected .geojson or .zip; change --output",
+        ),
+        (["none.zip", "--like", "image.tif", "--output", "b.tif"], "none.zip: found no such file; expected outlines"),
+    ],
+)
+def test_wrong_commands(place, capsys, words, told):
+    assert main(["convert", *words]) == 1
+    assert told in capsys.readouterr().err

@@ -1,0 +1,107 @@
+"""The search for object parameters finds what is planted, and its scores are those of the workflow's own steps."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from snakeseg.evaluation.metrics.contingency import overlaps
+from snakeseg.evaluation.metrics.matching import detection_scores, match
+from snakeseg.evaluation.metrics.partition import adapted_rand_error
+from snakeseg.objects.segment import Parameters, segment
+from snakeseg.objects.tune import SCORES, candidates, choose
+from snakeseg.settings import Instances
+
+FEW = {"thresholds": [0.3, 0.5, 0.7], "cores": [0.5, 0.9], "depths": [1.0, 3.0], "smallest": [0, 6]}
+
+
+def pick(pairs, settings):
+    """`choose` for networks without a border class."""
+    return choose([((f.astype(np.float32),) * 2, truth) for f, truth in pairs], settings)
+
+
+def blobs(seed, shape=(40, 44)):
+    """Foreground probabilities, and objects that are like them but not the same."""
+    rng = np.random.default_rng(seed)
+    truth = ndimage.label(ndimage.gaussian_filter(rng.normal(size=shape), 3) > 0.05)[0]
+    noise = ndimage.gaussian_filter(rng.normal(size=shape), 1)
+    foreground = np.clip(0.7 * (truth > 0) + 0.15 + 0.5 * noise, 0, 1).astype(np.float16)
+    return foreground, truth
+
+
+def test_candidates():
+    """Every method at every threshold, with all of its seeds."""
+    tried = list(candidates(Instances(**FEW)))
+    assert len(set(tried)) == len(tried) == 3 + 3 * 2 * 2 + 3 * 2
+    assert [p.method for p in tried[:3]] == ["components", "distance", "soft"]
+
+
+@pytest.mark.parametrize("select_by", SCORES)
+def test_finds_the_threshold_and_size_that_are_right(select_by):
+    """Cells above 0.6, a haze of 0.55 between them, and specks of 2 pixels."""
+    truth = np.zeros((20, 30), int)
+    truth[3:10, 3:10], truth[3:10, 13:20] = 1, 2
+    foreground = np.where(truth > 0, 0.9, 0.0)
+    foreground[3:10, 10:13] = 0.55
+    foreground[15, 3:5] = 0.9
+    chosen, trials = pick(
+        [(foreground, truth)], Instances(**{**FEW, "select_by": select_by, "depths": [], "cores": []})
+    )
+    assert chosen.threshold == 0.7
+    assert max(trial["score"] for trial in trials) == 1
+    if select_by != "adapted_rand_error":  # which does not look outside the true objects
+        assert chosen == Parameters("components", 0.7, smallest=6)
+
+
+def test_finds_that_touching_cells_need_splitting():
+    where = np.indices((30, 50))
+    near = [((where - np.reshape(c, (2, 1, 1))) ** 2).sum(axis=0) for c in ((15, 15), (15, 29))]
+    mask = np.minimum(*near) < 64
+    truth = np.where(mask, 1 + (near[1] < near[0]), 0)
+    chosen, _ = pick([(mask.astype(float), truth)], Instances(**{**FEW, "cores": []}))
+    assert chosen.method == "distance"
+
+
+@pytest.mark.parametrize("select_by", SCORES)
+def test_scores_are_those_of_segmenting_and_scoring(select_by):
+    """Shortcuts of the search give what `segment` and the metrics give, over all images together."""
+    pairs = [blobs(seed) for seed in range(3)]
+    _, trials = pick(pairs, Instances(select_by=select_by, **FEW))
+    thresholds = {"ap_0.50": [0.5], "ap": [0.5, 0.6, 0.7, 0.8, 0.9]}.get(select_by)
+    assert len(trials) == 2 * 21
+    for trial in trials[::3]:
+        parameters = Parameters(**{key: value for key, value in trial.items() if key != "score"})
+        found = [(truth, segment(foreground, foreground, parameters)) for foreground, truth in pairs]
+        if thresholds is None:
+            expected = 1 - np.mean([adapted_rand_error(overlaps(*pair)) for pair in found])
+        else:
+            shared = [overlaps(*pair) for pair in found]
+            counts = [sum(len(s.true_ids) for s in shared), sum(len(s.predicted_ids) for s in shared)]
+            hits = [sum((match(s)[1] >= t).sum() for s in shared) for t in thresholds]
+            expected = np.mean([detection_scores(h, *counts)["ap"] for h in hits])
+        assert trial["score"] == pytest.approx(expected, abs=1e-12)
+    assert len({trial["score"] for trial in trials}) > 3
+
+
+def test_best_is_chosen_and_of_equals_the_first():
+    pairs = [blobs(0), blobs(1)]
+    chosen, trials = pick(pairs, Instances(**FEW))
+    best = max(trial["score"] for trial in trials)
+    assert next(trial for trial in trials if trial["score"] == best) == {**asdict(chosen), "score": best}
+    perfect = np.pad(np.ones((8, 8)), 4)
+    assert pick([(perfect, perfect.astype(int))], Instances(**FEW))[0] == Parameters("components", 0.3)
+
+
+def test_every_image_has_a_say():
+    """A second image of other brightness moves the threshold."""
+    truth = np.pad(np.ones((8, 8), int), 4)
+    dim, hazy = np.where(truth, 0.6, 0.0), np.where(truth, 0.9, 0.4)
+    settings = Instances(**FEW)
+    assert pick([(dim, truth)], settings)[0].threshold == 0.3
+    assert pick([(dim, truth), (hazy, truth)], settings)[0].threshold == 0.5
+
+
+def test_unknown_score():
+    with pytest.raises(ValueError, match=r"instances.select_by 'iou'; expected one of"):
+        pick([blobs(0)], Instances(select_by="iou"))

@@ -1,0 +1,207 @@
+"""The report page as its readers meet it: offline, in a browser, by mouse and by keys, on a desk and on a phone."""
+
+import re
+from contextlib import chdir
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from browsing import DESKTOP, PHONE, violations
+from made_run import ODD, make_run
+
+from snakeseg.report.tables import MISSING
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    with chdir(tmp_path_factory.mktemp("report")):
+        return make_run(Path.cwd())
+
+
+@pytest.fixture
+def open_page(open_offline, report):
+    return lambda *how: open_offline(report, *how)
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+def names(page) -> list[str]:
+    """Samples of the table of images, as far as they are shown."""
+    return page.locator("#table-of-images tbody tr:visible th").all_inner_texts()
+
+
+def column(page, head: str) -> list[str]:
+    heads = [text.strip() for text in page.locator("#table-of-images thead th").all_inner_texts()]
+    return page.locator(
+        f"#table-of-images tbody tr:visible :is(th, td):nth-child({heads.index(head) + 1})"
+    ).all_inner_texts()
+
+
+def viewer_of(page):
+    dialog = page.locator("#viewer")
+    return SimpleNamespace(
+        dialog=dialog, title=dialog.locator("h2"), zoom=dialog.locator("output"),
+        layer=lambda name: dialog.locator(f"img[data-name={name}]"), sheet=dialog.locator(".sheet"),
+    )  # fmt: skip
+
+
+def test_every_image_is_a_row_with_a_reason(page):
+    """Failures come first, then the worst; names and reasons are text, whatever they look like."""
+    assert page.locator("output[name=count]").inner_text() == "24 of 24 rows"
+    rows = page.locator("#table-of-images tbody tr")
+    told = {names: rows.nth(index).locator("td").nth(2).inner_text() for index, names in enumerate(names(page))}
+    assert told[ODD].startswith("unreadable")
+    assert "no such file" in told[ODD]
+    assert "damaged file" in told["damaged"]
+    assert told["missed"] == "missed objects there, none found"
+    assert told["empty"] == "empty no objects there"
+    assert told["unlabelled"] == "unlabelled no label in the sample sheet"
+    assert names(page)[0] in (ODD, "damaged")
+    scores = [
+        float(text)
+        for text, state in zip(column(page, "AP 0.50"), column(page, "status"), strict=True)
+        if state == "scored"
+    ]
+    assert scores == sorted(scores)
+
+
+def test_verdict_comes_first(page):
+    said = page.locator(".verdict").inner_text()
+    assert page.locator("main > section").first.get_attribute("id") == "verdict"
+    assert re.search(
+        r"On 6 test images, never trained on, the best of 2 experiments is \w+, with a mean AP 0.50 of 0\.\d{3}", said
+    )
+    assert "6 predictions failed: 4 could not be scored, 2 missed" in said
+    page.get_by_role("link", name="2 missed").click()
+    assert names(page) == ["missed", "missed"]
+
+
+def test_sorts(page):
+    head = page.locator("#table-of-images thead th", has_text="AP 0.50")
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    up = column(page, "AP 0.50")
+    numbers = [float(text) for text in up if text != MISSING]
+    assert numbers == sorted(numbers)
+    head.get_by_role("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    down = column(page, "AP 0.50")
+    assert [float(text) for text in down if text != MISSING] == numbers[::-1]
+    assert up[-1] == down[-1] == MISSING  # what has no score is last, whichever way is up
+
+
+def test_filters(page):
+    page.get_by_label("Name").fill("T-1")
+    assert names(page) == ["t-1", "t-1"]
+    page.get_by_label("Experiment").select_option("wide")
+    assert page.locator("output[name=count]").inner_text() == "1 of 24 rows"
+    page.get_by_label("Name").fill("nobody")
+    assert names(page) == []
+
+
+def test_viewer_by_keys(page):
+    """From the table's worst image: layers, zoom, the next image, and back to where one was."""
+    page.get_by_label("State").select_option("scored")
+    worst = page.locator("#table-of-images tbody tr:visible button.open").first
+    worst.focus()
+    page.keyboard.press("Enter")
+    viewer = viewer_of(page)
+    assert viewer.title.inner_text().startswith(worst.inner_text())
+    assert viewer.layer("image").is_visible()
+    assert viewer.layer("errors").is_hidden()
+    for key, layer in (("4", "errors"), ("4", "errors"), ("2", "truth")):
+        before = viewer.layer(layer).is_visible()
+        page.keyboard.press(key)
+        assert viewer.layer(layer).is_visible() != before
+    before = viewer.sheet.get_attribute("style")
+    page.keyboard.press("+")
+    assert viewer.zoom.inner_text() == "150 %"
+    zoomed = viewer.sheet.get_attribute("style")
+    page.keyboard.press("ArrowRight")
+    assert len({before, zoomed, viewer.sheet.get_attribute("style")}) == 3
+    page.keyboard.press("0")
+    assert viewer.sheet.get_attribute("style") == before
+    first = viewer.title.inner_text()
+    page.keyboard.press("j")
+    assert viewer.title.inner_text() != first
+    page.keyboard.press("k")
+    assert viewer.title.inner_text() == first
+    page.keyboard.press("Escape")
+    assert viewer.dialog.is_hidden()
+    assert worst.evaluate("button => button === document.activeElement")
+
+
+def test_viewer_by_mouse(page):
+    """The wheel zooms where the mouse is, dragging pans, buttons toggle; what became of objects is counted in words."""
+    page.locator(".strip button").first.click()
+    viewer = viewer_of(page)
+    box = viewer.dialog.locator(".stage").bounding_box()
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function("document.querySelector('#viewer output').value === '272 %'")
+    before = viewer.sheet.get_attribute("style")
+    page.mouse.down()
+    page.mouse.move(box["x"] + 150, box["y"] + 180)
+    page.mouse.up()
+    assert viewer.sheet.get_attribute("style") != before
+    viewer.dialog.get_by_role("button", name="Errors").click()
+    assert viewer.layer("errors").is_visible()
+    counts = [int(text) for text in viewer.dialog.locator("[data-kind]").all_inner_texts()]
+    assert sum(counts[:4]) > 0
+    viewer.dialog.get_by_role("button", name="Close").click()
+    assert viewer.dialog.is_hidden()
+
+
+def test_files_are_linked(page, report):
+    """All links lead to sections of the page or to files that are there."""
+    page.locator("button.open").first.click()
+    links = [link.get_attribute("href") for link in page.locator("a").all()]
+    assert any("images/" in link for link in links)
+    for link in links:
+        assert page.locator(link).count() if link.startswith("#") else (report.parent / link).exists(), link
+
+
+def test_a_mark_of_a_chart_opens_its_image(page):
+    page.locator("#chart-scores-0 path[aria-roledescription], #chart-scores-0 .mark-symbol path").first.click(
+        force=True
+    )
+    assert viewer_of(page).dialog.is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_accessible_and_within_the_screen(open_page, viewport, scheme, tmp_path):
+    """No violation of WCAG A or AA that axe-core finds in page or viewer; nothing is wider than the screen."""
+    page = open_page(viewport, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    for state in ("page", "viewer"):
+        if state == "viewer":
+            page.locator("button.open").first.click()
+        page.screenshot(path=tmp_path / f"{state}.png")
+        assert not violations(page)
+
+
+def test_the_page_runs_nothing_but_its_own_scripts(report, browser, tmp_path):
+    """What a hostile name or label might smuggle in: scripts, handlers, styles, pictures from elsewhere, `eval`."""
+    smuggled = (
+        '<script>document.title = "run"</script><img src="x" onerror="document.title = \'run\'">'
+        '<style>h1 { visibility: hidden }</style><form action="https://example.org"></form>'
+        "<script>new Function(\"document.title = 'run'\")()</script>"
+    )
+    page_with = tmp_path / "smuggled.html"
+    page_with.write_text(report.read_text(encoding="utf-8").replace("<main>", f"<main>{smuggled}"), encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    refused = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(page_with.as_uri())
+    page.wait_for_selector("html[data-charts=drawn]")
+    assert page.title() != "run"
+    assert page.locator("h1").is_visible()
+    assert sum("Content Security Policy" in text for text in refused) >= 4
+    context.close()

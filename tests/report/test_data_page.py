@@ -1,0 +1,111 @@
+"""The page about the data: everything on it, nothing from outside, hostile text as text."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from browsing import DESKTOP, PHONE, violations
+
+from snakeseg.checks.findings.finding import Finding
+from snakeseg.checks.findings.object_sizes import experiments_of, overview
+from snakeseg.checks.findings.table import table_of
+from snakeseg.checks.inspect import inspect
+from snakeseg.io.sheet import COLUMNS
+from snakeseg.report.data_page import ROWS, data_page
+from snakeseg.settings import Labels, UNetSettings
+from snakeseg.transforms.simulate import simulate_cells
+
+HOSTILE = "<script>alert(1)</script>"
+FINDINGS = [
+    Finding("error", HOSTILE, ("s1",), HOSTILE, HOSTILE, HOSTILE),
+    Finding("warning", "alike", ("s0", "s2"), "s0 and s2 are one", "means", "do"),
+    *(Finding("note", "odd", (f"s{i % 3}",), f"found {i}", "means", "do", "30 60") for i in range(20)),
+]
+
+
+def page_of(folder, findings, rows=3, read=True, gone=None):
+    sheet = []
+    for i in range(rows):
+        if read:
+            image, label = simulate_cells(np.random.default_rng(i), (64, 64), 8)
+            tifffile.imwrite(folder / f"i{i}.tif", image)
+            tifffile.imwrite(folder / f"l{i}.tif", label)
+        subset = "test" if i == 2 else "train"
+        sheet.append((f"s{i}", str(folder / f"i{i}.tif"), str(folder / f"l{i}.tif"), subset, "g", "b", 1, ""))
+    sheet = pd.DataFrame(sheet, columns=COLUMNS)
+    facts = pd.DataFrame(inspect(sheet, 2, Labels())[0]) if read else sheet[["sample"]]
+    if gone:
+        (folder / gone).unlink()
+    table = table_of(sheet, facts, sheet["subset"])
+    experiments = experiments_of({HOSTILE: UNetSettings(depth=2)}, {HOSTILE: 40})
+    known = overview(table, Labels(), experiments)
+    return data_page(HOSTILE, 2, sheet, table, findings, known, folder / "data-report.html")
+
+
+def without_vega(page):
+    """Of the library's scripts nothing is said here."""
+    return re.sub(r"<script>(?:(?!</script>).)*vegaEmbed.*?</script>", "", page, flags=re.DOTALL)
+
+
+def test_findings_come_with_pictures_and_text_is_escaped(tmp_path):
+    page = page_of(tmp_path, FINDINGS)
+    ours = without_vega(page)
+    assert "<script>alert" not in ours
+    assert ours.count("&lt;script&gt;alert") >= 7  # name, title, topic, found, means, remedy, experiment
+    assert "1 error, 1 warning, 20 notes" in ours
+    assert "found 5" in ours
+    assert "found 6" not in ours
+    assert "14 more" in ours
+    assert ours.count('class="place"') == 6
+    assert ours.count('<button data-sample="s1"') == 1 + 2  # the error's, and two of the places
+    html = re.sub(r"<script.*?</script>", "", ours, flags=re.DOTALL)
+    assert not re.search(r"""(src|href)\s*=\s*(?!["']?(data:|#|data\.tsv|findings\.tsv))""", html)
+    assert len(ours) < 300_000
+
+
+def test_a_place_in_an_image_that_is_gone_has_no_picture(tmp_path):
+    assert without_vega(page_of(tmp_path, FINDINGS, gone="i1.tif")).count('class="place"') == 4
+
+
+def test_without_findings_it_says_so(tmp_path):
+    assert "Nothing stands in the way of training" in page_of(tmp_path, [])
+
+
+def test_it_stays_small_and_is_written_though_nothing_could_be_read(tmp_path):
+    findings = [Finding("error", "gone", (f"s{i}",), "no such file", "", "mend it") for i in range(5000)]
+    page = without_vega(page_of(tmp_path, findings, rows=5000, read=False))
+    assert page.count("<tr ") == ROWS
+    assert "3000 more" in page
+    assert "4994 more" in page
+    assert len(page) < 2_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_in_a_browser(tmp_path, open_offline, viewport):
+    """Offline, within the screen, for everyone; by keys: a finding's picture, its label, the next image, sorting."""
+    path = tmp_path / "data-report.html"
+    path.write_text(page_of(tmp_path, FINDINGS), encoding="utf-8")
+    page = open_offline(path, viewport)
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert not violations(page)
+    names = page.locator("#table-of-images tbody tr:visible th")
+    assert names.all_inner_texts() == ["s1", "s0", "s2"]
+    page.get_by_role("link", name="with warnings").click()
+    assert names.all_inner_texts() == ["s0", "s2"]
+    page.locator("#findings .strip button").nth(1).press("Enter")
+    dialog = page.locator("#viewer")
+    assert dialog.locator("h2").inner_text() == "s0 train"
+    assert dialog.locator("img[data-name=truth]").is_visible()
+    page.keyboard.press("2")
+    assert dialog.locator("img[data-name=truth]").is_hidden()
+    assert not violations(page)
+    page.keyboard.press("j")
+    assert dialog.locator("h2").inner_text() == "s2 test"
+    page.keyboard.press("Escape")
+    head = page.locator("#table-of-images thead th", has_text="sample").get_by_role("button")
+    head.press("Enter")
+    head.press("Enter")
+    assert names.all_inner_texts() == ["s2", "s0"]

@@ -1,0 +1,146 @@
+"""The page's words: order and state of images, names of scores, numbers, the verdict, what to cite."""
+
+import pandas as pd
+import pytest
+
+from snakeseg.report.citation import methods, works
+from snakeseg.report.images.examples import ranked
+from snakeseg.report.tables import MISSING, image_rows, number, ranking, title, whole
+from snakeseg.report.verdict import headline_part, verdict
+
+IMAGES = pd.DataFrame(
+    [
+        ("b", "test", "scored", "", 0.9, 0, 0),
+        ("a", "test", "scored", "", 0.5, 0, 0),
+        ("e", "test", "scored", "", 1.0, 0, 1),
+        ("m", "test", "scored", "", 0.0, 1, 0),
+        ("u", "test", "unreadable", "u.png: a damaged file", None, None, None),
+        ("p", "predict", "unlabelled", "no label in the sample sheet", None, None, None),
+        ("v", "validation", "scored", "", 0.7, 0, 0),
+    ],
+    columns=["sample", "subset", "status", "reason", "ap_0.50", "missed", "empty"],
+).assign(experiment="x")
+
+
+def summary(subset, mean, n=3, **more):
+    return {"experiment": "x", "subset": subset, "metric": "ap_0.50", "n": n, "mean": mean, **more}
+
+
+def test_failures_come_first_then_the_worst():
+    rows = image_rows(IMAGES, "ap_0.50")
+    assert rows["sample"].tolist() == ["u", "m", "a", "v", "b", "e", "p"]
+    assert rows["state"].tolist() == ["unreadable", "missed", *["scored"] * 3, "empty", "unlabelled"]
+    reasons = dict(zip(rows["sample"], rows["reason"], strict=True))
+    assert reasons["u"] == "u.png: a damaged file"
+    assert reasons["m"] == "objects there, none found"
+    assert reasons["a"] == ""
+
+
+def test_errors_are_worst_where_they_are_highest():
+    rows = image_rows(IMAGES.rename(columns={"ap_0.50": "pixel_error"}), "pixel_error")
+    assert rows.loc[rows["state"] == "scored", "sample"].tolist() == ["b", "v", "a"]
+    assert ranked(rows, "pixel_error")[0]["sample"] == "e"
+
+
+def test_images_without_scores_are_rows_too():
+    rows = image_rows(IMAGES[IMAGES["status"] != "scored"].drop(columns=["ap_0.50", "missed", "empty"]), "ap_0.50")
+    assert rows["state"].tolist() == ["unreadable", "unlabelled"]
+    assert [row["rank"] for row in ranked(rows, "ap_0.50")] == ["not scored"]
+
+
+def test_ranked_shows_nobody_twice():
+    rows = image_rows(IMAGES, "ap_0.50")
+    found = ranked(rows, "ap_0.50")
+    assert [(row["sample"], row["rank"]) for row in found] == [
+        ("m", "worst"), ("a", "worst"), ("v", "worst"), ("b", "middle"), ("e", "best"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.98765, "0.988"), (float("nan"), MISSING), (None, MISSING), ("", MISSING), (65536, "65,536"), (12.345, "12.35"),
+     (1e6, "1,000,000"), ("unet", "unet"), (0, "0")],
+)  # fmt: skip
+def test_numbers(value, text):
+    assert number(value) == text
+
+
+def test_names():
+    assert [title(name) for name in ("ap_0.50", "mean_iu", "true_objects")] == ["AP 0.50", "mean IU", "true objects"]
+    assert (whole(3.0), whole(float("nan"))) == ("3", MISSING)
+
+
+def test_ranking_is_what_thresholds_were_chosen_by():
+    config = {"labels": {"kind": "instance"}, "instances": {"select_by": "adapted_rand_error"}}
+    assert ranking(config) == "adapted_rand_error"
+    assert ranking({**config, "instances": {"select_by": "ap"}}) == "ap_0.50"
+    assert ranking({**config, "labels": {"kind": "semantic"}}) == "dice"
+
+
+def test_verdict_says_what_how_good_and_what_failed():
+    rows = image_rows(IMAGES, "ap_0.50")
+    table = pd.DataFrame(
+        [summary("validation", 0.7, 1), summary("test", 0.6, 4, low=0.2, high=0.9), summary("predict", None, 0)]
+    )
+    said = verdict(
+        rows, table, {"x": "unet, width 4"}, {"folds": 1, "fold": "all", "labels": {"kind": "instance"}}, "ap_0.50"
+    )
+    assert said["trained"] == "Trained: unet, width 4; 1 image held out for validation."
+    assert said["good"].startswith(
+        "On 4 test images, never trained on, the mean AP 0.50 is 0.600 (95 % interval 0.200 to 0.900)"
+    )
+    assert said["failed"].startswith("2 predictions failed: 1 could not be scored, 1 missed")
+    assert said["others"] == "1 without any object, 1 without a label, so without a score."
+
+
+def test_verdict_of_validation_images_says_so():
+    table = pd.DataFrame([summary("validation", 0.7, 1)])
+    rows = image_rows(IMAGES[IMAGES["subset"] == "validation"], "ap_0.50")
+    said = verdict(rows, table, {"x": "unet"}, {"folds": 1, "fold": "all", "labels": {"kind": "instance"}}, "ap_0.50")
+    assert "held out, though thresholds were chosen on it, the mean" in said["good"]
+    assert said["good"].endswith("So few images say little about others: label 5 or more to judge by.")
+    classes = {"folds": 1, "fold": "all", "labels": {"kind": "semantic"}}
+    assert (
+        "On 1 validation image, held out, though the pieces to keep were chosen on it, the"
+        in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50")["good"]
+    )
+    assert said["failed"] == "No prediction failed."
+    assert "others" not in said
+    none = pd.DataFrame([summary("validation", None, 0)])
+    assert (
+        "cannot be said"
+        in verdict(rows, none, {"x": "unet"}, {"folds": 5, "fold": "all", "labels": {"kind": "instance"}}, "ap_0.50")[
+            "good"
+        ]
+    )
+
+
+def test_headline_is_the_best_on_test_images():
+    rows = [summary("test", 0.6), {**summary("test", 0.8), "experiment": "y"}, summary("validation", 0.9)]
+    assert headline_part(pd.DataFrame(rows), "ap_0.50")["experiment"] == "y"
+    errors = pd.DataFrame([{**row, "metric": "pixel_error"} for row in rows])
+    assert headline_part(errors, "pixel_error")["experiment"] == "x"
+
+
+def test_what_was_used_is_cited():
+    train = {"steps": 5, "minutes": None, "optimiser": "sgd", "learning_rate": 0.1, "schedule": "poly", "batch": 1,
+             "patch": 8, "seed": 0}  # fmt: skip
+    model = {"network": {"name": "fcn8s"}, "predict": {"average": True}, "provenance": {"train": train}}
+    config = {
+        "labels": {"kind": "instance"}, "experiments": {"x": {"loss": {"name": "plain"}}}, "loss": {"name": "border"},
+        "weigh": {}, "spatial_dims": 2, "augment": {"std": 7},
+    }  # fmt: skip
+    cited = " ".join(works({"x": model}, config, "ap_0.50"))
+    for author in ("Long", "Ronneberger", "Schmidt", "Paszke"):
+        assert author in cited
+    assert "Loshchilov" not in cited
+    text = methods(
+        {"x.seed-1": model}, {"x.seed-1": "fcn8s, width 64"}, config, {"snakeseg": "1.2", "torch": "3.4"}, "Trained."
+    )
+    for part in (
+        "SnakeSeg 1.2 (PyTorch 3.4)",
+        "of 7 pixels at 3 x 3",
+        "fcn8s, width 64: 5 steps of sgd",
+        "loss: cross entropy;",
+    ):
+        assert part in text

@@ -1,0 +1,202 @@
+"""`snakeseg init`: what it makes of images, how it says so, and that it asks and overwrites nothing."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import yaml
+from jsonschema import Draft202012Validator
+from PIL import Image
+
+from snakeseg.cli import LAYOUTS, main
+from snakeseg.settings import read_sections
+from snakeseg.setup.detect import LAYOUTS as READERS
+from snakeseg.setup.groups import folds_of, neighbours_alike
+from snakeseg.setup.label_kind import Seen, labels_of
+from snakeseg.setup.layout import Layout, sheet_of
+from snakeseg.setup.plan import plan
+from snakeseg.transforms.simulate import simulate_cells
+
+NO_CLASSES = Layout("", "data", sheet_of([]))
+
+
+def seen(looks: str, *values: list[int]) -> list[Seen]:
+    return [Seen(looks, np.array(each)) for each in values]
+
+
+@pytest.mark.parametrize(
+    ("found", "body", "kind", "values"),
+    [
+        (seen("ids", [0, 1, 2], [0, 1, 2, 3], [0, 1]), False, "instance", None),
+        (seen("ids", [0, 1, 2, 3], [0, 1, 2], [0, 1, 2]), False, "instance", None),
+        (seen("mask", [0, 255], [0, 255]), False, "binary", None),
+        (seen("object", [0, 1], [0, 1]), False, "binary", None),
+        (seen("classes", [0, 1, 3], [0, 3]), False, "semantic", {"background": 0, "class-1": 1, "class-3": 3}),
+        (seen("ids", [0, 3, 4], [0, 3, 4], [0, 3, 4]), False, "semantic", None),
+        (seen("ids", [0, 1, 2], [0, 1, 2]), True, "semantic", {"background": 0, "class-1": 1, "class-2": 2}),
+        (seen("mask", [0, 1], [0, 1]), True, "semantic", {"background": 0, "foreground": 1}),
+        (seen("ids", list(range(40)), list(range(30))), True, "instance", None),
+    ],
+)  # fmt: skip
+def test_what_labels_mean(found, body, kind, values):
+    labels, why = labels_of(found, NO_CLASSES, body)
+    assert labels.kind == kind
+    assert values is None or labels.values == values
+    assert why
+
+
+@pytest.mark.parametrize(
+    ("values", "ignore"), [([0, 1, 2, 255], 255), ([0, 1, 255], 255), ([0, 7, 255], None), ([0, 255], None)]
+)
+def test_the_value_of_what_does_not_count(values, ignore):
+    labels, _ = labels_of(seen("classes", values, values), NO_CLASSES, False)
+    assert labels.ignore == ignore
+    assert (255 in labels.values.values()) == (ignore is None and labels.kind == "semantic")
+
+
+def test_nothing_labelled():
+    with pytest.raises(ValueError, match="labels without any object; expected something labelled"):
+        labels_of(seen("nothing", [0], [0]), NO_CLASSES, False)
+
+
+def save_cells(folder, count, side=64, kind=np.uint16, labels=lambda objects: objects):
+    for index in range(count):
+        image, objects = simulate_cells(np.random.default_rng(index), (side, side), 12)
+        for name, array in (("images", image), ("masks", labels(objects))):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(folder / name / f"c{chr(97 + index)}.tif", array.astype(kind))
+
+
+@pytest.fixture
+def cells(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_cells(tmp_path / "cells", 6)
+    return tmp_path
+
+
+def test_what_is_written_is_valid_and_commented(cells, repository, capsys):
+    assert main(["init", "cells"]) == 0
+    text = (cells / "cells.yaml").read_text(encoding="utf-8")
+    config = yaml.safe_load(text)
+    schema = yaml.safe_load((repository / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    assert not [error.message for error in Draft202012Validator(schema).iter_errors(config)]
+    read_sections(json.dumps({key: config[key] for key in ("labels", "prepare", "network", "train", "instances")}))
+    assert config["labels"] == {"kind": "instance"}
+    assert text.count("\n# ") + text.count("\n  # ") > 5
+    assert pd.read_csv("cells.tsv", sep="\t").columns.tolist() == ["sample", "image", "label", "subset"]
+    told = capsys.readouterr().out
+    assert "images: 6 to train" in told
+    assert "labels: instance; 6 of 6 looked at have one value for each object" in told
+    assert f"next:   snakemake --cores all --snakefile {repository}/Snakefile --configfile cells.yaml" in told
+
+
+def test_the_picture_shows_outlines(cells):
+    assert main(["init", "cells", "-o", "x.yaml"]) == 0
+    pixels = np.asarray(Image.open("x.png").convert("RGB")).astype(int)
+    blue = (pixels[..., 2] > pixels[..., 0] + 100).mean()
+    assert blue > 0.002
+    assert pixels.shape[1] > 500
+
+
+def test_for_programs(cells, capsys):
+    assert main(["init", "cells", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["subsets"] == {"train": 6}
+    assert told["config"] == "cells.yaml"
+    assert told["problems"] == []
+
+
+@pytest.mark.parametrize(("answer", "written"), [("n", False), ("", True), ("Y", True)])
+def test_a_person_is_asked_once(cells, monkeypatch, answer, written):
+    questions = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or answer)
+    assert main(["init", "cells"]) == (0 if written else 1)
+    assert len(questions) == 1
+    assert sorted(path.name for path in cells.glob("cells.*")) == (
+        ["cells.png", "cells.tsv", "cells.yaml"] if written else []
+    )
+    monkeypatch.setattr("builtins.input", pytest.fail)
+    assert main(["init", "cells", "--yes", "-o", "again.yaml"]) == 0
+
+
+def test_what_cannot_be_used_is_left_out_and_said(cells, capsys):
+    """All at once: another shape, another number of channels, a damaged file."""
+    for name, array in (("images", np.zeros((64, 64, 3), np.uint8)), ("masks", np.ones((64, 64), np.uint8))):
+        tifffile.imwrite(cells / f"cells/{name}/rgb.tif", array)
+    for name, side in (("images", 64), ("masks", 63)):
+        tifffile.imwrite(cells / f"cells/{name}/odd.tif", np.zeros((side, side), np.uint16))
+    (cells / "cells/images/torn.tif").write_bytes(b"II*\0")
+    tifffile.imwrite(cells / "cells/masks/torn.tif", np.ones((64, 64), np.uint16))
+    assert main(["init", "cells"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("checking: ")]
+    assert len(told) == 3
+    assert "found 3 channels; expected 1, as in most images" in " ".join(told)
+    assert "found shape (63, 63); expected (64, 64), the shape of" in " ".join(told)
+    assert "torn.tif: found a damaged file" in " ".join(told)
+    assert all(line.startswith("not understood: ") for line in told)
+    assert len(pd.read_csv("cells.tsv", sep="\t")) == 6
+
+
+def test_too_few_labels(cells, capsys):
+    for path in list((cells / "cells/masks").iterdir())[1:]:
+        path.unlink()
+    assert main(["init", "cells"]) == 1
+    assert "cells: found 1 of 6 images with a label that can be used; expected two or more" in capsys.readouterr().err
+    assert not list(cells.glob("cells.*"))
+
+
+def test_masks_and_formats(tmp_path):
+    save_cells(tmp_path / "d", 3, kind=np.uint8, labels=lambda objects: 255 * (objects > 0))
+    made = plan(tmp_path / "d", None)
+    assert made.found.labels.kind == "binary"
+    assert made.folds[0] == {"folds": 3, "fold": 0}
+    assert "uint8" in made.config("d", "d.tsv")
+
+
+def steps_of(made) -> int:
+    return next(key.value for key in made.proposal.sections["train"] if key.name == "steps")
+
+
+def test_more_data_train_longer_within_the_time(tmp_path):
+    """A few crops are done in seconds, many images in the minutes that a first run may take."""
+    save_cells(tmp_path / "few", 4, side=48)
+    save_cells(tmp_path / "many", 20, side=256)
+    few, many = plan(tmp_path / "few", None), plan(tmp_path / "many", None)
+    assert steps_of(few) < steps_of(many)
+    assert few.proposal.minutes < 0.5
+    assert few.proposal.minutes < many.proposal.minutes <= 6.1
+
+
+def test_sections_of_a_stack_are_held_out_in_stretches(tmp_path):
+    """Neighbours that look alike are told from others of the same kind."""
+    rng = np.random.default_rng(0)
+    volume = np.cumsum(rng.normal(size=(12, 16, 16)), axis=0)
+    for index, plane in enumerate(volume):
+        plane = np.kron(plane, np.ones((4, 4)))
+        for name, array in (("images", plane), ("masks", plane > 0)):
+            (tmp_path / "s" / name).mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(
+                tmp_path / "s" / name / f"{index:02d}.tif", array.astype(np.float32 if name == "images" else np.uint8)
+            )
+    made = plan(tmp_path / "s", None)
+    assert made.sheet["group"].nunique() == 5
+    assert made.sheet["group"].is_monotonic_increasing
+    save_cells(tmp_path / "c", 12)
+    assert not neighbours_alike([str(path) for path in sorted((tmp_path / "c/images").iterdir())], 2)
+
+
+def test_folds_suit_the_groups():
+    def keys(groups):
+        rows = [{"sample": f"s{i}", "subset": "train", "group": g} for i, g in enumerate(groups)]
+        return folds_of(sheet_of(rows), [])[0]
+
+    assert keys([""] * 5) == {"folds": 1}
+    assert keys([""] * 4) == {"folds": 4, "fold": 0}
+    assert keys(["a", "a", "b", "b", "b"]) == {"folds": 2, "fold": 0}
+
+
+def test_the_command_line_knows_all_layouts():
+    assert list(READERS) == list(LAYOUTS)

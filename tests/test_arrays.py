@@ -1,0 +1,76 @@
+"""Arrays read on demand, passes over them block by block, and work that runs ahead."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snakeseg.arrays import ahead, as_lazy, blocks, concatenate, regions_of
+
+quick = settings(deadline=None, max_examples=60)
+ARRAY = np.arange(2 * 7 * 9).reshape(2, 7, 9)
+
+
+@quick
+@given(shape=st.lists(st.integers(1, 40), min_size=1, max_size=3), limit=st.integers(1, 500), data=st.data())
+def test_blocks_cover_once_along_chunks(shape, limit, data):
+    chunks = data.draw(st.none() | st.tuples(*[st.integers(1, 9)] * len(shape)))
+    covered = np.zeros(shape, int)
+    for region in blocks(shape, chunks, limit):
+        covered[region] += 1
+        assert covered[region].size <= max(limit, np.prod(chunks or 1))
+        assert all(s.start % c == 0 for s, c in zip(region, chunks or (1,) * len(shape), strict=True))
+    assert (covered == 1).all()
+
+
+def test_blocks_come_in_c_order():
+    starts = [tuple(s.start for s in region) for region in regions_of((5, 4), (3, 2))]
+    assert starts == [(0, 0), (0, 2), (3, 0), (3, 2)]
+
+
+def test_only_what_is_asked_for_is_read():
+    asked = []
+    lazy = as_lazy(ARRAY).map(lambda a: asked.append(a.shape) or 2 * a, ARRAY.dtype)
+    np.testing.assert_array_equal(lazy[:, 1:3], 2 * ARRAY[:, 1:3])
+    np.testing.assert_array_equal(lazy[0:1, -2:, 4:100], 2 * ARRAY[0:1, -2:, 4:100])
+    assert asked == [(2, 2, 9), (1, 2, 5)]
+    np.testing.assert_array_equal(np.asarray(lazy), 2 * ARRAY)
+
+
+@quick
+@given(cuts=st.lists(st.integers(1, 6), max_size=3, unique=True), region=st.tuples(*[st.integers(0, 6)] * 2))
+def test_concatenated_arrays_read_like_one(cuts, region):
+    whole = concatenate(np.split(ARRAY, sorted(cuts), axis=1), axis=1)
+    start, stop = min(region), max(region) + 1
+    assert whole.shape == ARRAY.shape
+    np.testing.assert_array_equal(whole[:, start:stop, 2:5], ARRAY[:, start:stop, 2:5])
+
+
+def test_work_runs_ahead_in_order_and_no_farther_than_allowed():
+    begun, most = [], 0
+    lock = threading.Lock()
+
+    def work(item):
+        with lock:
+            begun.append(item)
+        return item * item
+
+    for used, result in enumerate(ahead(work, range(20), depth=3)):
+        with lock:
+            most = max(most, len(begun) - used)
+        assert result == used * used
+    assert 1 < most <= 5
+
+
+def test_errors_reach_the_user_and_end_the_work():
+    def work(item):
+        if item == 3:
+            raise ValueError("three")
+        return item
+
+    results = ahead(work, iter(range(1000)))
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(results)

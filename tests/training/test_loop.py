@@ -1,0 +1,417 @@
+"""The training loop: reproducible to the bit, loud on divergence, schedule and data as stated."""
+
+import csv
+import hashlib
+import shutil
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from snakeseg.errors import BadInput
+from snakeseg.io.store import write_store
+from snakeseg.networks.unet import UNet, unet_geometry
+from snakeseg.settings import Augment, Loss, Train, UNetSettings, Weigh
+from snakeseg.training import dataset, loop, lr_range_test, optimiser, patches
+from snakeseg.training import state as course
+from snakeseg.training.losses import make_loss, weighted_cross_entropy
+from snakeseg.training.patches import Item, PatchPlan, draw_batch
+from snakeseg.training.prepare import weight_maps
+from snakeseg.training.state_files import write_state
+from snakeseg.transforms.labels import IGNORED
+
+CPU = torch.device("cpu")
+NETWORK = UNetSettings(width=4, depth=1, normalisation="batch", dropout=0.3)
+SETTINGS = Train(steps=6, batch=2, patch=12, precision="float32", optimiser="adamw", learning_rate=0.01)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def make_items():
+    rng = np.random.default_rng(0)
+    items = []
+    for _ in range(3):
+        target = (rng.random((30, 34)) > 0.5).repeat(2, 0).repeat(2, 1)[:30, :34].astype(np.uint8)
+        image = (target + rng.normal(0, 0.2, target.shape)).astype(np.float32)
+        items.append(Item(image[None], target, np.ones(target.shape, np.float32)))
+    return items
+
+
+def train(settings=SETTINGS, items=None, network=NETWORK, drawn_before=0):
+    torch.manual_seed(optimiser.derive_seed(settings.seed, -1))
+    made = UNet(2, 1, 2, network)
+    torch.rand(drawn_before)
+    history = loop.fit(
+        made,
+        items or make_items(),
+        PatchPlan(settings, Augment(std=1), unet_geometry(network)),
+        weighted_cross_entropy,
+        CPU,
+    )
+    return made, history
+
+
+def bits(network):
+    state = b"".join(tensor.numpy().tobytes() for tensor in network.state_dict().values())
+    return hashlib.sha256(state).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"elastic": "online"}, {"optimiser": "sgd"}, {"precision": "bfloat16"}], ids=str
+)
+def test_same_seed_same_bits(change):
+    """Weights, running statistics and losses, with dropout, whatever torch's global state was."""
+    settings = replace(SETTINGS, **change)
+    first, history = train(settings)
+    second, again = train(settings, drawn_before=17)
+    assert bits(first) == bits(second)
+    assert [row["loss"] for row in history] == [row["loss"] for row in again]
+
+
+def test_another_seed_another_network():
+    assert bits(train()[0]) != bits(train(replace(SETTINGS, seed=1))[0])
+
+
+def test_slow_data_change_nothing(monkeypatch):
+    """However long patches take, they come in order."""
+    expected = bits(train()[0])
+    delays = iter([0.03, 0, 0.02, 0, 0, 0.01])
+
+    def slow(*arguments):
+        time.sleep(next(delays))
+        return draw_batch(*arguments)
+
+    monkeypatch.setattr(patches, "draw_batch", slow)
+    assert bits(train()[0]) == expected
+
+
+def test_prefetched_batches_are_those_of_the_steps():
+    items, plan = make_items(), PatchPlan(replace(SETTINGS, steps=12), Augment(), unet_geometry(NETWORK))
+    drawn = list(patches.prefetch(items, plan, start=3))
+    assert len(drawn) == 9
+    for step, batch in enumerate(drawn, start=3):
+        for found, expected in zip(batch, draw_batch(items, plan, step), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_it_learns():
+    """A task that one threshold solves is learnt in 150 steps."""
+    _, history = train(replace(SETTINGS, steps=150), network=UNetSettings(width=4, depth=1, dropout=0))
+    losses = [row["loss"] for row in history]
+    assert np.mean(losses[-10:]) < 0.3 * losses[0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_divergence_is_loud(value):
+    items = make_items()
+    items = [Item(item.image * np.float32(value), item.target, item.weight) for item in items]
+    with pytest.raises(FloatingPointError, match=r"training step 0, images .*learning_rate"):
+        train(items=items, network=UNetSettings(width=2, depth=1))
+
+
+def test_the_first_loss_is_the_initial_networks(monkeypatch):
+    """The loss of step 0 is that of the network before any step, on batch 0."""
+    settings = replace(SETTINGS, steps=1)
+    network = UNetSettings(width=4, depth=1, dropout=0)
+    _, history = train(settings, network=network)
+    torch.manual_seed(optimiser.derive_seed(settings.seed, -1))
+    fresh = UNet(2, 1, 2, network)
+    batch = draw_batch(make_items(), PatchPlan(settings, Augment(std=1), unet_geometry(network)), 0)
+    image, target, weight = map(torch.from_numpy, batch)
+    expected = weighted_cross_entropy(fresh(image), target, weight)
+    assert history[0]["loss"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_network_ends_in_evaluation_mode_with_history():
+    network, history = train()
+    assert not network.training
+    assert [row["step"] for row in history] == list(range(6))
+    assert all(tuple(row) == (*loop.HISTORY, "pixels_0", "pixels_1") for row in history)
+
+
+def test_frozen_parameters_stay():
+    network = UNet(2, 1, 2, NETWORK)
+    network.head.weight.requires_grad_(False)
+    head, first = network.head.weight.clone(), network.encoder.levels[0][0].weight.clone()
+    loop.fit(network, make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK)), weighted_cross_entropy, CPU)
+    assert torch.equal(network.head.weight, head)
+    assert not torch.equal(network.encoder.levels[0][0].weight, first)
+
+
+def test_ignored_pixels_change_nothing():
+    """Whatever the class of pixels with weight 0, the trained weights are the same bits."""
+    items = [
+        Item(i.image, i.target, np.where(np.arange(34) % 7 < 3, 0, i.weight).astype(np.float32)) for i in make_items()
+    ]
+    flipped = [Item(i.image, np.where(i.weight == 0, 1 - i.target, i.target), i.weight) for i in items]
+    assert bits(train(items=items)[0]) == bits(train(items=flipped)[0])
+    assert bits(train(items=items)[0]) != bits(train()[0])
+
+
+def test_class_balance_counts_what_is_counted():
+    target = np.array([[0, 0, 0, 1], [1, 1, 1, 1]], np.uint8)
+    weight = np.array([[1, 1, 1, 2], [0, 0, 0, 0]], np.float32)
+    item = Item(np.zeros((1, 2, 4), np.float32), target, weight)
+    np.testing.assert_allclose(dataset.class_balance([item], 2), [4 / 2 / 3, 4 / 2 / 1])
+    np.testing.assert_allclose(dataset.class_balance([item, item], 3)[2], 0)
+
+
+def test_schedules():
+    """A warm-up over the first 5 %, then the decay fitted to the budget."""
+    at = {
+        name: lambda step, name=name: optimiser.learning_rate_factor(Train(steps=100, schedule=name), step / 100)
+        for name in ("poly", "cosine", "constant")
+    }
+    assert [at["constant"](step) for step in (0, 1, 4, 5, 99)] == pytest.approx([0.2, 0.4, 1, 1, 1])
+    assert [at["poly"](step) for step in (0, 50, 99, 100)] == pytest.approx([0.2, 0.5**0.9, 0.01**0.9, 0])
+    assert [at["cosine"](step) for step in (25, 50, 75)] == pytest.approx([(2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4])
+    assert optimiser.learning_rate_factor(Train(steps=1), 0) == 1
+
+
+def test_history_tells_the_rate_that_was_used():
+    _, history = train(replace(SETTINGS, schedule="poly", learning_rate=0.02))
+    expected = [0.02 * optimiser.learning_rate_factor(SETTINGS, step / 6) for step in range(6)]
+    assert [row["learning_rate"] for row in history] == pytest.approx(expected)
+
+
+def test_optimisers():
+    network = UNet(2, 1, 2, NETWORK)
+    sgd = optimiser.make_optimiser(network, Train(optimiser="sgd", momentum=0.9, weight_decay=0.1, learning_rate=0.5))
+    assert isinstance(sgd, torch.optim.SGD)
+    assert {k: sgd.defaults[k] for k in ("lr", "momentum", "weight_decay")} == {
+        "lr": 0.5, "momentum": 0.9, "weight_decay": 0.1,
+    }  # fmt: skip
+    assert isinstance(optimiser.make_optimiser(network, SETTINGS), torch.optim.AdamW)
+    with pytest.raises(ValueError, match=r"train.optimiser 'adam'; expected sgd or adamw"):
+        optimiser.make_optimiser(network, Train(optimiser="adam"))
+
+
+def test_derived_seeds_differ_and_fit_torch():
+    seeds = {optimiser.derive_seed(seed, step) for seed in range(20) for step in range(-1, 50)}
+    assert len(seeds) == 20 * 51
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert optimiser.derive_seed(1, 11) != optimiser.derive_seed(11, 1)
+
+
+def test_history_file(tmp_path):
+    row = dict(zip(loop.HISTORY, (0, 0.1234567891, 1e-3, 0.0, 2.5, 100.0), strict=True))
+    loop.write_history(tmp_path / "history.tsv", [row, row | {"step": 1}])
+    rows = list(csv.DictReader((tmp_path / "history.tsv").open(), delimiter="\t"))
+    assert [r["step"] for r in rows] == ["0", "1"]
+    assert rows[0]["loss"] == "0.123457"
+
+
+def make_store(path, names, copies=()):
+    rng = np.random.default_rng(len(names))
+    samples = []
+    for name in [*names, *copies]:
+        classes = rng.integers(0, 2, (20, 22)).astype(np.uint8)
+        classes[5:9, 5:9] = IGNORED
+        objects = (classes == 1).astype(np.int32)
+        noted = {"spacing": [1.0, 1.0], **({"copy_of": name.split("~")[0]} if "~" in name else {})}
+        arrays = {"image": rng.normal(size=(1, 20, 22)).astype(np.float32), "classes": classes, "objects": objects}
+        samples.append((name, noted, arrays))
+    write_store(path, samples)
+    return path
+
+
+@pytest.fixture
+def stores(tmp_path):
+    """Two stores of two images, copies of the second image, and their weights."""
+    made = [
+        make_store(tmp_path / "a.zarr.zip", ["one", "two"]),
+        make_store(tmp_path / "b.zarr.zip", [], ["two~1", "two~2"]),
+        make_store(tmp_path / "c.zarr.zip", ["three"]),
+    ]
+    weights = tmp_path / "w.zarr.zip"
+    write_store(weights, weight_maps(made, Weigh(), {"class_counts": [300, 100]}))
+    return SimpleNamespace(items=made, weights=[weights])
+
+
+def test_held_out_images_and_their_copies_are_not_loaded(stores):
+    items, _ = dataset.load_items({"one", "three"}, stores.items, stores.weights)
+    assert len(items) == 2
+    items, attributes = dataset.load_items({"two"}, stores.items, stores.weights)
+    assert [noted.get("copy_of") for noted in attributes] == [None, "two", "two"]
+    assert len(items) == 3
+
+
+def test_ignored_label_has_no_weight(stores):
+    """Where the label says so, and only there, the target is a class and the weight is 0."""
+    for item in dataset.load_items({"one", "two", "three"}, stores.items, stores.weights)[0]:
+        ignored = np.zeros(item.target.shape, bool)
+        ignored[5:9, 5:9] = True
+        assert set(np.unique(item.target)) == {0, 1}
+        np.testing.assert_array_equal(item.weight == 0, ignored)
+        logits = torch.randn(1, 2, *item.target.shape, requires_grad=True)
+        target, weight = torch.from_numpy(item.target[None].astype(np.int64)), torch.from_numpy(item.weight[None])
+        weighted_cross_entropy(logits, target, weight).backward()
+        assert not logits.grad[0, :, ignored].any()
+        assert logits.grad[0, :, ~ignored].any()
+
+
+@pytest.mark.parametrize("loss", ["border", "plain", "balanced", "sum"])
+def test_accumulating_changes_nothing(loss):
+    """Four patches at once, or in two or three parts: the same weights but for rounding."""
+    network = UNetSettings(width=4, depth=1, dropout=0)
+    found = []
+    for parts in (1, 2, 3):
+        torch.manual_seed(0)
+        made = UNet(2, 1, 2, network).double()
+        settings = replace(SETTINGS, batch=4, accumulate=parts, learning_rate=1e-3)
+        plan = PatchPlan(settings, Augment(), unet_geometry(network))
+        loop.fit(made, make_items(), plan, make_loss(Loss(loss), [0.7, 1.3]), CPU)
+        found.append(torch.cat([p.flatten() for p in made.parameters()]))
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-6)
+
+
+def test_a_gradient_that_is_no_number_stops_before_it_does_harm():
+    network = UNet(2, 1, 2, NETWORK)
+    before = bits(network)
+    batch = draw_batch(make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK)), 0)
+    optimiser_ = optimiser.make_optimiser(network, SETTINGS)
+
+    def loss(logits, target, weight):
+        return (logits - logits.detach()).abs().sqrt().sum()  # 0, and its gradient is not a number
+
+    with pytest.raises(FloatingPointError, match="the norm of the gradient is nan"):
+        loop.train_step(network.eval(), optimiser_, batch, loss, SETTINGS, CPU)
+    assert bits(network) == before
+
+
+def test_clipping_bounds_the_step():
+    network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0))
+    settings = replace(SETTINGS, optimiser="sgd", momentum=0.0, learning_rate=1.0, clip=0.01)
+    before = torch.cat([p.flatten() for p in network.parameters()]).clone()
+    batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(NETWORK)), 0)
+    loop.train_step(network, optimiser.make_optimiser(network, settings), batch, weighted_cross_entropy, settings, CPU)
+    after = torch.cat([p.flatten() for p in network.parameters()])
+    assert (after - before).norm().item() <= 0.01
+
+
+def test_the_history_counts_the_classes_that_the_loss_saw():
+    items, plan = make_items(), PatchPlan(SETTINGS, Augment(std=1), unet_geometry(NETWORK))
+    _, history = train()
+    for row in history:
+        batch = draw_batch(items, plan, row["step"])
+        counted = batch.target[batch.weight > 0]
+        assert [row["pixels_0"], row["pixels_1"]] == [int((counted == c).sum()) for c in (0, 1)]
+
+
+def test_float16_learns():
+    settings = replace(SETTINGS, steps=150, precision="float16")
+    network = UNetSettings(width=4, depth=1, dropout=0)
+    _, history = train(settings, network=network)
+    losses = [row["loss"] for row in history]
+    assert np.mean(losses[-10:]) < 0.3 * losses[0]
+
+
+def test_float16_skips_steps_that_overflow_and_gives_up_at_the_lowest_scale():
+    settings = replace(SETTINGS, precision="float16")
+    network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0))
+    before = bits(network)
+    batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(NETWORK)), 0)
+    made, scale = optimiser.make_optimiser(network, settings), optimiser.LossScale(4.0)
+
+    def overflowing(logits, target, weight):
+        return logits.sum() - logits.sum().detach() + (logits - logits.detach()).abs().sqrt().sum()
+
+    for expected in (2.0, 1.0):
+        loop.train_step(network, made, batch, overflowing, settings, CPU, scale=scale)
+        assert scale.value == expected
+        assert bits(network) == before
+    with pytest.raises(FloatingPointError, match="norm of the gradient"):
+        loop.train_step(network, made, batch, overflowing, settings, CPU, scale=scale)
+    assert bits(network) == before
+    scale = optimiser.LossScale(1.0)  # from the lowest scale it rises again
+    loop.train_step(network, made, batch, weighted_cross_entropy, settings, CPU, scale=scale)
+    assert scale == optimiser.LossScale(1.0, 1)
+
+
+def test_the_scale_of_the_loss_is_part_of_the_state(tmp_path):
+    network = UNet(2, 1, 2, NETWORK)
+    made = optimiser.make_optimiser(network, SETTINGS)
+    keep = course.StateSettings(tmp_path, "digest", 0.0)
+    now = course.TrainingState(1, [(0.0,) * 6], scale=optimiser.LossScale(8.0, 3))
+    write_state(tmp_path, "digest", course.state_of(network, made, now))
+    assert course.resume(network, made, keep).scale == optimiser.LossScale(8.0, 3)
+
+
+def test_the_scale_of_the_loss_rises_again():
+    scale = optimiser.LossScale(8.0)
+    for _ in range(optimiser.PATIENCE):
+        assert scale.value == 8
+        assert scale.passed(True)
+    assert scale.value == 16
+    assert optimiser.LossScale(*scale.values()) == scale
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_learns_the_same(capfd):
+    settings, network = replace(SETTINGS, steps=4, precision="float32"), UNetSettings(width=4, depth=1, dropout=0)
+    plain, history = train(settings, network=network)
+    compiled, same = train(replace(settings, compile=True), network=network)
+    assert [row["loss"] for row in same] == pytest.approx([row["loss"] for row in history], rel=1e-4)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    assert "compiling took" in capfd.readouterr().err
+
+
+def test_what_does_not_fit_in_memory_is_mapped_and_leaves_no_file(stores, tmp_path):
+    names, folder = {"one", "two", "three"}, tmp_path / "scratch"
+    folder.mkdir()
+    expected, _ = dataset.load_items(names, stores.items, stores.weights)
+    one = sum(array.nbytes for array in expected[0])
+    found, _ = dataset.load_items(names, stores.items, stores.weights, folder=folder, memory=2 * one)
+    assert [isinstance(item.image, np.memmap) for item in found] == [False, False, True, True, True]
+    assert not list(folder.iterdir())
+    for item, same in zip(found, expected, strict=True):
+        for array, other in zip(item, same, strict=True):
+            np.testing.assert_array_equal(array, other)
+
+
+def test_the_range_test_finds_where_the_loss_falls():
+    settings = replace(SETTINGS, optimiser="sgd", momentum=0.0)
+    network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0, normalisation="batch"))
+    plan = PatchPlan(settings, Augment(), unet_geometry(NETWORK))
+    found = lr_range_test.range_test(network, make_items(), plan, weighted_cross_entropy, CPU)
+    assert found[0]["learning_rate"] == pytest.approx(lr_range_test.LOWEST)
+    steps = np.diff(np.log([row["learning_rate"] for row in found]))
+    np.testing.assert_allclose(steps, steps[0], rtol=1e-6)
+    assert 1e-4 < lr_range_test.propose(found) < 5
+
+
+def test_the_proposed_rate_is_where_a_known_curve_falls_fastest():
+    logs = np.linspace(-6, 0, 61)
+    losses = np.where(logs < -1, 1 / (1 + np.exp(4 * (logs + 3))), 5)
+    found = [{"learning_rate": 10**x, "loss": y} for x, y in zip(logs, losses, strict=True)]
+    assert np.log10(lr_range_test.propose(found)) == pytest.approx(-3, abs=0.11)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_range_test_bears_uneven_weights(seed):
+    """Images whose losses differ tenfold, and one that does not count at all."""
+    items = [Item(i.image, i.target, i.weight * w) for i, w in zip(make_items(), (0.3, 3, 0), strict=True)]
+    settings = replace(SETTINGS, batch=1, seed=seed, optimiser="sgd", momentum=0.9)
+    network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0, normalisation="batch"))
+    plan = PatchPlan(settings, Augment(), unet_geometry(NETWORK))
+    found = lr_range_test.range_test(network, items, plan, weighted_cross_entropy, CPU)
+    assert len(found) > 50
+    assert 1e-4 < lr_range_test.propose(found) < 5
+
+
+def test_the_range_test_says_when_there_is_nothing_to_find():
+    items = [Item(item.image * np.float32("nan"), item.target, item.weight) for item in make_items()]
+    plan = PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK))
+    with pytest.raises(BadInput, match="no number after 0 steps"):
+        lr_range_test.range_test(UNet(2, 1, 2, NETWORK), items, plan, weighted_cross_entropy, CPU)

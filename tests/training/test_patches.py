@@ -1,0 +1,205 @@
+"""Patches are a pure function of data, settings, seed and index, and keep image, target and weight aligned."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from snakeseg.networks.geometry import Geometry
+from snakeseg.settings import Augment, Train
+from snakeseg.training.patches import Item, PatchPlan, draw_batch, draw_patch, generator
+
+GEOMETRY = Geometry(halo=6, multiple=2, remainder=0)
+STILL = Train(patch=16, flips=False, turns=False, contrast=0, brightness=0)
+
+
+def plan_of(train=STILL, elastic=None, geometry=GEOMETRY, dims=2):
+    return PatchPlan(train, elastic or Augment(std=2.0), geometry, (1.0,) * dims)
+
+
+def coded_item(shape, seed=0):
+    """An item whose image and weight can be told from its target."""
+    target = np.random.default_rng(seed).integers(0, 1000, shape)
+    return Item(target[None].astype(np.float32), target, target.astype(np.float32) + 0.5)
+
+
+def inner(patch, halo=GEOMETRY.halo):
+    return patch.image[(slice(None), *(slice(halo, -halo),) * patch.target.ndim)]
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def smooth_item(shape=(60, 70)):
+    waves = [np.sin(np.arange(n) * 2 * np.pi / 24) for n in shape]
+    image = np.prod(np.meshgrid(*waves, indexing="ij"), axis=0).astype(np.float32)
+    return Item(image[None], (image > 0).astype(np.uint8), 2 + image)
+
+
+@pytest.mark.parametrize("elastic", ["copies", "online"])
+def test_pure_function_of_its_arguments(elastic):
+    """Asked again, in another order or after other draws, a patch is the same to the bit."""
+    items = [smooth_item((40, 50)), smooth_item((60, 30))]
+    plan = plan_of(Train(patch=16, elastic=elastic))
+    first = {index: draw_patch(items, plan, index) for index in range(6)}
+    np.random.default_rng(0).normal(size=100)
+    copies = [Item(*(array.copy(order="F") for array in item)) for item in items]
+    for index in (5, 2, 0, 4, 1, 3):
+        assert same(draw_patch(copies, plan, index), first[index])
+
+
+def test_drawing_leaves_the_data_alone():
+    item = smooth_item()
+    before = Item(*(array.copy() for array in item))
+    for index in range(10):
+        draw_patch([item], plan_of(Train(patch=16, elastic="online")), index)
+    assert same(item, before)
+
+
+def test_every_index_and_seed_has_its_own_patch():
+    item = coded_item((200, 200))
+    patches = [
+        draw_patch([item], plan_of(replace(STILL, seed=seed)), index) for seed in range(3) for index in range(20)
+    ]
+    # Offsets are few enough for two to be drawn alike by chance.
+    assert len({patch.target.tobytes() for patch in patches}) >= len(patches) - 5
+
+
+def test_streams_are_independent_and_need_no_state():
+    a, b = generator(3, 7).random(1000), generator(3, 8).random(1000)
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.15
+    assert not np.intersect1d(a, b).size
+    np.testing.assert_array_equal(generator(3, 7).random(1000), a)
+
+
+def test_a_batch_is_consecutive_patches():
+    items = [smooth_item(), smooth_item((80, 64))]
+    plan = plan_of(Train(patch=16, batch=3))
+    batch = draw_batch(items, plan, 5)
+    for i, patch in enumerate(zip(*batch, strict=True)):
+        assert same(patch, draw_patch(items, plan, 15 + i))
+
+
+@pytest.mark.parametrize(("shape", "orientations"), [((16, 16), 8), ((8, 8, 8), 16)])
+def test_orientations_keep_everything_aligned(shape, orientations):
+    """Of an item as large as the patch, all flips and exchanges of the last two axes occur, and nothing else."""
+    item = coded_item(shape)
+    train = replace(STILL, patch=shape[0], flips=True, turns=True)
+    dims = len(shape)
+    plan = plan_of(train, dims=dims)
+    expected = {
+        (np.swapaxes(turned, -1, -2) if turn else turned).tobytes()
+        for code in range(2**dims)
+        for turn in (False, True)
+        for turned in [np.flip(item.target, tuple(axis for axis in range(dims) if code >> axis & 1))]
+    }
+    seen = set()
+    for index in range(150):
+        patch = draw_patch([item], plan, index)
+        np.testing.assert_array_equal(inner(patch)[0], patch.target)
+        np.testing.assert_array_equal(patch.weight, patch.target + 0.5)
+        seen.add(patch.target.tobytes())
+    assert seen == expected
+    assert len(seen) == orientations
+
+
+@pytest.mark.parametrize(("flips", "turns", "count"), [(False, False, 1), (True, False, 4), (False, True, 2)])
+def test_orientations_can_be_switched_off(flips, turns, count):
+    item = coded_item((16, 16))
+    plan = plan_of(replace(STILL, flips=flips, turns=turns))
+    assert len({draw_patch([item], plan, index).target.tobytes() for index in range(60)}) == count
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (8, 8, 8)])
+def test_context_is_mirrored(shape):
+    """The image reaches one halo beyond the labels, mirrored at the border."""
+    item = coded_item(shape)
+    patch = draw_patch([item], plan_of(replace(STILL, patch=shape[0]), dims=len(shape)), 0)
+    np.testing.assert_array_equal(patch.image[0], np.pad(item.image[0], GEOMETRY.halo, mode="reflect"))
+
+
+def test_small_images_are_mirrored_around_their_centre():
+    item = coded_item((6, 10))
+    patch = draw_patch([item], plan_of(), 0)
+    np.testing.assert_array_equal(patch.target, np.pad(item.target, ((5, 5), (3, 3)), mode="reflect"))
+    np.testing.assert_array_equal(inner(patch)[0], patch.target)
+
+
+def test_every_position_is_drawn_evenly():
+    item = Item(*(np.arange(18.0).reshape(1, 18).repeat(16, axis=0)[None][0 if i else ...] for i in range(3)))
+    starts = [int(draw_patch([item], plan_of(), index).target[0, 0]) for index in range(600)]
+    counts = np.bincount(starts)
+    assert len(counts) == 3
+    assert (np.abs(counts - 200) < 60).all()
+
+
+def test_every_item_is_drawn_evenly():
+    items = [Item(*(np.full((1, 16, 16), value)[0 if i else ...] for i in range(3))) for value in range(4)]
+    counts = np.bincount([draw_patch(items, plan_of(), index).target[0, 0] for index in range(800)])
+    assert (np.abs(counts - 200) < 60).all()
+
+
+def test_patch_is_rounded_up_to_a_valid_size():
+    """The paper's 388 stays; 389 becomes 404."""
+    unet = Geometry(halo=92, multiple=16, remainder=12)
+    assert plan_of(Train(patch=388), geometry=unet).output == (388, 388)
+    assert plan_of(Train(patch=389), geometry=unet).output == (404, 404)
+    patch = draw_patch([smooth_item((30, 30))], plan_of(Train(patch=15)), 0)
+    assert patch.image.shape == (1, 28, 28)
+    assert patch.target.shape == patch.weight.shape == (16, 16)
+
+
+def test_online_deformation_keeps_everything_aligned():
+    """Smooth image, thresholded target and weight still tell one from the other, but for half a pixel at edges."""
+    item = smooth_item((90, 90))
+    plan = plan_of(replace(STILL, patch=40, elastic="online", flips=True, turns=True), Augment(std=4.0))
+    plain = plan_of(replace(plan.train, elastic="copies"))
+    moved = 0
+    for index in range(10):
+        patch = draw_patch([item], plan, index)
+        image = inner(patch)[0]
+        wrong = (image > 0) != patch.target
+        assert np.abs(image[wrong]).max(initial=0) < 0.25
+        assert wrong.mean() < 0.12
+        np.testing.assert_allclose(patch.weight, 2 + image, atol=0.05)
+        moved += not np.array_equal(patch.target, draw_patch([item], plain, index).target)
+    assert moved == 10
+
+
+def test_online_deformation_gives_ignored_pixels_no_weight():
+    """Ignored pixels carry class 0 and weight 0; where a target was ignored, interpolation must not revive it."""
+    target = np.ones((60, 60), np.uint8)
+    target[20:35, 25:40] = 0
+    item = Item(np.zeros((1, 60, 60), np.float32), target, target.astype(np.float32))
+    plan = plan_of(replace(STILL, patch=50, elastic="online"), Augment(std=3.0))
+    for index in range(5):
+        patch = draw_patch([item], plan, index)
+        assert (patch.target == 0).any()
+        assert not patch.weight[patch.target == 0].any()
+
+
+def test_grey_values_vary_by_one_draw_a_patch():
+    """image * (1 + c) + b with |c| <= contrast and |b| <= brightness; labels and weights stay."""
+    image = np.array([1.0, 3.0], np.float32)[:, None].repeat(16, 0).repeat(16, 1)
+    item = Item(image[None], np.zeros((32, 16), np.int64), np.ones((32, 16), np.float32))
+    plan = plan_of(replace(STILL, patch=16, contrast=0.2, brightness=0.5))
+    pairs = []
+    for index in range(200):
+        patch = draw_patch([item], plan, index)
+        values = np.unique(patch.image)
+        assert len(values) == 2
+        factor = (values[1] - values[0]) / 2
+        pairs.append((factor - 1, values[0] - factor))
+        assert (patch.weight == 1).all()
+    contrast, brightness = np.array(pairs).T
+    assert 0.17 < np.abs(contrast).max() <= 0.2001
+    assert 0.42 < np.abs(brightness).max() <= 0.5001
+    assert abs(np.corrcoef(contrast, brightness)[0, 1]) < 0.25
+
+
+def test_types_and_layout():
+    """What torch takes without another copy."""
+    patch = draw_patch([smooth_item()], plan_of(Train(patch=16)), 3)
+    assert [array.dtype for array in patch] == [np.float32, np.int64, np.float32]
+    assert all(array.flags.c_contiguous for array in patch)

@@ -1,0 +1,41 @@
+"""From files to training arrays."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from snakeseg.settings import Labels, Prepare
+from snakeseg.training.prepare import data_statistics, prepare_rows
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """One image, plain but for a box in which every pixel is another, and its label: objects in the box's corners."""
+    image, label = np.full((40, 50), 100, np.uint16), np.zeros((40, 50), np.uint16)
+    image[8:20, 15:40] = np.arange(1000, 1300).reshape(12, 25)
+    label[8:12, 15:20], label[16:20, 36:40] = 1, 2
+    tifffile.imwrite(tmp_path / "image.tif", image)
+    tifffile.imwrite(tmp_path / "label.tif", label)
+    row = {"sample": "s", "group": "s", "spacing": "", "image": tmp_path / "image.tif", "label": tmp_path / "label.tif"}
+    return pd.DataFrame([row])
+
+
+@pytest.mark.parametrize("scope", ["image", "dataset"])
+def test_the_plain_edge_is_left_out_of_everything(rows, scope):
+    settings = Prepare(scope=scope, low=0, high=100, crop=True)
+    statistics = data_statistics(rows, 2, Labels(), settings)
+    ((name, _, found),) = prepare_rows(rows, 2, Labels(), settings, statistics)
+    assert name == "s"
+    np.testing.assert_allclose(found["image"], [np.linspace(0, 1, 300).reshape(12, 25)], atol=1e-6)
+    objects = np.zeros((12, 25), int)
+    objects[:4, :5], objects[-4:, -4:] = 1, 2
+    np.testing.assert_array_equal(found["objects"], objects)
+    np.testing.assert_array_equal(found["classes"], objects > 0)
+    assert statistics["class_counts"] == [300 - 36, 36]
+
+
+def test_without_cropping_all_of_it_counts(rows):
+    statistics = data_statistics(rows, 2, Labels(), Prepare(low=0, high=100))
+    assert (statistics["offset"], statistics["scale"]) == ([100], [1199])
+    assert statistics["class_counts"] == [2000 - 36, 36]

@@ -1,0 +1,202 @@
+"""States of a training: whole or not at all, refused with a reason, one writer at a time."""
+
+import fcntl
+import os
+import platform
+import signal
+import threading
+import time
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from snakeseg.errors import BadInput
+from snakeseg.training import state_files as state_module
+from snakeseg.training.state_files import State, lock, read_state, remove_states, stop_requests, write_state
+
+
+def make(step):
+    return State(step, {"a": torch.full((3,), float(step)), "n": torch.tensor(step)})
+
+
+def test_newest_state_comes_back_and_two_are_kept(tmp_path):
+    for step in (5, 10, 150):
+        write_state(tmp_path / "state", "d", make(step))
+    said = []
+    found = read_state(tmp_path / "state", "d", said.append)
+    assert found.step == 150
+    assert found.tensors["a"].tolist() == [150.0] * 3
+    assert said == []
+    assert sorted(p.name for p in (tmp_path / "state").iterdir()) == ["000000010.safetensors", "000000150.safetensors"]
+    remove_states(tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+    remove_states(tmp_path / "state")
+
+
+def test_states_that_were_refused_do_not_crowd_out_new_ones(tmp_path):
+    """Of other settings and further on: gone as soon as there is a new state."""
+    for step in (900, 1000):
+        write_state(tmp_path, "old", make(step))
+    for step in (10, 20):
+        write_state(tmp_path, "new", make(step))
+        assert read_state(tmp_path, "new", print).step == step
+    assert sorted(p.stem for p in tmp_path.iterdir()) == ["000000010", "000000020"]
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\xff" * 90])
+def test_damaged_state_is_refused_and_the_one_before_used(tmp_path, spoil):
+    write_state(tmp_path, "d", make(1))
+    write_state(tmp_path, "d", make(2))
+    newest = tmp_path / "000000002.safetensors"
+    newest.write_bytes(spoil(newest.read_bytes()))
+    said = []
+    assert read_state(tmp_path, "d", said.append).step == 1
+    assert len(said) == 1
+    assert "000000002.safetensors is not used: " in said[0]
+
+
+def test_foreign_states_are_refused(tmp_path):
+    write_state(tmp_path, "other", make(1))
+    said = []
+    assert read_state(tmp_path, "d", said.append) is None
+    assert "000000001.safetensors is not used: it is of other settings, data or threads" in said[0]
+    assert read_state(tmp_path / "nowhere", "d", said.append) is None
+
+
+def test_full_disk_leaves_the_state_before(tmp_path, monkeypatch):
+    """As on a full disk: the file is begun, then there is no more space."""
+    write_state(tmp_path, "d", make(1))
+
+    def fail(tensors, path, metadata):
+        path.write_bytes(b"begun")
+        raise SafetensorError("Error while serializing: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(state_module, "save_file", fail)
+        with pytest.raises(BadInput, match=r"No space left on device.*; expected .* MB .*; free some space .* step 1"):
+            write_state(tmp_path, "d", make(2))
+    assert [p.name for p in tmp_path.iterdir()] == ["000000001.safetensors"]
+    write_state(tmp_path, "d", make(2))
+    assert read_state(tmp_path, "d", print).step == 2
+
+
+def test_lock_clears_what_a_killed_process_left(tmp_path):
+    (tmp_path / "model" / "state").mkdir(parents=True)
+    token = "0123456789abcdef"
+    for left in (f"model/.part-{token}.model.safetensors", f"model/state/.part-{token}.000000005.safetensors"):
+        (tmp_path / left).touch()
+    with lock(tmp_path / "model", print):
+        assert list((tmp_path / "model").iterdir()) == [tmp_path / "model" / "state"]
+        assert not list((tmp_path / "model" / "state").iterdir())
+
+
+def test_a_team_may_be_told_twice():
+    with stop_requests(patient=True) as requested:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert requested() == "SIGTERM"
+
+
+def test_lock_makes_others_wait(tmp_path):
+    """Another process holds the folder: its end is waited for."""
+    said, order = [], []
+    ready, release = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        with lock(tmp_path / "model", said.append):
+            os.write(ready[1], b"x")
+            os.read(release[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+
+    def wait():
+        with lock(tmp_path / "model", said.append):
+            order.append("in")
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.2)
+    assert order == []
+    assert f"another process trains in {tmp_path / 'model'} (process {child} on " in said[0]
+    os.write(release[1], b"x")
+    thread.join(10)
+    assert order == ["in"]
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_stop_requests_are_noted(number):
+    before = signal.getsignal(number)
+    with stop_requests() as requested:
+        assert requested() is None
+        os.kill(os.getpid(), number)
+        assert requested() == signal.Signals(number).name
+        assert signal.getsignal(number) == before
+    assert signal.getsignal(number) == before
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """No minute is waited for what does not come."""
+    monkeypatch.setattr(state_module, "NO_HOLDER_S", 0.1)
+    monkeypatch.setattr(state_module, "POLL_S", 0.01)
+
+
+@pytest.mark.parametrize("holder", ["", f"999999999 {platform.node()}"], ids=["nobody", "a dead process"])
+def test_a_lock_that_is_only_read_by_somebody_is_not_waited_for_without_end(holder, tmp_path, quick):
+    """A shared lock, which any reader of the file can take."""
+    path = tmp_path / ".model.lock"
+    path.write_text(holder, encoding="utf-8")
+    said = []
+    with path.open(encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with (
+            pytest.raises(BadInput, match="found a lock that no training holds") as caught,
+            lock(tmp_path / "model", said.append),
+        ):
+            pass
+    assert str(path) in str(caught.value)
+    assert len(said) == 1
+
+
+def test_a_lock_of_a_dead_process_is_taken(tmp_path):
+    (tmp_path / ".model.lock").write_text(f"999999999 {platform.node()}", encoding="utf-8")
+    with lock(tmp_path / "model", print):
+        assert (tmp_path / ".model.lock").stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / ".model.lock").exists()
+
+
+def test_a_lock_is_no_link_and_no_pipe(tmp_path):
+    """The file that a link leads to is neither locked nor written to."""
+    target = tmp_path / "precious"
+    target.write_text("content", encoding="utf-8")
+    (tmp_path / ".a.lock").symlink_to(target)
+    os.mkfifo(tmp_path / ".b.lock")
+    (tmp_path / ".c.lock").mkdir()
+    for name in "abc":
+        with pytest.raises(BadInput, match="expected none, or one of yours"), lock(tmp_path / name, print):
+            pass
+    assert target.read_text(encoding="utf-8") == "content"
+
+
+def test_a_lock_that_its_holder_removes_is_made_anew(tmp_path, quick):
+    """Two that wait for the same file never both hold the lock."""
+    inside, most = [], []
+
+    def work():
+        for _ in range(20):
+            with lock(tmp_path / "model", lambda text: None):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.001)
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert len(most) == 80
+    assert not (tmp_path / ".model.lock").exists()

@@ -1,0 +1,164 @@
+"""Border-aware weights against the textbook: one full-frame distance transform per object, in float64."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from snakeseg.transforms import border_weights as weights
+from snakeseg.transforms.border_weights import border_weights, class_weights
+
+TOLERANCE = 2e-6
+
+
+def textbook(objects, w0, sigma, spacing):
+    """Equation 2 of the paper as it stands there, zero inside objects."""
+    ids = np.setdiff1d(objects, 0)
+    if len(ids) < 2:
+        return np.zeros(objects.shape)
+    away = np.sort([ndimage.distance_transform_edt(objects != i, sampling=spacing) for i in ids], axis=0)
+    border = w0 * np.exp(-((away[0] + away[1]) ** 2) / (2 * sigma**2))
+    return np.where(objects == 0, border, 0)
+
+
+def draw_objects(seed, shape, count):
+    """Overlapping balls; some ids may be missing, some objects touch or lie in pieces."""
+    rng = np.random.default_rng(seed)
+    objects = np.zeros(shape, np.int32)
+    where = np.indices(shape)
+    for identity in range(1, count + 1):
+        centre = rng.uniform(0, shape).reshape(-1, *(1,) * len(shape))
+        objects[((where - centre) ** 2).sum(axis=0) < rng.uniform(1, 6) ** 2] = identity
+    return objects
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing"),
+    [((90, 70), (1, 1)), ((90, 70), (0.5, 0.5)), ((60, 50), (2.5, 1)), ((26, 28, 24), (1, 1, 1)),
+     ((16, 34, 30), (2, 1, 1)), ((16, 24, 30), (3, 1, 0.7))],
+)  # fmt: skip
+@pytest.mark.parametrize("sigma", [1.0, 5.0])
+def test_equals_textbook(shape, spacing, sigma):
+    objects = draw_objects(0, shape, 15)
+    expected = textbook(objects, 10.0, sigma, spacing)
+    assert expected.max() > 1
+    np.testing.assert_allclose(border_weights(objects, 10.0, sigma, spacing), expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(("shape", "block"), [((100, 80), 17), ((100, 80), 64), ((30, 26, 28), 9)])
+def test_blocks_leave_no_trace(monkeypatch, shape, block):
+    """Blocks smaller than the reach of the border term give what one block gives."""
+    monkeypatch.setattr(weights, "BLOCK", {2: block, 3: block})
+    objects = draw_objects(1, shape, 20)
+    expected = textbook(objects, 10.0, 2.0, (1,) * len(shape))
+    np.testing.assert_allclose(border_weights(objects, sigma=2.0), expected, rtol=0, atol=TOLERANCE)
+
+
+def test_blocks_with_anisotropic_spacing(monkeypatch):
+    monkeypatch.setattr(weights, "BLOCK", {2: 16})
+    objects = draw_objects(2, (60, 90), 20)
+    expected = textbook(objects, 10.0, 2.0, (2.0, 0.5))
+    np.testing.assert_allclose(border_weights(objects, 10, 2, (2.0, 0.5)), expected, rtol=0, atol=TOLERANCE)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    count=st.integers(0, 12),
+    w0=st.floats(0.1, 50),
+    sigma=st.floats(0.5, 8),
+    spacing=st.tuples(st.floats(0.3, 3), st.floats(0.3, 3)),
+)
+def test_equals_textbook_everywhere(seed, shape, count, w0, sigma, spacing):
+    objects = draw_objects(seed, shape, count)
+    expected = textbook(objects, w0, sigma, spacing)
+    found = border_weights(objects, w0, sigma, spacing)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * max(1, w0 / 10))
+
+
+def test_known_answer_between_two_walls():
+    """Halfway of a gap of 3 pixels d1 = d2 = 2: 10 exp(-16 / 50)."""
+    objects = np.zeros((5, 9), int)
+    objects[:, :3], objects[:, 6:] = 1, 2
+    assert border_weights(objects)[2, 4] == pytest.approx(10 * np.exp(-16 / 50), abs=1e-6)
+
+
+@pytest.mark.parametrize("objects", [np.zeros((20, 20), int), np.pad(np.ones((4, 4), int), 8)])
+def test_zero_where_fewer_than_two_objects(objects):
+    assert not border_weights(objects).any()
+
+
+def test_zero_inside_objects():
+    objects = draw_objects(3, (64, 64), 12)
+    assert not border_weights(objects)[objects > 0].any()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_any_integer_type(dtype):
+    objects = draw_objects(4, (40, 40), 6)
+    np.testing.assert_allclose(border_weights(objects.astype(dtype)), border_weights(objects), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (12, 14, 16)])
+def test_same_bits_wherever_memory_lies(shape):
+    """Vectorised square roots that round differently at the ends of a row must not reach the weights."""
+    objects = draw_objects(4, shape, 6)
+    results = [(np.empty(37 * k % 1999 + 1, np.uint8), border_weights(objects)) for k in range(60)]
+    assert len({weight.tobytes() for _, weight in results}) == 1
+
+
+def test_no_term_no_work():
+    assert not border_weights(draw_objects(0, (30, 30), 5), w0=0).any()
+
+
+@pytest.mark.parametrize(
+    ("objects", "kwargs"),
+    [
+        (np.zeros((4, 4)), {}),
+        (np.zeros((4, 4), bool), {}),
+        (np.zeros((4, 4), int), {"sigma": 0}),
+        (np.zeros((4, 4), int), {"spacing": (1, -1)}),
+        (np.zeros((4, 4), int), {"spacing": (1,)}),
+    ],
+)
+def test_refuses(objects, kwargs):
+    with pytest.raises(ValueError, match="expected"):
+        border_weights(objects, **kwargs)
+
+
+def peak_memory(objects):
+    tracemalloc.start()
+    border_weights(objects, sigma=3.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_the_number_of_objects():
+    """Squares on a grid, 16 or 4096 of them: 24 bytes a pixel, and the same for both."""
+    few, many = (
+        np.kron(np.arange(1, n * n + 1).reshape(n, n), np.pad(np.ones((s // 2, s // 2), int), (0, s // 2)))
+        for n, s in ((4, 128), (64, 8))
+    )
+    assert few.shape == many.shape == (512, 512)
+    assert few.max() == 16
+    assert many.max() == 4096
+    border_weights(few)
+    little, much = peak_memory(few.astype(np.int32)), peak_memory(many.astype(np.int32))
+    assert much < 1.25 * little
+    assert much < 28 * few.size
+
+
+def test_class_weights_balance():
+    """Balanced weights are total / (classes * count); their mean over pixels is 1."""
+    np.testing.assert_allclose(class_weights([300, 100]), [2 / 3, 2.0])
+    np.testing.assert_allclose(class_weights([10, 0, 30]), [2.0, 0.0, 2 / 3])
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=6).filter(any))
+def test_class_weights_have_mean_one(counts):
+    assert np.average(class_weights(counts).astype(float), weights=counts) == pytest.approx(1, rel=1e-5)

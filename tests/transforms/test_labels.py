@@ -1,0 +1,148 @@
+"""What label values mean."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from snakeseg.errors import BadInput
+from snakeseg.settings import Labels
+from snakeseg.transforms.labels import (
+    IGNORED,
+    classes_and_objects,
+    mark_border,
+    number_objects,
+    separate_touching,
+    training_labels,
+)
+
+quick = settings(deadline=None, max_examples=60)
+SEMANTIC = Labels("semantic", {"sky": 10, "cell": 3, "wall": 7}, ignore=99)
+
+
+def test_instance_labels():
+    """Ids may be large and have gaps; the ignored value is neither class nor object."""
+    label = np.array([[0, 70_000, 70_000, 5], [0, 0, 255, 5]])
+    classes, objects = classes_and_objects(label, Labels(ignore=255))
+    assert classes.tolist() == [[0, 1, 1, 1], [0, 0, IGNORED, 1]]
+    assert objects.tolist() == [[0, 2, 2, 1], [0, 0, 0, 1]]
+    assert (classes.dtype, objects.dtype) == (np.uint8, np.int32)
+
+
+def test_an_object_in_two_pieces_is_one_object():
+    _, objects = classes_and_objects(np.array([[4, 0, 4]]), Labels())
+    assert objects.tolist() == [[1, 0, 1]]
+
+
+def test_binary_labels():
+    """Anything but 0 is foreground; objects are connected by faces, whatever their values."""
+    label = np.array([[255, 7, 0, 0], [0, 0, 255, 9]])
+    classes, objects = classes_and_objects(label, Labels("binary", ignore=9))
+    assert classes.tolist() == [[1, 1, 0, 0], [0, 0, 1, IGNORED]]
+    assert objects.tolist() == [[1, 1, 0, 0], [0, 0, 2, 0]]
+
+
+def test_semantic_labels():
+    """Classes are in the order of the settings; objects are pieces of one class."""
+    label = np.array([[10, 3, 3, 7], [99, 10, 3, 10], [3, 10, 10, 10]])
+    classes, objects = classes_and_objects(label, SEMANTIC)
+    assert classes.tolist() == [[0, 1, 1, 2], [IGNORED, 0, 1, 0], [1, 0, 0, 0]]
+    assert objects.tolist() == [[0, 1, 1, 2], [0, 0, 1, 0], [3, 0, 0, 0]]
+
+
+def test_unknown_semantic_value():
+    with pytest.raises(ValueError, match=r"label values \[4\]; expected the classes"):
+        classes_and_objects(np.array([[10, 4]]), SEMANTIC)
+    with pytest.raises(BadInput, match=r"a.png: found label values \[4\]; expected the classes .*labels.values"):
+        training_labels(np.array([[10, 4]]), SEMANTIC, "a.png")
+
+
+@pytest.mark.parametrize("kind", ["instance", "binary"])
+def test_ignored_value_of_a_signed_label(kind):
+    label = np.array([[-1, 0, 4]], np.int16)
+    classes, objects = classes_and_objects(label, Labels(kind, ignore=-1))
+    assert classes.tolist() == [[IGNORED, 0, 1]]
+    assert objects.tolist() == [[0, 0, 1]]
+
+
+@quick
+@given(arrays(np.int32, (4, 5), elements=st.integers(-3, 5)))
+def test_background_is_zero_and_nothing_else(label):
+    """Whatever the ids, also negative ones, 0 stays background and every object is numbered."""
+    numbered = number_objects(label)
+    np.testing.assert_array_equal(numbered == 0, label == 0)
+    assert set(np.unique(numbered)) - {0} == set(range(1, len(set(np.unique(label)) - {0}) + 1))
+    for i in np.unique(numbered):
+        assert len(np.unique(label[numbered == i])) == 1
+
+
+def test_touching_objects_get_a_border():
+    """The larger id gives up what touches, corners included."""
+    objects = np.array([[1, 1, 2, 2, 2], [1, 1, 2, 2, 2], [0, 0, 0, 0, 3], [0, 0, 0, 3, 3], [0, 0, 0, 3, 3]])
+    expected = [[1, 1, 0, 2, 2], [1, 1, 0, 2, 2], [0, 0, 0, 0, 0], [0, 0, 0, 3, 3], [0, 0, 0, 3, 3]]
+    assert separate_touching(objects).tolist() == expected
+
+
+def test_objects_apart_stay_as_they_are():
+    objects = np.array([[1, 1, 0, 2], [0, 0, 0, 0], [3, 3, 0, 4]])
+    np.testing.assert_array_equal(separate_touching(objects), objects)
+
+
+def test_an_object_that_would_vanish_stays():
+    assert separate_touching(np.array([[1, 1, 2, 0]])).tolist() == [[1, 1, 2, 0]]
+
+
+@quick
+@given(arrays(np.int32, (6, 7), elements=st.integers(0, 3)))
+def test_separating_only_removes_pixels_and_no_object(objects):
+    separated = separate_touching(objects)
+    assert set(np.unique(separated)) - {0} == set(np.unique(objects)) - {0}
+    np.testing.assert_array_equal(separated[separated > 0], objects[separated > 0])
+    np.testing.assert_array_equal(separate_touching(objects), separated)
+
+
+def test_separated_objects_do_not_touch_in_3d():
+    objects = np.ones((6, 6, 6), int)
+    objects[3:] = 2
+    separated = separate_touching(objects)
+    assert (separated[:3] == 1).all()
+    assert not separated[3].any()
+    assert (separated[4:] == 2).all()
+
+
+def test_training_sees_the_border_as_background_and_keeps_what_is_ignored():
+    label = np.array([[1, 1, 2, 2, 9]])
+    classes, objects = training_labels(label, Labels(ignore=9), "a.tif")
+    assert classes.tolist() == [[1, 1, 0, 1, IGNORED]]
+    assert objects.tolist() == [[1, 1, 0, 2, 0]]
+
+
+def test_class_names():
+    assert SEMANTIC.classes == ["sky", "cell", "wall"]
+    assert Labels("binary", {"a": 1, "b": 2, "c": 3}).classes == ["background", "foreground"]
+
+
+def test_border_class_is_the_inner_edge():
+    """One pixel wide along the outline, also where objects touch; the image's own border is none."""
+    objects = np.zeros((7, 9), np.int32)
+    objects[1:6, 0:4], objects[1:6, 4:9] = 1, 2
+    marked = mark_border((objects > 0).astype(np.uint8), objects, 1)
+    assert marked.tolist() == [
+        [0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [2, 2, 2, 2, 2, 2, 2, 2, 2],
+        [1, 1, 1, 2, 2, 1, 1, 1, 1],
+        [1, 1, 1, 2, 2, 1, 1, 1, 1],
+        [1, 1, 1, 2, 2, 1, 1, 1, 1],
+        [2, 2, 2, 2, 2, 2, 2, 2, 2],
+        [0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+    wider = mark_border((objects > 0).astype(np.uint8), objects, 2)
+    assert wider[3].tolist() == [1, 1, 2, 2, 2, 2, 1, 1, 1]
+
+
+def test_objects_that_are_all_edge_stay_interior():
+    objects = np.zeros((5, 9), np.int32)
+    objects[2, 1:3], objects[1:4, 5:8] = 1, 2
+    marked = mark_border((objects > 0).astype(np.uint8), objects, 1)
+    assert marked[2].tolist() == [0, 1, 1, 0, 0, 2, 1, 2, 0]

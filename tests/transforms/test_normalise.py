@@ -1,0 +1,132 @@
+"""Normalisation of grey values."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snakeseg.arrays import blocks
+from snakeseg.settings import Prepare
+from snakeseg.transforms.normalise import foreground_box, intensity_statistics, normalise, quantiles
+from snakeseg.transforms.resample import resampled
+
+
+def ramp():
+    """0..100 in the first channel, ten times that plus 5 in the second."""
+    return np.stack([np.arange(101.0).reshape(1, 101), np.arange(101.0).reshape(1, 101) * 10 + 5])
+
+
+def test_percentiles_map_to_zero_and_one():
+    offset, scale = intensity_statistics(ramp(), Prepare(low=10, high=90))
+    np.testing.assert_allclose(offset, [10, 105])
+    np.testing.assert_allclose(scale, [80, 800])
+    image = normalise(ramp(), Prepare(low=10, high=90), None)[:]
+    assert image.dtype == np.float32
+    np.testing.assert_allclose(image[:, 0, [0, 10, 90, 100]], [[-0.125, 0, 1, 1.125]] * 2, atol=1e-6)
+
+
+def test_zscore():
+    image = normalise(ramp(), Prepare("zscore"), None)[:]
+    np.testing.assert_allclose(image.mean(axis=(1, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(image.std(axis=(1, 2)), 1, rtol=1e-6)
+
+
+def test_none_leaves_values_alone():
+    np.testing.assert_array_equal(normalise(ramp(), Prepare("none"), None)[:], ramp())
+
+
+@pytest.mark.parametrize("kind", ["percentile", "zscore", "none"])
+def test_a_constant_image_stays_finite(kind):
+    image = normalise(np.full((1, 4, 4), 7.0), Prepare(kind), None)[:]
+    assert (image == (7 if kind == "none" else 0)).all()
+
+
+def test_a_nearly_constant_image_falls_back_on_its_range():
+    """Percentiles that coincide: the brightest pixel becomes 1."""
+    image = np.zeros((1, 100, 100))
+    image[0, 0, 0] = 50
+    assert normalise(image, Prepare(), None)[:].max() == 1
+
+
+def test_integers_do_not_overflow():
+    image = np.array([[[0, 65535]]], np.uint16)
+    np.testing.assert_allclose(normalise(image, Prepare(low=0, high=100), None)[:], [[[0, 1]]])
+
+
+def test_brightness_and_contrast_do_not_matter_per_image():
+    image = np.random.default_rng(0).normal(size=(2, 20, 20))
+    for kind in ("percentile", "zscore"):
+        expected = normalise(image, Prepare(kind), None)[:]
+        np.testing.assert_allclose(normalise(image * 30 + 400, Prepare(kind), None)[:], expected, atol=1e-4)
+
+
+def test_statistics_of_the_data_set():
+    """With scope dataset the image's own values do not count."""
+    statistics = {"offset": [10, 0], "scale": [2, 5]}
+    image = normalise(ramp(), Prepare(scope="dataset"), statistics)[:]
+    np.testing.assert_allclose(image[0, 0, :3], [-5, -4.5, -4])
+    np.testing.assert_allclose(image[1, 0, :2], [1, 3])
+
+
+def test_three_dimensions():
+    image = np.random.default_rng(0).normal(size=(2, 4, 5, 6)) * np.array([1, 9]).reshape(2, 1, 1, 1)
+    np.testing.assert_allclose(normalise(image, Prepare("zscore"), None)[:].std(axis=(1, 2, 3)), 1, rtol=1e-5)
+
+
+def test_unknown_kind():
+    with pytest.raises(ValueError, match=r"prepare.normalise 'minmax'; expected"):
+        intensity_statistics(ramp(), Prepare("minmax"))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    dtype=st.sampled_from(["bool", "uint8", "int8", "uint16", "int16", "int32", "float16", "float32", "float64"]),
+    size=st.integers(1, 300),
+    seed=st.integers(0, 99),
+    pieces=st.integers(1, 4),
+)
+def test_quantiles_are_numpys(dtype, size, seed, pieces):
+    """To the bit, negative and repeated values too, however the values come."""
+    values = (np.random.default_rng(seed).normal(size=size) * 60).astype(dtype)
+    percents = [0.0, 1.0, 37.3, 50.0, 99.8, 100.0]
+    found = quantiles(lambda: iter(np.array_split(values, pieces)), size, values.dtype, percents)
+    assert found == np.percentile(values.astype(np.float64), percents).tolist()
+
+
+@pytest.mark.parametrize("edge", [0, -1024.0, 7])
+def test_the_box_leaves_out_the_plain_edge(edge):
+    image = np.full((2, 30, 41, 20), edge, np.float32)
+    image[0, 4, 7:9, 3], image[1, 11, 5, 19] = 50, 60  # in one channel each
+    assert foreground_box(image, Prepare(crop=True)) == (slice(4, 12), slice(5, 9), slice(3, 20))
+    assert foreground_box(image, Prepare()) == (slice(0, 30), slice(0, 41), slice(0, 20))
+    assert foreground_box(image * 0 + edge, Prepare(crop=True)) == (slice(0, 30), slice(0, 41), slice(0, 20))
+
+
+def test_an_edge_stays_plain_when_it_is_resampled():
+    image = np.full((1, 40, 60), -1000.7, np.float32)
+    image[0, 10:20, 30:45] = 80
+    found = resampled(image, (57, 83))
+    assert np.ptp(found[:, :5]) > 0  # rounding
+    rows, columns = foreground_box(found, Prepare(crop=True))
+    np.testing.assert_allclose([rows.start, rows.stop], [10 * 57 / 40, 20 * 57 / 40], atol=2)
+    np.testing.assert_allclose([columns.start, columns.stop], [30 * 83 / 60, 45 * 83 / 60], atol=2)
+
+
+def test_statistics_are_those_of_the_box():
+    image = np.zeros((1, 50, 50))
+    image[0, 20:30, 10:21] = np.random.default_rng(0).normal(5, 3, (10, 11))
+    settings = Prepare("zscore", crop=True)
+    box = foreground_box(image, settings)
+    found = normalise(image, settings, None, box)[(slice(None), *box)]
+    np.testing.assert_allclose([found.mean(), found.std()], [0, 1], atol=1e-6)
+    assert found.shape == (1, 10, 11)
+
+
+def test_statistics_do_not_depend_on_the_blocks(monkeypatch):
+    image = np.random.default_rng(0).normal(size=(2, 40, 50)).astype(np.float32)
+    whole = [intensity_statistics(image, Prepare(kind)) for kind in ("percentile", "zscore")]
+    monkeypatch.setattr("snakeseg.transforms.normalise.blocks", lambda shape, chunks: blocks(shape, (7, 13), 100))
+    for kind, expected in zip(("percentile", "zscore"), whole, strict=True):
+        np.testing.assert_allclose(
+            intensity_statistics(image, Prepare(kind)), expected, rtol=0 if kind != "zscore" else 1e-12
+        )

@@ -1,0 +1,59 @@
+"""The demo's images have what the demo is to show."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from snakeseg.transforms.simulate import number_from_one, simulate_cells
+
+
+def draw(seed=0, shape=(128, 96), cells=30):
+    return simulate_cells(np.random.default_rng(seed), shape, cells)
+
+
+def test_same_seed_same_image():
+    for first, second in zip(draw(3), draw(3), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(draw(3)[0], draw(4)[0])
+
+
+@pytest.mark.parametrize("shape", [(128, 96), (24, 40, 44)])
+def test_types_and_ids(shape):
+    image, labels = draw(shape=shape)
+    assert image.shape == labels.shape == shape
+    assert (image.dtype, labels.dtype) == (np.uint8, np.uint16)
+    assert np.unique(labels).tolist() == list(range(labels.max() + 1))
+    assert labels.max() > 3
+    assert (labels == 0).any()
+
+
+def test_cells_are_bright_and_some_touch():
+    """Every cell is brighter than the background; in most images some touch without background between."""
+    touching = 0
+    for seed in range(5):
+        image, labels = draw(seed)
+        background = image[labels == 0].mean()
+        means = ndimage.mean(image, labels, range(1, labels.max() + 1))
+        assert (means > background).mean() > 0.9
+        assert image.std() > 10
+        grown = ndimage.grey_dilation(labels, size=3)
+        touching += ((labels > 0) & (grown != labels) & (grown > 0)).any()
+    assert touching >= 4
+
+
+def test_about_as_many_cells_as_asked():
+    counts = [draw(seed, (256, 256), 60)[1].max() for seed in range(5)]
+    assert 15 < np.mean(counts) <= 60
+
+
+@pytest.mark.parametrize(("cells", "seeds"), [(1, 12), (2, 12), (1000, 1)])
+def test_any_number_of_cells(cells, seeds):
+    """Few cells, of which all may fall outside, are an image too, as are more than fit."""
+    for seed in range(seeds):
+        image, labels = draw(seed, (32, 32), cells)
+        assert labels.max() <= cells
+        assert image.shape == (32, 32)
+
+
+def test_numbering():
+    assert number_from_one(np.array([[0, 7], [3, 7]])).tolist() == [[0, 2], [1, 2]]
