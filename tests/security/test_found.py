@@ -103,6 +103,8 @@ def test_targets_that_are_no_part_of_the_run_are_refused(plan):
 
 def test_links_of_other_users_are_not_followed(plan):
     """Snakemake would empty the folder behind it before the job begins."""
+    if os.geteuid():
+        pytest.skip("only root makes links of other users")
     Path("victim").mkdir()
     Path("results/run").mkdir(parents=True)
     os.symlink(Path("victim").resolve(), "results/run/validation")
