@@ -171,8 +171,11 @@ def test_processes_must_divide_the_batch(data, tmp_path, capsys):
 def test_finished_training_is_not_repeated(data, tmp_path):
     expected = alone(data, tmp_path / "one")
     before = (tmp_path / "one" / "model.safetensors").stat().st_mtime_ns
+    (tmp_path / "one" / "state").mkdir()  # as of a process that was killed after its last step
+    (tmp_path / "one" / "state" / "000000400.safetensors").touch()
     assert end(start(command(data, tmp_path / "one", seconds=1e6))) == 0
     assert (tmp_path / "one" / "model.safetensors").stat().st_mtime_ns == before
+    assert not (tmp_path / "one" / "state").exists()
     assert end(start(command(data, tmp_path / "one", {"seed": 1}, seconds=1e6))) == 0
     assert result(tmp_path / "one") != expected
 

@@ -114,6 +114,8 @@ def _train(given: Namespace, team: Team) -> None:
     digest = first_says(training_digest(given.settings, provenance, files), team)
     if first_says(str(is_finished(given.output, digest)), team) == "True":
         tell(f"{given.output} holds the weights of this very training already")
+        if team.rank == 0:  # a process that was killed after its last step may have left them
+            remove_states(given.output / "state")
         return
     network, criterion = _begin(s, description, items, start)
     keep = StateSettings(given.output / "state", digest, s["train"].state_seconds)
