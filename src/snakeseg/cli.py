@@ -185,7 +185,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-# Those that `snakeseg.setup.detect` knows.
+# The layouts of `snakeseg.setup.detect`.
 LAYOUTS = ("bids", "nnunet", "ctc", "names")
 # Which module of `snakeseg.commands` a subcommand is in.
 MODULES = {

@@ -60,15 +60,13 @@ def claim_gpus(count: int) -> None:
 
 
 def use_own_compiler_caches() -> None:
-    """Keep what PyTorch's compilers unpickle and load where only this user can write.
+    """Set the cache folders of PyTorch's compilers to a private one, since they unpickle and load its files.
 
-    By default it lies in the folder of temporary files, under a name that others can foresee.
+    The default is a predictable name in the shared folder of temporary files.
     """
     folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "snakeseg" / "compilers"
-    try:
+    with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="snakeseg-"))
     if not _is_private(folder):
         folder = Path(tempfile.mkdtemp(prefix="snakeseg-"))
     for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
@@ -76,7 +74,7 @@ def use_own_compiler_caches() -> None:
 
 
 def _is_private(path: Path) -> bool:
-    """Whether a path is a folder of this user that nobody else can write to."""
+    """Return whether a path is a folder of this user to which no other user can write."""
     with suppress(OSError):
         status = os.lstat(path)
         return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
@@ -84,7 +82,7 @@ def _is_private(path: Path) -> bool:
 
 
 def _claimed(path: Path) -> int:
-    """A locked file that only this user can open; OSError if another process holds it."""
+    """Open and lock a file that only this user can open; raise OSError if another process holds it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,7 +93,7 @@ def _claimed(path: Path) -> int:
 
 
 def _runtime_folder() -> Path | None:
-    """The folder of this user's processes on this machine, where nobody else may write; None without one."""
+    """Return a folder for locks of this user on this machine, private to the user; None if there is none."""
     user = os.getuid()
     own = Path(tempfile.gettempdir(), f"snakeseg-{user}")
     with suppress(OSError):

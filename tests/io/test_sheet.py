@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakeseg.errors import BadInput
 from snakeseg.io.formats import FORMATS
-from snakeseg.io.sheet import COLUMNS, assign_folds, batch_number, default_batches, read_sheet, spacing_of
+from snakeseg.io.sheet import CELLS, COLUMNS, assign_folds, batch_number, default_batches, read_sheet, spacing_of
 
 quick = settings(deadline=None, max_examples=80)
 
@@ -76,6 +77,14 @@ def test_workflow_numbers_batches_alike():
     exec(source, workflow := {})
     places = pd.Series(range(0, 10**6, 7))
     assert workflow["batch_number"](places).equals(batch_number(places))
+
+
+def test_workflow_checks_cells_alike():
+    """Pattern and description of each column, in the schema as here."""
+    path = Path(__file__).parents[2] / "workflow/schemas/samples.schema.yaml"
+    for column, of in yaml.safe_load(path.read_text(encoding="utf-8"))["properties"].items():
+        pattern = of.get("pattern") or f"({'|'.join(filter(None, of['enum']))})?"
+        assert CELLS[column] == (pattern, of["description"])
 
 
 def test_workflow_knows_the_same_formats():

@@ -23,6 +23,17 @@ def asked(snakemake, write_run, tmp_path):
     return ask
 
 
+def test_all_profiles_refuse_programs_alike(repository):
+    """Profiles cannot share a file: the lines that refuse `__use_yte__` in a config are the same in each."""
+    profiles = [path.read_text(encoding="utf-8") for path in repository.glob("profiles/*/config.yaml")]
+    guards = [
+        re.search(r"  - from snakemake\.common.*configfile\._load_configfile = load_data\n", t, re.DOTALL)
+        for t in profiles
+    ]
+    assert len(guards) == 3
+    assert len({guard[0] for guard in guards}) == 1
+
+
 def test_every_gpu_rule_is_one_in_the_profile(repository):
     text = "".join(path.read_text(encoding="utf-8") for path in (repository / "workflow/rules").glob("*.smk"))
     rules = dict(re.findall(r"^rule (\w+):\n(.*?)^    shell:", text, re.MULTILINE | re.DOTALL))

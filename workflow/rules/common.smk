@@ -48,7 +48,7 @@ read_cells = cells.read_cells
 
 
 def refusal(*lines):
-    """The error that ends the workflow, one line for each problem; whatever terminals obey is shown as escapes."""
+    """The error that ends the workflow: one line per problem, control characters as escapes."""
     return WorkflowError("\n".join(map(printable, lines)))
 
 
@@ -100,7 +100,7 @@ def config_problems(values, schema, where):
 
 
 def value_problems(config):
-    """One line for each text and number that no key may hold, and for a config without end: YAML's aliases may repeat each other."""
+    """One line for each text and number that no key may hold, and for a config of too many values: YAML aliases can multiply them."""
     todo = [("config", config)]
     for _ in range(MAX_CONFIG_VALUES):
         if not todo:
@@ -424,7 +424,7 @@ def check_settings():
 
 
 def simulation_problems(config):
-    """One line if images are not simulated into the run's own folder, or would take the place of files of others."""
+    """One line if the config names another folder for simulated images, or if their folder holds other files."""
     folder = f"results/{config['name']}/simulated"
     if config["data"] not in (None, folder):
         yield f"config.data: found '{config['data']}' beside simulate, which writes to {folder}; expected one of the two; remove simulate, or data"

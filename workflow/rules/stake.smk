@@ -31,7 +31,7 @@ class Stake(logging.Handler):
 
 
 def hours_before(benchmark):
-    """Hours that a benchmark file tells; 0 without one that can be read."""
+    """Hours in a benchmark file; 0 if it is missing or cannot be read."""
     if not os.path.isfile(benchmark) or os.path.getsize(benchmark) > MAX_BYTES:
         return 0
     try:

@@ -1,1 +1,1 @@
-"""What input files hold, and what in them deserves a look."""
+"""Read facts about input files, and find problems in them."""

@@ -1,1 +1,1 @@
-"""Scores of predictions, their summary, and comparisons of experiments."""
+"""Score predictions, summarise the scores, and compare experiments."""

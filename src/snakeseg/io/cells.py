@@ -49,8 +49,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
     if about.num_rows > MAX_ROWS_PER_BYTE * size or unpacked > MAX_UNPACKED_PER_BYTE * size:
         raise ValueError(f"{about.num_rows} rows of {unpacked} bytes in a file of {size} bytes")
-    # Repeated cells are kept once, until it is known how much all of them take. pyarrow refuses texts so that share
-    # their beginnings in the file.
+    # As dictionaries, repeated cells take memory once, so that the total can be computed before they are expanded.
+    # pyarrow cannot read the encoding DELTA_BYTE_ARRAY that way, and raises an error.
     table = parquet.ParquetFile(path, read_dictionary=about.schema.names).read()
     for column in table.columns:
         for chunk in column.chunks if types.is_dictionary(column.type) else ():

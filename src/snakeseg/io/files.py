@@ -19,7 +19,7 @@ from snakeseg.errors import BadInput
 
 # One of the images of a microscope's file, counted from 1: experiment.lif#2.
 ONE_OF = re.compile(r"(.+\.(?:czi|nd2|lif))#([0-9]{1,6})", re.IGNORECASE)
-# Names of what is not written to its end: a random token, then the end of the name of what it will be.
+# Names of temporary files and folders: a random token, then the end of the name of the output.
 TEMPORARY = re.compile(r"\.part-[0-9a-f]{16}\.(.+)", re.DOTALL)
 TOKEN_END, MAX_NAME = len(".part-0123456789abcdef."), 200
 # The time of all entries of zips, so that the same content makes the same bytes.
@@ -89,7 +89,7 @@ def stored_bytes(folder: str | Path, enough: float) -> int:
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yield a path to write to; the file takes the place of `path` when the block ends without an error.
 
-    It lies beside `path` under a name that nobody can foresee. What a killed process left there is removed.
+    The temporary file has an unpredictable name in the same folder. Leftovers of killed processes are removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def atomic_folder(path: str | Path, mark: str | None = None) -> Iterator[Path]:
     ----------
     path : path
     mark : str, optional
-        What only folders of this kind hold. A folder with other content is never replaced.
+        Name of a file that only folders of this kind hold. A folder without it is replaced only if it is empty.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def _require_replaceable(path: Path, mark: str | None) -> None:
 
 @contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`, which is gone after the block; what a killed process left there is removed."""
+    """Yield a new folder beside `path`, removed after the block; leftovers of killed processes are removed first."""
     _remove_leftovers(path)
     beside = temporary_name(path)
     beside.mkdir()
@@ -154,14 +154,14 @@ def temporary_folder(path: Path) -> Iterator[Path]:
 
 
 def temporary_name(path: Path) -> Path:
-    """Return an unforeseeable name beside `path`, or beside the path that `path` is a temporary name of."""
+    """Return an unpredictable name beside `path`, or beside the path that `path` is a temporary name of."""
     match = TEMPORARY.fullmatch(path.name)
     return path.with_name(f".part-{secrets.token_hex(8)}.{(match[1] if match else path.name)[-MAX_NAME:]}")
 
 
 @contextmanager
 def _held(handle: int) -> Iterator[None]:
-    """Hold a lock on an open file or folder, which says that its process lives; some file systems have no locks."""
+    """Lock an open file or folder as a sign that its process is alive; without effect where locks are not supported."""
     try:
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -182,12 +182,12 @@ def _remove_leftovers(path: Path) -> None:
 
 @cache
 def _temporary_names(folder: Path) -> list[str]:
-    """Temporary names in a folder when this process first wrote to it: later ones are not of dead processes."""
+    """List the temporary names in a folder, once for each process: names that appear later are not leftovers."""
     return [name for name in os.listdir(folder) if TEMPORARY.fullmatch(name)] if folder.is_dir() else []
 
 
 def _is_held(path: Path) -> bool:
-    """Return whether a living process holds a temporary file or folder, or whether that cannot be told."""
+    """Return False if no living process holds a temporary file or folder; True also if that cannot be determined."""
     try:
         mode = os.O_RDONLY if path.is_dir() else os.O_RDWR  # NFS locks only files that are open for writing
         handle = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK)

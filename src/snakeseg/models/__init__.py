@@ -1,1 +1,1 @@
-"""A trained model on disk: its description, weights, check and exports."""
+"""Trained models on disk: description, weights, golden check, compatibility, export."""

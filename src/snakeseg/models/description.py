@@ -28,7 +28,7 @@ KINDS = {
 }
 LIMITS = {
     "channels": (1, 10**4), "width": (1, 10**4), "depth": (1, 6), "border": (0, 10**4), "slices": (0, 2),
-    "dilations": (1, 10**4), "flips": (0, 2), "plane": (0, 2), "scales": (1, 2), "spacing": (1e-6, 1e6),
+    "dilations": (1, 10**4), "flips": (0, 2), "plane": (0, 2), "scales": (1, 2), "spacing": (1e-12, 1e12),
 }  # fmt: skip
 MAX_ENTRIES = 100
 

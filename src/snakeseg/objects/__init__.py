@@ -1,1 +1,1 @@
-"""From probabilities to objects: segmentation, block by block, its parameters, label files, polygons."""
+"""Segment objects in class probabilities, block by block, and write them as label files or polygons."""

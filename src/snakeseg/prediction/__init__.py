@@ -1,1 +1,1 @@
-"""From a model and an image to probabilities: tiles, their plan, and the network over them."""
+"""Predict class probabilities: tiles, tile plans, the overlap-tile strategy, blending."""

@@ -45,7 +45,7 @@ from snakeseg.transforms.resample import on_spacing
 IN_FLIGHT = 3
 # Pixels whose sizes differ by less are taken for the same.
 SAME_SPACING = 1.2
-# Beyond that, an image is magnified into more pixels than anybody waits for.
+# Largest factor of resampling along an axis; beyond it, the time and memory are out of proportion to the image.
 MAX_MAGNIFICATION = 50
 
 

@@ -1,4 +1,4 @@
-"""Where the tiles of an image lie."""
+"""Tiles of an image: their stride, their regions, and the tiles of each part."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""From images and labels to weights: preparation, patches, losses, the loop and its state."""
+"""Train networks: preparation, patches, losses, optimiser, the training loop and its state."""

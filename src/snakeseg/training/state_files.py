@@ -82,7 +82,7 @@ def read_state(folder: Path, digest: str, say: Callable[[str], None]) -> State |
 
 
 def remove_states(folder: Path) -> None:
-    """Drop the states in a folder, and the folder if nothing else lies in it."""
+    """Remove the states in a folder, and the folder if it is empty then."""
     if folder.is_dir() and not folder.is_symlink():
         for path in _states(folder):
             path.unlink()

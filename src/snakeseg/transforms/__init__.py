@@ -1,1 +1,1 @@
-"""Arrays in, arrays out: labels, intensities, deformation, weights; no files and no torch."""
+"""Transform arrays: labels, intensities, resampling, elastic deformation, flips, border weights."""

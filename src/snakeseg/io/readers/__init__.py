@@ -1,1 +1,1 @@
-"""One file per image format, and what guards them."""
+"""Read image files: one module per format, and checks of their headers."""

@@ -57,7 +57,7 @@ def call_isolated(function: Callable, *args, extra_s: float = 0):
         try:
             _send(process.stdin.fileno(), call, deadline)
             answer = _receive(process.stdout.fileno(), deadline)
-        except BaseException as broken:  # a signal, too: the rest of the answer would be taken for the next one
+        except BaseException as broken:  # signals too: the next call would read the rest of this answer
             process.kill()
             process.wait()
             _started.cache_clear()

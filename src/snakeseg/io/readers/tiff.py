@@ -72,7 +72,7 @@ def _require_whole(path, file: tifffile.TiffFile, series: tifffile.TiffPageSerie
         ends = [a + n for page in pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if max(ends, default=0) > source.filehandle.size:
             raise EOFError(f"{source.filehandle.size} bytes of {max(ends)}")
-        # Tiles of no bytes are zeros, and no others lie at the same place.
+        # Tiles with a byte count of 0 are zeros. Other tiles never share an offset.
         held = sum(n for page in pages for n in page.databytecounts) if series.dataoffset is None else 0
         if held > source.filehandle.size:
             raise ValueError(f"{held} bytes of tiles or strips in a file of {source.filehandle.size}")

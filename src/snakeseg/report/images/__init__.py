@@ -1,1 +1,1 @@
-"""Pictures of the report: views of images and volumes, figures, galleries."""
+"""Images of the report: views of planes and volumes, figures, galleries."""
