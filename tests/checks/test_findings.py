@@ -14,7 +14,7 @@ from snakeseg.checks.findings.table import shown, table_of
 from snakeseg.checks.input import check
 from snakeseg.checks.inspect import inspect
 from snakeseg.io.sheet import COLUMNS, parts_of
-from snakeseg.settings import Labels, Prepare, UNetSettings
+from snakeseg.settings import Experiment, Labels, Prepare, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
 NETWORKS = {"plain": UNetSettings(width=4, depth=3)}
@@ -45,7 +45,9 @@ def found_in(sheet, labels=None, networks=None, patch=64, prepare=None, folds=1)
     facts, problems = inspect(sheet, 2, labels)
     problems += check(sheet, pd.DataFrame(facts), folds, [])
     table = table_of(sheet, pd.DataFrame(facts), parts_of(sheet, folds, []))
-    experiments = experiments_of(networks, dict.fromkeys(networks, patch))
+    experiments = experiments_of(
+        {n: Experiment(network=each, train=Train(patch=patch)) for n, each in networks.items()}
+    )
     found = all_findings(
         table, list(problem_findings(problems, sheet)), 2, labels, prepare or Prepare(), networks, experiments
     )
@@ -243,7 +245,7 @@ def test_settings_that_do_not_suit_the_data(data, pictures):
     }  # fmt: skip
     assert expected <= set(found["topic"])
     assert "Patches larger than images" in set(found_in(data, patch=388)[0]["topic"])
-    patch = overview(table, Labels(), experiments_of(networks, {"near": 12}))["patch"]
+    patch = overview(table, Labels(), [])["patch"]
     assert f"set train: {{patch: {patch}}}" in set(found["remedy"])
 
 

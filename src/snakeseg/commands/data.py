@@ -3,7 +3,6 @@
 import json
 import sys
 from argparse import Namespace
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import pandas as pd
 
 from snakeseg.commands.inputs import read_json, rows_of
 from snakeseg.errors import BadInput, BadInputs, collect
+from snakeseg.io.file_names import find_images, sample_name
 from snakeseg.io.files import atomic_file, atomic_folder, write_text
-from snakeseg.io.sheet import parts_of, read_sheet, sheet_of_images
+from snakeseg.io.sheet import parts_of, read_sheet
 from snakeseg.io.tables import write_table
 from snakeseg.progress import progress
-from snakeseg.settings import Network, Train, network_settings, read_sections
+from snakeseg.settings import Settings, read_settings
 from snakeseg.text import printable_lines
 
 # What the folder of simulated images holds besides: it may be replaced.
@@ -28,7 +28,11 @@ MANY, NAMED = 2000, 3
 
 def sheet(given: Namespace) -> None:
     """A sample sheet of images that need no labels."""
-    write_table(given.output, sheet_of_images(given.images))
+    from snakeseg.io.images import images_in
+
+    images = [image for path in find_images(given.images) for image in images_in(Path(path))]
+    rows = [{"sample": sample_name(image), "image": str(image), "subset": "predict"} for image in images]
+    write_table(given.output, pd.DataFrame(rows, columns=["sample", "image", "subset"]))
 
 
 def convert(given: Namespace) -> None:
@@ -91,8 +95,8 @@ def simulate(given: Namespace) -> None:
 
     from snakeseg.transforms.simulate import simulate_cells
 
-    s = read_sections(given.settings)
-    dims, settings = s["spatial_dims"], s["simulate"]
+    s = read_settings(given.settings)
+    dims, settings = s.spatial_dims, s.simulate
     with atomic_folder(given.output, SIMULATION_MARK) as folder:
         write_text(folder / SIMULATION_MARK, json.dumps({"dims": dims, **asdict(settings)}) + "\n")
         for kind in ("images", "labels"):
@@ -121,15 +125,15 @@ def inspect(given: Namespace) -> None:
     """What was found in a batch's files, and all problems, as JSON; it never fails on them, `check` does."""
     from snakeseg.checks.inspect import inspect as inspect_rows
 
-    s = read_sections(given.settings)
+    s = read_settings(given.settings)
     rows = rows_of(given, subset=["train", "test", "predict"])
-    facts, problems = inspect_rows(rows, s["spatial_dims"], s["labels"])
+    facts, problems = inspect_rows(rows, s.spatial_dims, s.labels)
     write_text(given.output, json.dumps({"facts": facts, "problems": problems}, indent=1) + "\n")
 
 
 def check(given: Namespace) -> None:
     """A table of what was found in all files, or all problems at once; and what the run would do, in words."""
-    s = read_sections(given.settings)
+    s = read_settings(given.settings)
     sheet = read_sheet(given.sheet, given.data)
     facts, problems = _facts_and_problems(given, s, sheet)
     lines = [] if problems else _outlook(given, s, sheet, facts, problems)
@@ -143,24 +147,25 @@ def check(given: Namespace) -> None:
     write_table(given.output, facts[[name for name in CHECKED if name in facts]])
 
 
-def _outlook(given: Namespace, s: dict, sheet: pd.DataFrame, facts: pd.DataFrame, problems: list[str]) -> list[str]:
+def _outlook(given: Namespace, s: Settings, sheet: pd.DataFrame, facts: pd.DataFrame, problems: list[str]) -> list[str]:
     """What the run would do and take; nothing of a run without training."""
     from snakeseg.training.estimate import outlook
 
     lines: list[str] = []
-    if not s["plans"]:
+    if not s.experiments:
         return lines
-    parts, networks = parts_of(sheet, s["folds"], s["validation"]), _known_networks(s["networks"])
+    parts, networks = parts_of(sheet, s.folds, s.validation), {n: e.network for n, e in s.experiments.items()}
+    plans = {name: {"train": asdict(e.train), "predict": asdict(e.predict)} for name, e in s.experiments.items()}
     in_order = facts.set_index("sample").loc[sheet["sample"]]
     told = outlook(
-        parts, in_order, s["spatial_dims"], s["labels"], networks, s["plans"], given.trained, s["augment"].copies,
+        parts, in_order, s.spatial_dims, s.labels, networks, plans, given.trained, s.augment.copies,
         given.output.parent,
     )  # fmt: skip
     collect(problems, lambda: lines.extend(told))
     return lines
 
 
-def _warnings(s: dict, sheet: pd.DataFrame, facts: pd.DataFrame) -> list[str]:
+def _warnings(s: Settings, sheet: pd.DataFrame, facts: pd.DataFrame) -> list[str]:
     """The first of each kind of what will cost something; the page has all of it."""
     if len(sheet) > MANY:
         return ["look-alikes and label oddities of so many images: snakemake data_report"]
@@ -184,40 +189,36 @@ def data_report(given: Namespace) -> None:
     from snakeseg.checks.findings.table import shown
     from snakeseg.report.data_page import data_page
 
-    s = read_sections(given.settings)
+    s = read_settings(given.settings)
     sheet = read_sheet(given.sheet, given.data)
     facts, problems = _facts_and_problems(given, s, sheet)
     table, findings = _findings(s, sheet, facts, problems)
-    experiments = experiments_of(_known_networks(s["networks"]), _patches(s))
-    objects = overview(trusted(table, s["labels"]), s["labels"], experiments)
+    experiments = experiments_of(s.experiments)
+    objects = overview(trusted(table, s.labels), s.labels, experiments)
     output = given.output / "data-report.html"
     write_table(given.output / "data.tsv", shown(table))
     write_table(given.output / "findings.tsv", as_table(findings))
-    write_text(output, data_page(given.name, s["spatial_dims"], sheet, table, findings, objects, output))
+    write_text(output, data_page(given.name, s.spatial_dims, sheet, table, findings, objects, output))
     print(output, file=sys.stderr)
 
 
-def _findings(s: dict, sheet: pd.DataFrame, facts: pd.DataFrame, problems: list[str]) -> tuple[pd.DataFrame, list]:
+def _findings(s: Settings, sheet: pd.DataFrame, facts: pd.DataFrame, problems: list[str]) -> tuple[pd.DataFrame, list]:
     """A row for every image, and all that deserves a look, problems among it."""
     from snakeseg.checks.findings.all import all_findings, problem_findings
     from snakeseg.checks.findings.object_sizes import experiments_of
     from snakeseg.checks.findings.table import table_of
 
     try:
-        parts = parts_of(sheet, s["folds"], s["validation"])
+        parts = parts_of(sheet, s.folds, s.validation)
     except BadInput:  # which is among the problems
         parts = sheet["subset"]
-    table, networks = table_of(sheet, facts, parts), _known_networks(s["networks"])
+    table, networks = table_of(sheet, facts, parts), {n: e.network for n, e in s.experiments.items()}
     named = list(problem_findings(problems, sheet))
-    experiments = experiments_of(networks, _patches(s))
-    return table, all_findings(table, named, s["spatial_dims"], s["labels"], s["prepare"], networks, experiments)
+    experiments = experiments_of(s.experiments)
+    return table, all_findings(table, named, s.spatial_dims, s.labels, s.prepare, networks, experiments)
 
 
-def _patches(s: dict) -> dict:
-    return {name: plan["train"].get("patch", Train().patch) for name, plan in s["plans"].items()}
-
-
-def _facts_and_problems(given: Namespace, s: dict, sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _facts_and_problems(given: Namespace, s: Settings, sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """What `inspect` found in all batches, and all problems of files, rows and networks."""
     from snakeseg.checks.input import check as check_together
     from snakeseg.models.compatibility import check_networks
@@ -225,27 +226,18 @@ def _facts_and_problems(given: Namespace, s: dict, sheet: pd.DataFrame) -> tuple
     found = [read_json(given.inspected / f"{batch}.json") for batch in sheet["batch"].unique()]
     facts = pd.DataFrame([fact for part in found for fact in part["facts"]])
     problems = [problem for part in found for problem in part["problems"]]
-    problems += check_together(sheet, facts, s["folds"], s["validation"])
-    problems += check_networks(s["networks"], s["starts"], facts, s["spatial_dims"], s["labels"])
+    problems += check_together(sheet, facts, s.folds, s.validation)
+    problems += check_networks(s.experiments, facts, s.spatial_dims, s.labels)
     return facts, list(dict.fromkeys(problems))  # rows may share a file
-
-
-def _known_networks(networks: dict[str, dict]) -> dict[str, Network]:
-    """Settings of those whose settings are in order; the others are among the problems."""
-    known = {}
-    for name, values in networks.items():
-        with suppress(BadInput):
-            known[name] = network_settings(values)
-    return known
 
 
 def statistics(given: Namespace) -> None:
     """Grey values and class counts as JSON."""
     from snakeseg.training.prepare import data_statistics
 
-    s = read_sections(given.settings)
+    s = read_settings(given.settings)
     rows = rows_of(given, subset=["train"])
-    found = data_statistics(rows, s["spatial_dims"], s["labels"], s["prepare"])
+    found = data_statistics(rows, s.spatial_dims, s.labels, s.prepare)
     write_text(given.output, json.dumps(found, indent=1) + "\n")
 
 
@@ -254,9 +246,9 @@ def prepare(given: Namespace) -> None:
     from snakeseg.io.store import write_store
     from snakeseg.training.prepare import prepare_rows
 
-    s = read_sections(given.settings)
+    s = read_settings(given.settings)
     rows = rows_of(given, subset=["train"])
-    samples = prepare_rows(rows, s["spatial_dims"], s["labels"], s["prepare"], read_json(given.statistics))
+    samples = prepare_rows(rows, s.spatial_dims, s.labels, s.prepare, read_json(given.statistics))
     write_store(given.output, progress(samples, len(rows), "preparing"))
 
 
@@ -265,7 +257,7 @@ def augment(given: Namespace) -> None:
     from snakeseg.io.store import write_store
     from snakeseg.training.prepare import elastic_copies
 
-    settings = read_sections(given.settings)["augment"]
+    settings = read_settings(given.settings).augment
     write_store(given.output, elastic_copies(given.prepared[0], settings))
 
 
@@ -274,5 +266,5 @@ def weigh(given: Namespace) -> None:
     from snakeseg.io.store import write_store
     from snakeseg.training.prepare import weight_maps
 
-    settings = read_sections(given.settings)["weigh"]
+    settings = read_settings(given.settings).weigh
     write_store(given.output, weight_maps(given.prepared + given.augmented, settings, read_json(given.statistics)))

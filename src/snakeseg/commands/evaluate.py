@@ -10,17 +10,17 @@ from snakeseg.commands.inputs import rows_of_part
 from snakeseg.io.files import atomic_folder
 from snakeseg.io.sheet import read_sheet
 from snakeseg.io.tables import read_table, write_table
-from snakeseg.settings import read_sections
+from snakeseg.settings import complete_config, read_settings
 
 
 def evaluate(given: Namespace) -> None:
     """Two tables, of images and of objects, in a folder."""
     from snakeseg.evaluation.evaluate import evaluate_rows
 
-    s = read_sections(given.settings)
+    s = read_settings(given.settings)
     rows = rows_of_part(given)
-    at_edge = not s["instances"].drop_at_edge
-    images, objects = evaluate_rows(rows, given.predictions, s["spatial_dims"], s["labels"], at_edge)
+    at_edge = not s.instances.drop_at_edge
+    images, objects = evaluate_rows(rows, given.predictions, s.spatial_dims, s.labels, at_edge)
     subset = dict(zip(rows["sample"], rows["subset"].replace("train", "validation"), strict=True))
     with atomic_folder(given.output, "images.tsv") as folder:
         for name, table in (("images", images), ("objects", objects)):
@@ -61,5 +61,6 @@ def report(given: Namespace) -> None:
     """The page, its figures and the provenance."""
     from snakeseg.report.page import write_report
 
-    write_report(given.run, read_sheet(given.sheet, given.data), json.loads(given.settings), given.output)
+    config = complete_config(json.loads(given.settings))
+    write_report(given.run, read_sheet(given.sheet, given.data), config, given.output)
     print(given.output, file=sys.stderr)

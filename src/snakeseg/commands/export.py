@@ -3,7 +3,7 @@
 import sys
 from argparse import Namespace
 
-from snakeseg.settings import read_sections
+from snakeseg.settings import read_settings
 
 
 def export(given: Namespace) -> None:
@@ -14,7 +14,7 @@ def export(given: Namespace) -> None:
     from snakeseg.models.export.package import export as write_package
 
     choose_device(0, 1)  # jobs run side by side
-    settings = read_sections(given.settings)["export"]
+    settings = read_settings(given.settings).export
     scores = summarise(read_table(given.scores / "images.tsv")) if given.scores else None
     if scores is not None:
         scores["headline"] = scores["metric"].isin(HEADLINES)

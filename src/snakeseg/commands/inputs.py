@@ -9,7 +9,7 @@ import pandas as pd
 from snakeseg.errors import BadInput
 from snakeseg.io.files import require_kind
 from snakeseg.io.sheet import assign_folds, read_sheet
-from snakeseg.settings import read_sections
+from snakeseg.settings import read_settings
 
 
 def rows_of(given: Namespace, subset: list[str]) -> pd.DataFrame:
@@ -23,9 +23,9 @@ def rows_of_part(given: Namespace) -> pd.DataFrame:
     """Rows that a fold holds out, or the test and predict rows of a batch."""
     if given.fold is None:
         return rows_of(given, subset=["test", "predict"])
-    s = read_sections(given.settings)
+    s = read_settings(given.settings)
     rows = rows_of(given, subset=["train"])
-    return rows[assign_folds(rows, s["folds"], s["validation"]) == given.fold]
+    return rows[assign_folds(rows, s.folds, s.validation) == given.fold]
 
 
 def stores_of(paths: list[Path], rows: pd.DataFrame) -> list[Path]:

@@ -8,7 +8,7 @@ from re import fullmatch
 from snakeseg.errors import BadInput
 from snakeseg.io.files import atomic_folder, write_text
 from snakeseg.io.sheet import NAME, read_sheet
-from snakeseg.settings import read_sections
+from snakeseg.settings import Settings, read_settings
 
 
 def tune(given: Namespace) -> None:
@@ -21,22 +21,22 @@ def tune(given: Namespace) -> None:
     from snakeseg.objects.tune import choose
     from snakeseg.transforms.labels import IGNORED
 
-    s = read_sections(given.settings)
+    s = read_settings(given.settings)
     found: dict = {"chosen": {}, "trials": []}
-    if s["labels"].kind == "semantic":
-        classes = choose_kept(_held_out_classes(given, s), s["labels"].classes, s["instances"].smallest)
+    if s.labels.kind == "semantic":
+        classes = choose_kept(_held_out_classes(given, s), s.labels.classes, s.instances.smallest)
         found |= {"select_by": "dice", "classes": classes}
     else:
         maps, truths = zip(*_held_out_objects(given, s), strict=True)
         pairs = [(pair, objects) for pair, (_, objects) in zip(maps, truths, strict=True)]
-        chosen, trials = choose(pairs, s["instances"])
+        chosen, trials = choose(pairs, s.instances)
         known = [classes != IGNORED for classes, _ in truths]
         calibration = reliability(
             (foreground[k], classes[k] > 0)
             for (foreground, _), (classes, _), k in zip(maps, truths, known, strict=True)
         )
         found = {
-            "select_by": s["instances"].select_by, "chosen": asdict(chosen), "trials": trials,
+            "select_by": s.instances.select_by, "chosen": asdict(chosen), "trials": trials,
             "calibration": calibration,
         }  # fmt: skip
     for folder in given.models:
@@ -54,24 +54,24 @@ def _held_out(given: Namespace, dims: int) -> Iterator:
             yield group, read_label(labels[name], dims).array
 
 
-def _held_out_objects(given: Namespace, s: dict) -> Iterator:
+def _held_out_objects(given: Namespace, s: Settings) -> Iterator:
     """Of every held-out image: foreground and interior probabilities, true classes and objects, all on their grid."""
     from snakeseg.objects.label_files import foreground_and_interior
     from snakeseg.transforms.labels import classes_and_objects
     from snakeseg.transforms.resample import nearest
 
-    for group, label in _held_out(given, s["spatial_dims"]):
+    for group, label in _held_out(given, s.spatial_dims):
         maps = tuple(one[:] for one in foreground_and_interior(group["probabilities"]))
-        yield maps, classes_and_objects(nearest(label, maps[0].shape)[:], s["labels"])
+        yield maps, classes_and_objects(nearest(label, maps[0].shape)[:], s.labels)
 
 
-def _held_out_classes(given: Namespace, s: dict) -> Iterator:
+def _held_out_classes(given: Namespace, s: Settings) -> Iterator:
     """Of every held-out image: predicted and true classes, on the label's grid."""
     from snakeseg.objects.label_files import likeliest
     from snakeseg.transforms.labels import classes_and_objects
 
-    for group, label in _held_out(given, s["spatial_dims"]):
-        yield likeliest(group, label.shape)[:], classes_and_objects(label, s["labels"])[0]
+    for group, label in _held_out(given, s.spatial_dims):
+        yield likeliest(group, label.shape)[:], classes_and_objects(label, s.labels)[0]
 
 
 def instances(given: Namespace) -> None:

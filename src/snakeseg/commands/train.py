@@ -25,7 +25,7 @@ from snakeseg.models.pretrained import fetch, read_state, start_from
 from snakeseg.prediction.tiles import PLAIN_TILE
 from snakeseg.prediction.timing import measure_model
 from snakeseg.progress import tell
-from snakeseg.settings import read_sections
+from snakeseg.settings import Settings, read_settings
 from snakeseg.training.auto_size import choose_patch_and_batch
 from snakeseg.training.dataset import class_balance, load_items, training_digest, training_provenance
 from snakeseg.training.distributed import ALONE, Team, agree, first_says, launched, run_together
@@ -45,7 +45,7 @@ VALIDATION_IMAGES = 8
 
 def train(given: Namespace) -> None:
     """A model folder: weights, description, history. What a killed training left in `state` is gone on from."""
-    settings, started = read_sections(given.settings)["train"], launched()
+    settings, started = read_settings(given.settings).train, launched()
     if settings.batch != "auto" and settings.batch % settings.processes:
         raise BadInput(
             "train.processes", f"{settings.processes} for a batch of {settings.batch}", "a number that divides it",
@@ -63,7 +63,7 @@ def train(given: Namespace) -> None:
 class _Material(NamedTuple):
     """All that a training starts from."""
 
-    settings: dict
+    settings: Settings
     device: torch.device
     rows: pd.DataFrame
     description: Description
@@ -74,42 +74,42 @@ class _Material(NamedTuple):
 
 def _gather(given: Namespace, team: Team) -> _Material:
     """Read the training images, and settle what the settings leave open."""
-    s = read_sections(given.settings)
+    s = read_settings(given.settings)
     device = choose_device(given.gpus, given.threads if launched() else max(1, given.threads // team.size))
     rows = rows_of(given, subset=["train"])
-    names = set(rows["sample"][assign_folds(rows, s["folds"], s["validation"]) != given.fold])
+    names = set(rows["sample"][assign_folds(rows, s.folds, s.validation) != given.fold])
     for kind in ("prepared", "augmented", "weights"):  # from here on by their names
         setattr(given, kind, stores_of(getattr(given, kind), rows))
-    stores, cache = given.prepared + given.augmented, s["train"].cache_gb
+    stores, cache = given.prepared + given.augmented, s.train.cache_gb
     memory = total_memory(torch.device("cpu")) / 2 if cache is None else cache * 1e9
     given.output.parent.mkdir(parents=True, exist_ok=True)
     items, attributes = load_items(
-        names, stores, given.weights, s["network"].border, given.output.parent, memory / team.size
+        names, stores, given.weights, s.network.border, given.output.parent, memory / team.size
     )
     description = Description(
-        s["spatial_dims"], len(items[0].image), s["labels"], s["network"], s["prepare"], s["predict"],
+        s.spatial_dims, len(items[0].image), s.labels, s.network, s.prepare, s.predict,
         attributes[0]["statistics"], np.median([a["spacing"] for a in attributes], axis=0).tolist(),
     )  # fmt: skip
     held = sum(array.nbytes for item in items for array in item if not isinstance(array, np.memmap))
-    settled, told = choose_patch_and_batch(s["train"], description, [item.target.shape for item in items], device, held)
+    settled, told = choose_patch_and_batch(s.train, description, [item.target.shape for item in items], device, held)
     if told:
-        left_open = {key: getattr(settled, key) for key in ("patch", "batch") if getattr(s["train"], key) == "auto"}
+        left_open = {key: getattr(settled, key) for key in ("patch", "batch") if getattr(s.train, key) == "auto"}
         settled = replace(settled, **agree(left_open, team, device))
         if team.rank == 0:
             tell(told)
     share, balanced = settled.foreground, settled.balanced
     targets, weights = [item.target for item in items], [item.weight for item in items]
     places = find_places(targets, weights, description.classes, balanced) if share else []
-    plan = PatchPlan(settled, s["augment"], description.geometry.training, description.spacing, places)
+    plan = PatchPlan(settled, s.augment, description.geometry.training, description.spacing, places)
     description = replace(description, symmetry=plan.symmetry)
-    return _Material({**s, "train": settled}, device, rows, description, items, attributes, plan)
+    return _Material(replace(s, train=settled), device, rows, description, items, attributes, plan)
 
 
 def _train(given: Namespace, team: Team) -> None:
     """The training of one process of a team; the first writes."""
     s, device, rows, description, items, attributes, plan = _gather(given, team)
-    start = given.start or (s["network"].pretrained and Path(s["network"].pretrained))
-    provenance = training_provenance(s["train"], device, given.threads, given.fold, attributes)
+    start = given.start or (s.network.pretrained and Path(s.network.pretrained))
+    provenance = training_provenance(s.train, device, given.threads, given.fold, attributes)
     files = [*given.prepared, *given.augmented, *given.weights, *([start] if start else [])]
     digest = first_says(training_digest(given.settings, provenance, files), team)
     if first_says(str(is_finished(given.output, digest)), team) == "True":
@@ -118,11 +118,11 @@ def _train(given: Namespace, team: Team) -> None:
             remove_states(given.output / "state")
         return
     network, criterion = _begin(s, description, items, start)
-    keep = StateSettings(given.output / "state", digest, s["train"].state_seconds)
-    held = assign_folds(rows, s["folds"], s["validation"]) == given.fold
+    keep = StateSettings(given.output / "state", digest, s.train.state_seconds)
+    held = assign_folds(rows, s.folds, s.validation) == given.fold
     validate = _validation(given, s, set(rows["sample"][held]), description, device)
     names = [noted["name"] for noted in attributes]
-    with event_writer(given.output / "events", s["train"].tensorboard and team.rank == 0) as observe:
+    with event_writer(given.output / "events", s.train.tensorboard and team.rank == 0) as observe:
         history = fit(network, items, plan, criterion, device, names, keep, validate, team, observe)
     if team.rank == 0:
         with atomic_file(given.output / "history.tsv") as beside:
@@ -133,13 +133,13 @@ def _train(given: Namespace, team: Team) -> None:
         (given.output / "stop").unlink(missing_ok=True)
 
 
-def _begin(s: dict, description: Description, items: list[Item], start: Path | None):
+def _begin(s: Settings, description: Description, items: list[Item], start: Path | None):
     """The network with its first weights, and its loss."""
-    torch.manual_seed(derive_seed(s["train"].seed, -1))
+    torch.manual_seed(derive_seed(s.train.seed, -1))
     network = description.make_network()
     if start:
         tell(f"{start_from(network, read_state(start), start)} of {len(network.state_dict())} tensors from {start}")
-    return network, make_loss(s["loss"], class_balance(items, description.classes))
+    return network, make_loss(s.loss, class_balance(items, description.classes))
 
 
 def learning_rate(given: Namespace) -> None:
@@ -148,24 +148,24 @@ def learning_rate(given: Namespace) -> None:
     from snakeseg.training.lr_range_test import propose, range_test
 
     s, device, _, description, items, _, plan = _gather(given, ALONE)
-    start = given.start or (s["network"].pretrained and Path(s["network"].pretrained))
+    start = given.start or (s.network.pretrained and Path(s.network.pretrained))
     network, criterion = _begin(s, description, items, start)
     # Alone it takes the whole batch of a team, in as many parts more.
-    parts = s["train"].accumulate * s["train"].processes
+    parts = s.train.accumulate * s.train.processes
     plan = replace(plan, train=replace(plan.train, accumulate=parts))
     proposal = propose(found := range_test(network, items, plan, criterion, device))
     tell(f"learning rate {proposal:.2g} proposed, {s['train'].learning_rate:.2g} set")
     write_table(given.output.with_suffix(".tsv"), pd.DataFrame(found))
     with atomic_file(given.output) as beside:
-        learning_rate_range(beside, pd.DataFrame(found), proposal, s["train"].learning_rate)
+        learning_rate_range(beside, pd.DataFrame(found), proposal, s.train.learning_rate)
 
 
-def _validation(given: Namespace, s: dict, names: set[str], description, device):
+def _validation(given: Namespace, s: Settings, names: set[str], description, device):
     """The loss on whole held-out images, the first few by name; None unless it chooses the weights."""
-    if s["train"].select != "best":
+    if s.train.select != "best":
         return None
     few = set(sorted(names)[:VALIDATION_IMAGES])
-    items, _ = load_items(few, given.prepared, given.weights, s["network"].border)
+    items, _ = load_items(few, given.prepared, given.weights, s.network.border)
     return lambda network: validation_loss(network, items, description.geometry, PLAIN_TILE[description.dims], device)
 
 

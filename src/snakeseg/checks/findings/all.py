@@ -13,7 +13,7 @@ from snakeseg.checks.findings.leakage import leakage_findings
 from snakeseg.checks.findings.object_sizes import size_findings
 from snakeseg.checks.findings.per_dataset import whole_findings
 from snakeseg.checks.findings.per_image import single_findings
-from snakeseg.io.files import file_and_number, files_of
+from snakeseg.io.file_names import file_and_number, files_of
 from snakeseg.settings import Labels, Network, Prepare
 
 # How `BadInput` puts a problem.
