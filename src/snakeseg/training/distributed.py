@@ -18,6 +18,7 @@ import torch.multiprocessing as mp
 from torch import nn
 
 from snakeseg.errors import STOP_SIGNALS, STOPPED, BadInput, Interrupted
+from snakeseg.progress import tell
 from snakeseg.training.rendezvous import (
     LOOPBACK,
     address_towards,
@@ -133,7 +134,7 @@ def _join(
     try:
         work(*arguments, team)
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        tell(str(stop))
         sys.exit(STOPPED)
     finally:
         dist.destroy_process_group()
