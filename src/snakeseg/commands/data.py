@@ -182,7 +182,7 @@ def data_report(given: Namespace) -> None:
     from snakeseg.checks.findings.label_kind import trusted
     from snakeseg.checks.findings.object_sizes import experiments_of, overview
     from snakeseg.checks.findings.table import shown
-    from snakeseg.report.data_page import data_page
+    from snakeseg.report.data_page import DataReport, data_page
 
     s = read_sections(given.settings)
     sheet = read_sheet(given.sheet, given.data)
@@ -193,7 +193,8 @@ def data_report(given: Namespace) -> None:
     output = given.output / "data-report.html"
     write_table(given.output / "data.tsv", shown(table))
     write_table(given.output / "findings.tsv", as_table(findings))
-    write_text(output, data_page(given.name, s["spatial_dims"], sheet, table, findings, objects, output))
+    report = DataReport(given.name, s["spatial_dims"], sheet, table, findings, objects)
+    write_text(output, data_page(report, output))
     print(output, file=sys.stderr)
 
 

@@ -28,9 +28,10 @@ from snakeseg.progress import tell
 from snakeseg.settings import read_sections
 from snakeseg.training.auto_size import choose_patch_and_batch
 from snakeseg.training.dataset import class_balance, load_items, training_digest, training_provenance
-from snakeseg.training.distributed import ALONE, Team, agree, first_says, launched, run_together
+from snakeseg.training.distributed import ALONE, Team, agree, first_decides, first_says, launched, run_together
+from snakeseg.training.history import write_history
 from snakeseg.training.locations import find_places
-from snakeseg.training.loop import fit, write_history
+from snakeseg.training.loop import FitOptions, fit
 from snakeseg.training.losses import make_loss
 from snakeseg.training.optimiser import derive_seed
 from snakeseg.training.patches import Item, PatchPlan
@@ -112,7 +113,7 @@ def _train(given: Namespace, team: Team) -> None:
     provenance = training_provenance(s["train"], device, given.threads, given.fold, attributes)
     files = [*given.prepared, *given.augmented, *given.weights, *([start] if start else [])]
     digest = first_says(training_digest(given.settings, provenance, files), team)
-    if first_says(str(is_finished(given.output, digest)), team) == "True":
+    if first_decides(is_finished(given.output, digest), team):
         tell(f"{given.output} holds the weights of this very training already")
         if team.rank == 0:  # a process that was killed after its last step may have left them
             remove_states(given.output / "state")
@@ -123,7 +124,7 @@ def _train(given: Namespace, team: Team) -> None:
     validate = _validation(given, s, set(rows["sample"][held]), description, device)
     names = [noted["name"] for noted in attributes]
     with event_writer(given.output / "events", s["train"].tensorboard and team.rank == 0) as observe:
-        history = fit(network, items, plan, criterion, device, names, keep, validate, team, observe)
+        history = fit(network, items, plan, criterion, device, FitOptions(names, keep, validate, team, observe))
     if team.rank == 0:
         with atomic_file(given.output / "history.tsv") as beside:
             write_history(beside, history)
