@@ -61,6 +61,6 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
-def tell(text: str) -> None:
+def tell(text: object) -> None:
     """A line in the log."""
     print(printable_lines(text), file=sys.stderr, flush=True)

@@ -44,3 +44,9 @@ def read_json(path: Path | None) -> dict | None:
         raise BadInput(
             path, f"no JSON ({error})", "what an earlier step writes", "delete it, and run that step"
         ) from error
+
+
+def read_settings(text):
+    from types import SimpleNamespace
+
+    return SimpleNamespace(**read_sections(text))

@@ -141,7 +141,7 @@ def _join(number: int, start: Start, work: Callable, arguments: tuple) -> None:
     try:
         work(*arguments, team)
     except Interrupted as stop:
-        tell(str(stop))
+        tell(stop)
         sys.exit(STOPPED)
     finally:
         dist.destroy_process_group()

@@ -40,7 +40,9 @@ def range_test(
     BadInput
         If the loss is no number, or runs away, at the lowest rates.
     """
-    settings = replace(plan.train, steps=STEPS, minutes=None)
+    # One process takes the whole batch of a team, in as many parts more.
+    parts = plan.train.accumulate * plan.train.processes
+    settings = replace(plan.train, steps=STEPS, minutes=None, accumulate=parts)
     plan = replace(plan, train=settings)
     lay_out(network, device)
     learner = Learner(network, make_optimiser(network.train(), settings), criterion, settings, device)
