@@ -1,9 +1,9 @@
 """The subcommand that makes packages of models."""
 
-import sys
 from argparse import Namespace
 
-from snakeseg.settings import read_sections
+from snakeseg.commands.inputs import read_settings
+from snakeseg.progress import tell
 
 
 def export(given: Namespace) -> None:
@@ -14,9 +14,9 @@ def export(given: Namespace) -> None:
     from snakeseg.models.export.package import export as write_package
 
     choose_device(0, 1)  # jobs run side by side
-    settings = read_sections(given.settings)["export"]
+    settings = read_settings(given.settings).export
     scores = summarise(read_table(given.scores / "images.tsv")) if given.scores else None
     if scores is not None:
         scores["headline"] = scores["metric"].isin(HEADLINES)
     write_package(given.model, given.format, given.output, settings, scores, given.skip_golden)
-    print(given.output, file=sys.stderr)
+    tell(given.output)

@@ -82,9 +82,7 @@ def require_equal_shares(train: Train) -> None:
         )  # fmt: skip
 
 
-def make_task(
-    settings, files: TrainingFiles, names: set[str], device: torch.device, team: Team, scratch: Path
-) -> Task:
+def make_task(settings, files: TrainingFiles, names: set[str], device: torch.device, team: Team, scratch: Path) -> Task:
     """Read the training images, and choose what the settings leave open.
 
     Parameters
