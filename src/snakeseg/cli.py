@@ -97,20 +97,20 @@ def _declare_init(commands) -> None:
 
 def _declare_images(commands) -> None:
     text = "labels of a plane to outlines (GeoJSON, ImageJ's ROI), or outlines or masks to labels"
-    convert = _declare(commands, "data", "convert", text, "--output")
+    convert = _declare(commands, "images", "convert", text, "--output")
     convert.add_argument(
         "input", type=Path, help="a label image; .geojson, .roi or .zip; or a folder of masks, one for each object"
     )
     convert.add_argument(
         "--like", type=Path, help="the image that outlines or masks were drawn on: its shape and format"
     )
-    sheet = _declare(commands, "data", "sheet", "write a sample sheet of images to predict", "--output")
+    sheet = _declare(commands, "images", "sheet", "write a sample sheet of images to predict", "--output")
     sheet.add_argument("images", help="a folder of images, or a pattern such as 'plates/*/*.tif'")
-    _declare(commands, "data", "simulate", "make the demo's images and labels", "--settings", "--output")
+    _declare(commands, "images", "simulate", "make the demo's images and labels", "--settings", "--output")
 
 
 def _declare_checks(commands) -> None:
-    declare = partial(_declare, commands, "data")
+    declare = partial(_declare, commands, "checks")
     declare("inspect", "read the files of a batch", *SHEET, "--batch", "--settings", "--output")
     text = "report all problems of the input at once (of a config: snakemake check)"
     check = declare("check", text, *SHEET, "--inspected", "--settings", "--output")
@@ -121,7 +121,7 @@ def _declare_checks(commands) -> None:
 
 
 def _declare_preparation(commands) -> None:
-    declare = partial(_declare, commands, "data")
+    declare = partial(_declare, commands, "prepare")
     declare("statistics", "grey values and class counts of all training images", *SHEET, "--settings", "--output")
     text = "normalise a batch of training images"
     declare("prepare", text, *SHEET, "--batch", "--settings", "--statistics", "--output")

@@ -47,6 +47,17 @@ def read_json(path: Path | None) -> dict | None:
 
 
 def read_settings(text):
+    from contextlib import suppress
     from types import SimpleNamespace
 
-    return SimpleNamespace(**read_sections(text))
+    from snakeseg.settings import Train, build, network_settings
+
+    s = read_sections(text)
+    s["experiments"] = {}
+    for name, values in s["networks"].items():
+        with suppress(BadInput):
+            plan = s["plans"].get(name, {"train": {}})
+            s["experiments"][name] = SimpleNamespace(
+                network=network_settings(values), train=build(Train, plan["train"])
+            )
+    return SimpleNamespace(**s)

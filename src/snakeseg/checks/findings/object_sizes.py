@@ -45,15 +45,29 @@ def side_of(table: pd.DataFrame) -> float:
     return float(np.exp(np.log(shapes).mean(axis=1)).median())
 
 
-def experiments_of(networks: dict[str, Network], patches: dict[str, int | list[int] | str]) -> list[dict]:
+def experiments_of(experiments: dict) -> list[dict]:
     """What every network sees: experiment, network, patch (its geometric mean side, if it has several), field (pixels
     across that an output pixel hangs on).
     """
-    patches = {n: p if isinstance(p, (int, str)) else round(np.prod(p) ** (1 / len(p))) for n, p in patches.items()}
     return [
-        {"experiment": name, "network": each.name, "patch": patches[name], "field": 2 * geometry_of(each).halo + 1}
-        for name, each in networks.items()
+        {
+            "experiment": name,
+            "network": of.network.name,
+            "patch": _mean_side(of.train.patch),
+            "field": _field_of(of.network),
+        }
+        for name, of in experiments.items()
     ]
+
+
+def _mean_side(patch: int | list[int] | str) -> int | str:
+    """Return the geometric mean of a patch's sides; "auto" as it is."""
+    return round(np.prod(patch) ** (1 / len(patch))) if isinstance(patch, list) else patch
+
+
+def _field_of(network: Network) -> int:
+    """Return the pixels across that an output pixel depends on."""
+    return 2 * geometry_of(network).halo + 1
 
 
 def overview(table: pd.DataFrame, labels: Labels, experiments: list[dict]) -> dict:
