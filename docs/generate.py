@@ -1,16 +1,20 @@
-"""Write the pages that follow from code and schema: `python docs/generate.py`."""
+"""Write the files that follow from the code: `python docs/generate.py`."""
 
 from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterator
+from inspect import getdoc
 from pathlib import Path
 
 import yaml
+from config_schema import config_schema, keys_of, schema_text
 
 from snakeseg.cli import parser
+from snakeseg.settings import NETWORK_SETTINGS, SECTIONS, Network
 
 ROOT = Path(__file__).resolve().parents[1]
 BY_HAND = ("init", "sheet", "predict", "plan", "export", "fetch-weights", "status", "doctor")
-SCHEMAS = ROOT / "workflow" / "schemas"
+README = ROOT / "config" / "README.md"
+BEGIN, END = "<!-- Keys: made by `python docs/generate.py`. -->", "<!-- End of the keys. -->"
 NAMES = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
 LIMITS = {"minimum": "from {}", "exclusiveMinimum": "above {}", "maximum": "to {}", "exclusiveMaximum": "below {}"}
 
@@ -57,52 +61,52 @@ def default(action: Action) -> str:
     return "" if action.default in (None, False, SUPPRESS) or action.default == [] else f"`{action.default}`"
 
 
-def keys() -> str:
-    """Every key of the config and every column of the sheet."""
-    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text(encoding="utf-8"))
-    lines = ["# Every key and column", "", "Made from the schema by `python docs/generate.py`. In more words:"]
-    lines += ["[Configuration](../../config/README.md).", ""]
-    for title, properties, required in sections(schema):
-        lines += [f"## {title}", "", "| key | meaning | values | default |", "|---|---|---|---|"]
-        for key, of in properties.items():
-            usual = "required" if key in required else f"`{told(of['default'])}`" if "default" in of else ""
-            lines.append(f"| `{key}` | {cell(of.get('description', ''))} | {cell(values(of))} | {usual} |")
-        lines.append("")
-    columns = yaml.safe_load((SCHEMAS / "samples.schema.yaml").read_text(encoding="utf-8"))
-    lines += ["## Columns of the sample sheet", "", "| column | holds | default |", "|---|---|---|"]
-    for key, of in columns["properties"].items():
-        usual = "required" if key in columns["required"] else f"`{of['default']}`" if "default" in of else ""
-        lines.append(f"| `{key}` | {cell(of['description'])} | {usual} |")
-    return "\n".join(lines) + "\n"
+def reference() -> str:
+    """Return config/README.md with the tables of all keys."""
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
 
 
-def sections(schema: dict) -> Iterator[tuple[str, dict, list[str]]]:
-    """Title, keys and the names of required keys of each section; each network is one."""
-    deep = {key: of for key, of in schema["properties"].items() if parts(of)}
-    flat = {key: of for key, of in schema["properties"].items() if key not in deep or "description" in of}
-    yield "Top level", flat, schema["required"]
-    for section, of in deep.items():
-        for title, properties in parts(of):
-            yield f"`{section}`{title}", properties, []
+def tables() -> str:
+    """Return a table of keys for the top level, each section and each network."""
+    schema = config_schema()
+    flat = {name: of for name, of in schema["properties"].items() if name not in SECTIONS}
+    parts = [table(flat, schema["required"])]
+    for name, cls in SECTIONS.items():
+        parts += [f"### `{name}`", getdoc(cls)]
+        if cls is Network:
+            shared = keys_of(Network)
+            parts.append(table({**shared, **schema["properties"]["network"]["properties"]}, []))
+            for own, names in networks().items():
+                parts += [f"#### {', '.join(f'`{each}`' for each in names)}", getdoc(own)]
+                parts.append(table({key: of for key, of in keys_of(own).items() if key not in shared}, []))
+        else:
+            parts.append(table(keys_of(cls), []))
+    return "\n\n".join(parts)
 
 
-def parts(section: dict) -> list[tuple[str, dict]]:
-    """The keys of a section, and those that only some of its variants have."""
-    each = section.get("additionalProperties")
-    forms = [section, *section.get("anyOf", []), each if isinstance(each, dict) else {}]
-    found = [("", form["properties"]) for form in forms if "properties" in form]
-    for rule in section.get("allOf", []):
-        of = rule["if"]["properties"]["name"]
-        own = {key: each for key, each in rule["then"]["properties"].items() if each}
-        found.append((f" of {', '.join(of.get('enum') or [of['const']])}", own))
-    return found
+def networks() -> dict[type, list[str]]:
+    """Return the names of the networks that have the same settings, by the class of these."""
+    names: dict[type, list[str]] = {}
+    for name, cls in NETWORK_SETTINGS.items():
+        names.setdefault(cls, []).append(name)
+    return names
+
+
+def table(keys: dict[str, dict], required: list[str]) -> str:
+    """Return a table of keys."""
+    lines = ["| key | meaning | values | default |", "|---|---|---|---|"]
+    for key, of in keys.items():
+        usual = "required" if key in required else f"`{told(of['default'])}`"
+        lines.append(f"| `{key}` | {cell(of['description'])} | {cell(values(of))} | {usual} |")
+    return "\n".join(lines)
 
 
 def values(of: dict) -> str:
     """What a key may be, in words."""
-    forms = of.get("anyOf") or of.get("oneOf")
-    if forms:
-        return " or ".join(map(values, forms))
+    if "anyOf" in of:
+        return " or ".join(map(values, of["anyOf"]))
     if "enum" in of or "const" in of:
         return ", ".join(f"`{told(each)}`" for each in of.get("enum", [of.get("const")]))
     kinds = of["type"] if isinstance(of["type"], list) else [of["type"]]
@@ -123,8 +127,12 @@ def cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-PAGES = {"docs/reference/command-line.md": command_line, "docs/reference/keys.md": keys}
+FILES = {
+    "docs/reference/command-line.md": command_line,
+    "workflow/schemas/config.schema.yaml": schema_text,
+    "config/README.md": reference,
+}
 
 if __name__ == "__main__":
-    for name, page in PAGES.items():
-        (ROOT / name).write_text(page(), encoding="utf-8")
+    for name, make in FILES.items():
+        (ROOT / name).write_text(make(), encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from snakeseg import __version__
+from snakeseg.text import did_you_mean, printable_lines
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,7 +19,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and end."""
         choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        super().error(_meant(message, choice[1], re.findall(r"[\w-]+", choice[2])) if choice else message)
+        if choice:
+            known = re.findall(r"[\w-]+", choice[2])
+            message = f"{message}; {did_you_mean(choice[1], known, 'see --help')}"
+        super().error(message)
 
     def parse_args(self, args=None, namespace=None):
         """As argparse does, but for options that nobody knows."""
@@ -26,15 +30,9 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             own = next(action for action in self._actions if action.dest == "command").choices[given.command]
             options = [option for action in own._actions for option in action.option_strings]
-            self.error(_meant(f"unrecognized arguments: {' '.join(unknown)}", unknown[0], options))
+            remedy = did_you_mean(unknown[0], options, "see --help")
+            self.error(f"unrecognized arguments: {' '.join(unknown)}; {remedy}")
         return given
-
-
-def _meant(message: str, word: str, known: list[str]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, known, n=1)
-    return f"{message}; did you mean '{close[0]}'?" if close else message
 
 
 class Completion(argparse.Action):
@@ -255,7 +253,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; 0 if it went well, 1 on bad input or failure (made or found), 2 on a wrong command line."""
     given = parser().parse_args(arguments)
     from snakeseg.errors import STOPPED, Interrupted
-    from snakeseg.text import printable_lines
 
     # No process that is started from here imports modules from the working folder, where others may write.
     os.environ["PYTHONSAFEPATH"] = "1"

@@ -1,10 +1,13 @@
-"""The one kind of error a user can mend: it names the file, what was found, what was expected, and what to do."""
+"""The one kind of error a user can mend: it names the file, what was found, what was expected, and what to do.
+
+The workflow loads this file by its path (`load_shared` in `workflow/rules/shared.smk`).
+"""
 
 import signal
 from collections.abc import Callable
 from typing import TypeVar
 
-from snakeseg.text import printable
+from .text import printable
 
 Result = TypeVar("Result")
 

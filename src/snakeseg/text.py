@@ -1,9 +1,10 @@
 """Text from elsewhere: what may be shown of it, and names made of it.
 
-The workflow loads this file by its path, so it imports nothing of the package.
+The workflow loads this file by its path (`load_shared` in `workflow/rules/shared.smk`).
 """
 
 import re
+from difflib import get_close_matches
 from unicodedata import combining, normalize
 
 # Control characters, line and paragraph separators, changes of the writing direction, halves of characters.
@@ -29,18 +30,7 @@ def legal_name(text: str) -> str:
     return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", plain)) or "image"
 
 
-def bad_cells(column, pattern: str):
-    """Return which cells of a column do not match a pattern in full, or hold control characters.
-
-    Parameters
-    ----------
-    column : Series of str
-    pattern : str
-
-    Returns
-    -------
-    Series of bool
-    """
-    bad = ~column.str.fullmatch(pattern)
-    # The whole column at once: cell by cell takes a second for a million cells.
-    return bad | column.str.contains(CONTROL) if CONTROL.search("".join(column)) else bad
+def did_you_mean(word: object, known, otherwise: str = "remove it") -> str:
+    """Return a remedy for a misspelt word: the closest of the known words, or `otherwise`."""
+    close = get_close_matches(str(word), [str(name) for name in known], n=1)
+    return f"did you mean '{close[0]}'?" if close else otherwise

@@ -1,7 +1,6 @@
 """Each thing planted in the data is found, told with its row, and nothing else is."""
 
 from itertools import count, islice
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from snakeseg.checks.findings.table import shown
 from snakeseg.checks.input import Inspected, check
 from snakeseg.checks.inspect import inspect
 from snakeseg.io.sheet import COLUMNS
-from snakeseg.settings import Labels, Prepare, Train, UNetSettings
+from snakeseg.settings import Experiment, Labels, Prepare, Settings, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
 NETWORKS = {"plain": UNetSettings(width=4, depth=3)}
@@ -45,7 +44,7 @@ def found_in(sheet, labels=None, networks=None, patch=64, prepare=None, folds=1)
     labels = labels or Labels()
     facts, problems = inspect(sheet, 2, labels)
     problems += check(sheet, pd.DataFrame(facts), folds, [])
-    settings = SimpleNamespace(
+    settings = Settings(
         spatial_dims=2, labels=labels, prepare=prepare or Prepare(), folds=folds, validation=[],
         experiments=experiments(networks or NETWORKS, patch),
     )  # fmt: skip
@@ -54,7 +53,7 @@ def found_in(sheet, labels=None, networks=None, patch=64, prepare=None, folds=1)
 
 
 def experiments(networks, patch):
-    return {name: SimpleNamespace(network=network, train=Train(patch=patch)) for name, network in networks.items()}
+    return {name: Experiment(network=network, train=Train(patch=patch)) for name, network in networks.items()}
 
 
 def topics(found):

@@ -1,20 +1,15 @@
 """The sample sheet: defaults filled in, folds that never split a group."""
 
-import ast
 import importlib
-import re
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakeseg.errors import BadInput
-from snakeseg.io.formats import FORMATS
-from snakeseg.io.sheet import CELLS, COLUMNS, assign_folds, batch_number, default_batches, read_sheet, spacing_of
+from snakeseg.io.sheet import COLUMNS, assign_folds, batch_number, default_batches, read_sheet, spacing_of
 
 quick = settings(deadline=None, max_examples=80)
 
@@ -69,27 +64,6 @@ def test_batches_grow_with_the_sheet():
     assert number.is_monotonic_increasing
     places = pd.Series([10**5, 10**7, 512 * 100 * 101 - 1, 512 * 100 * 101])
     assert batch_number(places).tolist() == [431, 4456, 3199, 3200]
-
-
-def test_workflow_numbers_batches_alike():
-    rules = (Path(__file__).parents[2] / "workflow/rules/common.smk").read_text(encoding="utf-8")
-    source = re.search(r"^BATCH_SIZE, .*?$", rules, re.M)[0] + re.search(r"\ndef batch_number.*?\n\n\n", rules, re.S)[0]
-    exec(source, workflow := {})
-    places = pd.Series(range(0, 10**6, 7))
-    assert workflow["batch_number"](places).equals(batch_number(places))
-
-
-def test_workflow_checks_cells_alike():
-    """Pattern and description of each column, in the schema as here."""
-    path = Path(__file__).parents[2] / "workflow/schemas/samples.schema.yaml"
-    for column, of in yaml.safe_load(path.read_text(encoding="utf-8"))["properties"].items():
-        pattern = of.get("pattern") or f"({'|'.join(filter(None, of['enum']))})?"
-        assert CELLS[column] == (pattern, of["description"])
-
-
-def test_workflow_knows_the_same_formats():
-    rules = (Path(__file__).parents[2] / "workflow/rules/common.smk").read_text(encoding="utf-8")
-    assert ast.literal_eval(re.search(r"^SUFFIXES = (\(.*?\))", rules, re.M | re.S)[1]) == tuple(FORMATS)
 
 
 @pytest.mark.parametrize("numbers", [[1, None], ["1", ""]])

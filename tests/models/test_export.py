@@ -415,7 +415,7 @@ def test_a_citation_needs_an_address(models, tmp_path, capsys):
     settings = json.dumps({"export": {"cite": ["by heart"]}})
     asked = ["export", str(models / "unpadded"), "--format", "bioimageio", "-o", str(tmp_path / "m.zip")]
     assert main([*asked, "--settings", settings]) == 1
-    assert "export.cite: found 'by heart'; expected a DOI or an address" in capsys.readouterr().err
+    assert "export, cite: found ['by heart']; expected a list, each text that matches " in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

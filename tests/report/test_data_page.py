@@ -1,7 +1,6 @@
 """The page about the data: everything on it, nothing from outside, hostile text as text."""
 
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from snakeseg.checks.findings.table import table_of
 from snakeseg.checks.inspect import inspect
 from snakeseg.io.sheet import COLUMNS
 from snakeseg.report.data_page import ROWS, DataReport, data_page
-from snakeseg.settings import Labels, Train, UNetSettings
+from snakeseg.settings import Experiment, Labels, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
 HOSTILE = "<script>alert(1)</script>"
@@ -40,7 +39,7 @@ def page_of(folder, findings, rows=3, read=True, gone=None):
     if gone:
         (folder / gone).unlink()
     table = table_of(sheet, facts, sheet["subset"])
-    experiments = experiments_of({HOSTILE: SimpleNamespace(network=UNetSettings(depth=2), train=Train(patch=40))})
+    experiments = experiments_of({HOSTILE: Experiment(network=UNetSettings(depth=2), train=Train(patch=40))})
     known = overview(table, Labels(), experiments)
     return data_page(DataReport(HOSTILE, 2, sheet, table, findings, known), folder / "data-report.html")
 

@@ -128,7 +128,7 @@ def test_what_was_used_is_cited():
     model = {"network": {"name": "fcn8s"}, "predict": {"average": True}, "provenance": {"train": train}}
     config = {
         "labels": {"kind": "instance"}, "experiments": {"x": {"loss": {"name": "plain"}}}, "loss": {"name": "border"},
-        "weigh": {}, "spatial_dims": 2, "augment": {"std": 7},
+        "weigh": {}, "spatial_dims": 2, "augment": {"std": 7}, "prepare": {},
     }  # fmt: skip
     cited = " ".join(works({"x": model}, config, "ap_0.50"))
     for author in ("Long", "Ronneberger", "Schmidt", "Paszke"):

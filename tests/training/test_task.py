@@ -1,14 +1,12 @@
 """What a training starts from: its images, its first weights, and the loss on those that are held out."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
 from snakeseg.errors import BadInput
 from snakeseg.io.store import write_store
-from snakeseg.settings import Augment, Labels, Loss, Predict, Prepare, Train, UNetSettings, Weigh
+from snakeseg.settings import Loss, Settings, Train, UNetSettings, Weigh
 from snakeseg.training.distributed import ALONE
 from snakeseg.training.optimiser import derive_seed
 from snakeseg.training.prepare import weight_maps
@@ -40,10 +38,7 @@ def files(tmp_path):
 
 def settings_of(**train):
     network = UNetSettings(width=4, depth=1)
-    return SimpleNamespace(
-        spatial_dims=2, labels=Labels(), prepare=Prepare(), predict=Predict(), augment=Augment(), network=network,
-        train=Train(**{"patch": 12, "batch": 2, **train}),
-    )  # fmt: skip
+    return Settings(network=network, train=Train(**{"patch": 12, "batch": 2, **train}))
 
 
 def test_a_task_has_the_named_images_and_their_copies(files, tmp_path):

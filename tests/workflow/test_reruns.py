@@ -1,10 +1,12 @@
-"""A user's own files: what is done again when one of them changes, and what is not. Nothing is computed."""
+"""What is done again when a file, the config or the version changes, and what is not. Nothing is computed."""
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 
@@ -25,11 +27,27 @@ TRAINED = (
     | {f"{rule} a" for rule in ("inspect", "prepare", "augment")}
     | {f"{rule} {part}" for rule in ("instances", "evaluate") for part in ("c", "d", "fold-0")}
 )
+# What comes with `tune`, which needs the temporary probabilities again, and what with `train`.
+CUT = {"validate", "infer c", "infer d", "tune", "summarise", "compare", "report"} | {
+    f"{rule} {part}" for rule in ("instances", "evaluate") for part in ("c", "d", "fold-0")
+}
+LEARNED = CUT | {"check", "train", "measure"}
 
 
 @pytest.fixture(scope="module")
-def again(tmp_path_factory, snakemake, write_run):
-    """The files of a run that Snakemake takes for finished, and a function that tells the jobs to be done again."""
+def installed(tmp_path_factory, repository) -> Path:
+    """A copy of the workflow, to make a later version of."""
+    folder = tmp_path_factory.mktemp("installed")
+    for name in ("workflow", "src", "profiles", "config"):
+        shutil.copytree(repository / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("Snakefile", "environment.yml"):
+        shutil.copy(repository / name, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory, snakemake, write_run, installed):
+    """The files of a run that Snakemake takes for finished, and a function that returns the jobs to be done again."""
     folder = tmp_path_factory.mktemp("own")
     write_run(folder, {"data": "own", "simulate": None, "experiments": {"plain": {}}}, ROWS)
     (folder / "own").mkdir()
@@ -39,7 +57,7 @@ def again(tmp_path_factory, snakemake, write_run):
     asked = ["--configfile", "config.yaml", "--cores", "1"]
 
     def said() -> str:
-        done = snakemake(folder, *asked, "--dry-run")
+        done = snakemake(folder, *asked, "--dry-run", snakefile=installed / "Snakefile")
         assert done.returncode == 0, done.stdout
         return done.stdout
 
@@ -53,7 +71,7 @@ def again(tmp_path_factory, snakemake, write_run):
         for path in map(folder.joinpath, outputs.split(", ")):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch() if path.suffix else path.mkdir(exist_ok=True)
-    done = snakemake(folder, *asked, "--touch", "--forceall")
+    done = snakemake(folder, *asked, "--touch", "--forceall", snakefile=installed / "Snakefile")
     assert done.returncode == 0, done.stdout
     return folder / "own", planned
 
@@ -93,3 +111,64 @@ def test_a_changed_file_reruns_what_hangs_on_it(name, change, expected, again):
 def test_files_put_back_as_they_were_rerun_nothing(again):
     _, planned = again
     assert planned() == set()
+
+
+@pytest.fixture
+def rewritten():
+    """Change a YAML file for the duration of a test."""
+    before = {}
+
+    def rewrite(path: Path, change) -> None:
+        before.setdefault(path, path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(before[path])
+        change(content)
+        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    yield rewrite
+    for path, content in before.items():
+        path.write_text(content, encoding="utf-8")
+
+
+def with_a_new_key(schema: dict) -> None:
+    """Add a key with a default to every section, every network and the top level."""
+    sections = [schema, *schema["properties"].values(), schema["properties"]["simulate"]["anyOf"][1]]
+    networks = [branch["then"] for branch in schema["properties"]["network"]["allOf"]]
+    for section in [*sections, *networks]:
+        if "properties" in section:
+            section["properties"]["later"] = {"description": "of a later version", "type": "integer", "default": 3}
+
+
+def set_key(section: str, key: str, value):
+    return lambda config: config.setdefault(section, {}).update({key: value})
+
+
+def test_a_key_of_a_later_version_reruns_nothing(again, installed, rewritten):
+    data, planned = again
+    rewritten(installed / "workflow/schemas/config.schema.yaml", with_a_new_key)
+    assert planned() == set()
+    rewritten(data.parent / "config.yaml", set_key("train", "later", 3))
+    assert planned() == set()
+    rewritten(data.parent / "config.yaml", set_key("train", "later", 4))
+    assert planned() - {"default"} == LEARNED
+
+
+def test_a_default_that_is_written_out_reruns_nothing(again, rewritten):
+    data, planned = again
+    rewritten(data.parent / "config.yaml", set_key("train", "momentum", 0.99))
+    assert planned() == set()
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "expected"),
+    [
+        ("train", "momentum", 0.9, LEARNED),
+        ("weigh", "sigma", 4.0, LEARNED - {"check"} | {"weigh a", "weigh b"}),
+        ("augment", "grid", 4, LEARNED | {f"{rule} {batch}" for rule in ("augment", "weigh") for batch in "ab"}),
+        ("instances", "fill_holes", True, CUT),
+        ("export", "title", "Cells of mice", {"report"}),
+    ],
+)
+def test_a_changed_value_reruns_what_depends_on_it(section, key, value, expected, again, rewritten):
+    data, planned = again
+    rewritten(data.parent / "config.yaml", set_key(section, key, value))
+    assert planned() - {"default"} == expected

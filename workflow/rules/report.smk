@@ -32,7 +32,7 @@ rule report:
     params:
         data=DATA,
         run=subpath(output.page, parent=True),
-        settings=json.dumps(config),
+        settings=run_settings(),
     shell:
         "python -m snakeseg report --sheet {input.sheet:q} --data {params.data:q} --run {params.run:q}"
         " --settings {params.settings:q} --output {output.page:q} 2> {log:q}"

@@ -17,7 +17,7 @@ COMPRESSED = (".png", ".gz", ".zarr")
 IMAGES_OF = sheet.groupby("batch")["image"].agg(list).to_dict()
 TRAINING_IMAGES = sheet["image"][is_training].tolist()
 # How many images a file holds, of those that hold several.
-IMAGES_IN = Counter(path for cell in sheet["image"] if "#" in cell for path in files_of(cell))
+IMAGES_IN = Counter(path for cell in sheet["image"] if "#" in cell for path in on_disk(cell))
 
 
 def growing(request):
@@ -30,7 +30,7 @@ def pixels(image):
     """About how many grey values an image's files hold; none for a folder, which is read piece by piece."""
     if config["simulate"]:
         return config["simulate"]["size"] ** config["spatial_dims"]
-    sizes = {path: os.path.getsize(path) for path in filter(os.path.isfile, files_of(image))}
+    sizes = {path: os.path.getsize(path) for path in filter(os.path.isfile, on_disk(image))}
     held = {path: size * (4 if path.endswith(COMPRESSED) else 1) for path, size in sizes.items()}
     return sum(size // (IMAGES_IN[path] or 1) for path, size in held.items())
 

@@ -1,7 +1,6 @@
 """How jobs start: errors end them, text is UTF-8, and Python imports nothing from the working folder."""
 
 import os
-from pathlib import Path
 from shlex import quote
 
 
@@ -14,10 +13,10 @@ def absolute_entries(path):
 os.environ.update(PYTHONSAFEPATH="1", PYTHONPATH=absolute_entries(os.environ.get("PYTHONPATH", "")))
 
 # Jobs run the package that lies beside the workflow, in whatever environment they are given; of a workflow from elsewhere,
-# the installed one. Braces are doubled because Snakemake formats the prefix.
+# and of one in an installed package, the installed one. Braces are doubled because Snakemake formats the prefix.
 FIND_PACKAGE = ""
-if isinstance(workflow.current_basedir, os.PathLike):
-    package = quote(str(Path(workflow.current_basedir).resolve().parents[1] / "src"))
+if HERE is not None and not IN_PACKAGE:
+    package = quote(str(HERE.parents[1] / "src"))
     FIND_PACKAGE = f"PYTHONPATH={package.replace('{', '{{').replace('}', '}}')}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"
 
 # A prefix takes the place of Snakemake's own, without which a command that fails before a pipe counts as done. Libraries,

@@ -19,9 +19,9 @@ rule train:
         ENVIRONMENT
     threads: THREADS
     resources:
-        gpu=lambda w: EXPERIMENTS[w.experiment]["train"].get("processes", 1),
+        gpu=lambda w: EXPERIMENTS[w.experiment]["train"]["processes"],
         compute_threads=THREADS,
-        compute_gpus=lambda w: gpus(EXPERIMENTS[w.experiment]["train"].get("processes", 1)),
+        compute_gpus=lambda w: gpus(EXPERIMENTS[w.experiment]["train"]["processes"]),
         mem_mb=growing(training_memory),
         runtime=growing(training_minutes),
     params:

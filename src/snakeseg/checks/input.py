@@ -8,6 +8,7 @@ import pandas as pd
 from snakeseg.errors import BadInput, collect
 from snakeseg.io.sheet import parts_of
 from snakeseg.models.compatibility import check_networks
+from snakeseg.settings import Settings
 
 
 class Inspected(NamedTuple):
@@ -17,7 +18,7 @@ class Inspected(NamedTuple):
     problems: list[str]
 
 
-def gather(batches: list[dict], sheet: pd.DataFrame, settings) -> Inspected:
+def gather(batches: list[dict], sheet: pd.DataFrame, settings: Settings) -> Inspected:
     """Join what `inspect` found in all batches, and add problems of rows together and of networks.
 
     Parameters
@@ -31,7 +32,7 @@ def gather(batches: list[dict], sheet: pd.DataFrame, settings) -> Inspected:
     facts = pd.DataFrame([fact for batch in batches for fact in batch["facts"]])
     problems = [problem for batch in batches for problem in batch["problems"]]
     problems += check(sheet, facts, settings.folds, settings.validation)
-    problems += check_networks(settings.networks, settings.starts, facts, settings.spatial_dims, settings.labels)
+    problems += check_networks(settings.experiments, facts, settings.spatial_dims, settings.labels)
     return Inspected(facts, list(dict.fromkeys(problems)))  # rows may share a file
 
 

@@ -2,15 +2,17 @@
 
 import json
 from argparse import Namespace
+from dataclasses import asdict
 
 import pandas as pd
 
-from snakeseg.commands.inputs import read_json, read_settings, rows_of
+from snakeseg.commands.inputs import read_json, rows_of
 from snakeseg.errors import BadInputs, collect
 from snakeseg.io.files import write_text
 from snakeseg.io.sheet import parts_of, read_sheet
 from snakeseg.io.tables import write_table
 from snakeseg.progress import tell
+from snakeseg.settings import Settings, read_settings
 
 # Columns of the table of a successful check.
 CHECKED = ("sample", "path", "shape", "channels", "type", "smallest", "largest", "spacing", "objects", "foreground")
@@ -44,7 +46,7 @@ def check(given: Namespace) -> None:
     write_table(given.output, facts[[name for name in CHECKED if name in facts]])
 
 
-def _inspected(given: Namespace, settings, sheet: pd.DataFrame):
+def _inspected(given: Namespace, settings: Settings, sheet: pd.DataFrame):
     """Read what `inspect` found in all batches, and check it together (with torch, which `inspect` does without)."""
     from snakeseg.checks.input import gather
 
@@ -52,18 +54,20 @@ def _inspected(given: Namespace, settings, sheet: pd.DataFrame):
     return gather(batches, sheet, settings)
 
 
-def _estimate(given: Namespace, settings, sheet: pd.DataFrame, inspected) -> list[str]:
+def _estimate(given: Namespace, settings: Settings, sheet: pd.DataFrame, inspected) -> list[str]:
     """Return what the run would do and take, nothing of a run without training; a lack of room is a problem more."""
     from snakeseg.training.estimate import outlook
 
     lines: list[str] = []
-    if not settings.plans:
+    if not settings.experiments:
         return lines
     parts = parts_of(sheet, settings.folds, settings.validation)
-    networks = {name: experiment.network for name, experiment in settings.experiments.items()}
+    of_name = settings.experiments.items()
+    networks = {name: experiment.network for name, experiment in of_name}
+    plans = {name: {"train": asdict(each.train), "predict": asdict(each.predict)} for name, each in of_name}
     in_order = inspected.facts.set_index("sample").loc[sheet["sample"]]
     told = outlook(
-        parts, in_order, settings.spatial_dims, settings.labels, networks, settings.plans,
+        parts, in_order, settings.spatial_dims, settings.labels, networks, plans,
         given.trained, settings.augment.copies, given.output.parent,
     )  # fmt: skip
     collect(inspected.problems, lambda: lines.extend(told))

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from snakeseg.commands.inputs import read_settings, rows_of_part
+from snakeseg.commands.inputs import rows_of_part
 from snakeseg.io.files import atomic_folder
 from snakeseg.io.sheet import read_sheet
 from snakeseg.io.tables import read_table, write_table
 from snakeseg.progress import tell
+from snakeseg.settings import complete_config, read_settings
 
 
 def evaluate(given: Namespace) -> None:
@@ -61,5 +62,6 @@ def report(given: Namespace) -> None:
     """The page, its figures and the provenance."""
     from snakeseg.report.page import write_report
 
-    write_report(given.run, read_sheet(given.sheet, given.data), json.loads(given.settings), given.output)
+    config = complete_config(json.loads(given.settings))
+    write_report(given.run, read_sheet(given.sheet, given.data), config, given.output)
     tell(given.output)

@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from snakeseg.commands.inputs import read_settings
 from snakeseg.progress import tell
+from snakeseg.settings import read_settings
 
 
 def export(given: Namespace) -> None:

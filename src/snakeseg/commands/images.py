@@ -6,12 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from snakeseg.commands.inputs import read_settings
 from snakeseg.errors import BadInput
+from snakeseg.io.file_names import find_images, sample_name
 from snakeseg.io.files import atomic_file, atomic_folder, write_text
-from snakeseg.io.sheet import sheet_of_images
 from snakeseg.io.tables import write_table
+from snakeseg.settings import read_settings
 
 # What the folder of simulated images holds besides: it may be replaced.
 SIMULATION_MARK = "simulated.json"
@@ -19,7 +20,11 @@ SIMULATION_MARK = "simulated.json"
 
 def sheet(given: Namespace) -> None:
     """A sample sheet of images that need no labels."""
-    write_table(given.output, sheet_of_images(given.images))
+    from snakeseg.io.images import images_in
+
+    images = [image for path in find_images(given.images) for image in images_in(Path(path))]
+    rows = [{"sample": sample_name(image), "image": str(image), "subset": "predict"} for image in images]
+    write_table(given.output, pd.DataFrame(rows, columns=["sample", "image", "subset"]))
 
 
 def convert(given: Namespace) -> None:

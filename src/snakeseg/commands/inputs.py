@@ -9,7 +9,7 @@ import pandas as pd
 from snakeseg.errors import BadInput
 from snakeseg.io.files import require_kind
 from snakeseg.io.sheet import assign_folds, read_sheet
-from snakeseg.settings import read_sections
+from snakeseg.settings import read_settings
 
 
 def rows_of(given: Namespace, subset: list[str]) -> pd.DataFrame:
@@ -23,9 +23,9 @@ def rows_of_part(given: Namespace) -> pd.DataFrame:
     """Rows that a fold holds out, or the test and predict rows of a batch."""
     if given.fold is None:
         return rows_of(given, subset=["test", "predict"])
-    s = read_sections(given.settings)
+    s = read_settings(given.settings)
     rows = rows_of(given, subset=["train"])
-    return rows[assign_folds(rows, s["folds"], s["validation"]) == given.fold]
+    return rows[assign_folds(rows, s.folds, s.validation) == given.fold]
 
 
 def stores_of(paths: list[Path], rows: pd.DataFrame) -> list[Path]:
@@ -44,20 +44,3 @@ def read_json(path: Path | None) -> dict | None:
         raise BadInput(
             path, f"no JSON ({error})", "what an earlier step writes", "delete it, and run that step"
         ) from error
-
-
-def read_settings(text):
-    from contextlib import suppress
-    from types import SimpleNamespace
-
-    from snakeseg.settings import Train, build, network_settings
-
-    s = read_sections(text)
-    s["experiments"] = {}
-    for name, values in s["networks"].items():
-        with suppress(BadInput):
-            plan = s["plans"].get(name, {"train": {}})
-            s["experiments"][name] = SimpleNamespace(
-                network=network_settings(values), train=build(Train, plan["train"])
-            )
-    return SimpleNamespace(**s)

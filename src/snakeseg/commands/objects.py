@@ -7,10 +7,10 @@ from re import fullmatch
 
 import numpy as np
 
-from snakeseg.commands.inputs import read_settings
 from snakeseg.errors import BadInput
 from snakeseg.io.files import atomic_folder, write_text
 from snakeseg.io.sheet import NAME, read_sheet
+from snakeseg.settings import read_settings
 
 
 def tune(given: Namespace) -> None:

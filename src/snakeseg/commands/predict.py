@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from snakeseg.commands.inputs import read_json, rows_of_part
 from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.files import file_and_number, files_of, temporary_folder, write_text
+from snakeseg.io.file_names import file_and_number, files_of
+from snakeseg.io.files import temporary_folder, write_text
 from snakeseg.io.sheet import spacing_of
 from snakeseg.progress import progress
 from snakeseg.text import printable_lines
@@ -150,7 +151,8 @@ def _each(images: list[Path]) -> list[Path]:
 
 def _label_name(image: Path) -> str:
     """The name of an image's label file: its own, but for formats that labels are not written in."""
-    from snakeseg.io.formats import label_suffix, stem_and_suffix
+    from snakeseg.io.file_names import stem_and_suffix
+    from snakeseg.io.formats import label_suffix
 
     return stem_and_suffix(files_of(image)[0].name)[0] + label_suffix(image)
 

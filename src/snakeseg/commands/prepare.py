@@ -3,10 +3,11 @@
 import json
 from argparse import Namespace
 
-from snakeseg.commands.inputs import read_json, read_settings, rows_of
+from snakeseg.commands.inputs import read_json, rows_of
 from snakeseg.io.files import write_text
 from snakeseg.io.store import write_store
 from snakeseg.progress import progress
+from snakeseg.settings import read_settings
 from snakeseg.training.prepare import data_statistics, elastic_copies, prepare_rows, weight_maps
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from snakeseg.commands.inputs import read_settings, rows_of, stores_of
+from snakeseg.commands.inputs import rows_of, stores_of
 from snakeseg.devices import choose_device, claim_gpus
 from snakeseg.io.files import atomic_file, write_text
 from snakeseg.io.sheet import assign_folds
@@ -17,6 +17,7 @@ from snakeseg.models.golden import make_golden, write_golden
 from snakeseg.models.pretrained import fetch
 from snakeseg.prediction.timing import measure_model
 from snakeseg.progress import tell
+from snakeseg.settings import Settings, read_settings
 from snakeseg.training.dataset import training_digest, training_provenance
 from snakeseg.training.distributed import ALONE, Team, first_decides, first_says, launched, run_together
 from snakeseg.training.history import write_history
@@ -67,7 +68,7 @@ def _train(given: Namespace, team: Team) -> None:
         (given.output / "stop").unlink(missing_ok=True)
 
 
-def _files_and_task(given: Namespace, settings, rows: pd.DataFrame, team: Team) -> tuple[TrainingFiles, Task]:
+def _files_and_task(given: Namespace, settings: Settings, rows: pd.DataFrame, team: Team) -> tuple[TrainingFiles, Task]:
     stores = (stores_of(paths, rows) for paths in (given.prepared, given.augmented, given.weights))
     pretrained = settings.network.pretrained
     files = TrainingFiles(*stores, given.start or (Path(pretrained) if pretrained else None))
@@ -77,7 +78,7 @@ def _files_and_task(given: Namespace, settings, rows: pd.DataFrame, team: Team) 
     return files, make_task(settings, files, names, device, team, given.output.parent)
 
 
-def _held_out(given: Namespace, settings, rows: pd.DataFrame) -> set[str]:
+def _held_out(given: Namespace, settings: Settings, rows: pd.DataFrame) -> set[str]:
     return set(rows["sample"][assign_folds(rows, settings.folds, settings.validation) == given.fold])
 
 

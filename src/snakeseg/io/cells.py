@@ -1,6 +1,6 @@
 """The cells of a sample sheet as text, from TSV, CSV or Parquet.
 
-The workflow loads this file by its path, so it imports nothing of the package.
+The workflow loads this file by its path (`load_shared` in `workflow/rules/shared.smk`).
 """
 
 import os

@@ -16,9 +16,8 @@ from pathlib import Path
 import psutil
 
 from snakeseg.errors import BadInput
+from snakeseg.io.file_names import file_and_number, files_of
 
-# One of the images of a microscope's file, counted from 1: experiment.lif#2.
-ONE_OF = re.compile(r"(.+\.(?:czi|nd2|lif))#([0-9]{1,6})", re.IGNORECASE)
 # Names of temporary files and folders: a random token, then the end of the name of the output.
 TEMPORARY = re.compile(r"\.part-[0-9a-f]{16}\.(.+)", re.DOTALL)
 TOKEN_END, MAX_NAME = len(".part-0123456789abcdef."), 200
@@ -27,17 +26,6 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 # Bytes that gzip and zlib unpack from one byte at most; and a bound for the pixels that any codec does. Zstandard,
 # the tightest in use, packs a constant chunk 30,000 to 1, and images of cells or tissue up to 100 to 1.
 DEFLATE_RATIO, PIXELS_PER_BYTE = 1032, 10**5
-
-
-def files_of(cell: str | Path) -> list[Path]:
-    """The files that a cell of the sheet names: one, or several separated by ";", one per channel."""
-    return [Path(name.strip()) for name in str(cell).split(";")]
-
-
-def file_and_number(path: str | Path) -> tuple[Path, int | None]:
-    """The file on disk, and which of its images is meant, counted from 1; None where no number is given."""
-    match = ONE_OF.fullmatch(str(path))
-    return (Path(match[1]), int(match[2])) if match else (Path(path), None)
 
 
 def require_kind(path: str | Path, folder: bool, what: str, remedy: str) -> None:

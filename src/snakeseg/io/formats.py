@@ -4,29 +4,10 @@ import os
 from pathlib import Path
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import file_and_number, files_of
+from snakeseg.io.file_names import FORMATS, MICROSCOPES, file_and_number, files_of, stem_and_suffix
 
 # In place of a suffix: a folder of a DICOM series has none.
 DICOM = ""
-# The room of each format, imported when a file of it is met. Longest first, so that .ome.tif is not taken for .tif.
-FORMATS = {
-    ".ome.tiff": "tiff",
-    ".ome.tif": "tiff",
-    ".nii.gz": "nifti",
-    ".tiff": "tiff",
-    ".tif": "tiff",
-    ".nii": "nifti",
-    ".png": "png",
-    ".ome.zarr": "ome_zarr",
-    ".zarr": "ome_zarr",
-    ".mha": "itk",
-    ".mhd": "itk",
-    ".nrrd": "itk",
-    ".nhdr": "itk",
-    ".czi": "microscope",
-    ".nd2": "microscope",
-    ".lif": "microscope",
-}
 # What is to be done about formats that are not read. NumPy's may hold a pickle, which could run code; Cellpose's do.
 ELSEWHERE = {
     ".npy": "save the masks as PNG or TIFF (Cellpose: --save_png, --save_tif, or its menu File)",
@@ -37,7 +18,7 @@ WRITTEN = {
     ".mhd": ".mha",
     ".nhdr": ".nrrd",
     DICOM: ".nii.gz",
-    **dict.fromkeys((".czi", ".nd2", ".lif"), ".ome.tif"),
+    **dict.fromkeys(MICROSCOPES, ".ome.tif"),
 }
 
 
@@ -70,14 +51,3 @@ def label_suffix(image: str | Path) -> str:
     """The suffix of label files that are written for an image; errors as in `suffix_of`."""
     suffix = suffix_of(image)
     return WRITTEN.get(suffix.lower(), suffix)
-
-
-def stem_and_suffix(name: str) -> tuple[str, str]:
-    """A file's name without the suffix of its format, and that suffix in small letters; "" if it is not known.
-
-    One of several images has its number in its name: `experiment.lif#2` is called "experiment-2".
-    """
-    path, number = file_and_number(name)
-    suffix = next((suffix for suffix in FORMATS if path.name.lower().endswith(suffix)), "")
-    stem = path.name[: -len(suffix)] if suffix else path.name
-    return f"{stem}-{number}" if number else stem, suffix

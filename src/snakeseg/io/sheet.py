@@ -1,20 +1,19 @@
-"""The sample sheet: which images there are, and which are trained on, held out, tested and predicted."""
+"""The sample sheet: which images there are, and which are trained on, held out, tested and predicted.
+
+The workflow loads this file by its path (`load_shared` in `workflow/rules/shared.smk`), so that it reads and checks the
+sheet with the same code as every command.
+"""
 
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from glob import escape, glob
 from pathlib import Path
 
 import pandas as pd
 
-from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.cells import read_cells
-from snakeseg.io.files import require_kind
-from snakeseg.io.formats import stem_and_suffix
-from snakeseg.io.images import images_in
-from snakeseg.settings import did_you_mean
-from snakeseg.text import bad_cells, legal_name
+from ..errors import BadInput, BadInputs
+from ..text import CONTROL, did_you_mean
+from .cells import read_cells
 
 # What a name may be that becomes a part of paths.
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -30,15 +29,17 @@ CELLS = {
     "parts": ("([1-9][0-9]{0,3})?", "the number of jobs that predict the image, 1 to 9999"),
     "spacing": ("[0-9.eE+, -]*", "one positive number, or one per axis"),
 }
-# Rows with a bad cell that are reported, of each column.
-MAX_REPORTED_ROWS = 20
+# Rows with a bad cell that are reported, of each column; names that are reported as repeated.
+MAX_REPORTED = 20
+# Jobs that the images of a sheet may be predicted in.
+MAX_PARTS = 100_000
 COLUMNS = tuple(CELLS)
 # Rows of a batch; after so many batches they hold as many rows more.
 BATCH_SIZE, BATCHES_ALIKE = 32, 32
 
 
 def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame:
-    """The sheet with every column filled in; `workflow/rules/common.smk` checks it and names batches the same way.
+    """Read and check the sheet, and fill in every column.
 
     Parameters
     ----------
@@ -50,40 +51,57 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        Columns `COLUMNS`, text (parts: a number); image and label are paths from here; those of an image of several
-        files are separated by ";" (`files.files_of`); label is "" if there is none.
+        As from `complete_sheet`.
 
     Raises
     ------
     BadInput, BadInputs
-        If it is no table, or has other columns, other subsets, or one name twice.
+        If it is no table; if a column is unknown, missing or repeated, a cell is not what its column holds, or a sample
+        is named twice.
     """
     path = Path(path)
     sheet = _read_table(path)
-    if problems := list(_problems(sheet, path)):
+    if problems := list(sheet_problems(sheet, path)):
         raise BadInputs(problems)
-    base = Path(data) if data else path.parent
-    folder = "" if base == Path() else str(base)
-    for column in COLUMNS:
-        if column not in sheet:
-            sheet[column] = ""
+    return complete_sheet(sheet, Path(data) if data else path.parent)
+
+
+def complete_sheet(sheet: pd.DataFrame, data: Path) -> pd.DataFrame:
+    """Fill in every column of a sheet whose cells have been checked.
+
+    Returns
+    -------
+    DataFrame
+        Columns `COLUMNS`, text (parts: a number); image and label are paths from here; those of an image of several
+        files are separated by ";" (`file_names.files_of`); label is "" if there is none.
+    """
+    folder = "" if data == Path() else str(data)
+    sheet = sheet.assign(**{column: "" for column in COLUMNS if column not in sheet})[list(COLUMNS)]
     for column in ("image", "label"):
-        sheet[column] = [in_folder(folder, value) if value else "" for value in sheet[column]]
+        sheet[column] = [in_folder(folder, cell) if cell else "" for cell in cells_of(sheet[column])]
     sheet["subset"] = sheet["subset"].replace("", "train")
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
     sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
     sheet["batch"] = sheet["batch"].where(sheet["batch"] != "", default_batches(sheet))
-    return sheet[list(COLUMNS)]
+    return sheet
+
+
+def cells_of(column: pd.Series) -> list:
+    """Return a column as a list; pandas' own way takes ten times as long."""
+    return column.to_numpy(object).tolist()
 
 
 def in_folder(folder: str, cell: str) -> str:
-    """The cell with a folder before each of its files."""
+    """Return the cell with a folder before each of its files."""
     return ";".join(os.path.join(folder, name.strip()) for name in cell.split(";"))
 
 
 def _read_table(path: Path) -> pd.DataFrame:
     """Read all cells as text; raise BadInput if there is no such file, or it is no table."""
-    require_kind(path, False, "the sample sheet", "correct the config key 'sheet'")
+    if not os.path.isfile(path):
+        found = "a folder, not a file" if os.path.isdir(path) else "a pipe, socket or device, not a file"
+        found = found if os.path.exists(path) else "no such file"
+        raise BadInput(path, found, "the sample sheet", "correct the config key 'sheet'")
     try:
         return read_cells(path)
     except ImportError as error:
@@ -93,8 +111,8 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise BadInput(path, f"no table ({' '.join(str(error).split())[:200]})", expected, "save it as that") from error
 
 
-def _problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
-    """What nothing can be done with; all that is wrong with the cells, `workflow/rules/common.smk` says."""
+def sheet_problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
+    """Yield a problem for every unknown, repeated or missing column, bad cell and repeated sample."""
     columns = list(sheet)
     for column in sorted({column for column in columns if columns.count(column) > 1}):
         yield BadInput(path, f"column '{column}' more than once", "distinct columns", "remove one")
@@ -110,21 +128,25 @@ def _problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
         return
     for column in [column for column in COLUMNS if column in columns]:
         pattern, in_words = CELLS[column]
-        for row in sheet.index[bad_cells(sheet[column], pattern)][:MAX_REPORTED_ROWS]:
+        for row in sheet.index[_bad_cells(sheet[column], pattern)][:MAX_REPORTED]:
             found = f"{column} '{sheet.at[row, column]}'"
             yield BadInput(f"{path}, row {row + 2}", found, in_words, "correct the cell")
-    for name in sheet["sample"][sheet["sample"].duplicated()].unique()[:20]:
+    if (
+        "parts" in columns
+        and (total := sum(map(int, sheet["parts"][sheet["parts"].str.fullmatch("[0-9]{1,4}")]))) > MAX_PARTS
+    ):
+        yield BadInput(
+            path, f"{total} parts of images", f"at most {MAX_PARTS}", "lower the numbers in the column parts"
+        )
+    for name in sheet["sample"][sheet["sample"].duplicated()].unique()[:MAX_REPORTED]:
         yield BadInput(path, f"sample '{name}' more than once", "distinct names", "rename one")
 
 
-def sheet_of_images(where: str) -> pd.DataFrame:
-    """Rows to predict: all images of a folder or pattern, named as `workflow/rules/common.smk` names them."""
-    where = f"{escape(where)}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
-    rows = []
-    for path in sorted(path for path in glob(where) if stem_and_suffix(path)[1]):
-        for image in map(str, images_in(Path(path))):
-            rows.append({"sample": legal_name(stem_and_suffix(image)[0]), "image": image, "subset": "predict"})
-    return pd.DataFrame(rows, columns=["sample", "image", "subset"])
+def _bad_cells(column: pd.Series, pattern: str) -> pd.Series:
+    """Return which cells of a column do not match a pattern in full, or hold control characters."""
+    bad = ~column.str.fullmatch(pattern)
+    # The whole column at once: cell by cell takes a second for a million cells.
+    return bad | column.str.contains(CONTROL) if CONTROL.search("".join(column)) else bad
 
 
 def default_batches(sheet: pd.DataFrame) -> pd.Series:

@@ -8,37 +8,34 @@ import torch
 from snakeseg.errors import BadInput, collect
 from snakeseg.models.pretrained import matching, read_state
 from snakeseg.networks.registry import geometry_of, make_network
-from snakeseg.settings import Labels, Network, network_settings
+from snakeseg.settings import Experiment, Labels, Network
 
 
-def check_networks(
-    networks: dict[str, dict], starts: dict[str, str], facts: pd.DataFrame, dims: int, labels: Labels
-) -> list[str]:
-    """Problems of the experiments' networks: settings, depth for the images, weights to start from.
+def check_networks(experiments: dict[str, Experiment], facts: pd.DataFrame, dims: int, labels: Labels) -> list[str]:
+    """Return the problems of the experiments' networks: settings, depth for the images, weights to start from.
 
     Parameters
     ----------
-    networks : dict
-        Settings of each experiment's network.
-    starts : dict
-        The experiment whose weights an experiment starts from.
+    experiments : dict
+        By name.
     facts : DataFrame
         From `inspect`.
     dims : int
     labels : Labels
     """
     problems: list[str] = []
-    made: dict[str, tuple[Network, torch.nn.Module]] = {}
-    for name, values in networks.items():
-        network = collect(problems, lambda n=name, v=values: _make(n, v, facts, dims, labels))
+    made: dict[str, torch.nn.Module] = {}
+    for name, experiment in experiments.items():
+        where = f"experiment {name}, network"
+        network = collect(problems, lambda s=experiment.network, w=where: _make(s, w, facts, dims, labels))
         if network is not None:
             made[name] = network
-    for name, (settings, network) in made.items():
+    for name, network in made.items():
+        settings, start = experiments[name].network, experiments[name].start_from
         where = f"experiment {name}, network"
         collect(problems, lambda s=settings, w=where: _require_depth(s, facts, w))
-        if name in starts and starts[name] in made:
-            given = made[starts[name]][1].state_dict()
-            where = f"experiment {name}, start_from {starts[name]}"
+        if start in made:
+            given, where = made[start].state_dict(), f"experiment {name}, start_from {start}"
             collect(problems, lambda n=network, g=given, w=where: matching(n.state_dict(), g, w))
         elif settings.pretrained:
             path = Path(settings.pretrained)
@@ -46,17 +43,15 @@ def check_networks(
     return problems
 
 
-def _make(name: str, values: dict, facts: pd.DataFrame, dims: int, labels: Labels) -> tuple[Network, torch.nn.Module]:
-    """The network without its numbers, so that even the largest costs nothing."""
-    where = f"experiment {name}, network"
-    settings = network_settings(values, where)
+def _make(settings: Network, where: str, facts: pd.DataFrame, dims: int, labels: Labels) -> torch.nn.Module:
+    """Make the network without its numbers, so that even the largest costs nothing."""
     channels = facts.get("channels", pd.Series(dtype=float)).dropna()
     if settings.border and labels.kind == "semantic":
         raise BadInput(where, "border with semantic labels", "instance or binary labels", "set network.border to 0")
     classes = len(labels.classes) + (settings.border > 0)
     try:
         with torch.device("meta"):
-            return settings, make_network(dims, int(channels.iloc[0]) if len(channels) else 1, classes, settings)
+            return make_network(dims, int(channels.iloc[0]) if len(channels) else 1, classes, settings)
     except ValueError as error:
         found, _, expected = str(error).partition("; expected ")
         raise BadInput(where, found, expected or "settings that fit together", "correct the config") from error

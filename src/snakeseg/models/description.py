@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from snakeseg.errors import BadInput
+from snakeseg.io import file_names
 from snakeseg.io.archives import extract
-from snakeseg.kinds import fits, in_words
 from snakeseg.networks.geometry import Geometry
-from snakeseg.settings import Labels, Network, Predict, Prepare, build, network_settings
+from snakeseg.settings import Labels, Network, Predict, Prepare, build, fits, in_words, network_settings
 from snakeseg.transforms.flips import Symmetry, any_symmetry
 
 WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
@@ -132,12 +132,10 @@ def _require_limits(path: Path, numbers: dict) -> None:
 
 
 def model_folders(folder: Path, numbers: Sequence[int] | None = None) -> list[Path]:
-    """The folder itself, or its fold-* folders (all, or those of these numbers) if it holds an experiment's models."""
+    """Return the folder itself, or its fold-* folders (all, or those of these numbers) if it holds an experiment's."""
     if numbers is not None:
         return [folder / f"fold-{number}" for number in numbers]
-    found = [path for path in folder.glob("fold-*") if path.name[5:].isdecimal() and (path / DESCRIPTION).exists()]
-    folds = sorted(found, key=lambda path: int(path.name[5:]))
-    return folds if folds and not (folder / DESCRIPTION).exists() else [folder]
+    return file_names.model_folders(folder)
 
 
 @contextmanager

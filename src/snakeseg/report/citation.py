@@ -1,10 +1,9 @@
 """How to cite a run: the works that it rests on, and a paragraph for a methods section."""
 
-import json
 import re
 
 from snakeseg.report.comparison import SEEDED
-from snakeseg.settings import read_sections
+from snakeseg.settings import Augment, Prepare, Weigh, build
 
 WORKS = {
     "unet": "Ronneberger O, Fischer P, Brox T (2015). U-Net: convolutional networks for biomedical image segmentation. "
@@ -82,8 +81,7 @@ def methods(models: dict[str, dict], networks: dict[str, str], config: dict, pac
     trained : str
         What was trained on what, as a sentence.
     """
-    s = read_sections(json.dumps({key: config[key] for key in ("augment", "prepare") if key in config}))
-    elastic, prepare = s["augment"], s["prepare"]
+    elastic, prepare = build(Augment, config["augment"]), build(Prepare, config["prepare"])
     scope = "each image" if prepare.scope == "image" else "the training images"
     told = [
         f"Images were segmented with SnakeSeg {packages['snakeseg']} (PyTorch {packages['torch']}). {trained}",
@@ -102,7 +100,7 @@ def _training(name: str, model: dict, config: dict) -> str:
     train = model["provenance"]["train"]
     budget = f"{train['minutes']:g} minutes" if train["minutes"] else f"{train['steps']} steps"
     loss = {**config["loss"], **((config["experiments"].get(re.sub(SEEDED, "", name)) or {}).get("loss") or {})}
-    weigh = read_sections(json.dumps({"weigh": config["weigh"]}))["weigh"]
+    weigh = build(Weigh, config["weigh"])
     averaged = "; predictions were averaged over rotations and flips" if model["predict"]["average"] else ""
     patch = train["patch"]
     patch = " x ".join(map(str, patch)) + " pixels" if isinstance(patch, list) else f"{patch} pixels a side"

@@ -12,7 +12,8 @@ import pandas as pd
 from snakeseg import __version__
 from snakeseg.evaluation.comparison import sentences
 from snakeseg.evaluation.summary import SUBSETS
-from snakeseg.io.files import checksum, files_of
+from snakeseg.io.file_names import files_of
+from snakeseg.io.files import checksum
 from snakeseg.io.tables import read_table
 from snakeseg.report.comparison import comparison_rows
 from snakeseg.report.images.views import Views

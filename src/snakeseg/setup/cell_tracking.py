@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from snakeseg.errors import BadInput
-from snakeseg.io.formats import stem_and_suffix
+from snakeseg.io.file_names import stem_and_suffix
 from snakeseg.setup.layout import Layout, list_files, sheet_of, some
 
 SEQUENCE, FRAME = re.compile(r"\d\d"), re.compile(r"t(\d+)")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.formats import stem_and_suffix
+from snakeseg.io.file_names import stem_and_suffix
 from snakeseg.setup.layout import Layout, list_files, sheet_of, some
 from snakeseg.text import legal_name
 

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from snakeseg.io.files import file_and_number
-from snakeseg.io.formats import stem_and_suffix
+from snakeseg.io.file_names import file_and_number, stem_and_suffix
 from snakeseg.io.images import images_in
 
 COLUMNS = ("sample", "image", "label", "subset", "group")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from snakeseg.errors import BadInput
-from snakeseg.io.formats import stem_and_suffix
+from snakeseg.io.file_names import stem_and_suffix
 from snakeseg.setup.layout import Layout, list_files, sheet_of, some
 from snakeseg.text import legal_name
 

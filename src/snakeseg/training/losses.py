@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.nn import functional
 
-from snakeseg.settings import Loss, did_you_mean
+from snakeseg.settings import Loss
+from snakeseg.text import did_you_mean
 
 Criterion = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 

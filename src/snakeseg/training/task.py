@@ -14,7 +14,7 @@ from snakeseg.models.description import Description
 from snakeseg.models.pretrained import read_state, start_from
 from snakeseg.prediction.tiles import PLAIN_TILE
 from snakeseg.progress import tell
-from snakeseg.settings import Loss, Train
+from snakeseg.settings import Loss, Settings, Train
 from snakeseg.training.auto_size import choose_patch_and_batch
 from snakeseg.training.dataset import class_balance, load_items
 from snakeseg.training.distributed import Team, agree
@@ -82,7 +82,9 @@ def require_equal_shares(train: Train) -> None:
         )  # fmt: skip
 
 
-def make_task(settings, files: TrainingFiles, names: set[str], device: torch.device, team: Team, scratch: Path) -> Task:
+def make_task(
+    settings: Settings, files: TrainingFiles, names: set[str], device: torch.device, team: Team, scratch: Path
+) -> Task:
     """Read the training images, and choose what the settings leave open.
 
     Parameters

@@ -17,8 +17,9 @@ from snakeseg.checks.findings.per_image import single_findings
 from snakeseg.checks.findings.table import table_of
 from snakeseg.checks.input import Inspected
 from snakeseg.errors import BadInput
-from snakeseg.io.files import file_and_number, files_of
+from snakeseg.io.file_names import file_and_number, files_of
 from snakeseg.io.sheet import parts_of
+from snakeseg.settings import Settings
 
 # How `BadInput` puts a problem.
 PROBLEM = re.compile(r"(?P<where>.*?): found (?P<found>.*); expected (?P<expected>.*?); (?P<remedy>[^;]*)", re.DOTALL)
@@ -34,7 +35,7 @@ class Findings(NamedTuple):
     findings: list[Finding]
 
 
-def gather_findings(sheet: pd.DataFrame, inspected: Inspected, settings) -> Findings:
+def gather_findings(sheet: pd.DataFrame, inspected: Inspected, settings: Settings) -> Findings:
     """Collect all findings about the data of a run, problems among them.
 
     Parameters
@@ -53,7 +54,7 @@ def gather_findings(sheet: pd.DataFrame, inspected: Inspected, settings) -> Find
     return Findings(table, all_findings(table, problems, settings))
 
 
-def warning_lines(sheet: pd.DataFrame, inspected: Inspected, settings) -> list[str]:
+def warning_lines(sheet: pd.DataFrame, inspected: Inspected, settings: Settings) -> list[str]:
     """Return the first of each kind of what will cost something, in words; the data report has all of it."""
     if len(sheet) > MOST_ROWS:
         return ["look-alikes and label oddities of so many images: snakemake data_report"]
@@ -69,7 +70,7 @@ def warning_lines(sheet: pd.DataFrame, inspected: Inspected, settings) -> list[s
     return [*lines, "all warnings with pictures: snakemake data_report"] if lines else []
 
 
-def all_findings(table: pd.DataFrame, problems: list[Finding], settings) -> list[Finding]:
+def all_findings(table: pd.DataFrame, problems: list[Finding], settings: Settings) -> list[Finding]:
     """Return problems and whatever else deserves a look, worst first.
 
     Parameters

@@ -8,7 +8,7 @@ import pandas as pd
 from snakeseg.checks.findings.finding import Finding
 from snakeseg.checks.label_facts import STEPS
 from snakeseg.networks.registry import geometry_of
-from snakeseg.settings import Labels, Network
+from snakeseg.settings import Experiment, Labels, Network
 
 # A patch should hold the middle object so many times along each side, and a large one once, with what is around it.
 TIMES, LARGE = 4, 1.5
@@ -45,7 +45,7 @@ def side_of(table: pd.DataFrame) -> float:
     return float(np.exp(np.log(shapes).mean(axis=1)).median())
 
 
-def experiments_of(experiments: dict) -> list[dict]:
+def experiments_of(experiments: dict[str, Experiment]) -> list[dict]:
     """What every network sees: experiment, network, patch (its geometric mean side, if it has several), field (pixels
     across that an output pixel hangs on).
     """

@@ -95,10 +95,7 @@ def _citation(entry: str) -> dict[str, str]:
     found = DOI.search(entry)
     if found:
         return {"text": entry, "doi": found[0]}
-    address = re.search(r"https?://\S+", entry)
-    if not address:
-        raise BadInput("export.cite", f"'{entry}'", "a DOI or an address in it", "add one")
-    return {"text": entry, "url": address[0]}
+    return {"text": entry, "url": re.search(r"https?://\S*", entry)[0]}
 
 
 def _input(of: Description) -> dict:

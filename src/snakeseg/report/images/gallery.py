@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 from skimage.segmentation import find_boundaries
 
-from snakeseg.io.files import file_and_number, files_of
+from snakeseg.io.file_names import file_and_number, files_of
 from snakeseg.report.images.pictures import (
     CLASS_COLOURS,
     KIND_COLOURS,

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from snakeseg.arrays import Lazy, Region, as_lazy
-from snakeseg.io.formats import FORMATS, suffix_of
+from snakeseg.io.file_names import FORMATS
+from snakeseg.io.formats import suffix_of
 from snakeseg.io.images import Raster
 
 # Voxels a side of larger volumes that are read, in the middle; and as how many of them at most they are shown.

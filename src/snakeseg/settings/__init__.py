@@ -1,0 +1,70 @@
+"""The config's sections as frozen dataclasses: the only source of keys, types, defaults, limits and descriptions.
+
+`python docs/generate.py` makes the schema that the workflow reads and the tables of `config/README.md` from them.
+"""
+
+from snakeseg.settings.config import (
+    EXPERIMENT_SECTIONS,
+    SECTIONS,
+    Experiment,
+    Run,
+    Settings,
+    complete_config,
+    read_settings,
+)
+from snakeseg.settings.keys import build, fits, in_words
+from snakeseg.settings.networks import (
+    NETWORK_SETTINGS,
+    ContextSettings,
+    DynUNetSettings,
+    FCNSettings,
+    Network,
+    SegResNetSettings,
+    UNetSettings,
+    network_settings,
+)
+from snakeseg.settings.sections import (
+    Augment,
+    Export,
+    Instances,
+    Labels,
+    Loss,
+    Predict,
+    Prepare,
+    Simulate,
+    Train,
+    Weigh,
+    sides,
+)
+
+__all__ = [
+    "EXPERIMENT_SECTIONS",
+    "NETWORK_SETTINGS",
+    "SECTIONS",
+    "Augment",
+    "ContextSettings",
+    "DynUNetSettings",
+    "Experiment",
+    "Export",
+    "FCNSettings",
+    "Instances",
+    "Labels",
+    "Loss",
+    "Network",
+    "Predict",
+    "Prepare",
+    "Run",
+    "SegResNetSettings",
+    "Settings",
+    "Simulate",
+    "Train",
+    "UNetSettings",
+    "Weigh",
+    "build",
+    "complete_config",
+    "fits",
+    "in_words",
+    "network_settings",
+    "read_settings",
+    "sides",
+]

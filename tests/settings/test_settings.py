@@ -1,0 +1,214 @@
+"""Settings: what they accept, and that the schema made of them accepts the same."""
+
+import json
+from dataclasses import FrozenInstanceError, asdict, fields
+from typing import Literal, get_args, get_type_hints
+
+import numpy as np
+import pytest
+from config_schema import config_schema, type_schema
+
+from snakeseg.errors import BadInput
+from snakeseg.networks.blocks import NORMALISATIONS
+from snakeseg.networks.fcn import DECONVOLUTIONS
+from snakeseg.networks.registry import NETWORKS, make_network
+from snakeseg.networks.unet import SKIPS
+from snakeseg.networks.upsampling import DECODERS
+from snakeseg.objects import tune
+from snakeseg.settings import (
+    NETWORK_SETTINGS,
+    SECTIONS,
+    FCNSettings,
+    Instances,
+    Labels,
+    Loss,
+    Network,
+    Prepare,
+    Run,
+    Settings,
+    Train,
+    UNetSettings,
+    build,
+    complete_config,
+    fits,
+    in_words,
+    network_settings,
+    read_settings,
+)
+from snakeseg.text import did_you_mean
+from snakeseg.training.losses import LOSSES
+from snakeseg.training.optimiser import learning_rate_factor, make_optimiser
+from snakeseg.transforms.normalise import intensity_statistics
+
+CLASSES = [
+    Run,
+    Settings,
+    *(cls for cls in SECTIONS.values() if cls is not Network),
+    *dict.fromkeys(NETWORK_SETTINGS.values()),
+]
+KEYS = [(cls, each) for cls in CLASSES for each in fields(cls) if "description" in each.metadata]
+# Values of all kinds, at and beyond the limits of keys.
+VALUES = [
+    None, True, False, 0, 1, 2, 3, 7, 16, -1, 10**6, 0.0, 0.5, 1.5, 99.8, 100.5, -0.1, 1.0000001,
+    "", "auto", "all", "none", "unet", "a b", "x" * 600, "10.1000/a", "https://a",
+    [], [0], [1], [1, 1], [1, 1.5], [0.5, 0.5], [2, 3], [1, 2, 3, 4], [-1], [None], ["a"], ["a/b"], ["10.1000/a"],
+    {}, {"a": 1}, {"a": 1, "b": 2}, {"a": "b", "c": 1},
+]  # fmt: skip
+
+
+def words(cls, key):
+    return list(get_args(get_type_hints(cls)[key]))
+
+
+@pytest.fixture(scope="module")
+def config_validator(repository):
+    """The workflow's own validator, for which 2.0 is no whole number."""
+    source = (repository / "workflow/rules/config.smk").read_text(encoding="utf-8")
+    exec(source, rules := {})
+    return rules["ConfigValidator"]
+
+
+@pytest.mark.parametrize(("cls", "key"), KEYS, ids=lambda each: getattr(each, "name", None) or each.__name__)
+def test_schema_and_settings_accept_the_same(cls, key, config_validator):
+    """The workflow checks a config by the schema, commands by the dataclasses."""
+    kind, limits = get_type_hints(cls)[key.name], key.metadata["limits"]
+    schema = config_validator(type_schema(kind, limits))
+    assert {repr(value): fits(value, kind, limits) for value in VALUES} == {
+        repr(value): schema.is_valid(value) for value in VALUES
+    }
+    assert in_words(kind, limits)
+
+
+@pytest.mark.parametrize("cls", [*CLASSES[2:]])
+def test_defaults_are_accepted(cls):
+    made = cls(name="fcn8s") if cls is FCNSettings else cls()
+    assert build(cls, asdict(made)) == made
+
+
+def test_every_limit_is_checked():
+    """A keyword of the schema that the package did not know would be a limit for the workflow alone."""
+    known = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "maxLength"}
+    known |= {"minItems", "maxItems", "uniqueItems", "minProperties"}
+    assert {limit for _, key in KEYS for limit in key.metadata["limits"]} == known
+
+
+def test_a_whole_config_is_completed():
+    schema = config_schema()["properties"]
+    config = complete_config({"name": "a", "sheet": "b", "train": {"steps": 7}, "experiments": {"c": None}})
+    assert set(config) == set(schema)
+    assert (config["train"]["steps"], config["train"]["batch"], config["simulate"]) == (7, 1, None)
+    assert config["experiments"] == {"c": None}
+    with pytest.raises(BadInput, match=r"settings: found unknown key 'seed'; expected one of"):
+        complete_config({"name": "a", "sheet": "b", "seed": 3})
+
+
+def test_every_word_is_understood():
+    """And every word that is understood is allowed."""
+    assert list(NETWORK_SETTINGS) == list(NETWORKS)
+    assert words(UNetSettings, "normalisation") == list(NORMALISATIONS)
+    assert words(UNetSettings, "decoder") == list(DECODERS)
+    assert words(UNetSettings, "skips") == list(SKIPS)
+    assert words(FCNSettings, "deconvolutions") == list(DECONVOLUTIONS)
+    assert words(Loss, "name") == list(LOSSES)
+    assert words(Instances, "select_by") == list(tune.SCORES)
+    for schedule in words(Train, "schedule"):
+        assert learning_rate_factor(Train(schedule=schedule), 0) > 0
+    for kind in words(Prepare, "normalise"):
+        assert len(intensity_statistics(np.ones((1, 2, 2)), build(Prepare, {"normalise": kind}))) == 2
+    network = make_network(2, 1, 2, UNetSettings(width=1, depth=1))
+    for optimiser in words(Train, "optimiser"):
+        assert make_optimiser(network, Train(optimiser=optimiser))
+
+
+def test_settings_cannot_change():
+    with pytest.raises(FrozenInstanceError):
+        Train().steps = 3
+
+
+def test_mutable_defaults_are_not_shared():
+    Labels().values["extra"] = 9
+    assert Labels().values == {"background": 0, "foreground": 1}
+
+
+def test_build():
+    assert build(UNetSettings, {"width": 8}) == UNetSettings(width=8)
+
+
+def test_network_settings_by_name():
+    assert network_settings({}) == UNetSettings()
+    assert network_settings({"name": "fcn16s", "width": 8}) == FCNSettings(name="fcn16s", width=8)
+    with pytest.raises(BadInput, match=r"network.name: found 'unett'; expected one of .*; did you mean 'unet'"):
+        network_settings({"name": "unett"})
+
+
+@pytest.mark.parametrize(
+    ("values", "remedy"), [({"widht": 8}, r"did you mean 'width'\?"), ({"zzz": 1}, "remove it")]
+)  # fmt: skip
+def test_unknown_key(values, remedy):
+    key = next(iter(values))
+    with pytest.raises(
+        BadInput, match=rf"network: found unknown key '{key}'; expected one of name, border.*; {remedy}"
+    ):
+        network_settings(values)
+
+
+def test_did_you_mean():
+    assert did_you_mean("learning_rte", ["learning_rate", "steps"]) == "did you mean 'learning_rate'?"
+    assert did_you_mean("xyz", ["learning_rate", "steps"]) == "remove it"
+    assert did_you_mean(121, [122, 99]) == "did you mean '122'?"
+
+
+def test_settings_from_json():
+    experiments = {"a": {"network": {"name": "fcn16s"}, "start_from": "b"}}
+    given = {"network": {"width": 4}, "folds": 3, "validation": ["a*"], "experiments": experiments}
+    settings = read_settings(json.dumps(given))
+    assert settings.network == UNetSettings(width=4)
+    assert settings.train == Train()
+    assert (settings.folds, settings.validation) == (3, ["a*"])
+    assert settings.experiments["a"].network == FCNSettings(name="fcn16s")
+    assert (settings.experiments["a"].train, settings.experiments["a"].start_from) == (Train(), "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"train": {"stepz": 1}}', r"train: found unknown key 'stepz'.*did you mean 'steps'"),
+        ('{"trian": {}}', "settings: found unknown key 'trian'.*did you mean 'train'"),
+        ('{"train": {"batch": 0}}', "train, batch: found 0; expected a whole number from 1, or auto"),
+        ('{"train": 3}', "train: found int; expected keys with values"),
+        ('{"experiments": {"a": {"train": {"batch": 0}}}}', "experiments.a.train, batch: found 0"),
+        ('{"experiments": {"a": 3}}', "experiments.a: found int; expected sections with keys"),
+        ('{"experiments": 3}', "settings, experiments: found 3"),
+        ("[]", "settings: found list"),
+        ("{", "settings: found no JSON"),
+    ],
+)
+def test_bad_settings(text, message):
+    with pytest.raises(BadInput, match=message):
+        read_settings(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (3, int, True), (3.0, int, False), (True, int, False), (3, float, True), (np.nan, float, False),
+        (10**400, float, False), ("a", str, True), (None, str | None, True), ([1, 2], list[int], True),
+        ([1, "a"], list[int], False),
+        ({"a": 1}, dict[str, int], True), ({"a": None}, dict[str, int], False), ("auto", int | str, True),
+        ("b", Literal["a", "b"], True), ([], Literal["a"], False), ({}, list[int], False),
+    ],
+)  # fmt: skip
+def test_values_are_of_the_types_of_their_keys(value, kind, expected):
+    assert fits(value, kind) == expected
+    assert in_words(kind)
+
+
+def test_a_value_of_another_type_is_told():
+    with pytest.raises(
+        BadInput, match=r"x, width: found 'a'; expected a whole number from 1; correct the value of this key"
+    ):
+        network_settings({"width": "a"}, "x")
+    with pytest.raises(
+        BadInput, match=r"prepare, spacing: found 3; expected auto, or a list, each a number above 0, or null"
+    ):
+        build(Prepare, {"spacing": 3}, "prepare")

@@ -1,0 +1,233 @@
+"""Checks the config, all of it at once, and lays the experiments over it; nothing else."""
+
+import json
+import os
+import re
+from math import isfinite
+from pathlib import Path
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+from snakemake.exceptions import WorkflowError
+
+MAX_CONFIG_VALUES, MAX_TRAININGS = 100_000, 10_000
+# Names that a message lists, and that a misspelt one is compared with.
+MAX_NAMED = 20
+# What `snakeseg simulate` leaves in the folder that it makes (`commands.data.SIMULATION_MARK`).
+SIMULATION_MARK = "simulated.json"
+# Paths of the config that commands are given.
+PATH_KEYS = ("sheet", "data", "model", "images")
+EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
+
+
+def refusal(*problems):
+    """Return the error that ends the workflow, with one line for each problem."""
+    return WorkflowError("\n".join(map(str, problems)))
+
+
+def match_in_full(validator, pattern, value, schema):
+    """Check the schema keyword `pattern` for the whole text: Python's `$` also matches before a final line break."""
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+def is_whole(checker, value):
+    """Return whether a value is of the schema's type `integer`, which 2.0 is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+ConfigValidator = extend(
+    Draft202012Validator,
+    {"pattern": match_in_full},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", is_whole),
+)
+
+
+def find_problems(config, schema):
+    """Return the problems of a config before its defaults are filled in."""
+    return [*value_problems(config)] or [*schema_problems(config, schema, "config"), *path_problems(config)]
+
+
+def schema_problems(values, schema, where):
+    """Yield a problem for everything that the schema forbids."""
+    for error in ConfigValidator(schema).iter_errors(values):
+        place = ".".join([where, *map(str, error.absolute_path)]) if error.absolute_path else where
+        known = error.schema.get("properties", {})
+        if error.validator == "additionalProperties" and known:
+            for key in sorted(set(error.instance) - set(known), key=str):
+                expected = f"one of {', '.join(known)}"
+                yield BadInput(place, f"unknown key '{key}'", expected, text.did_you_mean(str(key), known))
+        elif error.validator == "enum" and isinstance(error.instance, str):
+            allowed = [word for word in error.validator_value if isinstance(word, str)]
+            expected = f"one of {', '.join(allowed)}"
+            yield BadInput(place, f"'{error.instance}'", expected, text.did_you_mean(error.instance, allowed))
+        else:
+            yield BadInput(place, error.message, json.dumps(error.validator_value)[:200], "see config/README.md")
+
+
+def value_problems(config):
+    """Yield a problem for each text and number that no key may hold, and for too many values (YAML's aliases)."""
+    todo = [("config", config)]
+    for _ in range(MAX_CONFIG_VALUES):
+        if not todo:
+            return
+        place, value = todo.pop()
+        if isinstance(value, dict):
+            yield from (problem for key in value for problem in [*key_problems(place, key), *text_problems(place, key)])
+            todo += [(f"{place}.{key}", item) for key, item in value.items()]
+        elif isinstance(value, list):
+            todo += [(place, item) for item in value]
+        elif isinstance(value, float) and not isfinite(value):
+            yield BadInput(place, value, "a finite number", "set the key to one")
+        yield from text_problems(place, value)
+    yield BadInput(
+        "config",
+        f"more than {MAX_CONFIG_VALUES} values",
+        "fewer",
+        "look for aliases (*) that repeat each other",
+    )
+
+
+def key_problems(place, key):
+    """Yield a problem for a key that is no text, such as a number or a date."""
+    if not isinstance(key, str):
+        found = f"the key {key}, which YAML takes for a {type(key).__name__}"
+        yield BadInput(place, found, "text", "write it in quotes")
+
+
+def text_problems(place, value):
+    """Yield a problem for text that must not become part of file names, messages and Snakemake's patterns."""
+    if not isinstance(value, str):
+        return
+    checked = value.replace("\n", "") if place == "config.export.description" else value
+    if text.CONTROL.search(checked):
+        yield BadInput(place, f"'{value}', which has control characters", "text on one line", "remove them")
+    if "{" in value or "}" in value:
+        yield BadInput(place, f"'{value}', which has braces", "text without braces", "rename what it names")
+
+
+def path_problems(config):
+    """Yield a problem for every path that a command would take for an option."""
+    for key in PATH_KEYS:
+        if str(config.get(key) or "").startswith("-"):
+            path = config[key]
+            yield BadInput(f"config.{key}", f"'{path}'", "a path that does not begin with '-'", f"write ./{path}")
+
+
+def size_problems(config):
+    """Yield a problem if the config asks for more trainings than a run can hold."""
+    count = max(1, len(config["experiments"])) * max(1, len(config["seeds"])) * config["folds"]
+    if count > MAX_TRAININGS:
+        found = f"{count} trainings (experiments x seeds x folds)"
+        yield BadInput("config", found, f"at most {MAX_TRAININGS}", "lower config.folds, or split the run")
+
+
+def lay_over(config, schema):
+    """Return every experiment's own sections: the config's, with the experiment's overrides laid over them."""
+    experiments = config["experiments"] or {"default": {}}
+    made = {
+        name: {
+            section: overlay(config[section], (override or {}).get(section, {}), schema["properties"][section])
+            for section in EXPERIMENT_SECTIONS
+        }
+        for name, override in experiments.items()
+    }
+    seeded = [(name, seed) for name in made for seed in config["seeds"]]
+    repeats = {with_seed(n, s): {**made[n], "train": {**made[n]["train"], "seed": s}} for n, s in seeded}
+    return repeats or made
+
+
+def with_seed(name, seed):
+    return f"{name}.seed-{seed}"
+
+
+def overlay(base, override, schema):
+    """Return an experiment's section; one that names another network has none of the first one's settings."""
+    same_network = override.get("name", base.get("name")) == base.get("name")
+    return {**(base if same_network else defaults_of(schema, override)), **override}
+
+
+def defaults_of(schema, values):
+    """Return the default of each key of a section; of the network that the values name, those of its own too."""
+    keys = {**schema["properties"]}
+    for branch in schema.get("allOf", []):
+        if ConfigValidator(branch["if"]).is_valid(values):
+            keys = {**branch["then"]["properties"], **keys}
+    return {key: of["default"] for key, of in keys.items() if "default" in of}
+
+
+def differing(schema, section, values):
+    """Return what of a section, or of a key of the top level, differs from its default; None if nothing does."""
+    of = schema["properties"][section]
+    keys = next((each for each in (of, *of.get("anyOf", [])) if "properties" in each), None)
+    if keys is None or not isinstance(values, dict):
+        return None if values == of.get("default") else values
+    defaults = defaults_of(keys, values)
+    own = {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
+    return own if own or "anyOf" in of else None
+
+
+def experiment_problems(config, experiments, starts, schema):
+    """Yield the problems of the experiments' sections, of their processes, and of where they start from."""
+    found = [
+        problem
+        for name, sections in experiments.items()
+        for section, values in sections.items()
+        for problem in schema_problems(values, schema["properties"][section], f"config.experiments.{name}.{section}")
+    ]
+    yield from found or batch_problems(experiments)
+    yield from start_problems(starts, config["experiments"])
+
+
+def batch_problems(experiments):
+    """Yield a problem for every experiment whose processes cannot share its batch."""
+    for name, sections in experiments.items():
+        batch, processes = sections["train"]["batch"], sections["train"]["processes"]
+        if batch != "auto" and batch % processes:
+            where, found = f"config.experiments.{name}.train.processes", f"{processes} for a batch of {batch}"
+            yield BadInput(where, found, "a number that divides it", "correct one of them")
+
+
+def start_problems(starts, known):
+    """Yield a problem for every experiment that starts from one there is not, and for every circle of starts."""
+    ended = set()  # experiments that need no second look
+    for name, start in starts.items():
+        where, chain = f"config.experiments.{name}.start_from", {name: None}
+        while start in starts and start not in chain and start not in ended:
+            chain[start] = None
+            start = starts[start]
+        if start in chain:
+            circle = ", ".join([*chain][:5] + ["..."] * (len(chain) > 5))
+            yield BadInput(where, f"a circle of {circle}", "an end to it", "let one start from none")
+        elif start not in known:
+            some = [*known][:MAX_NAMED]
+            yield BadInput(where, f"'{start}'", f"one of {', '.join(some)}", text.did_you_mean(start, some))
+        ended.update(chain)
+
+
+def fold_problems(config):
+    """Yield a problem if there is no such fold."""
+    if config["fold"] != "all" and config["fold"] >= config["folds"]:
+        found = f"{config['fold']} of {config['folds']} folds"
+        yield BadInput("config.fold", found, "a number below that", "correct one of them")
+
+
+def simulation_problems(config):
+    """Yield a problem if the config names another folder for simulated images, or if their folder holds other files."""
+    folder = f"results/{config['name']}/simulated"
+    if not config["simulate"]:
+        return
+    if config["data"] not in (None, folder):
+        found = f"'{config['data']}' beside simulate, which writes to {folder}"
+        yield BadInput("config.data", found, "one of the two", "remove simulate, or data")
+    elif os.path.lexists(folder) and not os.path.isfile(f"{folder}/{SIMULATION_MARK}"):
+        found = f"a folder that this run did not make (without {SIMULATION_MARK})"
+        yield BadInput(folder, found, "nothing there", "move it away, or delete it")
+
+
+def link_problems(folders):
+    """Yield a problem for every link of another user in the way of outputs: Snakemake empties folders behind it."""
+    user = os.getuid()
+    for path in sorted({str(part) for folder in folders for part in [Path(folder), *Path(folder).parents][:-2]}):
+        if os.path.islink(path) and os.lstat(path).st_uid != user:
+            yield BadInput(path, "a link of another user", "a folder, or nothing", "remove it")
