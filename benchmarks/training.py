@@ -23,10 +23,11 @@ from _verdict import table, verdict
 from snakeseg.devices import choose_device
 from snakeseg.networks.registry import geometry_of, make_network
 from snakeseg.settings import Augment, Train, UNetSettings
-from snakeseg.training.loop import fit, train_step
+from snakeseg.training.loop import fit
 from snakeseg.training.losses import weighted_cross_entropy
 from snakeseg.training.optimiser import make_optimiser
 from snakeseg.training.patches import Item, PatchPlan, draw_batch
+from snakeseg.training.step import Learner, train_step
 from snakeseg.transforms.simulate import simulate_cells
 
 GOAL, STEPS, ROUNDS = 0.95, 25, 9
@@ -57,10 +58,10 @@ def seconds_of_loop(data: list[Item], plan: PatchPlan, device: torch.device, set
 
 def seconds_of_constant(batch: Item, plan: PatchPlan, device: torch.device) -> float:
     network = make_network(2, 1, 2, NETWORK).to(device, memory_format=torch.channels_last).train()
-    optimiser = make_optimiser(network, plan.train)
+    learner = Learner(network, make_optimiser(network, plan.train), weighted_cross_entropy, plan.train, device)
     start = time.perf_counter()
     for _ in range(plan.train.steps):
-        train_step(network, optimiser, batch, weighted_cross_entropy, plan.train, device)
+        train_step(learner, batch)
     return (time.perf_counter() - start) / plan.train.steps
 
 

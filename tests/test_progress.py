@@ -58,7 +58,7 @@ def test_nothing_to_do(capsys):
     ("seconds", "text"), [(0, "0:00:00"), (59.6, "0:01:00"), (3725, "1:02:05"), (90000, "25:00:00")]
 )
 def test_clock(seconds, text):
-    assert module._clock(seconds) == text
+    assert module.clock(seconds) == text
 
 
 def test_standard_output_stays_clean(capsys):

@@ -4,11 +4,13 @@ import argparse
 import os
 import re
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 from snakeseg import __version__
+from snakeseg.text import did_you_mean, printable_lines
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,7 +19,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and end."""
         choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        super().error(_meant(message, choice[1], re.findall(r"[\w-]+", choice[2])) if choice else message)
+        if choice:
+            known = re.findall(r"[\w-]+", choice[2])
+            message = f"{message}; {did_you_mean(choice[1], known, 'see --help')}"
+        super().error(message)
 
     def parse_args(self, args=None, namespace=None):
         """As argparse does, but for options that nobody knows."""
@@ -25,15 +30,9 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             own = next(action for action in self._actions if action.dest == "command").choices[given.command]
             options = [option for action in own._actions for option in action.option_strings]
-            self.error(_meant(f"unrecognized arguments: {' '.join(unknown)}", unknown[0], options))
+            remedy = did_you_mean(unknown[0], options, "see --help")
+            self.error(f"unrecognized arguments: {' '.join(unknown)}; {remedy}")
         return given
-
-
-def _meant(message: str, word: str, known: list[str]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, known, n=1)
-    return f"{message}; did you mean '{close[0]}'?" if close else message
 
 
 class Completion(argparse.Action):
@@ -51,158 +50,178 @@ class Completion(argparse.Action):
 
 
 def parser() -> argparse.ArgumentParser:
-    """All subcommands and their options; nothing heavy is imported to print help."""
+    """Return the parser of all subcommands and their options; nothing heavy is imported to print help."""
     top = Parser(prog="snakeseg", description="From images to trained, evaluated segmentation.")
     top.add_argument("--version", action="version", version=f"snakeseg {__version__}")
     shells = ("bash", "zsh", "tcsh")
     top.add_argument("--completion", action=Completion, choices=shells, help="print what makes a shell complete")
     top.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for declare in (
+        _declare_init,
+        _declare_images,
+        _declare_checks,
+        _declare_preparation,
+        _declare_training,
+        _declare_prediction,
+        _declare_export,
+        _declare_objects,
+        _declare_evaluation,
+        _declare_monitor,
+    ):
+        declare(commands)
+    return top
 
-    def command(name: str, text: str, *options: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
-        for option in options:
-            sub.add_argument(option, **OPTIONS[option])
-        return sub
 
-    sheet = ("--sheet", "--data")
-    command("simulate", "make the demo's images and labels", "--settings", "--output")
-    command("inspect", "read the files of a batch", *sheet, "--batch", "--settings", "--output")
-    made = command(
-        "check", "report all problems of the input at once (of a config: snakemake check)", *sheet, "--inspected",
-        "--settings", "--output",
-    )  # fmt: skip
-    made.add_argument("--trained", type=int, default=1, help="how many folds are trained, for what is said of time")
-    made.add_argument("--json", action="store_true", help="for programs")
-    made = command("data-report", "write a page about the data", *sheet, "--inspected", "--settings", "--output")
-    made.add_argument("--name", required=True, help="of the run")
-    command("statistics", "grey values and class counts of all training images", *sheet, "--settings", "--output")
-    command(
-        "prepare", "normalise a batch of training images", *sheet, "--batch", "--settings", "--statistics", "--output"
+def _declare(commands, module: str, name: str, description: str, *options: str) -> argparse.ArgumentParser:
+    """Add a subcommand that the function of its name in `snakeseg.commands.MODULE` runs, with options of `OPTIONS`."""
+    command = commands.add_parser(name, help=description, description=description)
+    command.set_defaults(module=module)
+    command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
+    for option in options:
+        command.add_argument(option, **OPTIONS[option])
+    return command
+
+
+def _declare_init(commands) -> None:
+    text = "look at a folder of images and labels, and write a config and a sample sheet for it"
+    init = _declare(commands, "init", "init", text)
+    init.add_argument("folder", type=Path, help="folder to look at, with all below it")
+    init.add_argument("-o", "--output", type=Path, help="config to write, the sheet beside it; by default FOLDER.yaml")
+    init.add_argument("--layout", choices=LAYOUTS, help="what the folder is, if it is taken for something else")
+    init.add_argument("--yes", action="store_true", help="write without asking, as from a script")
+    init.add_argument("--json", action="store_true", help="for programs; asks nothing")
+
+
+def _declare_images(commands) -> None:
+    text = "labels of a plane to outlines (GeoJSON, ImageJ's ROI), or outlines or masks to labels"
+    convert = _declare(commands, "images", "convert", text, "--output")
+    convert.add_argument(
+        "input", type=Path, help="a label image; .geojson, .roi or .zip; or a folder of masks, one for each object"
     )
-    command("augment", "make elastic copies of a prepared batch", "--prepared", "--settings", "--output")
-    command(
-        "weigh",
-        "compute border-aware loss weights",
-        "--prepared",
-        "--augmented",
-        "--settings",
-        "--statistics",
-        "--output",
+    convert.add_argument(
+        "--like", type=Path, help="the image that outlines or masks were drawn on: its shape and format"
     )
-    command(
-        "train", "train one model", *sheet, "--fold", "--prepared", "--augmented", "--weights", "--settings",
-        "--start", "--threads", "--gpus", "--output",
-    )  # fmt: skip
-    command(
-        "learning-rate", "plot the loss over rising learning rates, and propose one", *sheet, "--fold", "--prepared",
-        "--augmented", "--weights", "--settings", "--start", "--threads", "--gpus", "--output",
-    )  # fmt: skip
-    predict = command(
-        "predict", "predict images with a model, or with the mean of an experiment's models",
-        *sheet, "--batch", "--fold", "--settings", "--threads", "--gpus", "--probabilities",
-    )  # fmt: skip
+    sheet = _declare(commands, "images", "sheet", "write a sample sheet of images to predict", "--output")
+    sheet.add_argument("images", help="a folder of images, or a pattern such as 'plates/*/*.tif'")
+    _declare(commands, "images", "simulate", "make the demo's images and labels", "--settings", "--output")
+
+
+def _declare_checks(commands) -> None:
+    declare = partial(_declare, commands, "checks")
+    declare("inspect", "read the files of a batch", *SHEET, "--batch", "--settings", "--output")
+    text = "report all problems of the input at once (of a config: snakemake check)"
+    check = declare("check", text, *SHEET, "--inspected", "--settings", "--output")
+    check.add_argument("--trained", type=int, default=1, help="how many folds are trained, for what is said of time")
+    check.add_argument("--json", action="store_true", help="for programs")
+    report = declare("data-report", "write a page about the data", *SHEET, "--inspected", "--settings", "--output")
+    report.add_argument("--name", required=True, help="of the run")
+
+
+def _declare_preparation(commands) -> None:
+    declare = partial(_declare, commands, "prepare")
+    declare("statistics", "grey values and class counts of all training images", *SHEET, "--settings", "--output")
+    text = "normalise a batch of training images"
+    declare("prepare", text, *SHEET, "--batch", "--settings", "--statistics", "--output")
+    declare("augment", "make elastic copies of a prepared batch", "--prepared", "--settings", "--output")
+    text = "compute border-aware loss weights"
+    declare("weigh", text, "--prepared", "--augmented", "--settings", "--statistics", "--output")
+
+
+def _declare_training(commands) -> None:
+    declare = partial(_declare, commands, "train")
+    stores = ("--prepared", "--augmented", "--weights")
+    options = (*SHEET, "--fold", *stores, "--settings", "--start", "--threads", "--gpus", "--output")
+    declare("train", "train one model", *options)
+    declare("learning-rate", "plot the loss over rising learning rates, and propose one", *options)
+    text = "measure a trained network: size, cost, checkerboard"
+    declare("measure", text, "--model", "--threads", "--gpus", "--output")
+    fetch = declare("fetch-weights", "download published weights to start from, and check them", "--output")
+    fetch.add_argument("name", choices=["vgg16"], help="which")
+    fetch.add_argument("--url", help="an https:// address, if not their publisher's; the same file is expected there")
+
+
+def _declare_prediction(commands) -> None:
+    declare = partial(_declare, commands, "predict")
+    options = (*SHEET, "--batch", "--fold", "--settings", "--threads", "--gpus")
+    text = "predict images with a model, or with the mean of an experiment's models"
+    predict = declare("predict", text, *options, "--probabilities")
     predict.add_argument("-o", "--output", type=Path, help="folder for one label file per image")
     predict.add_argument("--plan", type=Path, help="tiles from `plan`, in place of a plan of its own")
     predict.add_argument("--part", default="0/1", help="K/N: the K-th (from 0) of N parts of each image")
     predict.add_argument("--keep-probabilities", action="store_true", help="of all classes, of semantic labels too")
     predict.add_argument("--uncertainty", action="store_true", help="maps of it, kept with the probabilities")
-    plan = command(
-        "plan", "print how images will be tiled, and the time and memory that it takes",
-        *sheet, "--batch", "--fold", "--settings", "--threads", "--gpus",
-    )  # fmt: skip
+    _add_models_and_images(predict)
+    plan = declare("plan", "print how images will be tiled, and the time and memory that it takes", *options)
     plan.add_argument("-o", "--output", type=Path, help="file for the tiles, for `predict --plan`")
     plan.add_argument("--json", action="store_true", help="for programs")
-    for sub in (predict, plan):
-        sub.add_argument(
-            "model",
-            type=Path,
-            help="folder of a model, or of an experiment's fold-* models, or a package from `export`",
-        )
-        sub.add_argument(
-            "images", type=Path, nargs="*", help="image files or folders of them; without any, rows of --sheet"
-        )
-        sub.add_argument("--ensemble", type=Path, nargs="+", help="more such folders, to average with")
-        sub.add_argument("--folds", type=int, nargs="+", help="average these folds; by default all there are")
-        sub.add_argument("--memory-gb", type=float, help="memory to stay within; by default half of what is free")
-    export = command(
-        "export", "write a package of a model for other programs, tested with what it was made for", "--settings"
-    )
+    _add_models_and_images(plan)
+    declare("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")
+
+
+def _add_models_and_images(command: argparse.ArgumentParser) -> None:
+    text = "folder of a model, or of an experiment's fold-* models, or a package from `export`"
+    command.add_argument("model", type=Path, help=text)
+    text = "image files or folders of them; without any, rows of --sheet"
+    command.add_argument("images", type=Path, nargs="*", help=text)
+    command.add_argument("--ensemble", type=Path, nargs="+", help="more such folders, to average with")
+    command.add_argument("--folds", type=int, nargs="+", help="average these folds; by default all there are")
+    command.add_argument("--memory-gb", type=float, help="memory to stay within; by default half of what is free")
+    _add_skip_golden(command)
+
+
+def _add_skip_golden(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--skip-golden", action="store_true", help="do not check that models answer as when trained")
+
+
+def _declare_export(commands) -> None:
+    text = "write a package of a model for other programs, tested with what it was made for"
+    export = _declare(commands, "export", "export", text, "--settings")
     export.add_argument("model", type=Path, help="folder of a model")
-    export.add_argument(
-        "--format", required=True, choices=["bioimageio", "onnx", "torchscript", "monai"], help="whom it is for"
-    )
+    formats = ("bioimageio", "onnx", "torchscript", "monai")
+    export.add_argument("--format", required=True, choices=formats, help="whom it is for")
     export.add_argument("-o", "--output", type=Path, required=True, help="a new folder, or a file that ends in .zip")
     export.add_argument("--scores", type=Path, help="folder from `evaluate`, of images it was not trained on")
-    for sub in (predict, plan, export):
-        sub.add_argument("--skip-golden", action="store_true", help="do not check that models answer as when trained")
-    made = command("init", "look at a folder of images and labels, and write a config and a sample sheet for it")
-    made.add_argument("folder", type=Path, help="folder to look at, with all below it")
-    made.add_argument("-o", "--output", type=Path, help="config to write, the sheet beside it; by default FOLDER.yaml")
-    made.add_argument("--layout", choices=LAYOUTS, help="what the folder is, if it is taken for something else")
-    made.add_argument("--yes", action="store_true", help="write without asking, as from a script")
-    made.add_argument("--json", action="store_true", help="for programs; asks nothing")
-    made = command(
-        "convert", "labels of a plane to outlines (GeoJSON, ImageJ's ROI), or outlines or masks to labels", "--output"
-    )
-    made.add_argument(
-        "input", type=Path, help="a label image; .geojson, .roi or .zip; or a folder of masks, one for each object"
-    )
-    made.add_argument("--like", type=Path, help="the image that outlines or masks were drawn on: its shape and format")
-    made = command("sheet", "write a sample sheet of images to predict", "--output")
-    made.add_argument("images", help="a folder of images, or a pattern such as 'plates/*/*.tif'")
-    command("calibrate", "measure tiles of a model on this device", "--model", "--threads", "--gpus", "--output")
-    command(
-        "tune", "choose how objects are cut out, on validation images", *sheet, "--models", "--stores", "--settings"
-    )
-    instances = command("instances", "cut objects out of probabilities", *sheet, "--model", "--output")
+    _add_skip_golden(export)
+
+
+def _declare_objects(commands) -> None:
+    declare = partial(_declare, commands, "objects")
+    text = "choose how objects are cut out, on validation images"
+    declare("tune", text, *SHEET, "--models", "--stores", "--settings")
+    instances = declare("instances", "cut objects out of probabilities", *SHEET, "--model", "--output")
     instances.add_argument("--probabilities", type=Path, nargs="+", required=True, help="stores, one for each part")
-    command(
-        "evaluate", "score predictions against labels", *sheet, "--batch", "--fold", "--experiment", "--predictions",
-        "--settings", "--output",
-    )  # fmt: skip
-    command(
-        "measure", "measure a trained network: size, cost, checkerboard", "--model", "--threads", "--gpus", "--output"
-    )
-    fetch = command("fetch-weights", "download published weights to start from, and check them", "--output")
-    fetch.add_argument("name", choices=["vgg16"], help="which")
-    fetch.add_argument("--url", help="an https:// address, if not their publisher's; the same file is expected there")
-    summarise = command("summarise", "gather the score tables", "--sheet", "--tables", "--output")
+
+
+def _declare_evaluation(commands) -> None:
+    declare = partial(_declare, commands, "evaluate")
+    options = ("--batch", "--fold", "--experiment", "--predictions", "--settings", "--output")
+    declare("evaluate", "score predictions against labels", *SHEET, *options)
+    summarise = declare("summarise", "gather the score tables", "--sheet", "--tables", "--output")
     summarise.add_argument("--experiments", nargs="+", required=True, help="their names")
     summarise.add_argument("--folds", type=int, nargs="+", required=True, help="their numbers")
-    command("compare", "test experiments against each other", "--images", "--output")
-    command("report", "write the report and its figures", *sheet, "--run", "--settings", "--output")
-    state = command("status", "what became of a run: every job that is not finished, why, and what to do")
-    state.add_argument("run", nargs="?", help="name of the run; by default the one last worked on here")
-    state.add_argument("--watch", action="store_true", help="look again every 15 seconds, until snakemake ends")
-    doctor = command("doctor", "check what a run needs: packages, device, profile, file system")
+    declare("compare", "test experiments against each other", "--images", "--output")
+    declare("report", "write the report and its figures", *SHEET, "--run", "--settings", "--output")
+
+
+def _declare_monitor(commands) -> None:
+    declare = partial(_declare, commands, "monitor")
+    status = declare("status", "what became of a run: every job that is not finished, why, and what to do")
+    status.add_argument("run", nargs="?", help="name of the run; by default the one last worked on here")
+    status.add_argument("--watch", action="store_true", help="look again every 15 seconds, until snakemake ends")
+    doctor = declare("doctor", "check what a run needs: packages, device, profile, file system")
     doctor.add_argument("--profile", type=Path, help="folder of a Snakemake profile to check, such as profiles/slurm")
     doctor.add_argument("--submit", action="store_true", help="send a short GPU job with the profile")
-    for sub in (state, doctor):
-        sub.add_argument("--json", action="store_true", help="for programs")
-    command("probe", "tell what a job finds where it runs", "--output")
-    return top
+    for command in (status, doctor):
+        command.add_argument("--json", action="store_true", help="for programs")
+    declare("probe", "tell what a job finds where it runs", "--output")
 
 
 # The layouts of `snakeseg.setup.detect`.
 LAYOUTS = ("bids", "nnunet", "ctc", "names")
-# Which module of `snakeseg.commands` a subcommand is in.
-MODULES = {
-    "init": "init",
-    "convert": "data",
-    **dict.fromkeys(
-        ("sheet", "simulate", "inspect", "check", "data-report", "statistics", "prepare", "augment", "weigh"),
-        "data",
-    ),
-    **dict.fromkeys(("train", "learning-rate", "measure", "fetch-weights"), "train"),
-    "export": "export",
-    **dict.fromkeys(("predict", "plan", "calibrate"), "predict"),
-    **dict.fromkeys(("tune", "instances"), "objects"),
-    **dict.fromkeys(("evaluate", "summarise", "compare", "report"), "evaluate"),
-    **dict.fromkeys(("status", "doctor", "probe"), "monitor"),
-}
-
+# Options that name the rows of a sheet.
+SHEET = ("--sheet", "--data")
+# Options of more than one subcommand, or of a subcommand that has no others.
 OPTIONS = {
     "--settings": {"default": "{}", "help": "sections of the config, as JSON"},
     "--output": {"type": Path, "required": True, "help": "what to write"},
@@ -234,13 +253,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; 0 if it went well, 1 on bad input or failure (made or found), 2 on a wrong command line."""
     given = parser().parse_args(arguments)
     from snakeseg.errors import STOPPED, Interrupted
-    from snakeseg.text import printable_lines
 
     # No process that is started from here imports modules from the working folder, where others may write.
     os.environ["PYTHONSAFEPATH"] = "1"
 
     try:
-        module = import_module(f"snakeseg.commands.{MODULES[given.command]}")
+        module = import_module(f"snakeseg.commands.{given.module}")
         return getattr(module, given.command.replace("-", "_"))(given) or 0
     except KeyboardInterrupt:
         return 130

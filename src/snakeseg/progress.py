@@ -52,14 +52,15 @@ def progress(
             last = now
             left = (now - start) / (part - before) * max(1 - part, 0)
             number = f"{done}/{total}" if total else str(done)
-            print(f"{what}: {number}, {_clock(left)} left {note()}".rstrip(), file=sys.stderr, flush=True)
+            print(f"{what}: {number}, {clock(left)} left {note()}".rstrip(), file=sys.stderr, flush=True)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds: "1:02:03"."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
-def tell(text: str) -> None:
+def tell(text: object) -> None:
     """A line in the log."""
     print(printable_lines(text), file=sys.stderr, flush=True)

@@ -30,7 +30,7 @@ def legal_name(text: str) -> str:
     return re.sub("^[._-]+", "", re.sub("[^A-Za-z0-9._-]", "-", plain)) or "image"
 
 
-def did_you_mean(word: object, known) -> str:
-    """Return a remedy for a misspelt word: the closest of the known words, or to remove it."""
+def did_you_mean(word: object, known, otherwise: str = "remove it") -> str:
+    """Return a remedy for a misspelt word: the closest of the known words, or `otherwise`."""
     close = get_close_matches(str(word), [str(name) for name in known], n=1)
-    return f"did you mean '{close[0]}'?" if close else "remove it"
+    return f"did you mean '{close[0]}'?" if close else otherwise

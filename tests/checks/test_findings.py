@@ -8,13 +8,13 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from snakeseg.checks.findings.all import all_findings, as_table, problem_findings
+from snakeseg.checks.findings.all import as_table, gather_findings, problem_findings
 from snakeseg.checks.findings.object_sizes import experiments_of, extent_at, extents_of, overview, proposed_patch
-from snakeseg.checks.findings.table import shown, table_of
-from snakeseg.checks.input import check
+from snakeseg.checks.findings.table import shown
+from snakeseg.checks.input import Inspected, check
 from snakeseg.checks.inspect import inspect
-from snakeseg.io.sheet import COLUMNS, parts_of
-from snakeseg.settings import Experiment, Labels, Prepare, Train, UNetSettings
+from snakeseg.io.sheet import COLUMNS
+from snakeseg.settings import Experiment, Labels, Prepare, Settings, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
 NETWORKS = {"plain": UNetSettings(width=4, depth=3)}
@@ -41,17 +41,19 @@ def data(tmp_path, pictures):
 
 def found_in(sheet, labels=None, networks=None, patch=64, prepare=None, folds=1):
     """All findings, as a table, and the table of images."""
-    labels, networks = labels or Labels(), networks or NETWORKS
+    labels = labels or Labels()
     facts, problems = inspect(sheet, 2, labels)
     problems += check(sheet, pd.DataFrame(facts), folds, [])
-    table = table_of(sheet, pd.DataFrame(facts), parts_of(sheet, folds, []))
-    experiments = experiments_of(
-        {n: Experiment(network=each, train=Train(patch=patch)) for n, each in networks.items()}
-    )
-    found = all_findings(
-        table, list(problem_findings(problems, sheet)), 2, labels, prepare or Prepare(), networks, experiments
-    )
+    settings = Settings(
+        spatial_dims=2, labels=labels, prepare=prepare or Prepare(), folds=folds, validation=[],
+        experiments=experiments(networks or NETWORKS, patch),
+    )  # fmt: skip
+    table, found = gather_findings(sheet, Inspected(pd.DataFrame(facts), problems), settings)
     return as_table(found), table
+
+
+def experiments(networks, patch):
+    return {name: Experiment(network=network, train=Train(patch=patch)) for name, network in networks.items()}
 
 
 def topics(found):
@@ -245,7 +247,7 @@ def test_settings_that_do_not_suit_the_data(data, pictures):
     }  # fmt: skip
     assert expected <= set(found["topic"])
     assert "Patches larger than images" in set(found_in(data, patch=388)[0]["topic"])
-    patch = overview(table, Labels(), [])["patch"]
+    patch = overview(table, Labels(), experiments_of(experiments(networks, 12)))["patch"]
     assert f"set train: {{patch: {patch}}}" in set(found["remedy"])
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from snakeseg.evaluation import evaluate as evaluation
-from snakeseg.evaluation.evaluate import evaluate_rows
+from snakeseg.evaluation.evaluate import evaluate_rows, score_table
 from snakeseg.evaluation.scores import score
 from snakeseg.settings import Labels
 
@@ -203,3 +203,11 @@ def test_a_label_of_unknown_classes_is_a_row_with_a_reason(files):
     images, _ = evaluate_rows(pd.DataFrame(rows), files.folder, 2, labels)
     assert [i["status"] for i in images] == ["unreadable", "scored"]
     assert "[5]" in images[0]["reason"]
+
+
+def test_tables_say_which_experiment_subset_and_fold_a_row_is_of():
+    rows = pd.DataFrame({"sample": ["a", "b"], "subset": ["train", "test"]})
+    table = score_table([{"sample": "b", "dice": 1.0}, {"sample": "a", "dice": 0.5}], rows, "unet", 0)
+    assert list(table) == ["experiment", "subset", "fold", "sample", "dice"]
+    assert table["subset"].tolist() == ["test", "validation"]
+    assert list(score_table([], rows, "unet", 0)) == ["experiment", "subset", "fold", "sample"]

@@ -5,7 +5,8 @@ import os
 import sys
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([f"snakeseg.commands.{name}" for name in ("train", "data", "predict", "evaluate")])
+PRELOADED = ("train", "images", "checks", "prepare", "predict", "evaluate")
+CONTEXT.set_forkserver_preload([f"snakeseg.commands.{name}" for name in PRELOADED])
 
 
 def start(arguments: list[str], log=os.devnull):

@@ -12,8 +12,8 @@ import torch.distributed as dist
 
 from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.settings import Augment, Train, UNetSettings
-from snakeseg.training.distributed import Team, first_says
-from snakeseg.training.loop import fit
+from snakeseg.training.distributed import Team, first_decides, first_says
+from snakeseg.training.loop import FitOptions, fit
 from snakeseg.training.losses import weighted_cross_entropy
 from snakeseg.training.patches import Item, PatchPlan
 
@@ -36,7 +36,7 @@ def train(folder: Path, failing: int | None, team: Team) -> None:
     torch.manual_seed(0)
     network = UNet(2, 1, 2, NETWORK).double()
     plan = PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK))
-    history = fit(network, make_items(), plan, weighted_cross_entropy, torch.device("cpu"), team=team)
+    history = fit(network, make_items(), plan, weighted_cross_entropy, torch.device("cpu"), FitOptions(team=team))
     folder.mkdir(parents=True, exist_ok=True)
     found = {"losses": [row["loss"] for row in history], "weights": network.state_dict()}
     torch.save(found, folder / f"rank-{team.rank}.pt")
@@ -79,6 +79,8 @@ def send_length(length: int, team: Team) -> None:
 
 
 def share_text(folder: Path, text: str, team: Team) -> None:
-    """Write the text of rank 0 as every rank receives it."""
+    """Write the text of rank 0, and what it decides of two questions, as every rank receives them."""
     received = first_says(text if team.rank == 0 else "", team)
+    decisions = [first_decides(team.rank == 0, team), first_decides(team.rank != 0, team)]
     (folder / f"text-{team.rank}").write_text(received, encoding="utf-8")
+    (folder / f"decisions-{team.rank}.json").write_text(json.dumps(decisions), encoding="utf-8")

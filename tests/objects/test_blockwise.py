@@ -105,6 +105,17 @@ def test_equals_the_whole(problem):
     )
 
 
+@pytest.mark.parametrize("block", [(1, 1), (3, 9), (9, 9)])
+def test_a_component_without_an_object_keeps_holes_from_being_filled(block):
+    """What lies in the hole of a ring is above the threshold, but has no core."""
+    foreground = np.zeros((9, 9), np.float32)
+    foreground[1:8, 1:8], foreground[2:7, 2:7], foreground[4, 4] = 0.9, 0.1, 0.4
+    parameters = Parameters("core", 0.3, 0.55, 0, True)
+    ring = (foreground == np.float32(0.9)).astype(int)
+    np.testing.assert_array_equal(segment(foreground, foreground, parameters), ring)
+    np.testing.assert_array_equal(by_blocks(foreground, parameters, block), ring)
+
+
 @quick
 @given(seed=st.integers(0, 10_000), rows=st.integers(1, 40), columns=st.integers(1, 40))
 def test_components_are_those_of_scipy(seed, rows, columns):

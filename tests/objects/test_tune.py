@@ -10,8 +10,8 @@ from snakeseg.evaluation.metrics.contingency import overlaps
 from snakeseg.evaluation.metrics.matching import detection_scores, match
 from snakeseg.evaluation.metrics.partition import adapted_rand_error
 from snakeseg.objects.segment import Parameters, segment
-from snakeseg.objects.tune import SCORES, candidates, choose
-from snakeseg.settings import Instances
+from snakeseg.objects.tune import SCORES, candidates, choose, tune_parameters
+from snakeseg.settings import Instances, Labels
 
 FEW = {"thresholds": [0.3, 0.5, 0.7], "cores": [0.5, 0.9], "depths": [1.0, 3.0], "smallest": [0, 6]}
 
@@ -105,3 +105,29 @@ def test_every_image_has_a_say():
 def test_unknown_score():
     with pytest.raises(ValueError, match=r"instances.select_by 'iou'; expected one of"):
         pick([blobs(0)], Instances(select_by="iou"))
+
+
+def test_tuning_objects_leaves_trials_and_calibration():
+    """On the grid of the probabilities, without the pixels that the label ignores."""
+    foreground, truth = blobs(0)
+    label = truth.repeat(2, 0).repeat(2, 1)
+    label[:40] = 1000
+    settings = Instances(**FEW)
+    probabilities = np.stack([1 - foreground.astype(np.float32), foreground.astype(np.float32)])
+    tuned = tune_parameters([({"probabilities": probabilities}, label)], Labels(ignore=1000), settings)
+    half = truth.copy()
+    half[:20] = 0
+    chosen, trials = pick([(foreground, half)], settings)
+    assert (tuned["chosen"], tuned["trials"], tuned["select_by"]) == (asdict(chosen), trials, settings.select_by)
+    assert sum(each["pixels"] for each in tuned["calibration"]["bins"]) == truth[20:].size
+
+
+def test_tuning_classes_chooses_what_is_kept_of_each():
+    label = np.zeros((20, 30), np.uint8)
+    label[3:10, 3:10] = 7
+    classes = (label == 7).astype(np.uint8)
+    classes[15, 20] = 1  # a speck
+    labels = Labels("semantic", {"background": 0, "cell": 7})
+    tuned = tune_parameters([({"classes": classes[None]}, label)], labels, Instances(**FEW))
+    assert (tuned["chosen"], tuned["trials"], tuned["select_by"]) == ({}, [], "dice")
+    assert tuned["classes"]["cell"]["chosen"] == {"smallest": 6, "largest_only": False}

@@ -13,7 +13,7 @@ from snakeseg.checks.findings.object_sizes import experiments_of, overview
 from snakeseg.checks.findings.table import table_of
 from snakeseg.checks.inspect import inspect
 from snakeseg.io.sheet import COLUMNS
-from snakeseg.report.data_page import ROWS, data_page
+from snakeseg.report.data_page import ROWS, DataReport, data_page
 from snakeseg.settings import Experiment, Labels, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
@@ -41,7 +41,7 @@ def page_of(folder, findings, rows=3, read=True, gone=None):
     table = table_of(sheet, facts, sheet["subset"])
     experiments = experiments_of({HOSTILE: Experiment(network=UNetSettings(depth=2), train=Train(patch=40))})
     known = overview(table, Labels(), experiments)
-    return data_page(HOSTILE, 2, sheet, table, findings, known, folder / "data-report.html")
+    return data_page(DataReport(HOSTILE, 2, sheet, table, findings, known), folder / "data-report.html")
 
 
 def without_vega(page):

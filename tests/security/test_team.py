@@ -85,10 +85,12 @@ def test_the_length_of_a_text_is_bounded(length):
         run_together(WORLD, 0, None, send_length, length)
 
 
-@pytest.mark.parametrize("text", ["", "True", "µ → 細胞" * 200])
-def test_texts_arrive_as_they_are(tmp_path, text):
+@pytest.mark.parametrize("text", ["", "µ → 細胞" * 200])
+def test_texts_and_decisions_of_the_first_arrive_as_they_are(tmp_path, text):
     run_together(WORLD, 0, None, share_text, tmp_path, text)
     assert [(tmp_path / f"text-{rank}").read_text("utf-8") for rank in range(WORLD)] == [text] * WORLD
+    decisions = [json.loads((tmp_path / f"decisions-{rank}.json").read_text("utf-8")) for rank in range(WORLD)]
+    assert decisions == [[True, False]] * WORLD
 
 
 def test_no_module_exchanges_objects(repository):

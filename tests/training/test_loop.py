@@ -17,10 +17,12 @@ from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.settings import Augment, Loss, Train, UNetSettings, Weigh
 from snakeseg.training import dataset, loop, lr_range_test, optimiser, patches
 from snakeseg.training import state as course
+from snakeseg.training.history import HISTORY, StepRecord, write_history
 from snakeseg.training.losses import make_loss, weighted_cross_entropy
 from snakeseg.training.patches import Item, PatchPlan, draw_batch
 from snakeseg.training.prepare import weight_maps
 from snakeseg.training.state_files import write_state
+from snakeseg.training.step import Learner, train_step
 from snakeseg.transforms.labels import IGNORED
 
 CPU = torch.device("cpu")
@@ -135,7 +137,7 @@ def test_network_ends_in_evaluation_mode_with_history():
     network, history = train()
     assert not network.training
     assert [row["step"] for row in history] == list(range(6))
-    assert all(tuple(row) == (*loop.HISTORY, "pixels_0", "pixels_1") for row in history)
+    assert all(tuple(row) == (*HISTORY, "pixels_0", "pixels_1") for row in history)
 
 
 def test_frozen_parameters_stay():
@@ -203,8 +205,8 @@ def test_derived_seeds_differ_and_fit_torch():
 
 
 def test_history_file(tmp_path):
-    row = dict(zip(loop.HISTORY, (0, 0.1234567891, 1e-3, 0.0, 2.5, 100.0), strict=True))
-    loop.write_history(tmp_path / "history.tsv", [row, row | {"step": 1}])
+    row = dict(zip(HISTORY, (0, 0.1234567891, 1e-3, 0.0, 2.5, 100.0), strict=True))
+    write_history(tmp_path / "history.tsv", [row, row | {"step": 1}])
     rows = list(csv.DictReader((tmp_path / "history.tsv").open(), delimiter="\t"))
     assert [r["step"] for r in rows] == ["0", "1"]
     assert rows[0]["loss"] == "0.123457"
@@ -279,13 +281,13 @@ def test_a_gradient_that_is_no_number_stops_before_it_does_harm():
     network = UNet(2, 1, 2, NETWORK)
     before = bits(network)
     batch = draw_batch(make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK)), 0)
-    optimiser_ = optimiser.make_optimiser(network, SETTINGS)
 
     def loss(logits, target, weight):
         return (logits - logits.detach()).abs().sqrt().sum()  # 0, and its gradient is not a number
 
+    learner = Learner(network.eval(), optimiser.make_optimiser(network, SETTINGS), loss, SETTINGS, CPU)
     with pytest.raises(FloatingPointError, match="the norm of the gradient is nan"):
-        loop.train_step(network.eval(), optimiser_, batch, loss, SETTINGS, CPU)
+        train_step(learner, batch)
     assert bits(network) == before
 
 
@@ -294,7 +296,8 @@ def test_clipping_bounds_the_step():
     settings = replace(SETTINGS, optimiser="sgd", momentum=0.0, learning_rate=1.0, clip=0.01)
     before = torch.cat([p.flatten() for p in network.parameters()]).clone()
     batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(NETWORK)), 0)
-    loop.train_step(network, optimiser.make_optimiser(network, settings), batch, weighted_cross_entropy, settings, CPU)
+    made = optimiser.make_optimiser(network, settings)
+    train_step(Learner(network, made, weighted_cross_entropy, settings, CPU), batch)
     after = torch.cat([p.flatten() for p in network.parameters()])
     assert (after - before).norm().item() <= 0.01
 
@@ -326,15 +329,16 @@ def test_float16_skips_steps_that_overflow_and_gives_up_at_the_lowest_scale():
     def overflowing(logits, target, weight):
         return logits.sum() - logits.sum().detach() + (logits - logits.detach()).abs().sqrt().sum()
 
+    learner = Learner(network, made, overflowing, settings, CPU)
     for expected in (2.0, 1.0):
-        loop.train_step(network, made, batch, overflowing, settings, CPU, scale=scale)
+        train_step(learner, batch, scale)
         assert scale.value == expected
         assert bits(network) == before
     with pytest.raises(FloatingPointError, match="norm of the gradient"):
-        loop.train_step(network, made, batch, overflowing, settings, CPU, scale=scale)
+        train_step(learner, batch, scale)
     assert bits(network) == before
     scale = optimiser.LossScale(1.0)  # from the lowest scale it rises again
-    loop.train_step(network, made, batch, weighted_cross_entropy, settings, CPU, scale=scale)
+    train_step(replace(learner, criterion=weighted_cross_entropy), batch, scale)
     assert scale == optimiser.LossScale(1.0, 1)
 
 
@@ -342,7 +346,7 @@ def test_the_scale_of_the_loss_is_part_of_the_state(tmp_path):
     network = UNet(2, 1, 2, NETWORK)
     made = optimiser.make_optimiser(network, SETTINGS)
     keep = course.StateSettings(tmp_path, "digest", 0.0)
-    now = course.TrainingState(1, [(0.0,) * 6], scale=optimiser.LossScale(8.0, 3))
+    now = course.TrainingState(1, [StepRecord(*(0.0,) * 6)], scale=optimiser.LossScale(8.0, 3))
     write_state(tmp_path, "digest", course.state_of(network, made, now))
     assert course.resume(network, made, keep).scale == optimiser.LossScale(8.0, 3)
 

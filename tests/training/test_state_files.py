@@ -84,7 +84,8 @@ def test_full_disk_leaves_the_state_before(tmp_path, monkeypatch):
 def test_lock_clears_what_a_killed_process_left(tmp_path):
     (tmp_path / "model" / "state").mkdir(parents=True)
     token = "0123456789abcdef"
-    for left in (f"model/.part-{token}.model.safetensors", f"model/state/.part-{token}.000000005.safetensors"):
+    ours = (f"model/.part-{token}.model.safetensors", f"model/state/.part-{token}.000000005.safetensors")
+    for left in (*ours, "model/.tmpAb12Cd", "model/state/.tmpoprpG0"):  # the latter are names of safetensors
         (tmp_path / left).touch()
     with lock(tmp_path / "model", print):
         assert list((tmp_path / "model").iterdir()) == [tmp_path / "model" / "state"]

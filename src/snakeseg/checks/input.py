@@ -1,11 +1,39 @@
 """What can be wrong with the input besides its files (`inspection`), found before anything is computed."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pandas as pd
 
 from snakeseg.errors import BadInput, collect
 from snakeseg.io.sheet import parts_of
+from snakeseg.models.compatibility import check_networks
+from snakeseg.settings import Settings
+
+
+class Inspected(NamedTuple):
+    """What the files of all rows hold (a row for each image, from `inspect`), and all problems of the input."""
+
+    facts: pd.DataFrame
+    problems: list[str]
+
+
+def gather(batches: list[dict], sheet: pd.DataFrame, settings: Settings) -> Inspected:
+    """Join what `inspect` found in all batches, and add problems of rows together and of networks.
+
+    Parameters
+    ----------
+    batches : list of dict
+        facts and problems of each batch, from `inspect`.
+    sheet : DataFrame
+        From `read_sheet`.
+    settings : Settings
+    """
+    facts = pd.DataFrame([fact for batch in batches for fact in batch["facts"]])
+    problems = [problem for batch in batches for problem in batch["problems"]]
+    problems += check(sheet, facts, settings.folds, settings.validation)
+    problems += check_networks(settings.experiments, facts, settings.spatial_dims, settings.labels)
+    return Inspected(facts, list(dict.fromkeys(problems)))  # rows may share a file
 
 
 def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """The subcommand that makes packages of models."""
 
-import sys
 from argparse import Namespace
 
+from snakeseg.progress import tell
 from snakeseg.settings import read_settings
 
 
@@ -19,4 +19,4 @@ def export(given: Namespace) -> None:
     if scores is not None:
         scores["headline"] = scores["metric"].isin(HEADLINES)
     write_package(given.model, given.format, given.output, settings, scores, given.skip_golden)
-    print(given.output, file=sys.stderr)
+    tell(given.output)

@@ -8,6 +8,7 @@ from pathlib import Path
 from snakeseg.errors import BadInput
 from snakeseg.io.files import atomic_file, write_text
 from snakeseg.io.tables import write_table
+from snakeseg.progress import tell
 from snakeseg.text import legal_name, printable_lines
 
 
@@ -15,7 +16,7 @@ def init(given: Namespace) -> int:
     """Find images and labels, look at them, show what was understood, write where to begin; overwrites nothing."""
     from snakeseg.report.images.preview import draw
     from snakeseg.setup.plan import plan
-    from snakeseg.setup.text import for_programs, in_words
+    from snakeseg.setup.text import for_programs, in_words, next_command
 
     name = legal_name(given.folder.resolve().name)
     config = given.output or Path(f"{name}.yaml")
@@ -25,7 +26,7 @@ def init(given: Namespace) -> int:
             raise BadInput(path, "a file", "none: nothing is overwritten", "move it away, or give another name: -o")
     made = plan(given.folder, given.layout)
     for problem in made.found.problems:
-        print(printable_lines(f"not understood: {problem}"), file=sys.stderr)
+        tell(f"not understood: {problem}")
     if not given.json:
         print(printable_lines("\n".join(in_words(made))))
     with atomic_file(picture) as beside:
@@ -38,21 +39,13 @@ def init(given: Namespace) -> int:
     if given.json:
         print(json.dumps({**for_programs(made), "config": str(config), "sheet": str(table), "picture": str(picture)}))
     else:
-        print(f"wrote:  {config}, {table}; look at {picture}\nnext:   {_next(config)}")
+        print(f"wrote:  {config}, {table}; look at {picture}\nnext:   {next_command(config)}")
         print(f"then:   results/{name}/report.html")
     return 0
 
 
 def _agreed(picture: Path) -> bool:
-    """Whether a person at a terminal says so; where there is nobody, nobody is asked."""
+    """Return the answer of a person at a terminal; True if stdin is no terminal."""
     if not sys.stdin.isatty():
         return True
     return input(f"Look at {picture}. Write config and sheet? [Y/n] ").strip().lower() in ("", "y", "yes")
-
-
-def _next(config: Path) -> str:
-    """The command that runs it, from here."""
-    here = any(Path(name).is_file() for name in ("Snakefile", "workflow/Snakefile"))
-    beside = Path(__file__).resolve().parents[3] / "Snakefile"
-    which = "" if here or not beside.is_file() else f"--snakefile {beside} "
-    return f"snakemake --cores all {which}--configfile {config}"

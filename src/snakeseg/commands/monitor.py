@@ -4,10 +4,7 @@ import json
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator
-from pathlib import Path
 
-from snakeseg.errors import BadInput
 from snakeseg.io.files import write_text
 from snakeseg.text import printable_lines
 
@@ -31,33 +28,16 @@ def status(given: Namespace) -> int:
 
 def doctor(given: Namespace) -> int:
     """A line for every check as it is made; 1 if there is a problem."""
+    from snakeseg.monitor.doctor.all import all_checks
+
     checks = []
-    for check in _checks(given):
+    for check in all_checks(given.profile, given.submit):
         checks.append(check)
         if not given.json:
             print(printable_lines(check), flush=True)
     if given.json:
         print(json.dumps([check._asdict() for check in checks]))
     return int(any(check.verdict == "problem" for check in checks))
-
-
-def _checks(given: Namespace) -> Iterator:
-    from snakeseg.monitor.doctor.cluster import check_profile, check_snakemake, submit_probe
-    from snakeseg.monitor.doctor.disk import check_disk
-    from snakeseg.monitor.doctor.machine import check_device, check_python, check_torch
-
-    yield check_python()
-    yield (torch := check_torch())
-    if torch.verdict != "problem":
-        yield check_device()
-    yield check_snakemake()
-    profile = list(check_profile(given.profile)) if given.profile else []
-    yield from profile
-    yield from check_disk(Path())
-    if given.submit:
-        if not profile or any(check.verdict == "problem" for check in profile):
-            raise BadInput("--submit", "no profile that works", "one to send a job with", "name it by --profile")
-        yield submit_probe(given.profile)
 
 
 def probe(given: Namespace) -> None:

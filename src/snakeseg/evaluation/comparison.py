@@ -75,7 +75,7 @@ def spread(images: pd.DataFrame) -> pd.DataFrame:
 
 def sentence(pair) -> str:
     """A row of `compare` in words; takes any mapping of its columns."""
-    size = f"n = {_count(pair['images'], 'image')} in {_count(pair['groups'], 'group')}"
+    size = f"n = {counted(pair['images'], 'image')} in {counted(pair['groups'], 'group')}"
     p = "p < 0.001" if pair["p_holm"] < 0.001 else f"p = {pair['p_holm']:.2g}"
     by = f"{pair['difference']:+.3g}"
     if pair["low"] == pair["low"]:
@@ -94,8 +94,9 @@ def sentences(pairs: pd.DataFrame, metric: str) -> dict[str, list[str]]:
     return {subset: [sentence(pair) for pair in part.to_dict("records")] for subset, part in chosen.groupby("subset")}
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'s' if number != 1 else ''}"
+def counted(number: int, noun: str) -> str:
+    """Return a number and a noun, in the plural unless the number is 1: "1 image", "2 images"."""
+    return f"{int(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def _name(experiment: str, seeds: int) -> str:

@@ -44,6 +44,27 @@ def evaluate_rows(
     return images, objects
 
 
+def score_table(scores: list[dict], rows: pd.DataFrame, experiment: str, fold: int | None) -> pd.DataFrame:
+    """Return scores of images or objects as a table, with experiment, subset and fold as its first columns.
+
+    Parameters
+    ----------
+    scores : list of dict
+        From `evaluate_rows`.
+    rows : DataFrame
+        Of the sample sheet; held-out training images are the subset "validation".
+    experiment : str
+    fold : int, optional
+        That was held out.
+    """
+    subset = dict(zip(rows["sample"], rows["subset"].replace("train", "validation"), strict=True))
+    table = pd.DataFrame(scores, columns=None if scores else ["sample"])
+    table.insert(0, "fold", fold)
+    table.insert(0, "subset", table["sample"].map(subset))
+    table.insert(0, "experiment", experiment)
+    return table
+
+
 def _score_row(row, folder: Path, dims: int, labels: Labels, at_edge: bool) -> tuple[dict, list[dict]]:
     truth, image = read_label(row.label, dims), open_image(row.image, dims)
     path = folder / f"{row.sample}{label_suffix(row.image)}"

@@ -70,11 +70,8 @@ def score(
         One per true or predicted object.
     """
     spacing = spacing or (1.0,) * truth.ndim
-    true_classes, true_objects = classes_and_objects(truth, labels)
+    true_classes, true_objects = _truth(truth, labels, at_edge)
     counted = true_classes != IGNORED
-    if not at_edge:
-        counted &= ~np.isin(true_objects, ids_at_edge(true_objects))
-        true_classes, true_objects = np.where(counted, true_classes, IGNORED), np.where(counted, true_objects, 0)
     classes, objects = _predicted(predicted, labels, counted)
     found = overlaps(true_objects[counted], objects[counted])
     scores = {
@@ -84,6 +81,15 @@ def score(
         **_object_scores(found),
     }
     return scores, _object_rows(found, true_objects, objects, spacing, image)
+
+
+def _truth(truth, labels: Labels, at_edge: bool) -> tuple[np.ndarray, np.ndarray]:
+    """True classes and objects; objects that touch the image's edge are ignored unless `at_edge`."""
+    classes, objects = classes_and_objects(truth, labels)
+    if at_edge:
+        return classes, objects
+    ignored = (classes == IGNORED) | np.isin(objects, ids_at_edge(objects))
+    return np.where(ignored, IGNORED, classes), np.where(ignored, 0, objects)
 
 
 def _predicted(predicted, labels: Labels, counted) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ from snakeseg.errors import BadInput, BadInputs, collect
 from snakeseg.io.file_names import FORMATS, files_of
 from snakeseg.io.files import require_kind
 from snakeseg.io.formats import DICOM, suffix_of
+from snakeseg.io.readers import StoredImage
 
 SPATIAL = "XYZ"
 # Pixels that lie no further apart, in pixels, are the same.
@@ -114,7 +115,8 @@ def _open_file(path: Path, dims: int) -> Raster:
     folder = suffix == DICOM or FORMATS[suffix] == "ome_zarr"
     require_kind(path, folder, "an image", "correct the path in the sample sheet or the key 'data'")
     with _damage(path):
-        array, axes, spacing, affine = room.read(path)
+        stored = room.read(path)
+        array, spacing = stored.array, stored.spacing
         if array.dtype.kind not in "biuf":
             raise BadInput(path, f"pixels of type {array.dtype}", "grey values", "save channels apart, as numbers")
         sides = [index(length) for length in array.shape]  # a header's may be no integers, or negative
@@ -125,7 +127,7 @@ def _open_file(path: Path, dims: int) -> Raster:
         if not all(0 < size < math.inf for size in spacing):
             found = f"pixels of {' x '.join(f'{size:g}' for size in spacing)}"
             raise BadInput(path, found, "positive sizes", "repair them in its header")
-        return _canonical(path, array, axes, spacing, affine, dims)
+        return _canonical(path, stored, dims)
 
 
 def images_in(path: Path) -> list[Path]:
@@ -246,8 +248,9 @@ def _damage(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _canonical(path: Path, array, axes: str, spacing: tuple[float, ...], affine, dims: int) -> Raster:
+def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
     """Axes named by letters as (channel, *spatial), without those of length 1 that nobody asked for."""
+    array, axes, spacing, affine = stored
     size_of = dict(zip((letter for letter in axes if letter in SPATIAL), spacing, strict=True))
     kept = axes
     for letter in sorted(axes, key="Z".find, reverse=True):  # a stack of one slice is a plane

@@ -107,38 +107,36 @@ def next_step(rule: str, cause: str, resources: dict[str, str], log: str) -> str
     log : str
         Path of the job's log.
     """
-    match cause:
-        case "out of memory" | "out of memory, most likely":
-            return f"{_more(rule, 'mem_mb', resources)}; {LESS_MEMORY.get(rule, 'or a smaller batch in the sheet')}"
-        case "out of GPU memory":
-            return LESS_GPU_MEMORY.get(rule, "set config predict.tile smaller")
-        case "time limit":
-            return f"{_more(rule, 'runtime', resources)}{GOES_ON.get(rule, '')}"
-        case "preempted" | "cancelled":
-            return f"run snakemake again{GOES_ON.get(rule, '')}"
-        case "node failure":
-            return f"run snakemake again (add --retries 2){GOES_ON.get(rule, '')}"
-        case "requeued":
-            return f"nothing: Slurm starts it by itself{GOES_ON.get(rule, '')}"
-        case "held":
-            return f"Slurm holds it for ever: see why (sinfo -R), then scontrol release it{GOES_ON.get(rule, '')}"
-        case "file system":
-            return (
-                "make room, give write access, or raise latency-wait (snakeseg doctor tells), then run snakemake again"
-            )
-        case "bad input":
-            return "do what the lines above say, then run snakemake again"
-        case "not submitted":
-            return "correct partition, account or request in the profile, then run snakemake again"
-        case "lost":
-            return "stop snakemake (Ctrl-C), which waits for it, and run it again"
-        case "interrupted":
-            return (
-                f"run snakemake again{GOES_ON.get(rule, '')}; if it says that the folder is locked, with --unlock first"
-            )
-    return f"read {log or 'the log of snakemake'}, mend the cause, then run snakemake again"
+    step = STEPS.get(cause, "read {log}, mend the cause, then run snakemake again")
+    return step.format(
+        more_memory=_more(rule, "mem_mb", resources),
+        less_memory=LESS_MEMORY.get(rule, "or a smaller batch in the sheet"),
+        less_gpu_memory=LESS_GPU_MEMORY.get(rule, "set config predict.tile smaller"),
+        more_time=_more(rule, "runtime", resources),
+        goes_on=GOES_ON.get(rule, ""),
+        log=log or "the log of snakemake",
+    )
 
 
+# The next step for each cause.
+STEPS = {
+    "out of memory": "{more_memory}; {less_memory}",
+    "out of memory, most likely": "{more_memory}; {less_memory}",
+    "out of GPU memory": "{less_gpu_memory}",
+    "time limit": "{more_time}{goes_on}",
+    "preempted": "run snakemake again{goes_on}",
+    "cancelled": "run snakemake again{goes_on}",
+    "node failure": "run snakemake again (add --retries 2){goes_on}",
+    "requeued": "nothing: Slurm starts it by itself{goes_on}",
+    "held": "Slurm holds it for ever: see why (sinfo -R), then scontrol release it{goes_on}",
+    "file system": (
+        "make room, give write access, or raise latency-wait (snakeseg doctor tells), then run snakemake again"
+    ),
+    "bad input": "do what the lines above say, then run snakemake again",
+    "not submitted": "correct partition, account or request in the profile, then run snakemake again",
+    "lost": "stop snakemake (Ctrl-C), which waits for it, and run it again",
+    "interrupted": "run snakemake again{goes_on}; if it says that the folder is locked, with --unlock first",
+}
 GOES_ON = dict.fromkeys(["train"], ": the training goes on from its last state")
 LESS_MEMORY = {
     "train": "or set config train.patch or train.batch smaller",

@@ -17,7 +17,7 @@ ACTIVE = (
     "SIGNALING",
 )
 PATIENCE = 10  # seconds
-# Of `squeue --Format`, in the order of `Queued` after the job's number; none is longer than this.
+# Of `squeue --Format`: the job's number, then those of `Queued`, in its order; none is longer than this.
 FIELDS, WIDTH = ("JobArrayID", "State", "TimeUsed", "TimeLeft", "Reason", "NodeList", "RestartCnt"), 200
 
 
@@ -52,6 +52,10 @@ def ask_slurm(numbers: Iterable[str]) -> dict[str, Queued] | None:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    rows = ([cell.strip() for cell in line.split("|")] for line in answer.splitlines() if line)
-    found = {row[0]: Queued(*row[1:6], int(row[6] or 0)) for row in rows}
+    found = dict(_queued(line) for line in answer.splitlines() if line)
     return {number: found[number] for number in numbers if number in found}
+
+
+def _queued(line: str) -> tuple[str, Queued]:
+    number, *texts, restarts, _ = (cell.strip() for cell in line.split("|"))
+    return number, Queued(*texts, int(restarts or 0))

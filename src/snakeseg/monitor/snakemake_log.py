@@ -139,24 +139,31 @@ def read_session(lines: Iterable[str]) -> Session:
         elif block and block.goes_on(line):
             block.take(line)
         else:
-            stamp, rule, before = STAMP.match(line), RULE.match(line), block
             _close(session, block, now, statuses)
-            block = None
+            stamp = STAMP.match(line)
+            now = _time(stamp[1]) if stamp else now
             session.complains &= not stamp
-            if stamp:
-                now = _time(stamp[1])
-                group = GROUP.match(line)
-                block = _Block(group=group[1] if group else before.group if before and line.startswith(" ") else "")
-            elif rule:
-                listed = before is not None and "jobs" in before.lines and line.startswith(" ") and not rule[1]
-                block = _Block(rule[2], bool(rule[1]), listed, before.group if before else "")
-                block.lines = dict(before.lines) if listed else {}
-            elif status := STATUS.match(line):
+            block = _begin(line, block)
+            if block is None and (status := STATUS.match(line)):
                 statuses.append(status)
-            else:
+            elif block is None:
                 _event(session, line, now)
     _close(session, block, now, statuses)
     return session
+
+
+def _begin(line: str, before: _Block | None) -> _Block | None:
+    """Return the block that a stamp or the name of a rule begins; None if the line begins none."""
+    indented = line.startswith(" ")
+    if STAMP.match(line):
+        group = GROUP.match(line)
+        return _Block(group=group[1] if group else before.group if before and indented else "")
+    if rule := RULE.match(line):
+        listed = before is not None and "jobs" in before.lines and indented and not rule[1]
+        block = _Block(rule[2], bool(rule[1]), listed, before.group if before else "")
+        block.lines = dict(before.lines) if listed else {}
+        return block
+    return None
 
 
 def _time(text: str) -> datetime | None:
@@ -245,7 +252,8 @@ def _event(session: Session, line: str, now: datetime | None) -> None:
             jobs[number].state, jobs[number].ended = "failed", now
             jobs[number].failures.append(Failure(now, f"MissingOutputException: {line}"))
     elif found := HEADER.match(line):
-        setattr(session, found[1].lower(), found[2])
+        session.host = found[2] if found[1] == "Host" else session.host
+        session.command = found[2] if found[1] == "Command" else session.command
     elif not jobs and not session.complains and (found := COUNT.match(line)):
         session.planned[found[1]] = int(found[2])
     else:

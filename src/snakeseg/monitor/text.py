@@ -1,11 +1,12 @@
 """A run's state as text for a terminal."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from snakeseg.monitor.jobs import Case, Run
 from snakeseg.monitor.usage import Usage, advise
+from snakeseg.progress import clock
 from snakeseg.text import printable_lines
 
 
@@ -78,9 +79,10 @@ def _table(finished: dict[str, Usage]) -> Iterator[str]:
     for rule, used in _by_rule(finished).items():
         advice = " ".join(f"{name}={value}" for name, value in advise(used).items())
         rows.append((
-            rule, str(len(used)), _clock(_most(one.seconds for one in used)),
-            _told(_most(one.memory_mb for one in used), "{:.0f} MB"), _told(_most(one.cores for one in used), "{:.1f}"),
-            _told(_most(one.device for one in used), "{:.0%}"), advice,
+            rule, str(len(used)), _told(_most(one.seconds for one in used), clock),
+            _told(_most(one.memory_mb for one in used), "{:.0f} MB".format),
+            _told(_most(one.cores for one in used), "{:.1f}".format),
+            _told(_most(one.device for one in used), "{:.0%}".format), advice,
         ))  # fmt: skip
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -98,15 +100,8 @@ def _most(values) -> float:
     return max((value for value in values if not math.isnan(value)), default=math.nan)
 
 
-def _told(value: float, form: str) -> str:
-    return "-" if math.isnan(value) else form.format(value)
-
-
-def _clock(seconds: float) -> str:
-    if math.isnan(seconds):
-        return "-"
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+def _told(value: float, write: Callable[[float], str]) -> str:
+    return "-" if math.isnan(value) else write(value)
 
 
 def as_data(run: Run) -> dict:

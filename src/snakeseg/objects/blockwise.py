@@ -7,6 +7,7 @@ itself (see `snakeseg.objects.segment.cut`), so that it makes no difference wher
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +18,13 @@ from snakeseg.objects.segment import Parameters, cut, numbering, sizes_and_first
 from snakeseg.transforms.labels import ids_at_edge
 
 Rows = tuple[np.ndarray, np.ndarray]
+
+
+class _Boxes(NamedTuple):
+    """Bounding boxes, shape (boxes, axes)."""
+
+    starts: np.ndarray
+    stops: np.ndarray
 
 
 def segment_blocks(foreground, interior, parameters: Parameters, block: Sequence[int], objects) -> np.ndarray:
@@ -58,8 +66,8 @@ def segment_blocks(foreground, interior, parameters: Parameters, block: Sequence
     if entire:
         sizes, firsts = (_over(*each, components) for each in zip((np.add, np.minimum), measured, strict=True))
         return numbering(sizes, firsts, parameters.smallest)[components]
-    starts, stops = (_over(*each, components) for each in zip((np.minimum, np.maximum), measured, strict=True))
-    sizes, firsts = _cut_components(components, starts, stops, interior, parameters, block, objects)
+    boxes = _Boxes(*(_over(*each, components) for each in zip((np.minimum, np.maximum), measured, strict=True)))
+    sizes, firsts = _cut_components(components, boxes, interior, parameters, block, objects)
     return numbering(sizes, firsts, parameters.smallest)
 
 
@@ -207,26 +215,28 @@ def _over(combine: np.ufunc, values: np.ndarray, components: np.ndarray) -> np.n
 
 
 def _cut_components(
-    components: np.ndarray, starts: np.ndarray, stops: np.ndarray, interior, parameters: Parameters, block, objects
+    components: np.ndarray, boxes: _Boxes, interior, parameters: Parameters, block: Sequence[int], objects
 ) -> np.ndarray:
     """Replace labels in `objects` by ids, which follow them, of the objects that their components are cut into.
 
-    Returns sizes and first pixels, shape (2, ids), of all ids 1..; labels have none left.
+    `components` has the number of the component of each label, `boxes` the bounding boxes of the components.
+    Returns sizes and first pixels, shape (2, ids), of all ids 1..; labels have none.
     """
     shape = tuple(objects.shape)
-    order, bounds = _groups(starts, stops, block, shape)
+    order, bounds = _groups(boxes, block, shape)
     rank = np.append(0, 1 + np.argsort(order))[components]
     last = len(components) - 1
     made = [np.zeros((2, last), np.int64)]
     for first, end in pairwise(bounds):
         group = order[first:end]
-        region = _grown(starts[group].min(axis=0), stops[group].max(axis=0), shape)
+        region = _grown(boxes.starts[group].min(axis=0), boxes.stops[group].max(axis=0), shape)
         found = np.asarray(objects[region])
         ranks = rank[np.where(found < len(rank), found, 0)]  # higher ids are objects made before
         own = (ranks > first) & (ranks <= end)
         pieces = cut(np.where(own, ranks - first, 0), _read(interior, region), parameters, (found > 0) & ~own)
         count, start = int(pieces.max()), [each.start for each in region]
-        objects[region] = np.where(own | (pieces > 0), _provisional(pieces, last, count, objects.dtype), found)
+        # A component without an object keeps its label, which has no final id: holes of others end at it, as in `cut`.
+        objects[region] = np.where(pieces > 0, _provisional(pieces, last, count, objects.dtype), found)
         sizes, firsts = _pixels(pieces, count, start, shape)
         if parameters.drop_at_edge:
             sizes[ids_at_edge(pieces, start, shape) - 1] = 0
@@ -235,14 +245,14 @@ def _cut_components(
     return np.concatenate(made, axis=1)
 
 
-def _groups(starts: np.ndarray, stops: np.ndarray, block: Sequence[int], shape: Sequence[int]) -> Rows:
+def _groups(boxes: _Boxes, block: Sequence[int], shape: Sequence[int]) -> Rows:
     """Components to be cut together: those that start in the same block, but each that is longer than it alone.
 
     Returns an order of the components, and the bounds of the groups in it.
     """
     blocks = [-(-size // step) for size, step in zip(shape, block, strict=True)]
-    group = np.ravel_multi_index(tuple((starts // block).T), blocks)
-    long = (stops - starts > block).any(axis=1)
+    group = np.ravel_multi_index(tuple((boxes.starts // block).T), blocks)
+    long = (boxes.stops - boxes.starts > block).any(axis=1)
     group[long] = np.prod(blocks) + np.arange(long.sum())
     order = np.argsort(group, kind="stable")
     return order, np.append(0, 1 + np.flatnonzero(np.diff(group[order], append=-1)))

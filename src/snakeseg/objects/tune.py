@@ -1,19 +1,75 @@
 """Choice of how objects are cut out of probabilities, on validation images only."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
 
+from snakeseg.evaluation.metrics.calibration import reliability
 from snakeseg.evaluation.metrics.contingency import overlaps, without_small
 from snakeseg.evaluation.metrics.matching import detection_scores, match
 from snakeseg.evaluation.metrics.partition import adapted_rand_error
+from snakeseg.objects import components
+from snakeseg.objects.label_files import foreground_and_interior, likeliest
 from snakeseg.objects.segment import Parameters, split
 from snakeseg.progress import progress
-from snakeseg.settings import Instances
+from snakeseg.settings import Instances, Labels
+from snakeseg.transforms.labels import IGNORED, classes_and_objects
+from snakeseg.transforms.resample import nearest
 
 Pair = tuple[np.ndarray, np.ndarray]
 Maps = tuple[tuple[np.ndarray, np.ndarray], np.ndarray]
+
+# What was predicted of an image (as `write_label_file` takes it), and its label as in the file.
+Sample = tuple[Mapping, np.ndarray]
+
+
+def tune_parameters(samples: Iterable[Sample], labels: Labels, settings: Instances) -> dict:
+    """Choose what is kept of each class, or how objects are cut out of probabilities.
+
+    Parameters
+    ----------
+    samples : iterable of (mapping, integer array)
+        What was predicted of each validation image, and its label.
+    labels : Labels
+    settings : Instances
+
+    Returns
+    -------
+    dict
+        For `instances.json`: chosen and trials (of objects, or for each of the classes), the score that chose
+        (select_by), and with objects how reliable their probabilities are (calibration).
+    """
+    if labels.kind == "semantic":
+        return _tune_classes(samples, labels, settings)
+    return _tune_objects(samples, labels, settings)
+
+
+def _tune_classes(samples: Iterable[Sample], labels: Labels, settings: Instances) -> dict:
+    """Compare predicted and true classes on the grid of the label."""
+    pairs = (
+        (likeliest(predicted, label.shape)[:], classes_and_objects(label, labels)[0]) for predicted, label in samples
+    )
+    classes = components.choose(pairs, labels.classes, settings.smallest)
+    return {"chosen": {}, "trials": [], "select_by": "dice", "classes": classes}
+
+
+def _tune_objects(samples: Iterable[Sample], labels: Labels, settings: Instances) -> dict:
+    """Compare probabilities and true objects on the grid of the probabilities."""
+    maps, truths = [], []
+    for predicted, label in samples:
+        foreground, interior = (each[:] for each in foreground_and_interior(predicted["probabilities"]))
+        maps.append((foreground, interior))
+        truths.append(classes_and_objects(nearest(label, foreground.shape)[:], labels))
+    pairs = [(pair, objects) for pair, (_, objects) in zip(maps, truths, strict=True)]
+    chosen, trials = choose(pairs, settings)
+    known = [classes != IGNORED for classes, _ in truths]
+    calibration = reliability(
+        (foreground[k], classes[k] > 0) for (foreground, _), (classes, _), k in zip(maps, truths, known, strict=True)
+    )
+    return {
+        "select_by": settings.select_by, "chosen": asdict(chosen), "trials": trials, "calibration": calibration,
+    }  # fmt: skip
 
 
 def candidates(settings: Instances) -> Iterator[Parameters]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,12 +26,10 @@ PARTS = ("training", "validation", "fold", "test", "predict")
 COLUMNS = ["shape", "type", "smallest", "p1", "p50", "p99", "largest", "objects", "extent_50", "touching", "foreground"]
 
 
-def data_page(
-    name: str, dims: int, sheet: pd.DataFrame, table: pd.DataFrame, findings: list, objects: dict, page: Path
-) -> str:
-    """The page as HTML; all text from files is escaped.
+class DataReport(NamedTuple):
+    """What the page shows.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Of the run.
@@ -42,15 +41,32 @@ def data_page(
     findings : list of Finding
         Worst first.
     objects : dict
-        From `findings.sizes.overview`.
+        From `findings.object_sizes.overview`.
+    """
+
+    name: str
+    dims: int
+    sheet: pd.DataFrame
+    table: pd.DataFrame
+    findings: list
+    objects: dict
+
+
+def data_page(report: DataReport, page: Path) -> str:
+    """Return the page as HTML; all text from files is escaped.
+
+    Parameters
+    ----------
+    report : DataReport
     page : path
         Where it will be, which links start from.
     """
+    table, findings, objects = report.table, report.findings, report.objects
     listed = _listed(table, findings)
     # Labels that could not be read leave the image without outlines.
     readable = table["ids"].notna().to_numpy()
-    known = sheet.assign(label=sheet["label"].where(readable, ""), part=table["part"].to_numpy())
-    views = Views(page.parent, known, pd.DataFrame(columns=["sample"]), pd.DataFrame(), dims, None)
+    known = report.sheet.assign(label=report.sheet["label"].where(readable, ""), part=table["part"].to_numpy())
+    views = Views(page.parent, known, pd.DataFrame(columns=["sample"]), pd.DataFrame(), report.dims, None)
     pictures = gallery(views, listed["sample"], page)
     sections = {"verdict": "Verdict", "findings": "Findings", "overview": "At a glance",
                 **({"objects": "Objects"} if objects else {}), "images": "Images"}  # fmt: skip
@@ -59,14 +75,14 @@ def data_page(
         "objects": [charts.extents(objects["bars"]), charts.objects_of_images(table)] if objects else [],
     })  # fmt: skip
     return render(
-        "data.html.j2", shown, **_of_parts(table), name=name, sections=sections, columns=COLUMNS, gallery=pictures,
-        topics=list(_topics(findings, views, pictures)), objects=objects,
+        "data.html.j2", shown, **_of_parts(table), name=report.name, sections=sections, columns=COLUMNS,
+        gallery=pictures, topics=list(_topics(findings, views, pictures)), objects=objects,
         beside=_beside(objects["experiments"], objects["middle"]) if objects else [],
         severities={severity: sum(f.severity == severity for f in findings) for severity in SEVERITIES},
         states=[severity for severity in SEVERITIES if (listed["state"] == severity).any()],
         listed=[_plain_row(row) for row in listed.head(ROWS).to_dict("records")], images=len(table),
         unpictured=len(set(table["sample"]) - set(pictures)), layers={"image": "Image", "truth": "Label"},
-        volumes=dims == 3, classes={},
+        volumes=report.dims == 3, classes={},
     )  # fmt: skip
 
 

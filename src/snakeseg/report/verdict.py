@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from snakeseg.evaluation.comparison import counted
 from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.report.tables import title
 
@@ -56,7 +57,7 @@ def verdict(
     return {
         "trained": _trained(rows, networks, config),
         "good": _good(summary, metric, len(networks), config["labels"]["kind"] == "semantic"),
-        "failed": f"{_count(number, 'prediction')} failed: {failed}." if failed else "No prediction failed.",
+        "failed": f"{counted(number, 'prediction')} failed: {failed}." if failed else "No prediction failed.",
         **({"others": f"{others}."} if others else {}),
     }
 
@@ -67,10 +68,10 @@ def _trained(rows: pd.DataFrame, networks: dict[str, str], config: dict) -> str:
     who = networks[names[0]] if len(names) == 1 else f"{len(names)} experiments ({', '.join(names)})"
     if config["fold"] != "all":
         number, of = config["fold"], config["folds"]
-        return f"Trained: {who}; {_count(held, 'image')} of fold {number} (of 0 to {of - 1}) held out for validation."
+        return f"Trained: {who}; {counted(held, 'image')} of fold {number} (of 0 to {of - 1}) held out for validation."
     if config["folds"] > 1:
-        return f"Trained: {who}, in {config['folds']} folds of {_count(held, 'image')}, each held out once."
-    return f"Trained: {who}; {_count(held, 'image')} held out for validation."
+        return f"Trained: {who}, in {config['folds']} folds of {counted(held, 'image')}, each held out once."
+    return f"Trained: {who}; {counted(held, 'image')} held out for validation."
 
 
 def _good(summary: pd.DataFrame, metric: str, experiments: int, semantic: bool) -> str:
@@ -85,7 +86,7 @@ def _good(summary: pd.DataFrame, metric: str, experiments: int, semantic: bool) 
     interval = f" (95 % interval {low:.3f} to {high:.3f})" if low is not None and low == low else ""
     best_of = f"the best of {experiments} experiments is {best['experiment']}, with a" if experiments > 1 else "the"
     meaning = f": {MEANING[metric]}" if metric in MEANING else ""
-    images = _count(number, f"{best['subset']} image")
+    images = counted(number, f"{best['subset']} image")
     few = f" So few images say little about others: label {FEW} or more to judge by." if number < FEW else ""
     is_of = "of" if experiments > 1 else "is"
     return f"On {images}, {where}, {best_of} mean {title(metric)} {is_of} {best['mean']:.3f}{interval}{meaning}.{few}"
@@ -93,7 +94,3 @@ def _good(summary: pd.DataFrame, metric: str, experiments: int, semantic: bool) 
 
 def _told(states: pd.Series, words: dict[str, str]) -> str:
     return ", ".join(f"{states[state]} {text}" for state, text in words.items() if states.get(state))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{int(number)} {noun}{'' if number == 1 else 's'}"

@@ -69,7 +69,7 @@ def by_names(root: Path) -> Layout:
         found = f"no images ({len(listing.others)} other files)"
         raise BadInput(root, found, "images and labels", "give the folder that holds them")
     folders = {folder for path in listing.images for folder in path.parts[:-1]}
-    apart = any(_words(folder)[0] == "label" for folder in folders)
+    apart = any(_words(folder).role == "label" for folder in folders)
     files = [named(path, by_stem=not apart) for path in listing.images]
     pairs, left = _pairs(files)
     problems += list(_left_over(root, files, pairs, left))
@@ -81,20 +81,27 @@ def named(path: Path, by_stem: bool) -> Named:
     """What the words of a path say; folders go before the file's own name, unless that tells labels (`by_stem`)."""
     role, word, part, key = "", "", "", []
     for folder in path.parts[:-1]:
-        own, own_word, own_part, rest = _words(folder)
-        if own in ("image", "label"):
-            role, word = own, own_word
-        part = own_part or part
-        key += [rest] if rest else []
-    stem = stem_and_suffix(path.name)[0]
-    own, own_word, _, rest = _words(stem, parts=False)
-    if own and (not role or own == "other" or (by_stem and own == "label")):
-        role, word = own, own_word
-    return Named(path, role or "image", word, part, (*key, rest))
+        own = _words(folder)
+        if own.role in ("image", "label"):
+            role, word = own.role, own.word
+        part = own.part or part
+        key += [own.rest] if own.rest else []
+    own = _words(stem_and_suffix(path.name)[0], parts=False)
+    if own.role and (not role or own.role == "other" or (by_stem and own.role == "label")):
+        role, word = own.role, own.word
+    return Named(path, role or "image", word, part, (*key, own.rest))
 
 
-def _words(text: str, parts: bool = True) -> tuple[str, str, str, str]:
-    """Role, the word that says so, part, and the words that say neither."""
+class Words(NamedTuple):
+    """What the words of a name say: role, the word that says so, part; and the words that say neither."""
+
+    role: str
+    word: str
+    part: str
+    rest: str
+
+
+def _words(text: str, parts: bool = True) -> Words:
     for pattern, instead in SPELT:
         text = re.sub(pattern, instead, text)
     words = [word for word in re.split(r"[_\-. ]+", text) if word]
@@ -108,7 +115,7 @@ def _words(text: str, parts: bool = True) -> tuple[str, str, str, str]:
     role, said = max(roles, key=lambda each: ("image", "label", "other").index(each[0]), default=("", ""))
     part = next((PART_WORDS[w.lower()] for w in words if parts and w.lower() in PART_WORDS), "")
     rest = [w for w in words if not _role(w.lower()) and not (parts and w.lower() in PART_WORDS)]
-    return role, said, part, "_".join(rest)
+    return Words(role, said, part, "_".join(rest))
 
 
 def _role(word: str) -> str:

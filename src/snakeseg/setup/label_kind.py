@@ -5,14 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snakeseg.checks.findings.label_kind import WORDS
+from snakeseg.checks.findings.label_kind import MIN_ALIKE, WORDS
 from snakeseg.checks.label_facts import FEW
 from snakeseg.errors import BadInput
 from snakeseg.settings import Labels
 from snakeseg.setup.layout import Layout
 
-# Labels that hold the same few values have classes, if there are so many of them.
-ALIKE = 3
 # The value that means "do not count" wherever classes are counted from 0.
 VOID = 255
 
@@ -50,7 +48,7 @@ def labels_of(seen: list[Seen], layout: Layout, body: bool) -> tuple[Labels, str
     usual = looks.most_common(1)[0][0] if looks else "mask"
     few = len(union) <= FEW + 1
     commonest = Counter(sets).most_common(1)[0]
-    alike = len(sets) >= ALIKE and commonest[1] == len(sets) and len(union) > 2
+    alike = len(sets) >= MIN_ALIKE and commonest[1] == len(sets) and len(union) > 2
     of_a_body = body and few and (usual != "ids" or commonest[1] * 2 >= len(sets))
     shown = " ".join(map(str, union)) if len(union) <= FEW else f"{union[0]} to {union[-1]}"
     classes = few and (alike or of_a_body or usual == "classes")

@@ -1,6 +1,7 @@
 """What was understood of a folder, in words for the terminal and as a mapping for programs."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from snakeseg.setup.layout import some
 from snakeseg.setup.plan import Plan
@@ -48,3 +49,11 @@ def for_programs(plan: Plan) -> dict:
         "minutes": round(plan.proposal.minutes, 1),
         "problems": plan.found.problems,
     }
+
+
+def next_command(config: Path) -> str:
+    """Return the command that runs a config from the working folder."""
+    here = any(Path(name).is_file() for name in ("Snakefile", "workflow/Snakefile"))
+    beside = Path(__file__).resolve().parents[3] / "Snakefile"
+    which = "" if here or not beside.is_file() else f"--snakefile {beside} "
+    return f"snakemake --cores all {which}--configfile {config}"

@@ -1,7 +1,7 @@
 """How much memory a training step takes, and what patch and batch fit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from snakeseg.devices import autocast, total_memory
 from snakeseg.errors import BadInput
 from snakeseg.models.description import Description
+from snakeseg.networks.geometry import Geometry
 from snakeseg.settings import Train, sides
 
 # Share of the device's memory that a step may take.
@@ -66,13 +67,12 @@ def choose_patch_and_batch(
     patch, share = settings.patch, 1 if settings.batch == "auto" else settings.batch // processes
     if patch == "auto":
         middle = int(np.median([min(shape) for shape in shapes]))
-        patch = geometry.output_size(min(LARGEST_PATCH[dims], middle))
-        while needed(patch, share) > room and patch > geometry.output_size(1):
-            patch = geometry.output_size(max(1, min(patch * 3 // 4, patch - geometry.multiple)))
-    pixels = math.prod(sides(patch, dims))
-    most = LARGEST_BATCH if device.type == "cuda" else min(LARGEST_BATCH, CPU_PIXELS // pixels)
-    while settings.batch == "auto" and 2 * share * processes <= most and needed(patch, 2 * share) <= room:
-        share *= 2
+        start = geometry.output_size(min(LARGEST_PATCH[dims], middle))
+        patch = _largest_patch(geometry, start, lambda patch: needed(patch, share) <= room)
+    if settings.batch == "auto":
+        pixels = math.prod(sides(patch, dims))
+        most = LARGEST_BATCH if device.type == "cuda" else min(LARGEST_BATCH, CPU_PIXELS // pixels)
+        share = _largest_share(most / processes, lambda share: needed(patch, share) <= room)
     used, batch = needed(patch, share), share * processes
     if used > room:
         raise BadInput(
@@ -81,6 +81,22 @@ def choose_patch_and_batch(
         )  # fmt: skip
     told = f"memory: patch {patch}, batch {batch} take {used / 2**30:.2f} GB a step; {room / 2**30:.1f} GB may be used"
     return replace(settings, patch=patch, batch=batch), told
+
+
+def _largest_patch(geometry: Geometry, start: int, fits: Callable[[int], bool]) -> int:
+    """Return the first patch that fits, from `start` downwards; the smallest if none does."""
+    patch, smallest = start, geometry.output_size(1)
+    while patch > smallest and not fits(patch):
+        patch = geometry.output_size(max(1, min(patch * 3 // 4, patch - geometry.multiple)))
+    return patch
+
+
+def _largest_share(most: float, fits: Callable[[int], bool]) -> int:
+    """Return the largest power of two, at most `most`, that fits with all below it; 1 if none does."""
+    share = 1
+    while 2 * share <= most and fits(2 * share):
+        share *= 2
+    return share
 
 
 def step_bytes(

@@ -56,15 +56,18 @@ def load_items(
     for store in stores:
         for name, noted, group in read_store(store):
             if noted.get("copy_of", name) in names:
-                classes = group["classes"][:]
-                target = np.where(classes == IGNORED, 0, classes)
-                if border:
-                    target = mark_border(target, group["objects"][:], border)
-                item = Item(group["image"][:], target, maps[name]["weights"][:])
+                item = Item(group["image"][:], _target(group, border), maps[name]["weights"][:])
                 kept += sum(array.nbytes for array in item)
                 items.append(item if kept <= memory else Item(*(_mapped(array, folder) for array in item)))
                 attributes.append({**noted, "name": name})
     return items, attributes
+
+
+def _target(group, border: int) -> np.ndarray:
+    """Classes of a stored image, 0 where they are ignored (their weight is 0), with the class of the border."""
+    classes = group["classes"][:]
+    target = np.where(classes == IGNORED, 0, classes)
+    return mark_border(target, group["objects"][:], border) if border else target
 
 
 def _mapped(array: np.ndarray, folder: Path | None) -> np.ndarray:

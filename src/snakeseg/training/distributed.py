@@ -18,6 +18,7 @@ import torch.multiprocessing as mp
 from torch import nn
 
 from snakeseg.errors import STOP_SIGNALS, STOPPED, BadInput, Interrupted
+from snakeseg.progress import tell
 from snakeseg.training.rendezvous import (
     LOOPBACK,
     address_towards,
@@ -91,17 +92,26 @@ def run_together(processes: int, gpus: int, folder: Path | None, work: Callable,
     if processes == 1:
         work(*arguments, ALONE)
     elif started:
-        _join(0, started[0], gpus, started[1], folder, work, arguments)
+        _join(0, Start(*started, gpus, folder), work, arguments)
     else:
         with private_folder() as private:
             place = Place(0, processes, private / "store")
-            _start((Team(0, processes), gpus, place, folder, work, arguments))
+            _start(Start(Team(0, processes), place, gpus, folder), work, arguments)
 
 
-def _start(arguments: tuple) -> None:
+class Start(NamedTuple):
+    """How the processes of a team start here: the first one's rank and place, and what `run_together` was given."""
+
+    first: Team
+    place: Place
+    gpus: int
+    folder: Path | None
+
+
+def _start(start: Start, work: Callable, arguments: tuple) -> None:
     """Start all processes of a team on this machine, and wait for their end."""
-    first = arguments[0]
-    context = mp.start_processes(_join, arguments, nprocs=first.size, join=False, start_method="spawn")
+    size = start.first.size
+    context = mp.start_processes(_join, (start, work, arguments), nprocs=size, join=False, start_method="spawn")
     for number in STOP_SIGNALS:
         signal.signal(number, lambda received, frame: _pass_on(received, context.pids()))
     try:
@@ -121,19 +131,17 @@ def _pass_on(number: int, pids: list[int]) -> None:
             os.kill(pid, number)
 
 
-def _join(
-    number: int, first: Team, gpus: int, place: Place, folder: Path | None, work: Callable, arguments: tuple
-) -> None:
-    """Work as process `number` of those that start here, of which the first has rank and place as given."""
-    team = Team(first.rank + number, first.size)
-    backend = "nccl" if gpus and torch.cuda.device_count() >= place.local_size else "gloo"
+def _join(number: int, start: Start, work: Callable, arguments: tuple) -> None:
+    """Work as process `number` of those that start here."""
+    place, team = start.place, Team(start.first.rank + number, start.first.size)
+    backend = "nccl" if start.gpus and torch.cuda.device_count() >= place.local_size else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(place.local_rank + number)
-    _connect(backend, team, place, folder)
+    _connect(backend, team, place, start.folder)
     try:
         work(*arguments, team)
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        tell(stop)
         sys.exit(STOPPED)
     finally:
         dist.destroy_process_group()
@@ -201,7 +209,7 @@ def first_says(text: str, team: Team) -> str:
     """
     if team.size == 1:
         return text
-    device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+    device = _device_of_messages()
     content = torch.tensor(list(text.encode()), dtype=torch.uint8, device=device)
     length = torch.tensor(len(content), device=device)
     dist.broadcast(length, src=0)
@@ -211,3 +219,16 @@ def first_says(text: str, team: Team) -> str:
         content = torch.empty(length.item(), dtype=torch.uint8, device=device)
     dist.broadcast(content, src=0)
     return bytes(content.tolist()).decode()
+
+
+def first_decides(decision: bool, team: Team) -> bool:
+    """Return the decision of rank 0, whatever that of this process is."""
+    if team.size == 1:
+        return decision
+    shared = torch.tensor(decision, dtype=torch.uint8, device=_device_of_messages())
+    dist.broadcast(shared, src=0)
+    return bool(shared.item())
+
+
+def _device_of_messages() -> torch.device:
+    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")

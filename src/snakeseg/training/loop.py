@@ -1,6 +1,5 @@
 """Training: a short loop over stateless patches, within a budget, that may be cut off and go on to the bit."""
 
-import csv
 import os
 import resource
 import shutil
@@ -8,44 +7,70 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import torch
 from torch import nn
 
-from snakeseg.devices import autocast, use_own_compiler_caches
+from snakeseg.devices import use_own_compiler_caches
 from snakeseg.errors import BadInput, Interrupted
-from snakeseg.networks.blocks import LAYOUT, lay_out
+from snakeseg.networks.blocks import lay_out
 from snakeseg.progress import progress, tell
 from snakeseg.settings import Train
-from snakeseg.training.distributed import ALONE, Team, average_gradients, mean_of_all
+from snakeseg.training.distributed import ALONE, Team, mean_of_all
+from snakeseg.training.history import StepRecord
 from snakeseg.training.losses import Criterion
-from snakeseg.training.optimiser import LossScale, derive_seed, learning_rate_factor, make_optimiser
+from snakeseg.training.optimiser import derive_seed, learning_rate_factor, make_optimiser
 from snakeseg.training.patches import Item, PatchPlan, draw_items, prefetch
 from snakeseg.training.state import StateSettings, TrainingState, resume, spent, state_of, steps_left
 from snakeseg.training.state_files import stop_requests, write_state
+from snakeseg.training.step import Learner, train_step
 
 # How often in a training the validation loss is looked at, where it chooses.
 CHECKS = 20
 # The running average of weights is one over about so many steps.
 AVERAGE_DECAY = 0.999
-# Columns of the history; after them, `pixels_<class>`: how many pixels of each class the loss has seen in the step.
-HISTORY = ("step", "loss", "learning_rate", "wait_seconds", "compute_seconds", "memory_mb")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What a training has besides network, images, patches and loss.
+
+    Attributes
+    ----------
+    names : sequence of str
+        Of the items, for messages.
+    states : StateSettings, optional
+        Where to write states, and to go on from one that is there.
+    validate : function, optional
+        Loss on held-out images, for `train.select` best.
+    team : Team
+        The processes that share every batch; all of them call `fit` with the same arguments.
+    observe : function, optional
+        Called with every new row of the history.
+    """
+
+    names: Sequence[str] = ()
+    states: StateSettings | None = None
+    validate: Callable[[nn.Module], float] | None = None
+    team: Team = ALONE
+    observe: Callable[[dict], None] | None = None
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What stays the same over a training. `forward` is the network, compiled if that was asked for."""
+    """What stays the same over a training.
+
+    `learner.network` is `network`, compiled if that was asked for.
+    """
 
     network: nn.Module
-    forward: nn.Module
-    optimiser: torch.optim.Optimizer
+    learner: Learner
     items: Sequence[Item]
     plan: PatchPlan
-    criterion: Criterion
-    device: torch.device
-    names: Sequence[str]
-    team: Team
+    options: FitOptions
     classes: int
 
 
@@ -55,11 +80,7 @@ def fit(
     plan: PatchPlan,
     criterion: Criterion,
     device: torch.device,
-    names: Sequence[str] = (),
-    keep: StateSettings | None = None,
-    validate: Callable[[nn.Module], float] | None = None,
-    team: Team = ALONE,
-    observe: Callable[[dict], None] | None = None,
+    options: FitOptions | None = None,
 ) -> list[dict]:
     """Train a network in place.
 
@@ -74,16 +95,7 @@ def fit(
     criterion : function
         The loss, from `make_loss`.
     device : torch.device
-    names : sequence of str
-        Of the items, for messages.
-    keep : StateSettings, optional
-        Where to write states, and to go on from one that is there.
-    validate : function, optional
-        Loss on held-out images, for `train.select` best.
-    team : Team
-        The processes that share every batch; all of them call this with the same arguments.
-    observe : function, optional
-        Called with every new row of the history.
+    options : FitOptions, optional
 
     Returns
     -------
@@ -97,141 +109,114 @@ def fit(
     Interrupted
         If a signal asked for it.
     """
+    options, settings = options or FitOptions(), plan.train
     lay_out(network, device)
     network.train()
-    if plan.train.compile and device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
-        raise BadInput("train.compile", "no C++ compiler", "g++, or another in CXX", "install it, or set it to false")
-    setup = Setup(
-        network, _compiled(network) if plan.train.compile else network, make_optimiser(network, plan.train),
-        items, plan, criterion, device, names, team, 1 + max(int(item.target.max()) for item in items),
-    )  # fmt: skip
-    course = resume(network, setup.optimiser, keep) or TrainingState()
-    with stop_requests(team.size > 1) if keep else nullcontext(lambda: None) as stop_requested:
-        _run(setup, course, keep, validate, stop_requested, observe)
+    forward = _compiled(network, device) if settings.compile else network
+    learner = Learner(forward, make_optimiser(network, settings), criterion, settings, device, options.team)
+    setup = Setup(network, learner, items, plan, options, 1 + max(int(item.target.max()) for item in items))
+    course = resume(network, learner.optimiser, options.states) or TrainingState()
+    with stop_requests(options.team.size > 1) if options.states else nullcontext(lambda: None) as stop_requested:
+        _run(setup, course, stop_requested)
     if course.kept:
         network.load_state_dict(course.kept, strict=False)
     network.eval()
-    return [_row(values) for values in course.history]
+    return [record.named() for record in course.history]
 
 
-def _compiled(network: torch.nn.Module) -> torch.nn.Module:
+def _compiled(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    if device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
+        raise BadInput("train.compile", "no C++ compiler", "g++, or another in CXX", "install it, or set it to false")
     torch.use_deterministic_algorithms(True, warn_only=True)  # of compilers, too
     use_own_compiler_caches()
     return torch.compile(network)
 
 
-def _run(setup: Setup, course: TrainingState, keep: StateSettings | None, validate, stop_requested, observe) -> None:
-    """Steps until the budget is spent, with states written when due or asked for."""
-    settings, team, first = setup.plan.train, setup.team, course.step
-    batches = timed(prefetch(setup.items, setup.plan, course.step, *team))
-    due = time.monotonic() + (keep.seconds if keep else 0)
-    for _ in (progress if team.rank == 0 else quietly)(
-        steps_left(course, settings), settings.steps if settings.minutes is None else None, "training",
-        lambda: f"loss {_recent(course):.4f}", course.step, lambda: spent(course, settings),
-    ):  # fmt: skip
+def _run(setup: Setup, course: TrainingState, stop_requested: Callable[[], str | None]) -> None:
+    """Take steps until the budget is spent, and write states when they are due or asked for."""
+    settings, options, first = setup.plan.train, setup.options, course.step
+    batches = timed(prefetch(setup.items, setup.plan, course.step, *options.team))
+    due = time.monotonic() + (options.states.seconds if options.states else 0)
+    for _ in _reported(setup, course):
         before = spent(course, settings)
         take_step(setup, course, *next(batches))
-        choose_weights(setup.network, course, before, settings, validate)
-        if observe:
-            observe(_row(course.history[-1]))
+        choose_weights(setup.network, course, before, settings, options.validate)
+        if options.observe:
+            options.observe(course.history[-1].named())
         if settings.compile and course.step == first + 2:
-            cost = course.history[-2][4] - course.history[-1][4]
-            tell(f"compiling took {cost:.0f} s; a step now takes {course.history[-1][4]:.3f} s")
-        if keep is None:
-            continue
-        asked, enough = keep.folder.parent / "stop", stop_requested()
-        asked_any, enough_any = mean_of_all([float(asked.exists()), float(enough is not None)], team, setup.device)
-        if team.rank == 0 and (enough_any or time.monotonic() >= due):
-            write_state(keep.folder, keep.digest, state_of(setup.network, setup.optimiser, course))
-            due = time.monotonic() + keep.seconds
-        if enough_any:
-            mean_of_all([0.0], team, setup.device)  # nobody leaves before the state is written
-            raise Interrupted(f"training stopped by a signal after step {course.step}; run again to go on from there")
-        if asked_any:
-            tell(f"training ends at step {course.step}: {asked} asks for it")
-            break
+            slow, fast = (record.compute_seconds for record in course.history[-2:])
+            tell(f"compiling took {slow - fast:.0f} s; a step now takes {fast:.3f} s")
+        if options.states:
+            requests = _requests(setup, stop_requested() is not None)
+            if options.team.rank == 0 and (requests.stop or time.monotonic() >= due):
+                state = state_of(setup.network, setup.learner.optimiser, course)
+                write_state(options.states.folder, options.states.digest, state)
+                due = time.monotonic() + options.states.seconds
+            if requests.stop:
+                _leave(setup, course)
+            if requests.end:
+                tell(f"training ends at step {course.step}: {_end_file(options.states)} asks for it")
+                break
     batches.close()
 
 
-def quietly(work: Iterable, *told) -> Iterable:
-    """In place of `progress`, where another process of the team tells it."""
-    return work
+def _reported(setup: Setup, course: TrainingState) -> Iterable[int]:
+    """Return the steps that are left; rank 0 reports its progress with them."""
+    settings = setup.plan.train
+    steps = steps_left(course, settings)
+    if setup.options.team.rank > 0:
+        return steps
+    total = settings.steps if settings.minutes is None else None
+    return progress(
+        steps, total, "training", lambda: f"loss {_recent(course):.4f}", course.step, lambda: spent(course, settings)
+    )
+
+
+class Requests(NamedTuple):
+    """What any process of the team was asked for: to end the training here, or to stop and go on later."""
+
+    end: bool
+    stop: bool
+
+
+def _requests(setup: Setup, signalled: bool) -> Requests:
+    ending = float(_end_file(setup.options.states).exists())
+    end, stop = mean_of_all([ending, float(signalled)], setup.options.team, setup.learner.device)
+    return Requests(bool(end), bool(stop))
+
+
+def _end_file(states: StateSettings) -> Path:
+    return states.folder.parent / "stop"
+
+
+def _leave(setup: Setup, course: TrainingState) -> NoReturn:
+    # No process leaves before the state is written.
+    mean_of_all([0.0], setup.options.team, setup.learner.device)
+    raise Interrupted(f"training stopped by a signal after step {course.step}; run again to go on from there")
 
 
 def take_step(setup: Setup, course: TrainingState, batch: Item, wait: float) -> None:
     """One step; patches, random numbers and learning rate follow from its number (or the time, if that is limited)."""
-    settings, plan, team = setup.plan.train, setup.plan, setup.team
-    start = time.perf_counter()
+    settings, names, team = setup.plan.train, setup.options.names, setup.options.team
+    device, start = setup.learner.device, time.perf_counter()
     torch.manual_seed(derive_seed(settings.seed, course.step) + team.rank)
     rate = settings.learning_rate * learning_rate_factor(settings, spent(course, settings))
-    for group in setup.optimiser.param_groups:
+    for group in setup.learner.optimiser.param_groups:
         group["lr"] = rate
     try:
-        loss = train_step(
-            setup.forward, setup.optimiser, batch, setup.criterion, settings, setup.device, team, course.scale
-        )
+        loss = train_step(setup.learner, batch, course.scale)
     except FloatingPointError as error:
-        chosen = [setup.names[i] for i in draw_items(setup.items, plan, course.step)] if setup.names else []
+        chosen = [names[i] for i in draw_items(setup.items, setup.plan, course.step)] if names else []
         raise FloatingPointError(
             f"training step {course.step}, images {', '.join(chosen) or 'unnamed'}: {error}; expected a number; "
             f"lower train.learning_rate (now {settings.learning_rate}), set train.clip, or set train.precision float32"
         ) from error  # fmt: skip
     compute = time.perf_counter() - start
     pixels = np.bincount(batch.target[batch.weight > 0], minlength=setup.classes) * team.size
-    seconds, *pixels = mean_of_all([wait + compute, *pixels], team, setup.device)
-    course.history.append((course.step, loss, rate, wait, compute, memory_mb(setup.device), *pixels))
+    seconds, *pixels = mean_of_all([wait + compute, *pixels], team, device)
+    course.history.append(StepRecord(course.step, loss, rate, wait, compute, memory_mb(device), tuple(pixels)))
     course.seconds += seconds
     course.step += 1
-
-
-def train_step(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    batch: Item,
-    criterion: Criterion,
-    settings: Train,
-    device: torch.device,
-    team: Team = ALONE,
-    scale: LossScale | None = None,
-) -> float:
-    """Gradient descent on a batch (or the team's share of it), in `settings.accumulate` parts; returns the loss.
-
-    In float16 the loss is multiplied by `scale`; a step whose gradients overflow changes nothing but the scale.
-
-    Raises
-    ------
-    FloatingPointError
-        If the loss or the norm of the gradient is not a number; weights and optimiser are as before.
-    """
-    optimiser.zero_grad(set_to_none=True)
-    scale = scale if settings.precision == "float16" else None
-    factor = scale.value if scale else 1.0
-    total, parts = 0.0, min(settings.accumulate, len(batch.image))
-    for part in zip(*(np.array_split(array, parts) for array in batch), strict=True):
-        image, target, weight = (torch.from_numpy(array).to(device, non_blocking=True) for array in part)
-        image = image.to(next(network.parameters()).dtype).contiguous(memory_format=LAYOUT[image.ndim - 2])
-        with autocast(settings.precision, device):
-            logits = network(image)
-        loss = criterion(logits, target, weight) * (len(image) / len(batch.image))
-        (loss * factor).backward()
-        total += loss.item()
-    average_gradients(network, team)
-    (total,) = mean_of_all([total], team, device)
-    if not np.isfinite(total):
-        raise FloatingPointError(f"the loss is {total}")
-    gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    if scale:
-        torch._foreach_div_(gradients, factor)
-    norm = nn.utils.get_total_norm(gradients)
-    finite = bool(torch.isfinite(norm))
-    if scale and scale.passed(finite) and not finite:
-        return total
-    if not finite:
-        raise FloatingPointError(f"the norm of the gradient is {norm.item()}")
-    if settings.clip:
-        nn.utils.clip_grads_with_norm_(network.parameters(), settings.clip, norm)
-    optimiser.step()
-    return total
 
 
 def choose_weights(network: nn.Module, course: TrainingState, before: float, settings: Train, validate) -> None:
@@ -278,20 +263,5 @@ def timed(batches: Iterator[Item]) -> Iterator[tuple[Item, float]]:
         start = time.perf_counter()
 
 
-def write_history(path, history: list[dict]) -> None:
-    """The history as TSV."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(history[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in history)
-
-
-def _row(values: tuple[float, ...]) -> dict:
-    """Of the history, with its names."""
-    step, *measured = values[: len(HISTORY)]
-    pixels = {f"pixels_{c}": int(number) for c, number in enumerate(values[len(HISTORY) :])}
-    return {**dict(zip(HISTORY, (int(step), *measured), strict=True)), **pixels}
-
-
 def _recent(course: TrainingState) -> float:
-    return float(np.mean([row[1] for row in course.history[-50:]])) if course.history else float("nan")
+    return float(np.mean([record.loss for record in course.history[-50:]])) if course.history else float("nan")

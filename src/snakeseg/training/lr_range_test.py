@@ -1,6 +1,7 @@
 """The learning-rate range test (Smith 2017, section 3.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +13,10 @@ from snakeseg.devices import autocast
 from snakeseg.errors import BadInput
 from snakeseg.networks.blocks import lay_out
 from snakeseg.progress import progress
-from snakeseg.training.loop import train_step
 from snakeseg.training.losses import Criterion
 from snakeseg.training.optimiser import LossScale, derive_seed, make_optimiser
 from snakeseg.training.patches import Item, PatchPlan, draw_batch, prefetch
+from snakeseg.training.step import Learner, train_step
 
 LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 100
 # Patches that every rate is tried on, besides those it is trained on: what one patch says of a rate, another denies.
@@ -39,26 +40,17 @@ def range_test(
     BadInput
         If the loss is no number, or runs away, at the lowest rates.
     """
-    plan = replace(plan, train=replace(plan.train, steps=STEPS, minutes=None))
+    # One process takes the whole batch of a team, in as many parts more.
+    parts = plan.train.accumulate * plan.train.processes
+    settings = replace(plan.train, steps=STEPS, minutes=None, accumulate=parts)
+    plan = replace(plan, train=settings)
     lay_out(network, device)
-    optimiser, scale = make_optimiser(network.train(), plan.train), LossScale()
-    # After the last step's, so that none of them is trained on.
-    judges = [draw_batch(items, plan, STEPS + index) for index in range(JUDGES)]
+    learner = Learner(network, make_optimiser(network.train(), settings), criterion, settings, device)
     found: list[dict] = []
-    batches = prefetch(items, plan)
-    for step, rate in enumerate(progress(np.geomspace(LOWEST, HIGHEST, STEPS), STEPS, "learning rates")):
-        torch.manual_seed(derive_seed(plan.train.seed, step))
-        for group in optimiser.param_groups:
-            group["lr"] = float(rate)
-        try:
-            train_step(network, optimiser, next(batches), criterion, plan.train, device, scale=scale)
-        except FloatingPointError:
-            break
-        loss = float(np.mean([_loss(network, judge, criterion, plan, device) for judge in judges]))
-        found.append({"learning_rate": float(rate), "loss": loss})
+    for rate, loss in _losses(learner, items, plan):
+        found.append({"learning_rate": rate, "loss": loss})
         if not loss <= DIVERGED * min(row["loss"] for row in found):
             break
-    batches.close()
     if len(found) < 10:
         raise BadInput(
             "the range test", f"a loss that is {found[-1]['loss'] if found else 'no number'} after {len(found)} steps",
@@ -67,18 +59,36 @@ def range_test(
     return found
 
 
+def _losses(learner: Learner, items: Sequence[Item], plan: PatchPlan) -> Iterator[tuple[float, float]]:
+    """Yield each learning rate with the loss after a step with it, until the loss is no number."""
+    # After the last step's, so that none of them is trained on.
+    judges = [draw_batch(items, plan, STEPS + index) for index in range(JUDGES)]
+    scale = LossScale()
+    with closing(prefetch(items, plan)) as batches:
+        for step, rate in enumerate(progress(np.geomspace(LOWEST, HIGHEST, STEPS), STEPS, "learning rates")):
+            torch.manual_seed(derive_seed(plan.train.seed, step))
+            for group in learner.optimiser.param_groups:
+                group["lr"] = float(rate)
+            try:
+                train_step(learner, next(batches), scale)
+            except FloatingPointError:
+                return
+            yield float(rate), float(np.mean([_loss(learner, judge) for judge in judges]))
+
+
 @torch.no_grad()
-def _loss(network: nn.Module, batch: Item, criterion: Criterion, plan: PatchPlan, device: torch.device) -> float:
+def _loss(learner: Learner, batch: Item) -> float:
     """As in training (with its dropout and the batch's own statistics), part by part, learning nothing."""
+    network, settings, device = learner.network, learner.settings, learner.device
     image, target, weight = (torch.from_numpy(array).to(device) for array in batch)
-    parts = min(plan.train.accumulate, len(image))
+    parts = min(settings.accumulate, len(image))
     kept = {name: value.clone() for name, value in network.named_buffers()}
     total = 0.0
     for i, t, w in zip(*(tensor.tensor_split(parts) for tensor in (image, target, weight)), strict=True):
         torch.manual_seed(0)
-        with autocast(plan.train.precision, device):
+        with autocast(settings.precision, device):
             logits = network(i.to(next(network.parameters()).dtype))
-        total += criterion(logits, t, w).item() * len(i) / len(image)
+        total += learner.criterion(logits, t, w).item() * len(i) / len(image)
     for name, value in network.named_buffers():
         value.copy_(kept[name])
     return total

@@ -10,6 +10,7 @@ from torch import nn
 
 from snakeseg.progress import tell
 from snakeseg.settings import Train
+from snakeseg.training.history import StepRecord, record_of
 from snakeseg.training.optimiser import LossScale
 from snakeseg.training.state_files import State, read_state
 
@@ -27,7 +28,7 @@ class TrainingState:
     """How far a training is: what the next step depends on besides weights and optimiser."""
 
     step: int = 0
-    history: list[tuple[float, ...]] = field(default_factory=list)
+    history: list[StepRecord] = field(default_factory=list)
     kept: dict[str, torch.Tensor] = field(default_factory=dict)
     best: float = float("inf")
     seconds: float = 0.0
@@ -52,7 +53,7 @@ def state_of(network: nn.Module, optimiser: torch.optim.Optimizer, course: Train
         tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items() if value is not None}
     tensors |= {f"kept.{name}": tensor for name, tensor in course.kept.items()}
     tensors["course"] = torch.tensor([course.best, course.seconds, *course.scale.values()], dtype=torch.float64)
-    tensors["history"] = torch.tensor(course.history, dtype=torch.float64)
+    tensors["history"] = torch.tensor([record.numbers() for record in course.history], dtype=torch.float64)
     return State(course.step, {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
 
 
@@ -74,7 +75,7 @@ def resume(network: nn.Module, optimiser: torch.optim.Optimizer, keep: StateSett
     optimiser.load_state_dict({**optimiser.state_dict(), "state": values})
     device = next(network.parameters()).device
     best, seconds, *scale = state.tensors["course"].tolist()
-    history = [tuple(row) for row in state.tensors["history"].tolist()]
+    history = [record_of(row) for row in state.tensors["history"].tolist()]
     tell(f"training goes on from step {state.step}")
     kept = {name: tensor.to(device) for name, tensor in parts["kept"].items()}
     return TrainingState(state.step, history, kept, best, seconds, LossScale(*scale))

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import platform
+import re
 import signal
 import stat
 import time
@@ -24,6 +25,8 @@ from snakeseg.io.files import TEMPORARY, atomic_file
 KEPT = 2
 # A lock is tried again every second; one that is held without a living holder is given up after a minute.
 POLL_S, NO_HOLDER_S = 1.0, 60.0
+# Names of files that a killed process leaves: our own, those that safetensors writes first, and of a rendezvous.
+LEFT_BY_KILLED = (TEMPORARY, re.compile(r"\.tmp[A-Za-z0-9]{6}"), re.compile(r"\..*\.rendezvous.*", re.DOTALL))
 Tensors = dict[str, torch.Tensor]
 
 
@@ -110,10 +113,9 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     try:
         os.ftruncate(handle, 0)
         os.write(handle, f"{os.getpid()} {platform.node()}".encode())
-        for pattern in (".part-*", "state/.part-*", ".*.rendezvous*"):  # of a process killed while it wrote
-            for left in folder.glob(pattern):
-                if left.is_file() and (TEMPORARY.fullmatch(left.name) or ".rendezvous" in left.name):
-                    left.unlink(missing_ok=True)
+        for left in (*folder.glob(".*"), *folder.glob("state/.*")):  # of a process killed while it wrote
+            if left.is_file() and any(pattern.fullmatch(left.name) for pattern in LEFT_BY_KILLED):
+                left.unlink(missing_ok=True)
         yield
     finally:
         path.unlink(missing_ok=True)

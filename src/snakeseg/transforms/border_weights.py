@@ -1,11 +1,13 @@
 """Border-aware loss weights (Ronneberger et al. 2015, equation 2), exact and in local windows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import cv2
 import numpy as np
 from scipy import ndimage
+
+from snakeseg.arrays import Region
 
 # Below this the border term is lost in float32 beside w_c, so windows may end where it gets there.
 NEGLIGIBLE = 1e-7
@@ -59,13 +61,19 @@ def border_weights(
     reach = sigma * np.sqrt(2 * np.log(w0 / NEGLIGIBLE))
     margin = [int(np.ceil(reach / step)) for step in spacing]
     weights = np.empty(objects.shape, np.float32)
-    for start in product(*(range(0, size, BLOCK[objects.ndim]) for size in objects.shape)):
-        block = tuple(slice(a, a + BLOCK[objects.ndim]) for a in start)
-        seen = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(block, margin, strict=True))
-        inner = tuple(slice(s.start - o.start, s.stop - o.start) for s, o in zip(block, seen, strict=True))
+    for block, seen, inner in _blocks(objects.shape, margin):
         nearest, second = _two_distances(objects[seen], margin, spacing)
         weights[block] = _border_term(nearest[inner], second[inner], objects[block], w0, sigma)
     return weights
+
+
+def _blocks(shape: Sequence[int], margin: Sequence[int]) -> Iterator[tuple[Region, Region, Region]]:
+    """Yield each block of an image, the block with its margin, and where the block lies in that."""
+    side = BLOCK[len(shape)]
+    for start in product(*(range(0, size, side) for size in shape)):
+        block = tuple(slice(a, a + side) for a in start)
+        seen = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(block, margin, strict=True))
+        yield block, seen, tuple(slice(s.start - o.start, s.stop - o.start) for s, o in zip(block, seen, strict=True))
 
 
 def class_weights(counts: Sequence[int]) -> np.ndarray:

@@ -6,6 +6,9 @@ import numpy as np
 
 from snakeseg.arrays import Lazy, Region, as_lazy
 
+# Pixel sizes that differ by at most this factor count as one: a network that has seen objects of one size takes them.
+SAME_SPACING = 1.2
+
 
 def grid_shape(shape: Sequence[int], spacing: Sequence[float], wanted: Sequence[float]) -> tuple[int, ...]:
     """Pixels along each axis of a grid of about the wanted spacing over the same extent; the very same if it has it."""

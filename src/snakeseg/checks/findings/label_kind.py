@@ -22,8 +22,8 @@ WORDS = {
     "mask": "one value for all objects",
     "classes": "few values for many pieces",
 }
-# Whoever counts objects finds other numbers of them in so many images.
-ALIKE = 5
+# Number of labels from which identical values in all suggest classes: ids of objects differ in number.
+MIN_ALIKE = 3
 OBJECTS = ("objects", "extents", "extent_5", "extent_50", "extent_95", "specks", "holes", "split", "gaps", "touching")
 
 
@@ -45,7 +45,7 @@ def meaning_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
             "warning", "Labels mean something else", tuple(like["sample"][:3]),
             f"{found}; labels.kind is {labels.kind}", MEANS[labels.kind], f"set labels: {_setting(usual, like)}",
         )  # fmt: skip
-    elif labels.kind == "instance" and len(looks) >= ALIKE and looks["values"].nunique() == 1:
+    elif labels.kind == "instance" and len(looks) >= MIN_ALIKE and looks["values"].nunique() == 1:
         yield Finding(
             "note", "The same few values in all labels", tuple(looks["sample"][:3]),
             f"{len(looks)} labels hold {_some(looks['values'])}",

@@ -29,7 +29,8 @@ def leakage_findings(table: pd.DataFrame, dims: int) -> Iterator[Finding]:
         return
     pairs, found = near_duplicates(np.stack([decoded(text) for text in table["signature"]]), dims, LEAST)
     component = components(pairs, len(table))
-    linked = component[pairs[:, 0]]
+    firsts, _ = pairs.T
+    linked = component[firsts]
     sets = table[np.isin(component, linked)].groupby(component[np.isin(component, linked)])
     for number, correlations in pd.Series(found).groupby(linked, sort=False):
         yield from _of_set(sets.get_group(number), correlations)

@@ -6,11 +6,14 @@ import pandas as pd
 
 from snakeseg.checks.findings.finding import Finding
 from snakeseg.settings import Labels, Network, Prepare
+from snakeseg.transforms.resample import SAME_SPACING
 
-# A difference in pixel size that prediction refuses, too (see `predictor`); of grey values, that one scale cannot span.
-SIZES, GREYS = 1.2, 4.0
-# Shares of a class that is rare, and of objects that touch others beyond which parting them decides the scores.
-RARE, TOUCHING = 0.02, 0.05
+# A ratio of grey values that one scale cannot span.
+GREY_RATIO = 4.0
+# Mean share of the pixels below which a class is rare: most patches, drawn anywhere, show little or none of it.
+RARE_SHARE = 0.05
+# Share of the objects that touch others beyond which parting them decides the scores.
+TOUCHING_SHARE = 0.05
 
 
 def whole_findings(
@@ -50,7 +53,7 @@ def _groups(table: pd.DataFrame) -> Iterator[Finding]:
 def _pixel_sizes(table: pd.DataFrame) -> Iterator[Finding]:
     sizes = table["spacing"].dropna().astype(str).str.split(expand=True).astype(float)
     ratios = sizes.max() / sizes.min()
-    if (ratios > SIZES).any():
+    if (ratios > SAME_SPACING).any():
         ends = [sizes[ratios.idxmax()].idxmin(), sizes[ratios.idxmax()].idxmax()]
         yield Finding(
             "warning", "Pixels of several sizes", tuple(table.loc[ends, "sample"]),
@@ -63,7 +66,7 @@ def _pixel_sizes(table: pd.DataFrame) -> Iterator[Finding]:
 def _grey_ranges(table: pd.DataFrame) -> Iterator[Finding]:
     ranges = (table["p99"] - table["p1"]).dropna()
     ranges = ranges[ranges > 0]
-    if len(ranges) and ranges.max() > GREYS * ranges.min():
+    if len(ranges) and ranges.max() > GREY_RATIO * ranges.min():
         yield Finding(
             "warning", "Grey values of several ranges", tuple(table.loc[[ranges.idxmin(), ranges.idxmax()], "sample"]),
             f"99 % of the pixels span {ranges.min():g} in one image and {ranges.max():g} in another",
@@ -80,7 +83,7 @@ def _rare(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
                 "warning", "Classes that are nowhere", (), f"no training image has any {name}",
                 "it cannot be learned, and its scores are empty", "label some, or take it out of labels.values",
             )  # fmt: skip
-        elif share < RARE:
+        elif share < RARE_SHARE:
             several = ", balanced: true" if len(labels.classes) > 2 else ""
             yield Finding(
                 "note", "Rare classes", (), f"{name} fills {share:.2%} of a training image, on average",
@@ -90,7 +93,7 @@ def _rare(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
 
 def _touching(table: pd.DataFrame, plain: list[str]) -> Iterator[Finding]:
     share = table["touching"].sum() / max(table["objects"].sum(), 1)
-    if share > TOUCHING and plain:
+    if share > TOUCHING_SHARE and plain:
         yield Finding(
             "note", "Objects that touch", tuple(table.nlargest(3, "touching")["sample"]),
             f"{share:.0%} of the objects touch another without background between them",

@@ -17,7 +17,7 @@ from nibabel.affines import voxel_sizes
 from snakeseg.arrays import Lazy
 from snakeseg.errors import BadInput
 from snakeseg.io.files import DEFLATE_RATIO, PIXELS_PER_BYTE, require_kind, require_memory, require_stored
-from snakeseg.io.readers import itk_worker, nifti
+from snakeseg.io.readers import StoredImage, itk_worker, nifti
 from snakeseg.io.readers.isolated import call_isolated
 from snakeseg.io.readers.orientation import to_canonical, turned, turned_affine, with_axes
 from snakeseg.io.readers.sidecar_files import require_beside, require_plain
@@ -56,15 +56,15 @@ class Volume(NamedTuple):
     direction: np.ndarray
 
 
-def read(path):
-    """Array in canonical orientation, axes, spacing and affine."""
+def read(path) -> StoredImage:
+    """Open an image, in canonical orientation."""
     volume = _volume(path, path.stat().st_mtime_ns)
     array, affine = volume.array, _affine(volume)
     turn = to_canonical(affine)
     axes = "XYZC" if volume.components > 1 else "XYZT"[: array.ndim]
     affine = turned_affine(affine, array.shape, turn)
     copied = Lazy(array.shape, array.dtype, lambda region: array[region].copy("K"))  # the array itself stays as it is
-    return turned(copied, turn), axes, tuple(voxel_sizes(affine).tolist()), affine
+    return StoredImage(turned(copied, turn), axes, tuple(voxel_sizes(affine).tolist()), affine)
 
 
 def write(path, labels, source, largest, note) -> None:

@@ -14,7 +14,7 @@ from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput
 from snakeseg.io.file_names import file_and_number
 from snakeseg.io.files import require_memory
-from snakeseg.io.readers import tiff
+from snakeseg.io.readers import StoredImage, tiff
 from snakeseg.io.readers.isolated import call_isolated
 
 # Of libCZI's names of pixels: their type, and how many values each has (blue, green, red).
@@ -33,8 +33,8 @@ def count(path) -> int:
     return {".czi": _czi_count, ".nd2": _nd2_count, ".lif": _lif_count}[path.suffix.lower()](path)
 
 
-def read(path):
-    """Array, axes, spacing and no affine of an image in a file, which is numbered if there are several."""
+def read(path) -> StoredImage:
+    """Open an image in a file, which is numbered if there are several."""
     file, number = file_and_number(path)
     try:
         place = _place(path, number, count(file))
@@ -80,7 +80,7 @@ def _czi_count(path) -> int:
     return max(1, len(_czi_told(path)["scenes"]))
 
 
-def _czi(path, place: int | None):
+def _czi(path, place: int | None) -> StoredImage:
     told = _czi_told(path)
     scene, rectangle = (None, told["whole"]) if place is None else sorted(told["scenes"].items())[place]
     ranges, (left, top, width, height), kinds = told["ranges"], rectangle, set(told["pixels"])
@@ -100,13 +100,11 @@ def _czi(path, place: int | None):
             kind
         )  # red first
 
-    array = _of_planes(
-        "".join(lengths), list(lengths.values()), (height, width), values.pop(), kind, plane, whole=False
-    )
+    array = _of_planes(lengths, (height, width, values.pop()), kind, plane, whole=False)
     _require_held(path, array.shape, array.dtype, LEAST_HELD)
     _require_held(path, lengths.values(), LEAST_PLANE)
     sizes = {axis: size * METRES for axis, size in told["sizes"].items() if size}  # 0 if nobody said
-    return array, *_named("".join(lengths), array.ndim, sizes)
+    return _named(array, "".join(lengths), sizes)
 
 
 def _czi_facts(path: str) -> dict:
@@ -140,7 +138,7 @@ def _nd2_count(path) -> int:
         return file.sizes.get("P", 1)
 
 
-def _nd2(path, place: int | None):
+def _nd2(path, place: int | None) -> StoredImage:
     nd2 = _library(path, "nd2", "nd2")
     with nd2.ND2File(path) as file:
         axes, shape, kind = "".join(file.sizes), file.shape, file.dtype
@@ -159,7 +157,8 @@ def _nd2(path, place: int | None):
             return np.asarray(file.to_dask()[where])
 
     axes = axes.replace("S", "C")
-    return Lazy(shape, kind, cut, frame), axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"), None
+    spacing = tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ")
+    return StoredImage(Lazy(shape, kind, cut, frame), axes, spacing)
 
 
 def _require_lif(path) -> None:
@@ -176,7 +175,7 @@ def _lif_count(path) -> int:
         return len(file.images)
 
 
-def _lif(path, place: int | None):
+def _lif(path, place: int | None) -> StoredImage:
     liffile = _library(path, "liffile", "liffile")
     _require_lif(path)
     with liffile.LifFile(path) as file:
@@ -192,11 +191,11 @@ def _lif(path, place: int | None):
         return found.reshape(*found.shape[:2], -1)[rows, columns]
 
     values = shape[dims.index("S")] if "S" in dims else 1
-    lengths = [shape[dims.index(axis)] for axis in before]
-    sides = shape[dims.index("Y")], shape[dims.index("X")]
-    require_memory(path, (*sides, values), kind.itemsize, "save it as OME-TIFF")
-    array = _of_planes(before, lengths, sides, values, kind, plane, whole=True)
-    return array, *_named(before, array.ndim, {axis: float(step[0]) for axis, step in steps.items() if step.size})
+    lengths = {axis: shape[dims.index(axis)] for axis in before}
+    frame = shape[dims.index("Y")], shape[dims.index("X")], values
+    require_memory(path, frame, kind.itemsize, "save it as OME-TIFF")
+    array = _of_planes(lengths, frame, kind, plane, whole=True)
+    return _named(array, before, {axis: float(step[0]) for axis, step in steps.items() if step.size})
 
 
 def _require_held(path, shape, kind, share: float = 1) -> None:
@@ -206,23 +205,36 @@ def _require_held(path, shape, kind, share: float = 1) -> None:
         raise EOFError(f"{held} bytes of {size}")
 
 
-def _of_planes(before: str, lengths: list[int], sides, values: int, kind, plane: Callable, whole: bool) -> Lazy:
-    """An array of planes (rows, columns, values), read as needed, `whole` or in parts; one value is no axis."""
-    shape = (*lengths, *sides, *([values] if values > 1 else []))
+def _of_planes(lengths: dict[str, int], frame: tuple[int, int, int], kind, plane: Callable, whole: bool) -> Lazy:
+    """Return an array of planes, read as needed, each as a `whole` or in parts.
+
+    Parameters
+    ----------
+    lengths : dict
+        Length of each axis that comes before the planes, by its letter.
+    frame : tuple of int
+        Rows, columns and values of a plane; a single value is no axis.
+    kind : dtype
+    plane : function
+        Maps place (index by letter), rows and columns (slices) to pixels (rows, columns, values).
+    whole : bool
+    """
+    shape = (*lengths.values(), *(frame if frame[2] > 1 else frame[:2]))
+    count = len(lengths)
 
     def cut(region: Region) -> np.ndarray:
-        asked, (rows, columns), rest = region[: len(before)], region[len(before) :][:2], region[len(before) + 2 :]
+        asked, (rows, columns), rest = region[:count], region[count : count + 2], region[count + 2 :]
         found = np.empty([part.stop - part.start for part in region], kind)
-        for index in np.ndindex(found.shape[: len(before)]):
-            at = {axis: part.start + i for axis, part, i in zip(before, asked, index, strict=True)}
+        for index in np.ndindex(found.shape[:count]):
+            at = {axis: part.start + i for axis, part, i in zip(lengths, asked, index, strict=True)}
             pixels = plane(at, rows, columns)
             found[index] = pixels[..., rest[0]] if rest else pixels[..., 0]
         return found
 
-    return Lazy(shape, np.dtype(kind), cut, (*[1] * len(lengths), *shape[len(lengths) :]) if whole else None)
+    return Lazy(shape, np.dtype(kind), cut, (*[1] * count, *shape[count:]) if whole else None)
 
 
-def _named(before: str, ndim: int, sizes: dict[str, float]) -> tuple:
-    """Axes, spacing, 1 where the file does not tell, and no affine."""
-    axes = f"{before}YX" + "C" * (ndim - len(before) - 2)
-    return axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"), None
+def _named(array: Lazy, before: str, sizes: dict[str, float]) -> StoredImage:
+    """Name the axes of an array of planes, of which `before` come first; spacing is 1 where the file states none."""
+    axes = f"{before}YX" + "C" * (array.ndim - len(before) - 2)
+    return StoredImage(array, axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"))

@@ -14,6 +14,7 @@ from nibabel.affines import voxel_sizes
 from snakeseg.arrays import BLOCK, Lazy, Region, blocks
 from snakeseg.errors import BadInput
 from snakeseg.io.files import DEFLATE_RATIO
+from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.orientation import to_canonical, turned, turned_affine, with_axes
 
 # The fourth axis is time and the fifth channels; but most who have channels put them into the fourth.
@@ -28,8 +29,8 @@ MAX_EXTENSIONS = 1000
 FLAT = 1e-4
 
 
-def read(path):
-    """Array in canonical orientation, axes, spacing and affine; scaled integers come out scaled.
+def read(path) -> StoredImage:
+    """Open an image, in canonical orientation; scaled integers come out scaled.
 
     What is compressed is unpacked into a nameless file.
     """
@@ -51,7 +52,7 @@ def read(path):
     stored = Lazy(shape, dtype, cut, plane + (1,) * len(shape[3:]))
     turn = to_canonical(file.affine)
     affine = turned_affine(file.affine, shape, turn)
-    return turned(stored, turn), axes, tuple(voxel_sizes(affine).tolist()), affine
+    return StoredImage(turned(stored, turn), axes, tuple(voxel_sizes(affine).tolist()), affine)
 
 
 def write(path, labels, source, largest, note) -> None:

@@ -11,6 +11,7 @@ from zarr.storage import LocalStore
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput
 from snakeseg.io.files import PIXELS_PER_BYTE, require_kind, require_memory, require_stored, stored_bytes
+from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.codecs import chunks_of, require_numbers, trust_no_chunk
 from snakeseg.io.readers.sidecar_files import require_own
 
@@ -51,8 +52,8 @@ class _Folder(LocalStore):
             require_own(file, [os.path.realpath(self.root)])
 
 
-def read(path):
-    """Array, axes, spacing, no affine of the finest level; a plain array has no spacing, and axes by their number."""
+def read(path) -> StoredImage:
+    """Open the finest level; a plain array has no spacing, and axes by their number."""
     array, axes, spacing = _finest(path)
     described = array.metadata.to_dict()
     require_numbers([described.get(key) for key in ("filters", "compressor", "codecs")])
@@ -65,7 +66,7 @@ def read(path):
         with chunks_of(math.prod(stored)):
             return array[region]
 
-    return Lazy(array.shape, array.dtype, cut, array.chunks), axes, spacing, None
+    return StoredImage(Lazy(array.shape, array.dtype, cut, array.chunks), axes, spacing)
 
 
 def _require_few_chunks(shard: Sequence[int], codecs: Sequence[dict]) -> None:

@@ -8,13 +8,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from snakeseg.errors import BadInput
 from snakeseg.io.files import DEFLATE_RATIO, require_memory, require_stored
+from snakeseg.io.readers import StoredImage
 
 # Of an image, that are held while it is read.
 COPIES = 4
 
 
-def read(path):
-    """Array, axes, spacing, no affine. Palettes give their indices, alpha is dropped. PNG is read whole."""
+def read(path) -> StoredImage:
+    """Read an image whole. Palettes give their indices, alpha is dropped."""
     Image.MAX_IMAGE_PIXELS = None  # large images are what we are for; those that lie about it are caught here
     with Image.open(path, formats=["PNG"]) as file:  # whatever else is named .png, such as PostScript, stays closed
         require_memory(path, file.size, COPIES * len(file.getbands()), "convert it to a tiled TIFF or Zarr")
@@ -24,9 +25,9 @@ def read(path):
         file.load()
         array = np.asarray(file)
     if array.ndim == 2:
-        return array.astype(np.uint8) if array.dtype == bool else array, "YX", (1.0, 1.0), None
+        return StoredImage(array.astype(np.uint8) if array.dtype == bool else array, "YX", (1.0, 1.0))
     colours = {2: 1, 4: 3}.get(array.shape[2], array.shape[2])
-    return array[..., :colours], "YXC", (1.0, 1.0), None
+    return StoredImage(array[..., :colours], "YXC", (1.0, 1.0))
 
 
 def _require_chunks(path) -> None:

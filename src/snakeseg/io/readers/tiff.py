@@ -10,6 +10,7 @@ import tifffile
 from snakeseg.arrays import BLOCK, Lazy, Region, as_lazy
 from snakeseg.errors import BadInput
 from snakeseg.io.files import PIXELS_PER_BYTE, require_memory, require_stored
+from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.ome_xml import require_harmless
 
 CHANNELS = "CS"
@@ -22,8 +23,8 @@ SCREEN = 1024
 SIZE_TAGS, MAX_PAGE_SIZES = (256, 257), 500
 
 
-def read(path):
-    """Array, axes, spacing and no affine of the first series. A stack of pages without names is taken for depth."""
+def read(path) -> StoredImage:
+    """Open the first series. A stack of pages without names is taken for depth."""
     # It closes with the last array that reads from it. Sets of files are read by their OME header only.
     file = tifffile.TiffFile(path, is_ndtiff=False, is_mmstack=False)
     _require_end_of_pages(file)
@@ -33,8 +34,8 @@ def read(path):
     axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
     sizes = _ome_sizes(file)
     spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
-    _require_whole(path, file, series)
-    return _on_demand(path, file, series), axes, spacing, None
+    _require_whole(path, series)
+    return StoredImage(_on_demand(path, file, series), axes, spacing)
 
 
 def _require_end_of_pages(file: tifffile.TiffFile) -> None:
@@ -59,7 +60,7 @@ def _require_end_of_pages(file: tifffile.TiffFile) -> None:
         (offset,) = struct.unpack(kind.offsetformat, handle.read(kind.offsetsize))
 
 
-def _require_whole(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+def _require_whole(path, series: tifffile.TiffPageSeries) -> None:
     """Raise an error unless all is there that the tags tell of; tifffile fills in zeros."""
     planes = list(series.pages)
     if missing := sum(page is None for page in planes):

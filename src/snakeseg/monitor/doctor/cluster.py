@@ -19,7 +19,7 @@ from snakeseg.monitor.doctor.check import Check
 from snakeseg.monitor.slurm import ask_slurm
 from snakeseg.monitor.snakemake_log import read_session
 from snakeseg.monitor.text import slurm_in_words
-from snakeseg.text import printable_lines
+from snakeseg.progress import tell
 
 SNAKEMAKE = (9, 12)
 PATIENCE = 20  # seconds
@@ -159,7 +159,7 @@ def _sent(command: list) -> tuple[int, str]:
             except subprocess.TimeoutExpired:
                 now = _waiting(Path(said.name).read_text(encoding="utf-8"))
                 if now and now != told:
-                    print(printable_lines(f"{now}; Ctrl-C takes it back"), file=sys.stderr, flush=True)
+                    tell(f"{now}; Ctrl-C takes it back")
                 told = now
             except KeyboardInterrupt:
                 process.wait()  # it has heard of it, too, and takes its job back
