@@ -1,9 +1,11 @@
-"""Another workflow that uses this one as a module: from a folder beside it, and from a repository."""
+"""The workflow where it is not a clone: as another workflow's module, from a folder or a repository, and in a wheel."""
 
 import json
 import re
 import shutil
 import subprocess
+import sys
+import zipfile
 
 import pytest
 import yaml
@@ -98,3 +100,23 @@ def test_from_a_repository(other, snakemake, repository, tmp_path):
     done = snakemake(folder, "--cores", "1", snakefile=folder / "Snakefile")
     assert jobs(done)["seg_check"] == 1
     assert (folder / "counted.txt").read_text(encoding="utf-8").strip() == "10"
+
+
+def test_from_a_wheel(snakemake, write_run, repository, tmp_path, monkeypatch):
+    """Whose package the jobs take, and which carries workflow, config and profiles."""
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", str(tmp_path), str(repository)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    package = tmp_path / "site" / "snakeseg"
+    for name in ("config/config.yaml", "profiles/slurm/config.yaml", "environment.yml"):
+        assert (package / name).read_bytes() == (repository / name).read_bytes()
+    main = package / "__main__.py"
+    main.write_text('print("from the wheel")\n' + main.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    write_run(tmp_path / "run")
+    done = snakemake(
+        tmp_path / "run", "--configfile", "config.yaml", "--cores", "1", "check", snakefile=package / "Snakefile"
+    )
+    assert jobs(done)["check"] == 1
+    assert "from the wheel" in (tmp_path / "run/logs/small/check.log").read_text(encoding="utf-8")

@@ -166,6 +166,7 @@ def test_a_default_that_is_written_out_reruns_nothing(again, rewritten):
         ("augment", "grid", 4, LEARNED | {f"{rule} {batch}" for rule in ("augment", "weigh") for batch in "ab"}),
         ("instances", "fill_holes", True, CUT),
         ("export", "title", "Cells of mice", {"report"}),
+        ("predict", "keep_probabilities", True, CUT - {"validate", "tune", "instances fold-0", "evaluate fold-0"}),
     ],
 )
 def test_a_changed_value_reruns_what_depends_on_it(section, key, value, expected, again, rewritten):

@@ -1,7 +1,7 @@
 """Reads config and sheet, and names things; nothing else."""
 
 import hashlib
-import json
+
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +12,6 @@ from shlex import split
 import pandas as pd
 import yaml
 from snakemake.utils import validate
-
-# The maps that are kept on request are an option of the command, not of the model.
-KEPT_MAPS = ("keep_probabilities", "uncertainty")
-# What `check` and `data_report` are given of the run, and of every experiment.
-CHECKED = ("folds", "validation", "spatial_dims", "labels", "prepare", "augment")
-EXPERIMENTS_CHECKED = ("network", "train", "predict")
 
 
 def list_images(where):
@@ -82,36 +76,9 @@ def folder_of(name):
     return lambda wildcards, input: os.path.dirname(next(iter(input[name]), ""))
 
 
-def changed(source, sections):
-    """Return what of these sections differs from the defaults.
-
-    A key that a later version adds then changes no params, and reruns nothing.
-    """
-    found = {section: differing(SCHEMA, section, source[section]) for section in sections}
-    if found.get("predict"):
-        found["predict"] = {key: value for key, value in found["predict"].items() if key not in KEPT_MAPS}
-    return {section: values for section, values in found.items() if values is not None}
-
-
-def settings(*sections, experiment=None):
-    """Return sections of the config as JSON for the command line, with an experiment's overrides."""
-    return json.dumps(changed({**config, **EXPERIMENTS.get(experiment, {})}, sections))
-
-
-def check_settings():
-    """Return what input is checked against, as JSON for the command line; a given model fits whatever it reads."""
-    experiments = {
-        name: {**changed(sections, EXPERIMENTS_CHECKED), **({"start_from": STARTS[name]} if name in STARTS else {})}
-        for name, sections in ({} if MODEL else EXPERIMENTS).items()
-    }
-    return json.dumps({**changed(config, CHECKED), "experiments": experiments})
-
-
-def run_settings():
-    """Return the whole config as JSON for the command line."""
-    found = {key: differing(SCHEMA, key, values) for key, values in config.items() if key != "experiments"}
-    own = {key: values for key, values in found.items() if values is not None}
-    return json.dumps({**own, "experiments": config["experiments"]})
+def shown(path, caption, category, **labels):
+    """Return an output that Snakemake's own report shows."""
+    return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)
 
 
 if config.get("model"):

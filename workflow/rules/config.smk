@@ -156,17 +156,6 @@ def defaults_of(schema, values):
     return {key: of["default"] for key, of in keys.items() if "default" in of}
 
 
-def differing(schema, section, values):
-    """Return what of a section, or of a key of the top level, differs from its default; None if nothing does."""
-    of = schema["properties"][section]
-    keys = next((each for each in (of, *of.get("anyOf", [])) if "properties" in each), None)
-    if keys is None or not isinstance(values, dict):
-        return None if values == of.get("default") else values
-    defaults = defaults_of(keys, values)
-    own = {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
-    return own if own or "anyOf" in of else None
-
-
 def experiment_problems(config, experiments, starts, schema):
     """Yield the problems of the experiments' sections, of their processes, and of where they start from."""
     found = [

@@ -5,17 +5,9 @@ rule data_report:
         sheet=ancient(SHEET),
         inspected=expand(rules.inspect.output, batch=BATCHES),
     output:
-        page=report(
-            f"{RUN}/data-report.html",
-            caption="../report/data.rst",
-            category="Data",
-        ),
+        page=shown(f"{RUN}/data-report.html", "data", "Data"),
         data=f"{RUN}/data.tsv",
-        findings=report(
-            f"{RUN}/findings.tsv",
-            caption="../report/findings.rst",
-            category="Data",
-        ),
+        findings=shown(f"{RUN}/findings.tsv", "findings", "Data"),
     log:
         f"{LOGS}/data-report.log",
     benchmark:

@@ -31,12 +31,7 @@ rule summarise:
     output:
         images=f"{RUN}/evaluation/images.tsv",
         objects=f"{RUN}/evaluation/objects.tsv",
-        summary=report(
-            f"{RUN}/evaluation/summary.tsv",
-            caption="../report/summary.rst",
-            category="Scores",
-            labels={"table": "summary"},
-        ),
+        summary=shown(f"{RUN}/evaluation/summary.tsv", "summary", "Scores", table="summary"),
     log:
         f"{LOGS}/summarise.log",
     benchmark:
@@ -56,18 +51,8 @@ rule compare:
     input:
         rules.summarise.output.images,
     output:
-        pairs=report(
-            f"{RUN}/evaluation/comparison.tsv",
-            caption="../report/comparison.rst",
-            category="Scores",
-            labels={"table": "comparison"},
-        ),
-        spread=report(
-            f"{RUN}/evaluation/spread.tsv",
-            caption="../report/spread.rst",
-            category="Scores",
-            labels={"table": "spread"},
-        ),
+        pairs=shown(f"{RUN}/evaluation/comparison.tsv", "comparison", "Scores", table="comparison"),
+        spread=shown(f"{RUN}/evaluation/spread.tsv", "spread", "Scores", table="spread"),
     log:
         f"{LOGS}/compare.log",
     benchmark:

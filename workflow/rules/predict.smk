@@ -13,10 +13,7 @@ rule validate:
         ENVIRONMENT
     threads: THREADS
     resources:
-        gpu=1,
-        compute_threads=THREADS,
-        compute_gpus=gpus(1),
-        mem_mb=growing(lambda w: BASE_MB + GPU_MB),
+        **ON_DEVICE,
         runtime=growing(predicting_minutes),
     params:
         data=DATA,
@@ -62,10 +59,7 @@ rule plan:
         ENVIRONMENT
     threads: THREADS
     resources:
-        gpu=1,
-        compute_threads=THREADS,
-        compute_gpus=gpus(1),
-        mem_mb=growing(lambda w: BASE_MB + GPU_MB),
+        **ON_DEVICE,
     params:
         data=DATA,
         folder=model_folder,
@@ -94,10 +88,7 @@ rule infer:
         ENVIRONMENT
     threads: THREADS
     resources:
-        gpu=1,
-        compute_threads=THREADS,
-        compute_gpus=gpus(1),
-        mem_mb=growing(lambda w: BASE_MB + GPU_MB),
+        **ON_DEVICE,
         runtime=growing(predicting_minutes),
     params:
         data=DATA,

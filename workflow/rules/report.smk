@@ -13,8 +13,8 @@ rule report:
             for output in (rules.prepare.output, rules.augment.output, rules.weigh.output)
         ],
     output:
-        page=report(f"{RUN}/report.html", caption="../report/page.rst", category="Report", labels={"form": "page"}),
-        summary=report(f"{RUN}/summary.md", caption="../report/notes.rst", category="Report", labels={"form": "notes"}),
+        page=shown(f"{RUN}/report.html", "page", "Report", form="page"),
+        summary=shown(f"{RUN}/summary.md", "notes", "Report", form="notes"),
         provenance=f"{RUN}/provenance.json",
         figures=report(
             directory(f"{RUN}/figures"),

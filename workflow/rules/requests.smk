@@ -41,6 +41,15 @@ def gpus(wanted):
     return 0 if limit is not None and limit.value == 0 else wanted
 
 
+# Of a job that runs a network, on a GPU if it is given one.
+ON_DEVICE = {
+    "gpu": 1,
+    "compute_threads": THREADS,
+    "compute_gpus": gpus(1),
+    "mem_mb": growing(lambda wildcards: BASE_MB + GPU_MB),
+}
+
+
 @cache
 def largest_image(batch):
     """Grey values of a batch's largest image; of the largest to train on, without a batch."""

@@ -35,19 +35,7 @@ rule train:
             [*split(resources.mpi), f"--ntasks={resources.tasks}"] if resources.get("mpi") else []
         ),
         output=subpath(output.weights, parent=True),
-        settings=lambda w: settings(
-            "spatial_dims",
-            "labels",
-            "folds",
-            "validation",
-            "prepare",
-            "augment",
-            "network",
-            "loss",
-            "train",
-            "predict",
-            experiment=w.experiment,
-        ),
+        settings=lambda w: settings(*LEARNED_FROM, experiment=w.experiment),
         digest=training_digest,
         pretrained=lambda w: file_mark(PRETRAINED.get(w.experiment)),
         start=lambda w, input: ["--start", input.start] if input.start else [],
@@ -86,10 +74,7 @@ rule measure:
         ENVIRONMENT
     threads: THREADS
     resources:
-        gpu=1,
-        compute_threads=THREADS,
-        compute_gpus=gpus(1),
-        mem_mb=growing(lambda w: BASE_MB + GPU_MB),
+        **ON_DEVICE,
     params:
         folder=subpath(input[0], parent=True),
     shell:
