@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 MAX_CONFIG_VALUES, MAX_TRAININGS = 100_000, 10_000
 # Names that a message lists, and that a misspelt one is compared with.
 MAX_NAMED = 20
-# What `snakeseg simulate` leaves in the folder that it makes (`commands.data.SIMULATION_MARK`).
+# What `snakeseg simulate` leaves in the folder that it makes (`commands.images.SIMULATION_MARK`).
 SIMULATION_MARK = "simulated.json"
 # Paths of the config that commands are given.
 PATH_KEYS = ("sheet", "data", "model", "images")

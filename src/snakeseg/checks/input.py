@@ -1,4 +1,4 @@
-"""What can be wrong with the input besides its files (`inspection`), found before anything is computed."""
+"""What can be wrong with the input besides its files (`checks.inspect`), found before anything is computed."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -127,7 +127,7 @@ def _check(foreground, interior, block: Sequence[int], objects) -> None:
 
 
 def _read(array, region: tuple[slice, ...]) -> np.ndarray:
-    """A region of a probability map, in the precision that `instances.segment` computes with."""
+    """A region of a probability map, in the precision that `segment` computes with."""
     return np.asarray(array[region]).astype(np.float32, copy=False)
 
 

@@ -21,7 +21,7 @@ def comparison_rows(run: Path, summary: pd.DataFrame, starts: dict[str, str]) ->
     run : path
         Folder of the run's results.
     summary : DataFrame
-        From `summary.summarise`.
+        From `evaluation.summary.summarise`.
     starts : dict
         The experiment that each one's weights came from.
 

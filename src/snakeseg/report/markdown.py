@@ -28,9 +28,9 @@ def render_markdown(
     config : dict
         The whole config, defaults filled in.
     summary : DataFrame
-        From `summary.summarise`.
+        From `evaluation.summary.summarise`.
     said : dict
-        From `compare.sentences`.
+        From `evaluation.comparison.sentences`.
     """
     template = Environment(finalize=escape, trim_blocks=True, lstrip_blocks=True).from_string(
         resources.files("snakeseg.report").joinpath("templates/summary.md.j2").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ VOID = 255
 
 
 class Seen(NamedTuple):
-    """What a label looks like (`labelfacts.looks_like`; "" if nobody looked) and its values, if they were read."""
+    """What a label looks like (`value_facts`; "" if nobody looked) and its values, if they were read."""
 
     looks_like: str
     values: np.ndarray | None

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from snakeseg.checks.findings.object_sizes import extent_at, extents_of, proposed_patch
+from snakeseg.checks.findings.per_dataset import RARE_SHARE, TOUCHING_SHARE
 from snakeseg.setup.survey import Survey
+from snakeseg.transforms.resample import SAME_SPACING
 
 # Operations a second of two cores of a laptop, in convolutions: a third of what the machine of docs/benchmarks.md does.
 SPEED = 8e10
@@ -22,8 +24,8 @@ PASSES, FEWEST = 40, 100
 # Largest sides of patches to begin with; a multiple of all that networks ask for.
 LARGEST_PATCH, STEP = {2: 192, 3: 64}, {2: 32, 3: 8}
 WIDTH = {2: 16, 3: 8}
-# Shares of touching objects, of a rare class, of foreground that fills an image like a tissue.
-TOUCHING, RARE, FULL = 0.05, 0.05, 0.5
+# Share of foreground that fills an image like a tissue.
+FULL = 0.5
 
 
 class Key(NamedTuple):
@@ -164,7 +166,7 @@ def _prepare(look: Survey) -> list[Key]:
         what += f" of type {' and '.join(kinds)}" if kinds else ""
         keys = [Key("normalise", "percentile", f"{what}: the range of each image becomes 0 to 1.")]
     sizes = np.array(look.spacings)
-    if (sizes.max(axis=0) > 1.05 * sizes.min(axis=0)).any():
+    if (sizes.max(axis=0) > SAME_SPACING * sizes.min(axis=0)).any():
         keys.append(Key("spacing", "auto", "Pixels are of several sizes; all are brought to the middle one."))
     return keys
 
@@ -188,14 +190,14 @@ def _border(look: Survey) -> list[Key]:
         return []
     share = look.facts["touching"].sum() / max(look.facts["objects"].sum(), 1)
     why = f"{share:.0%} of the objects touch another: their edges are a class of their own."
-    return [Key("border", 1, why)] if share > TOUCHING else []
+    return [Key("border", 1, why)] if share > TOUCHING_SHARE else []
 
 
 def _foreground(look: Survey) -> list[Key]:
     """More patches of what is rare."""
     shares = pd.DataFrame([each for each in look.facts.get("shares", []) if isinstance(each, dict)])
     means = shares.iloc[:, 1:].mean()
-    if shares.empty or means.min() >= RARE:
+    if shares.empty or means.min() >= RARE_SHARE:
         return []
     several = [Key("balanced", True)] if len(shares.columns) > 2 else []
     why = f"{means.idxmin()} fills {means.min():.1%} of an image: a third of the patches show some."

@@ -20,7 +20,7 @@ def table_of(sheet: pd.DataFrame, facts: pd.DataFrame, parts: pd.Series) -> pd.D
     sheet : DataFrame
         From `read_sheet`.
     facts : DataFrame
-        From `checking.inspect`; whatever could not be read is missing.
+        From `inspect`; whatever could not be read is missing.
     parts : Series
         From `parts_of`.
 

@@ -31,7 +31,7 @@ class Probabilities(nn.Module):
 
 
 class Whole(nn.Module):
-    """Probabilities for all pixels of an image of any size: mirrored as in `tiling.read_mirrored`, and cropped."""
+    """Probabilities for all pixels of an image of any size: mirrored as in `arrays.read_mirrored`, and cropped."""
 
     def __init__(self, network: nn.Module, geometry: Geometry):
         super().__init__()
