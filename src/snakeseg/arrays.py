@@ -82,10 +82,15 @@ def blocks(shape: Sequence[int], chunks: Sequence[int] | None = None, limit: int
 
 
 def regions_of(shape: Sequence[int], sides: Sequence[int]) -> Iterator[Region]:
-    """Blocks of an array, in C order; those at its end may be smaller."""
+    """Blocks with these sides that cover an array exactly once, in C order; those at its end may be smaller."""
     starts = (range(0, size, side) for size, side in zip(shape, sides, strict=True))
     for corner in product(*starts):
         yield tuple(slice(a, min(a + side, n)) for a, side, n in zip(corner, sides, shape, strict=True))
+
+
+def overlap(first: Region, second: Region) -> bool:
+    """Whether two regions share any pixel."""
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
 
 
 def ahead(function: Callable, items: Iterable, depth: int = 2) -> Iterator:

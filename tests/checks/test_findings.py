@@ -45,7 +45,7 @@ def found_in(sheet, labels=None, networks=None, patch=64, prepare=None, folds=1)
     facts, problems = inspect(sheet, 2, labels)
     problems += check(sheet, pd.DataFrame(facts), folds, [])
     table = table_of(sheet, pd.DataFrame(facts), parts_of(sheet, folds, []))
-    experiments = experiments_of(networks, dict.fromkeys(networks, patch))
+    experiments = experiments_of(networks, dict.fromkeys(networks, patch), 2)
     found = all_findings(
         table, list(problem_findings(problems, sheet)), 2, labels, prepare or Prepare(), networks, experiments
     )
@@ -243,7 +243,7 @@ def test_settings_that_do_not_suit_the_data(data, pictures):
     }  # fmt: skip
     assert expected <= set(found["topic"])
     assert "Patches larger than images" in set(found_in(data, patch=388)[0]["topic"])
-    patch = overview(table, Labels(), experiments_of(networks, {"near": 12}))["patch"]
+    patch = overview(table, Labels(), experiments_of(networks, {"near": 12}, 2))["patch"]
     assert f"set train: {{patch: {patch}}}" in set(found["remedy"])
 
 

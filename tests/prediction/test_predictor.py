@@ -15,7 +15,6 @@ from snakeseg.io.images import Raster, open_image, read_label
 from snakeseg.io.store import Streamed, read_parts, write_store
 from snakeseg.models.checkpoint import save_model
 from snakeseg.models.description import Description
-from snakeseg.networks.registry import geometry_of
 from snakeseg.objects import label_files
 from snakeseg.objects.segment import METHODS, Parameters
 from snakeseg.prediction import predictor, timing
@@ -132,7 +131,7 @@ def test_a_plan_is_measured_once_and_kept(tmp_path, monkeypatch):
     predictor.plan(made, (700, 900), 1e12)
     (kept,) = (tmp_path / "cache/snakeseg/tiles").glob("*.json")
     samples = [Sample(*values) for values in json.loads(kept.read_text(encoding="utf-8"))]
-    assert [s.pixels for s in samples][:2] == [geometry_of(PLAIN.network).input_size(n) ** 2 for n in (128, 256)]
+    assert [s.pixels for s in samples][:2] == [np.prod(PLAIN.geometry.input_size(n)) for n in (128, 256)]
     assert all(s.seconds > 0 for s in samples)
     tiles = []
     for seconds in (2e-3, 1.0):  # of a large tile: whatever was kept is believed

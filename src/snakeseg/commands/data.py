@@ -188,7 +188,7 @@ def data_report(given: Namespace) -> None:
     sheet = read_sheet(given.sheet, given.data)
     facts, problems = _facts_and_problems(given, s, sheet)
     table, findings = _findings(s, sheet, facts, problems)
-    experiments = experiments_of(_known_networks(s["networks"]), _patches(s))
+    experiments = experiments_of(_known_networks(s["networks"]), _patches(s), s["spatial_dims"])
     objects = overview(trusted(table, s["labels"]), s["labels"], experiments)
     output = given.output / "data-report.html"
     write_table(given.output / "data.tsv", shown(table))
@@ -209,7 +209,7 @@ def _findings(s: dict, sheet: pd.DataFrame, facts: pd.DataFrame, problems: list[
         parts = sheet["subset"]
     table, networks = table_of(sheet, facts, parts), _known_networks(s["networks"])
     named = list(problem_findings(problems, sheet))
-    experiments = experiments_of(networks, _patches(s))
+    experiments = experiments_of(networks, _patches(s), s["spatial_dims"])
     return table, all_findings(table, named, s["spatial_dims"], s["labels"], s["prepare"], networks, experiments)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from snakeseg.arrays import Region
+from snakeseg.arrays import Region, overlap
 from snakeseg.devices import autocast, free_memory
 from snakeseg.errors import BadInput
 from snakeseg.io.images import Raster
@@ -34,7 +34,7 @@ from snakeseg.prediction.overlap_tile import (
     tile_probabilities,
 )
 from snakeseg.prediction.tile_plan import Costs, Plan, Sample, plan_tiles, price_tiles
-from snakeseg.prediction.tiles import PLAIN_TILE, Tile, is_blended, part_of, tile_shape, tiles_of_part
+from snakeseg.prediction.tiles import PLAIN_TILE, is_blended, part_of, tile_shape, tiles_of_part
 from snakeseg.prediction.timing import cache_path, keep_samples, read_samples, used_memory
 from snakeseg.progress import tell
 from snakeseg.transforms.flips import orientations
@@ -222,7 +222,7 @@ def pieces(
     predictor: Predictor,
     raster: Raster,
     stride: Sequence[int],
-    tiles: Iterable[Tile] | None = None,
+    tiles: Iterable[Region] | None = None,
     box: Region | None = None,
 ) -> Iterator[Piece]:
     """Class probabilities (and uncertainty) of an image that was made to `fit`, tile by tile, float16.
@@ -286,13 +286,13 @@ def answers(
         predictor = predictor._replace(work=lambda seen: likeliest_class(work(seen)))
 
     box, tiles = foreground_box(raster.array, description.prepare), tiles_of_part(shape, stride, *part)
-    inside = [tile for tile in tiles if tile.meets(box)]
+    inside = [tile for tile in tiles if overlap(tile, box)]
 
     def found() -> Iterator[Piece]:
         plain = np.zeros((sum(channels.values()), *(1,) * len(shape)), kind)
         plain[0] = "probabilities" in channels  # of the background, which is also the class 0
-        for tile in (tile for tile in tiles if not tile.meets(box)):
-            yield tile.region, np.broadcast_to(plain, (len(plain), *(r.stop - r.start for r in tile.region)))
+        for tile in (tile for tile in tiles if not overlap(tile, box)):
+            yield tile, np.broadcast_to(plain, (len(plain), *(r.stop - r.start for r in tile)))
         if inside:
             yield from pieces(predictor, raster, stride, inside, box)
 

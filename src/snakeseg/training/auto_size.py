@@ -67,8 +67,10 @@ def choose_patch_and_batch(
     if patch == "auto":
         middle = int(np.median([min(shape) for shape in shapes]))
         patch = geometry.output_size(min(LARGEST_PATCH[dims], middle))
-        while needed(patch, share) > room and patch > geometry.output_size(1):
-            patch = geometry.output_size(max(1, min(patch * 3 // 4, patch - geometry.multiple)))
+        while needed(patch, share) > room and patch != geometry.output_size(1):
+            smaller = zip(patch, geometry.multiple, strict=True)
+            patch = geometry.output_size([max(1, min(side * 3 // 4, side - step)) for side, step in smaller])
+        patch = patch[0] if len(set(patch)) == 1 else list(patch)
     pixels = math.prod(sides(patch, dims))
     most = LARGEST_BATCH if device.type == "cuda" else min(LARGEST_BATCH, CPU_PIXELS // pixels)
     while settings.batch == "auto" and 2 * share * processes <= most and needed(patch, 2 * share) <= room:
@@ -91,7 +93,7 @@ def step_bytes(
     Counted: weights, gradients, two moments, and what the forward pass keeps for the backward pass, times an overhead.
     """
     dims, geometry = description.dims, description.geometry.training
-    seen = [geometry.input_size(geometry.output_size(side)) for side in sides(patch, dims)]
+    seen = geometry.input_size(sides(patch, dims))
     weights = sum(p.numel() * p.element_size() for p in description.make_network().parameters())
     if device.type != "cuda":
         # Tensors without memory: shapes and types as in a real step, whatever their size.

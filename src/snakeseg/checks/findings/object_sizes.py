@@ -45,14 +45,15 @@ def side_of(table: pd.DataFrame) -> float:
     return float(np.exp(np.log(shapes).mean(axis=1)).median())
 
 
-def experiments_of(networks: dict[str, Network], patches: dict[str, int | list[int] | str]) -> list[dict]:
+def experiments_of(networks: dict[str, Network], patches: dict[str, int | list[int] | str], dims: int) -> list[dict]:
     """What every network sees: experiment, network, patch (its geometric mean side, if it has several), field (pixels
-    across that an output pixel hangs on).
+    across that an output pixel depends on, along the axis where it is largest).
     """
     patches = {n: p if isinstance(p, (int, str)) else round(np.prod(p) ** (1 / len(p))) for n, p in patches.items()}
+    halos = {name: max(geometry_of(dims, network).halo) for name, network in networks.items()}
     return [
-        {"experiment": name, "network": each.name, "patch": patches[name], "field": 2 * geometry_of(each).halo + 1}
-        for name, each in networks.items()
+        {"experiment": name, "network": network.name, "patch": patches[name], "field": 2 * halos[name] + 1}
+        for name, network in networks.items()
     ]
 
 
