@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, product
 
 import numpy as np
@@ -58,6 +59,32 @@ def as_lazy(array) -> Lazy:
     if isinstance(array, Lazy):
         return array
     return Lazy(tuple(array.shape), array.dtype, lambda region: array[region], getattr(array, "chunks", None))
+
+
+def decoded_whole(shape: Sequence[int], dtype: np.dtype, decode: Callable[[], np.ndarray]) -> Lazy:
+    """An array that can only be decoded whole: on the first read, once; its pixels are freed with the `Lazy`.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    dtype : dtype
+    decode : function
+        Returns an array, or what has slices, of this shape and type.
+
+    Raises
+    ------
+    ValueError
+        On reading, if the array has another shape or type.
+    """
+
+    @cache
+    def decoded():
+        array = decode()
+        if (tuple(array.shape), array.dtype) != (tuple(shape), dtype):
+            raise ValueError(f"{array.dtype} pixels of shape {array.shape} under a header of {dtype} and {shape}")
+        return array
+
+    return Lazy(tuple(shape), np.dtype(dtype), lambda region: decoded()[region])
 
 
 def box_of(array, box: Region) -> Lazy:

@@ -21,6 +21,7 @@ from snakeseg.objects.label_files import write_label_file
 from snakeseg.objects.parameters import load_parameters
 from snakeseg.objects.segment import Parameters
 from snakeseg.prediction import overlap_tile as inference
+from snakeseg.prediction.images import fit_to_model
 from snakeseg.prediction.overlap_tile import (
     assemble,
     likeliest_class,
@@ -30,7 +31,8 @@ from snakeseg.prediction.overlap_tile import (
     tile_probabilities,
     tiled_logits,
 )
-from snakeseg.prediction.predictor import fit, load_predictor, pieces
+from snakeseg.prediction.predict import predict_tiles
+from snakeseg.prediction.predictor import load_predictor
 from snakeseg.prediction.tiles import tile_shape
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 from snakeseg.transforms.flips import Symmetry, any_symmetry
@@ -320,7 +322,7 @@ def predicted(folder, picture):
     """By the mean of a folder's models."""
     predictor = load_predictor([folder], torch.device("cpu"))
     shape = picture.array.shape[1:]
-    return predictor, assemble(pieces(predictor, picture, tile_shape(shape, predictor.geometry, 16)), shape)
+    return predictor, assemble(predict_tiles(predictor, picture, tile_shape(shape, predictor.geometry, 16)), shape)
 
 
 def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
@@ -342,7 +344,7 @@ def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
 def test_refuses_images_of_other_channels(tmp_path, picture):
     save_random(tmp_path / "m", 0, channels=3)
     with pytest.raises(BadInput, match=r"image.png: found 1 channels; expected 3"):
-        fit(load_predictor([tmp_path / "m"], torch.device("cpu")), picture)
+        fit_to_model(load_predictor([tmp_path / "m"], torch.device("cpu")).description, picture)
 
 
 def test_refuses_a_folder_without_model(tmp_path):
