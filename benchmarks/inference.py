@@ -112,7 +112,7 @@ def compare(dims: int, device: torch.device) -> bool:
     """Print the table and the verdict for so many axes."""
     case = CASES[dims]
     folded, unpadded, padded = networks(case, device)
-    geometry = geometry_of(case.network)
+    geometry = geometry_of(dims, case.network)
     plane = simulate_cells(np.random.default_rng(0), case.shape[-2:], case.shape[-1] ** 2 // 2000)[0]
     image = np.broadcast_to(plane, case.shape)[None].astype(np.float32) / 255
     image = image + np.random.default_rng(1).normal(0, 0.05, image.shape).astype(np.float32)
@@ -138,7 +138,7 @@ def compare(dims: int, device: torch.device) -> bool:
                 .numpy()
             )
 
-    whole = tuple(-(-n // geometry.multiple) * geometry.multiple for n in case.shape)
+    whole = tuple(-(-n // step) * step for n, step in zip(case.shape, geometry.multiple, strict=True))
     contestants = {
         "ours": ours,
         "ours, bfloat16": lambda: ours("bfloat16"),

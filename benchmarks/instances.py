@@ -18,9 +18,9 @@ import zarr
 from _verdict import table, verdict
 from scipy import ndimage
 
+from snakeseg.arrays import regions_of
 from snakeseg.objects.blockwise import segment_blocks, straight_cuts
 from snakeseg.objects.segment import METHODS, Parameters
-from snakeseg.prediction.tiles import lay_tiles
 
 SIDE, BLOCK, OBJECTS, THRESHOLD = 8192, (1024, 1024), 100_000, 0.5
 # Depth of the seeds: pixels for distances, a probability for cores.
@@ -40,17 +40,17 @@ def draw_discs(path: Path) -> None:
     step = SIDE / columns
     centres = (np.stack(np.divmod(np.arange(OBJECTS), columns)) + 0.5 + rng.uniform(-0.15, 0.15, (2, OBJECTS))) * step
     radii = step * rng.uniform(0.25, 0.45, OBJECTS)
-    for tile in lay_tiles((SIDE, SIDE), BLOCK):
-        low, high = np.reshape(tile.start, (2, 1)), np.reshape(tile.stop, (2, 1))
+    for region in regions_of((SIDE, SIDE), BLOCK):
+        low, high = (np.array([[getattr(side, end)] for side in region]) for end in ("start", "stop"))
         near = np.flatnonzero(((centres > low - step) & (centres < high + step)).all(axis=0))
         block = np.zeros(BLOCK, np.float16)
-        for centre, radius in zip(centres[:, near].T - tile.start, radii[near], strict=True):
+        for centre, radius in zip((centres[:, near] - low).T, radii[near], strict=True):
             start = np.maximum(np.floor(centre - 2 * radius).astype(int), 0)
             window = block[tuple(slice(a, max(int(b), 0)) for a, b in zip(start, centre + 2 * radius, strict=True))]
             y, x = np.ogrid[tuple(slice(a, a + size) for a, size in zip(start, window.shape, strict=True))]
             away = np.hypot(y - centre[0], x - centre[1]) / radius
             np.maximum(window, 1 - away / 2, out=window, casting="same_kind")
-        probabilities[tile.region] = block
+        probabilities[region] = block
 
 
 def find_objects(folder: Path, method: str) -> None:
@@ -60,8 +60,8 @@ def find_objects(folder: Path, method: str) -> None:
     parameters = Parameters(method, THRESHOLD, DEPTHS[method])
     numbers = segment_blocks(probabilities, probabilities, parameters, BLOCK, objects)
     seconds = time.perf_counter() - start
-    for tile in lay_tiles(objects.shape, BLOCK):
-        objects[tile.region] = numbers[objects[tile.region]]
+    for region in regions_of(objects.shape, BLOCK):
+        objects[region] = numbers[objects[region]]
     cuts = straight_cuts(objects, BLOCK)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     print(json.dumps({"method": method, "s": seconds, "peak MB": peak, "objects": int(numbers.max()), "cuts": cuts}))

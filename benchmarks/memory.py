@@ -24,7 +24,8 @@ from snakeseg.io.images import open_image
 from snakeseg.io.store import write_store
 from snakeseg.models.checkpoint import save_model
 from snakeseg.models.description import Description
-from snakeseg.prediction.predictor import answers, choose_stride, load_predictor
+from snakeseg.prediction.predict import predict_image
+from snakeseg.prediction.predictor import choose_stride, load_predictor
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
@@ -72,7 +73,7 @@ def busy(folder: Path, image: Path, store: Path) -> float:
 
     stride = choose_stride(predictor, raster.array.shape[1:], BUDGET * 1e9)
     start = time.perf_counter()
-    write_store(store, [("image", {}, answers(predictor._replace(work=timed), raster, stride))])
+    write_store(store, [("image", {}, predict_image(predictor._replace(work=timed), raster, stride))])
     return inside[0] / (time.perf_counter() - start)
 
 

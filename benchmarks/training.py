@@ -67,7 +67,7 @@ def seconds_of_constant(batch: Item, plan: PatchPlan, device: torch.device) -> f
 
 def against_constant(data: list[Item], device: torch.device) -> None:
     train = Train(steps=STEPS, patch=260, optimiser="adamw", learning_rate=1e-3)
-    plan = PatchPlan(train, Augment(), geometry_of(NETWORK))
+    plan = PatchPlan(train, Augment(), geometry_of(2, NETWORK))
     online = replace(plan, train=replace(train, elastic="online"))
     batch = draw_batch(data, plan, 0)
     seconds_of_constant(batch, plan, device)
@@ -85,7 +85,7 @@ def against_peer(data: list[Item], device: torch.device, root: Path) -> None:
     train = Train(
         steps=STEPS_PEER, patch=256, batch=2, learning_rate=0.01, elastic="online", clip=12, precision="auto"
     )  # fmt: skip
-    plan = PatchPlan(train, Augment(), geometry_of(PADDED).training)
+    plan = PatchPlan(train, Augment(), geometry_of(2, PADDED).training)
     single = replace(plan, train=replace(train, precision="float32"))
     make_dataset(root, [Case(f"cells{i}", image, label > 0) for i, (image, label) in enumerate(cells())], [])
     trainer = make_trainer(root, lambda: make_network(2, 1, 2, PADDED), patch_size=[256, 256], batch_size=2)

@@ -1,13 +1,14 @@
 """Arrays read on demand, passes over them block by block, and work that runs ahead."""
 
 import threading
+import weakref
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakeseg.arrays import ahead, as_lazy, blocks, concatenate, regions_of
+from snakeseg.arrays import ahead, as_lazy, blocks, concatenate, decoded_whole, overlap, regions_of
 
 quick = settings(deadline=None, max_examples=60)
 ARRAY = np.arange(2 * 7 * 9).reshape(2, 7, 9)
@@ -74,3 +75,33 @@ def test_errors_reach_the_user_and_end_the_work():
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="three"):
         next(results)
+
+
+def test_what_can_only_be_decoded_whole_is_decoded_once_and_freed():
+    decoded = []
+
+    def decode():
+        array = np.array(ARRAY)
+        decoded.append(weakref.ref(array))
+        return array
+
+    lazy = decoded_whole(ARRAY.shape, ARRAY.dtype, decode)
+    assert not decoded
+    for region in regions_of(ARRAY.shape, (1, 2, 4)):
+        np.testing.assert_array_equal(lazy[region], ARRAY[region])
+    assert len(decoded) == 1
+    del lazy
+    assert decoded[0]() is None
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((2, 3), ARRAY.dtype), (ARRAY.shape, np.dtype(np.uint8))])
+def test_pixels_that_contradict_the_header_are_an_error(shape, dtype):
+    with pytest.raises(ValueError, match="under a header of"):
+        decoded_whole(shape, dtype, lambda: ARRAY)[:]
+
+
+def test_regions_overlap_where_they_share_a_pixel():
+    tile = (slice(4, 8), slice(0, 4))
+    assert overlap(tile, (slice(0, 5), slice(3, 9)))
+    assert not overlap(tile, (slice(0, 4), slice(0, 4)))
+    assert not overlap(tile, (slice(4, 8), slice(4, 6)))

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, product
 
 import numpy as np
@@ -60,6 +61,32 @@ def as_lazy(array) -> Lazy:
     return Lazy(tuple(array.shape), array.dtype, lambda region: array[region], getattr(array, "chunks", None))
 
 
+def decoded_whole(shape: Sequence[int], dtype: np.dtype, decode: Callable[[], np.ndarray]) -> Lazy:
+    """An array that can only be decoded whole: on the first read, once; its pixels are freed with the `Lazy`.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    dtype : dtype
+    decode : function
+        Returns an array, or what has slices, of this shape and type.
+
+    Raises
+    ------
+    ValueError
+        On reading, if the array has another shape or type.
+    """
+
+    @cache
+    def decoded():
+        array = decode()
+        if (tuple(array.shape), array.dtype) != (tuple(shape), dtype):
+            raise ValueError(f"{array.dtype} pixels of shape {array.shape} under a header of {dtype} and {shape}")
+        return array
+
+    return Lazy(tuple(shape), np.dtype(dtype), lambda region: decoded()[region])
+
+
 def box_of(array, box: Region) -> Lazy:
     """A box of an array-like, one slice per axis; the array itself if that is all of it."""
     source = as_lazy(array)
@@ -82,10 +109,15 @@ def blocks(shape: Sequence[int], chunks: Sequence[int] | None = None, limit: int
 
 
 def regions_of(shape: Sequence[int], sides: Sequence[int]) -> Iterator[Region]:
-    """Blocks of an array, in C order; those at its end may be smaller."""
+    """Blocks with these sides that cover an array exactly once, in C order; those at its end may be smaller."""
     starts = (range(0, size, side) for size, side in zip(shape, sides, strict=True))
     for corner in product(*starts):
         yield tuple(slice(a, min(a + side, n)) for a, side, n in zip(corner, sides, shape, strict=True))
+
+
+def overlap(first: Region, second: Region) -> bool:
+    """Whether two regions share any pixel."""
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
 
 
 def ahead(function: Callable, items: Iterable, depth: int = 2) -> Iterator:

@@ -247,7 +247,7 @@ def test_settings_that_do_not_suit_the_data(data, pictures):
     }  # fmt: skip
     assert expected <= set(found["topic"])
     assert "Patches larger than images" in set(found_in(data, patch=388)[0]["topic"])
-    patch = overview(table, Labels(), experiments_of(experiments(networks, 12)))["patch"]
+    patch = overview(table, Labels(), experiments_of(experiments(networks, 12), 2))["patch"]
     assert f"set train: {{patch: {patch}}}" in set(found["remedy"])
 
 

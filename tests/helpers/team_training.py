@@ -35,7 +35,7 @@ def train(folder: Path, failing: int | None, team: Team) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = UNet(2, 1, 2, NETWORK).double()
-    plan = PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK))
+    plan = PatchPlan(SETTINGS, Augment(), unet_geometry(2, NETWORK))
     history = fit(network, make_items(), plan, weighted_cross_entropy, torch.device("cpu"), FitOptions(team=team))
     folder.mkdir(parents=True, exist_ok=True)
     found = {"losses": [row["loss"] for row in history], "weights": network.state_dict()}

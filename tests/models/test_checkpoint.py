@@ -51,7 +51,7 @@ def test_round_trip_of_every_network(dims, settings, tmp_path):
     network = description.make_network().eval()
     save_model(tmp_path, network, description, {})
     loaded, _ = load_model(tmp_path, CPU)
-    image = torch.randn(1, 3, *[description.geometry.input_size(1)] * dims)
+    image = torch.randn(1, 3, *description.geometry.input_size(1))
     with torch.inference_mode():
         torch.testing.assert_close(loaded(image), network(image), rtol=0, atol=1e-3)
 
@@ -62,7 +62,7 @@ def test_order_of_classes_survives(model):
 
 
 def test_description_tells_geometry():
-    assert DESCRIPTION.geometry == unet_geometry(DESCRIPTION.network)
+    assert DESCRIPTION.geometry == unet_geometry(DESCRIPTION.dims, DESCRIPTION.network)
     assert DESCRIPTION.make_network().head.out_channels == 3
 
 

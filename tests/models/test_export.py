@@ -118,11 +118,11 @@ def load(models, name):
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
 def test_every_network_becomes_every_kind_of_graph(dims, settings, tmp_path):
     """The writers compare, on two shapes and two images; here it is seen that what they wrote is there."""
-    geometry = geometry_of(settings)
+    geometry = geometry_of(dims, settings)
     network = fold_normalisation(random_network(dims, settings, 1, 3).float())
-    model, side = Probabilities(network).eval(), golden_size(geometry)
-    other = [side + (axis + 1) * geometry.multiple for axis in range(dims)]
-    inputs = [torch.rand(1, 1, *[side] * dims), torch.rand(2, 1, *other)]
+    model, sides = Probabilities(network).eval(), golden_size(geometry)
+    other = [side + (axis + 1) * geometry.multiple[axis] for axis, side in enumerate(sides)]
+    inputs = [torch.rand(1, 1, *sides), torch.rand(2, 1, *other)]
     traced = write_torchscript(tmp_path / "m.ts", model, inputs)
     write_onnx(tmp_path / "m.onnx", traced, model, inputs, {"note": "yes"})
     seen = torch.rand(1, 1, *[9 + axis for axis in range(dims)])
@@ -155,7 +155,8 @@ def test_onnx_takes_every_valid_size(exported, models, name):
     session = onnxruntime.InferenceSession(exported(name, "onnx") / "model.onnx")
     geometry = description.geometry
     for steps in range(3):
-        sides = [geometry.input_size(1) + (steps + axis) * geometry.multiple for axis in range(description.dims)]
+        axes = enumerate(zip(geometry.input_size(1), geometry.multiple, strict=True), start=steps)
+        sides = [least + number * step for number, (least, step) in axes]
         seen = torch.rand(1 + steps, description.channels, *sides)
         (found,) = session.run(None, {"image": seen.numpy()})
         with torch.inference_mode():
@@ -212,7 +213,7 @@ def test_all_that_is_known_goes_along(exported, models):
         told = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         assert told["model"] == json.loads((models / "unpadded" / "model.json").read_text(encoding="utf-8"))
         assert {key: told[key] for key in ABOUT} == ABOUT
-        assert told["geometry"]["halo"] == 20
+        assert told["geometry"]["halo"] == [20, 20]
         assert told["output"]["classes"] == ["sky", "deep sea", "land"]
         page = (folder / ("docs" if kind == "monai" else ".") / "README.md").read_text(encoding="utf-8")
         for word in ("# Sea and sky", "CC-BY-4.0", "Ada Lovelace", "10.1007/978-3-319-24574-4_28", "percentiles p (1)",
@@ -259,12 +260,13 @@ def test_bioimageio_tests_the_package_itself(exported, name):
         "10.1007/978-3-319-24574-4_28", "https://example.org/net",
     ]  # fmt: skip
     assert {kind for kind, weights in description.weights if weights} == {"torchscript", "onnx"}
-    for given, answered in zip(description.inputs[0].axes[2:], description.outputs[0].axes[2:], strict=True):
-        assert (given.size.min, given.size.step) == (geometry.input_size(1), geometry.multiple)
+    axes = zip(description.inputs[0].axes[2:], description.outputs[0].axes[2:], strict=True)
+    for axis, (given, answered) in enumerate(axes):
+        assert (given.size.min, given.size.step) == (geometry.input_size(1)[axis], geometry.multiple[axis])
         if geometry.padded:
-            assert (answered.halo, answered.size.offset) == (geometry.halo, 0)
+            assert (answered.halo, answered.size.offset) == (geometry.halo[axis], 0)
         else:
-            assert answered.size.offset == -2 * geometry.halo
+            assert answered.size.offset == -2 * geometry.halo[axis]
 
 
 def test_the_papers_network_takes_sixteen_k_and_twelve(models, tmp_path):

@@ -43,9 +43,10 @@ def test_every_network_has_a_small_input(dims, settings):
     description = Description(dims, 2, Labels(), settings, Prepare(), Predict(), None)
     network = random_network(dims, settings, 2).float()
     golden = make_golden(network, description)
-    side = golden_size(geometry_of(settings))
-    assert golden.input.shape == (2, *[side] * dims)
-    assert side <= geometry_of(settings).input_size(4) + 32
+    geometry = geometry_of(dims, settings)
+    assert golden.input.shape == (2, *golden_size(geometry))
+    limits = geometry.input_size(4)
+    assert all(side <= limit + 32 for side, limit in zip(golden.input.shape[1:], limits, strict=True))
     assert golden.output.shape[0] == 2
     assert all(size > 0 for size in golden.output.shape)
     np.testing.assert_allclose(golden.output.sum(axis=0), 1, atol=1e-5)

@@ -23,9 +23,9 @@ def norms(network):
 @pytest.mark.parametrize(("dims", "settings"), [*BATCHED, *NARROW], ids=name_of)
 def test_it_computes_the_same(dims, settings):
     network = random_network(dims, settings)
-    geometry = geometry_of(settings)
-    side = geometry.input_size(2 * geometry.multiple)
-    image = torch.rand(1, 1, *(side,) * dims, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    geometry = geometry_of(dims, settings)
+    size = geometry.input_size([2 * step for step in geometry.multiple])
+    image = torch.rand(1, 1, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     expected = network(image)
     folded = fold_normalisation(copy.deepcopy(network))
     torch.testing.assert_close(folded(image), expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))

@@ -9,6 +9,7 @@ from narrow import NARROW, name_of, random_network
 from torch import nn
 
 from snakeseg.networks.context import ContextNetwork
+from snakeseg.networks.geometry import uniform
 from snakeseg.networks.measures import network_checkerboard, operations, parameters, receptive_field
 from snakeseg.networks.registry import NETWORKS, geometry_of, make_network
 from snakeseg.prediction.overlap_tile import tiled_logits
@@ -19,46 +20,46 @@ def test_every_network_is_here_with_settings_of_its_own():
     assert list(NETWORKS) == list(NETWORK_SETTINGS)
     assert {settings.name for _, settings in NARROW} == set(NETWORKS)
     for name, kind in NETWORK_SETTINGS.items():
-        assert isinstance(geometry_of(kind(name=name)).halo, int)
+        assert geometry_of(2, kind(name=name)).dims == 2
 
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
 def test_receptive_field_fits_the_halo(dims, settings):
     """Nothing beyond the declared halo matters, and the halo is not much larger than what does."""
-    geometry = geometry_of(settings)
-    lower, higher = receptive_field(random_network(dims, settings), dims, 1, geometry)
-    assert max(lower, higher) <= geometry.halo
-    assert max(lower, higher) > 0.7 * geometry.halo
+    geometry = geometry_of(dims, settings)
+    lower, higher = receptive_field(random_network(dims, settings), 1, geometry)
+    assert max(lower, higher) <= geometry.halo[0]
+    assert max(lower, higher) > 0.7 * geometry.halo[0]
 
 
 def test_a_halo_declared_too_small_would_show():
     settings = UNetSettings(width=4, depth=2, padded=True)
-    geometry = geometry_of(settings)
-    small = type(geometry)(halo=16, multiple=4, padded=True)
-    assert max(receptive_field(random_network(2, settings), 2, 1, small)) > 16
+    small = uniform(2, halo=16, multiple=4, padded=True)
+    assert max(receptive_field(random_network(2, settings), 1, small)) > 16
 
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
 def test_sizes(dims, settings):
     """Inputs of the promised size give outputs of the promised size, also in training."""
     network = random_network(dims, settings, channels=3, classes=4)
-    for geometry in (geometry_of(settings), geometry_of(settings).training):
-        size = [geometry.input_size(1 + 5 * axis) for axis in range(dims)]
-        expected = size if geometry.padded else [n - 2 * geometry.halo for n in size]
+    for geometry in (geometry_of(dims, settings), geometry_of(dims, settings).training):
+        sides = [1 + 5 * axis for axis in range(dims)]
+        size = geometry.input_size(sides)
+        expected = size if geometry.padded else tuple(n - 2 * h for n, h in zip(size, geometry.halo, strict=True))
         with torch.inference_mode():
             out = network(torch.zeros(2, 3, *size, dtype=torch.float64))
         assert out.shape == (2, 4, *expected)
-        if geometry.halo == 0 or not geometry.padded:
-            assert list(expected) == [geometry.output_size(1 + 5 * axis) for axis in range(dims)]
+        if not any(geometry.halo) or not geometry.padded:
+            assert expected == geometry.output_size(sides)
 
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
 def test_tiles_equal_the_whole(dims, settings):
     """To 1e-9 in float64 at three tile sizes, padded or not; the whole is one tile."""
-    geometry = geometry_of(settings)
+    geometry = geometry_of(dims, settings)
     assert geometry.tile_exact
     network = random_network(dims, settings)
-    step = geometry.multiple
+    step = geometry.multiple[0]
     shape = (2 * step + 5, 3 * step) if dims == 2 else (2 * step + 1, step, step + 3)
     image = np.random.default_rng(0).normal(size=(1, *shape))
     expected = tiled_logits(network, image, geometry, 10 * step)
@@ -73,12 +74,12 @@ def test_tiles_equal_the_whole(dims, settings):
 def test_slices_know_nothing_of_each_other(axis, padded):
     """A network of planes on a volume answers every slice as it does the plane."""
     settings = UNetSettings(width=4, depth=1, padded=padded, slices=axis)
-    geometry = geometry_of(settings)
+    geometry, of_planes = geometry_of(3, settings), geometry_of(2, settings)
     network = random_network(3, settings)
     image = np.random.default_rng(0).normal(size=(1, 6, 8, 10))
     found = tiled_logits(network, image, geometry, 4)
     for index in range(image.shape[axis + 1]):
-        expected = tiled_logits(network.network, image.take(index, axis + 1), geometry, 100)
+        expected = tiled_logits(network.network, image.take(index, axis + 1), of_planes, 100)
         np.testing.assert_allclose(found.take(index, axis + 1), expected, atol=1e-9 * np.abs(expected).max())
 
 
@@ -90,27 +91,27 @@ def test_slices_of_planes_are_refused():
 def test_padding_shows_at_the_border_only():
     """What a padded network answers beyond its halo is one pass over the mirrored whole, cropped."""
     settings = UNetSettings(width=4, depth=2, padded=True)
-    geometry = geometry_of(settings)
+    geometry = geometry_of(2, settings)
     network = random_network(2, settings)
     image = np.random.default_rng(0).normal(size=(1, 28, 32))
-    framed = np.pad(image, [(0, 0), (geometry.halo, geometry.halo), (geometry.halo, geometry.halo)], mode="reflect")
+    framed = np.pad(image, [(0, 0), *((halo, halo) for halo in geometry.halo)], mode="reflect")
     with torch.inference_mode():
         whole = network(torch.from_numpy(framed)[None])[0].numpy()
-    inner = (slice(None), slice(geometry.halo, -geometry.halo), slice(geometry.halo, -geometry.halo))
+    inner = (slice(None), *(slice(halo, -halo) for halo in geometry.halo))
     np.testing.assert_allclose(tiled_logits(network, image, geometry, 8), whole[inner], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("decoder", ["nearest", "bilinear"])
 def test_interpolating_unets_have_no_checkerboard(decoder):
     settings = UNetSettings(width=4, depth=2, decoder=decoder)
-    assert network_checkerboard(random_network(2, settings), 2, 1, geometry_of(settings)) < 1e-12
+    assert network_checkerboard(random_network(2, settings), 1, geometry_of(2, settings)) < 1e-12
     transposed = UNetSettings(width=4, depth=2)
-    assert network_checkerboard(random_network(2, transposed), 2, 1, geometry_of(transposed)) > 1e-3
+    assert network_checkerboard(random_network(2, transposed), 1, geometry_of(2, transposed)) > 1e-3
 
 
 def test_operations_are_counted_without_computing():
     """A single 3 x 3 convolution: 2 x 9 x inputs x outputs a pixel."""
-    assert operations(lambda: nn.Conv2d(3, 5, 3, padding=1), 2, 3, 10) == 2 * 9 * 3 * 5 * 100
+    assert operations(lambda: nn.Conv2d(3, 5, 3, padding=1), 3, (10, 10)) == 2 * 9 * 3 * 5 * 100
     # The U-Net of the paper, layer by layer: inputs, outputs, side of the output.
     three = [
         (1, 64, 570), (64, 64, 568), (64, 128, 282), (128, 128, 280), (128, 256, 138), (256, 256, 136),
@@ -120,7 +121,7 @@ def test_operations_are_counted_without_computing():
     up = [(1024, 512, 56), (512, 256, 104), (256, 128, 200), (128, 64, 392)]
     expected = sum(2 * 9 * i * o * n**2 for i, o, n in three) + sum(2 * i * o * n**2 for i, o, n in up)
     expected += 2 * 64 * 2 * 388**2
-    assert operations(lambda: make_network(2, 1, 2, UNetSettings()), 2, 1, 572) == expected
+    assert operations(lambda: make_network(2, 1, 2, UNetSettings()), 1, (572, 572)) == expected
 
 
 def test_parameters_of_the_paper():
@@ -135,7 +136,7 @@ def test_baselines_need_a_normalisation(name):
         ValueError, match=r"network.normalisation 'none'; expected one of \['batch', 'instance', 'group'\]"
     ):
         make_network(2, 1, 2, settings)
-    assert not geometry_of(NETWORK_SETTINGS[name](normalisation="instance")).tile_exact
+    assert not geometry_of(2, NETWORK_SETTINGS[name](normalisation="instance")).tile_exact
 
 
 def test_context_network_dilates():

@@ -98,12 +98,13 @@ def even_pools(size, depth):
 @pytest.mark.parametrize("depth", range(1, 7))
 def test_geometry_names_the_valid_inputs(depth):
     """At depth 4: 16 k + 12 with k >= 11, output = input - 184."""
-    geometry = unet_geometry(UNetSettings(depth=depth))
+    geometry = unet_geometry(1, UNetSettings(depth=depth))
+    (halo,), (multiple,), (remainder,) = geometry.halo, geometry.multiple, geometry.remainder
     for size in range(1, 1200):
-        valid = size % geometry.multiple == geometry.remainder and size > 2 * geometry.halo
-        assert even_pools(size, depth) == (size - 2 * geometry.halo if valid else None)
+        valid = size % multiple == remainder and size > 2 * halo
+        assert even_pools(size, depth) == (size - 2 * halo if valid else None)
     if depth == 4:
-        assert (geometry.halo, geometry.multiple, geometry.remainder) == (92, 16, 12)
+        assert (halo, multiple, remainder) == (92, 16, 12)
         assert min(n for n in range(1200) if even_pools(n, 4)) == 16 * 11 + 12
 
 
@@ -112,11 +113,11 @@ def test_geometry_names_the_valid_inputs(depth):
 def test_output_sizes(dims, depth, size):
     """Images of the promised input size give outputs of the promised size along every axis."""
     settings = UNetSettings(width=1, depth=depth)
-    geometry = unet_geometry(settings)
-    shape = [geometry.input_size(size + axis * 5) for axis in range(dims)]
+    geometry = unet_geometry(dims, settings)
+    sides = [size + axis * 5 for axis in range(dims)]
     with torch.inference_mode():
-        out = UNet(dims, 3, 4, settings).eval()(torch.zeros(2, 3, *shape))
-    assert out.shape == (2, 4, *(geometry.output_size(size + axis * 5) for axis in range(dims)))
+        out = UNet(dims, 3, 4, settings).eval()(torch.zeros(2, 3, *geometry.input_size(sides)))
+    assert out.shape == (2, 4, *geometry.output_size(sides))
 
 
 def dependencies(settings):
@@ -125,12 +126,12 @@ def dependencies(settings):
     With positive weights and a constant image nothing cancels and no maximum hides an increase: the response is the
     whole dependency, exactly.
     """
-    geometry = unet_geometry(settings)
+    geometry = unet_geometry(1, settings)
     network = UNet(1, 1, 1, settings).eval().double()
     with torch.no_grad():
         for value in network.parameters():
             value.fill_(1 / value[0].numel() if value.ndim > 1 else 0)
-        size = geometry.input_size(3 * geometry.multiple)
+        (size,) = geometry.input_size(3 * geometry.multiple[0])
         base = torch.ones(1, 1, size, dtype=torch.float64)
         impulses = torch.eye(size, dtype=torch.float64)[:, None]
         return (network(base + impulses) - network(base))[:, 0].numpy() > 0
@@ -144,14 +145,15 @@ def test_receptive_field_fits_the_halo(depth):
     that is why tiles start on multiples of 2**depth.
     """
     settings = UNetSettings(width=1, depth=depth)
-    geometry = unet_geometry(settings)
+    geometry = unet_geometry(1, settings)
+    (halo,), (multiple,), (smallest,) = geometry.halo, geometry.multiple, geometry.output_size(1)
     depends = dependencies(settings)
-    for start in range(0, 2 * geometry.multiple, geometry.multiple):
-        stop = start + geometry.output_size(1)  # the smallest output there is
+    for start in range(0, 2 * multiple, multiple):
+        stop = start + smallest
         sources = np.flatnonzero(depends[:, start:stop].any(axis=1))
-        assert (sources[0], sources[-1] + 1) == (start, stop + 2 * geometry.halo)
+        assert (sources[0], sources[-1] + 1) == (start, stop + 2 * halo)
     inputs, outputs = np.nonzero(depends)
-    assert np.abs(inputs - (outputs + geometry.halo)).max() == geometry.halo + geometry.multiple - 1
+    assert np.abs(inputs - (outputs + halo)).max() == halo + multiple - 1
 
 
 @pytest.mark.parametrize("normalisation", ["none", "batch"])
@@ -159,15 +161,15 @@ def test_gradient_stays_within_the_tile(normalisation):
     """As above, in 2D with random weights: the gradient of a tile of a larger image reaches no input beyond it."""
     torch.manual_seed(0)
     settings = UNetSettings(width=4, depth=2, normalisation=normalisation)
-    geometry = unet_geometry(settings)
+    geometry = unet_geometry(2, settings)
     network = UNet(2, 1, 2, settings).eval().double()
-    image = torch.randn(1, 1, *[geometry.input_size(16)] * 2, dtype=torch.float64, requires_grad=True)
+    image = torch.randn(1, 1, *geometry.input_size(16), dtype=torch.float64, requires_grad=True)
     network(image)[0, :, 4:8, 8:12].sum().backward()
     rows, columns = np.nonzero(image.grad[0, 0].numpy())
-    for where, start in ((rows, 4), (columns, 8)):
+    for where, start, size, halo in zip((rows, columns), (4, 8), geometry.input_size(4), geometry.halo, strict=True):
         assert start <= where.min()
-        assert where.max() < start + geometry.input_size(4)
-        assert np.ptp(where) > geometry.halo
+        assert where.max() < start + size
+        assert np.ptp(where) > halo
 
 
 def test_he_initialisation(paper):
@@ -187,7 +189,7 @@ def test_unit_variance_flows_through():
     torch.manual_seed(0)
     settings = UNetSettings(width=16, depth=3)
     with torch.inference_mode():
-        out = UNet(2, 1, 8, settings).eval()(torch.randn(1, 1, *[unet_geometry(settings).input_size(32)] * 2))
+        out = UNet(2, 1, 8, settings).eval()(torch.randn(1, 1, *unet_geometry(2, settings).input_size(32)))
     assert 0.1 < out.std().item() < 10
 
 
@@ -211,9 +213,9 @@ def test_batch_normalisation_follows_every_3_wide_convolution():
 
 
 def test_instance_normalisation_gives_up_exact_tiles():
-    assert unet_geometry(UNetSettings(normalisation="batch")).tile_exact
+    assert unet_geometry(2, UNetSettings(normalisation="batch")).tile_exact
     for name in ("instance", "group"):
-        assert not unet_geometry(UNetSettings(normalisation=name)).tile_exact
+        assert not unet_geometry(2, UNetSettings(normalisation=name)).tile_exact
 
 
 def test_skips_that_sum_need_no_more_channels():

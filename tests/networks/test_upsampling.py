@@ -110,7 +110,7 @@ CONSTANT = torch.full((1, 1, 24, 24), 0.7)
 
 
 def decoder_checkerboard(layer, margin):
-    return checkerboard(layer, 2, margin, CONSTANT)
+    return checkerboard(layer, (2, 2), (margin, margin), CONSTANT)
 
 
 def test_checkerboard_of_transposed_convolution_with_an_uneven_kernel():
@@ -142,7 +142,7 @@ def test_bilinear_fcn_decoders_keep_a_constant(name):
     margin = 4 * 32
     inner = out[:, :, margin:-margin, margin:-margin]
     torch.testing.assert_close(inner, torch.full_like(inner, 0.3))
-    assert checkerboard(lambda image: out, network.stride, margin, CONSTANT) < 1e-6
+    assert checkerboard(lambda image: out, (network.stride,) * 2, (margin, margin), CONSTANT) < 1e-6
 
 
 def test_checkerboard_known_answers():
@@ -150,12 +150,12 @@ def test_checkerboard_known_answers():
     y, x = torch.meshgrid(torch.arange(16), torch.arange(16), indexing="ij")
     for a in (0.0, 0.1, 1.0):
         pattern = 1 + a * (1 - 2 * ((x + y) % 2)).double()
-        found = checkerboard(lambda image, p=pattern: p[None, None], 4, 3, CONSTANT)
+        found = checkerboard(lambda image, p=pattern: p[None, None], (4, 4), (3, 3), CONSTANT)
         assert found == pytest.approx(a**2 / (1 + a**2), abs=1e-12)
     stripes = 1 + 0.5 * (x % 4 == 0)
-    assert checkerboard(lambda image: stripes[None, None].double(), 4, 0, CONSTANT) > 1e-2
-    assert checkerboard(torch.zeros_like, 4, 0, CONSTANT) == 0
+    assert checkerboard(lambda image: stripes[None, None].double(), (4, 4), (0, 0), CONSTANT) > 1e-2
+    assert checkerboard(torch.zeros_like, (4, 4), (0, 0), CONSTANT) == 0
 
 
 def test_one_wide_convolution_changes_no_checkerboard():
-    assert checkerboard(CONVOLUTION[2](1, 3, 1), 2, 2, CONSTANT) < 1e-9
+    assert checkerboard(CONVOLUTION[2](1, 3, 1), (2, 2), (2, 2), CONSTANT) < 1e-9

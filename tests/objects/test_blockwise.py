@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from snakeseg.arrays import regions_of
 from snakeseg.objects.blockwise import segment_blocks, straight_cuts
 from snakeseg.objects.segment import METHODS, Parameters, id_type, segment
-from snakeseg.prediction.tiles import lay_tiles
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -51,9 +51,9 @@ def blobs(seed, shape, width):
 def labelled_alone(mask, block):
     """Components of every block by itself, as a program would that forgets to join them."""
     objects, last = np.zeros(mask.shape, int), 0
-    for tile in lay_tiles(mask.shape, block):
-        labels, count = ndimage.label(mask[tile.region])
-        objects[tile.region], last = np.where(labels, labels + last, 0), last + count
+    for region in regions_of(mask.shape, block):
+        labels, count = ndimage.label(mask[region])
+        objects[region], last = np.where(labels, labels + last, 0), last + count
     return objects
 
 

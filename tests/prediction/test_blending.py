@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from snakeseg.networks.geometry import Geometry
+from snakeseg.arrays import regions_of
+from snakeseg.networks.geometry import uniform
 from snakeseg.networks.registry import geometry_of
 from snakeseg.prediction.blending import run_blended
 from snakeseg.prediction.overlap_tile import assemble, run_tiles, tile_logits
-from snakeseg.prediction.tiles import is_blended, lay_tiles, tiles_of_part
+from snakeseg.prediction.tiles import is_blended, tiles_of_part
 from snakeseg.settings import UNetSettings
 
 random_network = partial(narrow.random_network, classes=3)
@@ -22,7 +23,7 @@ random_network = partial(narrow.random_network, classes=3)
 )
 def test_what_does_not_depend_on_the_tile_is_not_changed(shape, stride):
     """The weights of all windows add up to one in every pixel, at the image's border too."""
-    geometry = Geometry(halo=3, multiple=4, tile_exact=False)
+    geometry = uniform(len(shape), halo=3, multiple=4, tile_exact=False)
     image = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
 
     def identity(seen):
@@ -36,7 +37,7 @@ def test_what_does_not_depend_on_the_tile_is_not_changed(shape, stride):
 def test_steps_between_tiles_are_gone_where_the_answer_depends_on_the_tile():
     """A slope less the mean of the tile: a saw with tiles side by side, without any step when they are blended."""
     image = np.broadcast_to(np.arange(160, dtype=np.float32), (1, 64, 160))
-    geometry, stride = Geometry(halo=4, multiple=4, tile_exact=False), (32, 32)
+    geometry, stride = uniform(2, halo=4, multiple=4, tile_exact=False), (32, 32)
 
     def work(seen):
         return (seen - seen.mean())[:, 4:-4, 4:-4]
@@ -48,17 +49,17 @@ def test_steps_between_tiles_are_gone_where_the_answer_depends_on_the_tile():
 
 def test_parts_of_a_blended_image_are_the_same_to_the_bit():
     settings = UNetSettings(width=2, depth=2, normalisation="group")
-    geometry, shape, stride = geometry_of(settings), (90, 50), (16, 24)
+    geometry, shape, stride = geometry_of(2, settings), (90, 50), (16, 24)
     work = tile_logits(random_network(2, settings).float(), geometry)
     image = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
     whole = assemble(run_blended(work, image, geometry, stride), shape)
     parts = [run_blended(work, image, geometry, stride, tiles=tiles_of_part(shape, stride, i, 3)) for i in range(3)]
     np.testing.assert_array_equal(assemble((piece for part in parts for piece in part), shape), whole)
-    assert len(list(run_blended(work, image, geometry, stride))) == len(list(lay_tiles(shape, stride)))
+    assert len(list(run_blended(work, image, geometry, stride))) == len(list(regions_of(shape, stride)))
 
 
 def test_one_tile_is_not_blended():
-    exact, other = Geometry(3, 4), Geometry(3, 4, tile_exact=False)
+    exact, other = uniform(2, 3, 4), uniform(2, 3, 4, tile_exact=False)
     assert is_blended((30, 20), (16, 20), other)
     assert not is_blended((30, 20), (32, 20), other)
     assert not is_blended((30, 20), (16, 20), exact)
@@ -72,6 +73,6 @@ def test_a_window_is_on_the_device_it_was_asked_for():
         return seen
 
     image = np.random.default_rng(0).normal(size=(1, 8, 8)).astype(np.float32)
-    list(run_blended(work, image, Geometry(0, 4, tile_exact=False), (4, 4), "cpu"))
+    list(run_blended(work, image, uniform(2, 0, 4, tile_exact=False), (4, 4), "cpu"))
     assert found == ["cpu"] * 9
     assert torch.is_inference_mode_enabled() is False

@@ -14,13 +14,14 @@ from snakeseg.errors import BadInput
 from snakeseg.io.images import open_image, read_label
 from snakeseg.models.checkpoint import save_model
 from snakeseg.models.description import Description
-from snakeseg.networks.geometry import Geometry, combine, magnified
+from snakeseg.networks.geometry import combine, magnified, uniform
 from snakeseg.networks.registry import geometry_of
 from snakeseg.objects.components import ComponentFilter
 from snakeseg.objects.label_files import write_label_file
 from snakeseg.objects.parameters import load_parameters
 from snakeseg.objects.segment import Parameters
 from snakeseg.prediction import overlap_tile as inference
+from snakeseg.prediction.images import fit_to_model
 from snakeseg.prediction.overlap_tile import (
     assemble,
     likeliest_class,
@@ -30,7 +31,8 @@ from snakeseg.prediction.overlap_tile import (
     tile_probabilities,
     tiled_logits,
 )
-from snakeseg.prediction.predictor import fit, load_predictor, pieces
+from snakeseg.prediction.predict import predict_tiles
+from snakeseg.prediction.predictor import load_predictor
 from snakeseg.prediction.tiles import tile_shape
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 from snakeseg.transforms.flips import Symmetry, any_symmetry
@@ -38,10 +40,12 @@ from snakeseg.transforms.flips import Symmetry, any_symmetry
 random_network = partial(narrow.random_network, classes=3)
 
 
-WITHOUT_HALO = Geometry(halo=0, multiple=1)
+def without_halo(dims):
+    return uniform(dims, halo=0, multiple=1)
 
 
-def probabilities(models, image, average, geometry=WITHOUT_HALO, tile=10_000):
+def probabilities(models, image, average, geometry=None, tile=10_000):
+    geometry = geometry or without_halo(image.ndim - 1)
     stride = tile_shape(image.shape[1:], geometry, tile)
     symmetry = any_symmetry(image.ndim - 1) if average else Symmetry()
     return assemble(run_tiles(tile_probabilities(models, symmetry), image, geometry, stride), image.shape[1:])
@@ -55,7 +59,8 @@ def softmax(logits):
 def whole(network, image, geometry):
     """One pass over the image in a frame of NumPy's reflection, wide enough for the network."""
     shape = image.shape[1:]
-    pad = [(geometry.halo, geometry.input_size(n) - n - geometry.halo) for n in shape]
+    axes = zip(geometry.halo, geometry.input_size(shape), shape, strict=True)
+    pad = [(halo, seen - n - halo) for halo, seen, n in axes]
     framed = np.pad(image, [(0, 0), *pad], mode="reflect")
     with torch.inference_mode():
         out = network(torch.from_numpy(framed)[None])[0].numpy()
@@ -79,14 +84,14 @@ def whole(network, image, geometry):
 def test_tiles_equal_the_whole(normalisation, depth, shape):
     """To 1e-9 in float64, in 2D and 3D, at three tile sizes, also for images smaller than the halo."""
     settings = UNetSettings(width=3, depth=depth, normalisation=normalisation)
-    geometry = geometry_of(settings)
+    geometry = geometry_of(len(shape), settings)
     assert geometry.tile_exact
     network = random_network(len(shape), settings)
     image = np.random.default_rng(1).normal(size=(1, *shape))
     expected = whole(network, image, geometry)
     if min(shape) > 1:
         assert expected.std(axis=tuple(range(1, expected.ndim))).max() > 1e-3
-    for tile in (geometry.multiple, 3 * geometry.multiple, 10_000):
+    for tile in (2**depth, 3 * 2**depth, 10_000):
         found = tiled_logits(network, image, geometry, tile)
         assert found.dtype == np.float64
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
@@ -95,7 +100,7 @@ def test_tiles_equal_the_whole(normalisation, depth, shape):
 
 def test_tiles_equal_the_whole_at_the_papers_depth():
     settings = UNetSettings(width=1, depth=4)
-    geometry = geometry_of(settings)
+    geometry = geometry_of(2, settings)
     network = random_network(2, settings, channels=2)
     image = np.random.default_rng(1).normal(size=(2, 70, 45))
     for tile in (32, 64, 512):
@@ -105,7 +110,7 @@ def test_tiles_equal_the_whole_at_the_papers_depth():
 
 def test_tiles_equal_the_whole_in_float32():
     settings = UNetSettings(width=4, depth=2)
-    geometry = geometry_of(settings)
+    geometry = geometry_of(2, settings)
     network = random_network(2, settings).float()
     image = np.random.default_rng(1).normal(size=(1, 60, 44)).astype(np.float32)
     found = tiled_logits(network, image, geometry, 16)
@@ -119,7 +124,7 @@ def test_tiles_equal_the_whole_in_float32():
 )
 def test_tiles_equal_the_whole_at_other_scales(depth, padded, shape, scales):
     settings = UNetSettings(width=2, depth=depth, padded=padded)
-    geometry = geometry_of(settings)
+    geometry = geometry_of(len(shape), settings)
     common = combine([magnified(geometry, scale) for scale in scales])
     work = tile_logits_over(scales, random_network(len(shape), settings), geometry, common)
     image = np.random.default_rng(1).normal(size=(1, *shape))
@@ -136,7 +141,7 @@ def test_tiles_equal_the_whole_at_other_scales(depth, padded, shape, scales):
 def test_what_was_magnified_comes_back_to_its_place(scale, dims):
     """A ramp, of which the network answers twice the value, is neither shifted nor blurred."""
     image = np.indices((24,) * dims, dtype=float).sum(axis=0)[None]
-    geometry = Geometry(halo=0, multiple=4, padded=True)
+    geometry = uniform(dims, halo=0, multiple=4, padded=True)
     common = magnified(geometry, scale)
     work = tile_logits_over([scale], lambda seen: 2 * seen, geometry, common)
     found = assemble(run_tiles(work, image, common, (8,) * dims), image.shape[1:])
@@ -150,7 +155,7 @@ def test_scales_are_averaged_as_probabilities():
     def network(seen):
         return torch.tensor(next(answers), dtype=seen.dtype)[None, :, None, None].expand(1, 2, *seen.shape[2:])
 
-    geometry = Geometry(halo=0, multiple=1, padded=True)
+    geometry = uniform(2, halo=0, multiple=1, padded=True)
     common = combine([geometry, magnified(geometry, 2)])
     work = tile_probabilities([tile_logits_over([1, 2], network, geometry, common)], Symmetry())
     expected = (softmax(np.array([2.0, 0.0])) + softmax(np.array([0.0, 1.0]))) / 2
@@ -161,7 +166,7 @@ def test_scales_are_averaged_as_probabilities():
 def test_strides_out_of_phase_with_pooling_would_show(monkeypatch):
     """The counter-example: at a stride that is no multiple of 2**depth, tiles differ from the whole."""
     settings = UNetSettings(width=3, depth=2)
-    geometry = geometry_of(settings)
+    geometry = geometry_of(2, settings)
     network = random_network(2, settings)
     image = np.random.default_rng(1).normal(size=(1, 30, 30))
     expected = whole(network, image, geometry)
@@ -178,10 +183,10 @@ def test_tiles_are_no_larger_than_asked():
             sizes.append(max(x.shape[2:]))
             return x[..., 8:-8, 8:-8]
 
-    geometry = geometry_of(UNetSettings(depth=1))
+    geometry = geometry_of(2, UNetSettings(depth=1))
     image = np.random.default_rng(0).normal(size=(1, 100, 70))
     np.testing.assert_array_equal(tiled_logits(Spy(), image, geometry, 20), image)
-    assert max(sizes) == geometry.input_size(20)
+    assert max(sizes) == max(geometry.input_size(20))
 
 
 def test_tiles_of_one_value_are_computed_once():
@@ -195,7 +200,7 @@ def test_tiles_of_one_value_are_computed_once():
     image = np.zeros((1, 60, 60), np.float32)
     image[0, :15, :15] = np.random.default_rng(0).integers(0, 9, (15, 15))
     image[0, 40:] = 3
-    found = assemble(run_tiles(work, image, WITHOUT_HALO, (10, 10)), (60, 60))
+    found = assemble(run_tiles(work, image, without_halo(2), (10, 10)), (60, 60))
     assert len(calls) == 4 + 2
     np.testing.assert_array_equal(found[0], image[0])
     np.testing.assert_array_equal(found[1], image[0].reshape(60, 6, 10).cumsum(-1).reshape(60, 60))
@@ -229,7 +234,7 @@ def test_average_is_over_the_eight_orientations(shape):
 def test_averages_do_not_depend_on_the_tiles(shape, padded):
     """To 1e-9 in float64, over all orientations, and over two networks."""
     settings = UNetSettings(width=2, depth=2, padded=padded)
-    geometry = geometry_of(settings)
+    geometry = geometry_of(len(shape), settings)
     network = random_network(len(shape), settings)
     other = random_network(len(shape), settings)
     with torch.no_grad():
@@ -238,7 +243,7 @@ def test_averages_do_not_depend_on_the_tiles(shape, padded):
     models = [tile_logits(n, geometry) for n in (network, other)]
     image = np.random.default_rng(1).normal(size=(1, *shape))
     expected = probabilities(models, image, True, geometry)
-    for tile in (geometry.multiple, 3 * geometry.multiple):
+    for tile in (4, 12):
         found = probabilities(models, image, True, geometry, tile)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
     single = probabilities(models[:1], image, False, geometry)
@@ -317,7 +322,7 @@ def predicted(folder, picture):
     """By the mean of a folder's models."""
     predictor = load_predictor([folder], torch.device("cpu"))
     shape = picture.array.shape[1:]
-    return predictor, assemble(pieces(predictor, picture, tile_shape(shape, predictor.geometry, 16)), shape)
+    return predictor, assemble(predict_tiles(predictor, picture, tile_shape(shape, predictor.geometry, 16)), shape)
 
 
 def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
@@ -326,7 +331,7 @@ def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
     (tmp_path / "e" / "fold-0" / "instances.json").write_text(
         json.dumps({"chosen": {"threshold": 0.7}}), encoding="utf-8"
     )
-    geometry = geometry_of(SETTINGS)
+    geometry = geometry_of(2, SETTINGS)
     image = picture.array[:].astype(np.float32)
     expected = np.mean([softmax(tiled_logits(n, image, geometry, 64)) for n in networks], axis=0)
     predictor, found = predicted(tmp_path / "e", picture)
@@ -339,7 +344,7 @@ def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
 def test_refuses_images_of_other_channels(tmp_path, picture):
     save_random(tmp_path / "m", 0, channels=3)
     with pytest.raises(BadInput, match=r"image.png: found 1 channels; expected 3"):
-        fit(load_predictor([tmp_path / "m"], torch.device("cpu")), picture)
+        fit_to_model(load_predictor([tmp_path / "m"], torch.device("cpu")).description, picture)
 
 
 def test_refuses_a_folder_without_model(tmp_path):

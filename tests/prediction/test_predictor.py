@@ -15,11 +15,12 @@ from snakeseg.io.images import Raster, open_image, read_label
 from snakeseg.io.store import Streamed, read_parts, write_store
 from snakeseg.models.checkpoint import save_model
 from snakeseg.models.description import Description
-from snakeseg.networks.registry import geometry_of
 from snakeseg.objects import label_files
 from snakeseg.objects.segment import METHODS, Parameters
 from snakeseg.prediction import predictor, timing
+from snakeseg.prediction.images import fit_to_model
 from snakeseg.prediction.overlap_tile import assemble, tile_probabilities
+from snakeseg.prediction.predict import predict_image, predict_tiles
 from snakeseg.prediction.tile_plan import Sample
 from snakeseg.prediction.tiles import tile_shape
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
@@ -44,7 +45,7 @@ def picture(shape=(61, 43), seed=0):
 
 def predicted(made, image, tile):
     shape = image.array.shape[1:]
-    return assemble(predictor.pieces(made, image, tile_shape(shape, made.geometry, tile)), shape)
+    return assemble(predict_tiles(made, image, tile_shape(shape, made.geometry, tile)), shape)
 
 
 GROUPED = UNetSettings(width=2, depth=2, normalisation="instance")
@@ -83,10 +84,10 @@ def test_models_of_other_classes_are_not_averaged(tmp_path):
 def test_parts_make_the_whole_to_the_bit(tmp_path, count):
     made, image, stride = predictor.load_predictor([save(tmp_path / "m")], CPU), picture(), (16, 20)
     for index in range(count):
-        arrays = predictor.answers(made, image, stride, (index, count))
+        arrays = predict_image(made, image, stride, (index, count))
         write_store(tmp_path / f"{index}.zarr.zip", [("s", {}, arrays)] if arrays else [])
     ((name, _, found),) = read_parts([tmp_path / f"{index}.zarr.zip" for index in range(count)])
-    expected = assemble(predictor.pieces(made, image, stride), (61, 43))
+    expected = assemble(predict_tiles(made, image, stride), (61, 43))
     assert name == "s"
     np.testing.assert_array_equal(found["probabilities"][:], expected)
     assert np.ptp(expected[0]) > 0.01
@@ -94,9 +95,9 @@ def test_parts_make_the_whole_to_the_bit(tmp_path, count):
 
 def test_only_classes_of_semantic_labels_are_kept_unless_asked(tmp_path):
     made = predictor.load_predictor([save(tmp_path / "m", description=SEMANTIC)], CPU)
-    classes = predictor.answers(made, picture(), (16, 16))
+    classes = predict_image(made, picture(), (16, 16))
     assert (classes.channels, classes.dtype) == ({"classes": 1}, np.uint8)
-    kept = predictor.answers(made, picture(), (16, 16), keep=True)
+    kept = predict_image(made, picture(), (16, 16), keep=True)
     assert (kept.channels, kept.dtype) == ({"probabilities": 2}, np.float16)
     found, probable = (assemble(each.pieces, (61, 43)) for each in (classes, kept))
     np.testing.assert_array_equal(found[0], probable.argmax(axis=0))
@@ -112,7 +113,7 @@ def test_beyond_the_plain_edge_is_background(tmp_path, network):
     image = Raster(as_lazy(array), (1.0, 1.0), None)
     asked, work = [], made.work
     watched = made._replace(work=lambda seen: asked.append(1) or work(seen))
-    found = assemble(predictor.answers(watched, image, (16, 16)).pieces, (90, 70))
+    found = assemble(predict_image(watched, image, (16, 16)).pieces, (90, 70))
     by_box = {"offset": [array[0, 40:55, 20:30].mean()], "scale": [array[0, 40:55, 20:30].std()]}
     prepare = replace(description, prepare=Prepare("zscore", "dataset"), statistics=by_box)
     expected = predicted(made._replace(description=prepare), image, 16)
@@ -132,7 +133,7 @@ def test_a_plan_is_measured_once_and_kept(tmp_path, monkeypatch):
     predictor.plan(made, (700, 900), 1e12)
     (kept,) = (tmp_path / "cache/snakeseg/tiles").glob("*.json")
     samples = [Sample(*values) for values in json.loads(kept.read_text(encoding="utf-8"))]
-    assert [s.pixels for s in samples][:2] == [geometry_of(PLAIN.network).input_size(n) ** 2 for n in (128, 256)]
+    assert [s.pixels for s in samples][:2] == [np.prod(PLAIN.geometry.input_size(n)) for n in (128, 256)]
     assert all(s.seconds > 0 for s in samples)
     tiles = []
     for seconds in (2e-3, 1.0):  # of a large tile: whatever was kept is believed
@@ -225,9 +226,9 @@ def test_images_of_another_pixel_size(tmp_path, trained, found, setting, refused
     image = replace(picture(), spacing=found, path="a.tif")
     if refused:
         with pytest.raises(BadInput, match=r"a.tif: found pixels of 1.2 x 0.5; expected about 0.5 x 0.5"):
-            predictor.fit(made, image)
+            fit_to_model(made.description, image)
     else:
-        assert predictor.fit(made, image) is image
+        assert fit_to_model(made.description, image) is image
 
 
 @pytest.mark.parametrize("labels", [SEMANTIC.labels, Labels("binary")])
@@ -266,7 +267,7 @@ def test_uncertainty(tmp_path, average):
     alone = predictor.load_predictor([save(tmp_path / "0", 0, description)], CPU, uncertainty=True)
     both = predictor.load_predictor([tmp_path / "0", save(tmp_path / "1", 1, description)], CPU, uncertainty=True)
     for made, several in [(alone, False), (both, True)]:
-        streamed = predictor.answers(made, picture(), (16, 16))
+        streamed = predict_image(made, picture(), (16, 16))
         assert streamed.channels == {"probabilities": 2, "uncertainty": 3}
         found = assemble(streamed.pieces, (61, 43)).astype(np.float64)
         expected = -(found[:2] * np.log2(found[:2])).sum(axis=0)
@@ -275,7 +276,7 @@ def test_uncertainty(tmp_path, average):
         assert (found[4].max() > 1e-3) == average
         assert (found[3:] <= found[2] + 1e-3).all()
         plain = predictor.load_predictor(made.folders, CPU)
-        np.testing.assert_array_equal(assemble(predictor.pieces(plain, picture(), (16, 16)), (61, 43)), found[:2])
+        np.testing.assert_array_equal(assemble(predict_tiles(plain, picture(), (16, 16)), (61, 43)), found[:2])
 
 
 def test_models_that_contradict_each_other_are_told(monkeypatch):

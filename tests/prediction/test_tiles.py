@@ -1,106 +1,120 @@
-"""Tile plans: every pixel once, strides aligned with pooling, mirroring as NumPy does it."""
+"""Tile plans: every pixel once, strides aligned with pooling, also of networks whose axes differ; mirrored reads."""
+
+import math
+from operator import add, le, mod
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakeseg.arrays import mirror_indices, read_mirrored
-from snakeseg.networks.geometry import Geometry, combine
+from snakeseg.arrays import mirror_indices, read_mirrored, regions_of
+from snakeseg.networks.geometry import Geometry, combine, uniform
 from snakeseg.networks.registry import geometry_of
 from snakeseg.prediction.tile_plan import Costs, Sample, plan_tiles, price_tiles
-from snakeseg.prediction.tiles import Tile, lay_tiles, part_of, tile_shape, tiles_of_part
+from snakeseg.prediction.tiles import part_of, tile_shape, tiles_of_part
 from snakeseg.settings import NETWORK_SETTINGS
 
 quick = settings(deadline=None, max_examples=60)
 shapes = st.one_of(st.tuples(st.integers(1, 70), st.integers(1, 70)), st.tuples(*[st.integers(1, 20)] * 3))
-geometries = st.builds(
-    lambda depth: Geometry(6 * 2**depth - 4, 2**depth, -4 % 2**depth), depth=st.integers(1, 5)
-)  # fmt: skip
+depths = st.integers(0, 5)
+
+
+def unet_like(depths):
+    """The geometry of an unpadded U-Net that is pooled so many times along each axis; not at all at depth 0."""
+    halo = tuple(6 * 2**depth - 4 for depth in depths)
+    steps = tuple(2**depth for depth in depths)
+    return Geometry(halo, steps, tuple(-4 % step for step in steps), steps)
+
+
+@st.composite
+def shapes_and_geometries(draw, shapes=shapes):
+    shape = draw(shapes)
+    return shape, unet_like([draw(depths) for _ in shape])
 
 
 @quick
-@given(shape=shapes, geometry=geometries, largest=st.integers(1, 100))
-def test_tiles_cover_every_pixel_exactly_once(shape, geometry, largest):
+@given(shapes_and_geometries(), st.integers(1, 100))
+def test_tiles_cover_every_pixel_exactly_once(drawn, largest):
+    shape, geometry = drawn
     covered = np.zeros(shape, int)
-    for tile in lay_tiles(shape, tile_shape(shape, geometry, largest)):
-        covered[tile.region] += 1
-        assert all(a < b for a, b in zip(tile.start, tile.stop, strict=True))
+    for tile in regions_of(shape, tile_shape(shape, geometry, largest)):
+        covered[tile] += 1
+        assert all(side.start < side.stop for side in tile)
     assert (covered == 1).all()
 
 
 @quick
-@given(shape=shapes, geometry=geometries, largest=st.integers(1, 100))
-def test_tiles_are_in_phase_with_pooling(shape, geometry, largest):
+@given(shapes_and_geometries(), st.integers(1, 100))
+def test_tiles_are_in_phase_with_pooling(drawn, largest):
+    shape, geometry = drawn
     stride = tile_shape(shape, geometry, largest)
-    assert all(step % geometry.multiple == 0 for step in stride)
-    assert all(a % geometry.multiple == 0 for tile in lay_tiles(shape, stride) for a in tile.start)
+    assert not any(map(mod, stride, geometry.multiple))
+    for tile in regions_of(shape, stride):
+        assert not any(map(mod, (side.start for side in tile), geometry.multiple))
 
 
 @quick
-@given(size=st.integers(1, 3000), geometry=geometries, largest=st.integers(1, 700))
-def test_stride_is_as_large_as_allowed_and_no_larger(size, geometry, largest):
+@given(shapes_and_geometries(st.tuples(*[st.integers(1, 3000)] * 2)), st.integers(1, 700))
+def test_stride_is_as_large_as_allowed_and_no_larger(drawn, largest):
     """No stride exceeds `largest` (or the smallest there is), and no fewer tiles would do."""
-    allowed = max(largest // geometry.multiple, 1) * geometry.multiple
-    (stride,) = tile_shape((size,), geometry, largest)
-    assert stride <= allowed
-    assert -(-size // stride) == -(-size // allowed)
+    shape, geometry = drawn
+    for size, step, multiple in zip(shape, tile_shape(shape, geometry, largest), geometry.multiple, strict=True):
+        allowed = max(largest // multiple, 1) * multiple
+        assert step <= allowed
+        assert -(-size // step) == -(-size // allowed)
 
 
 @quick
-@given(size=st.integers(1, 600), geometry=geometries)
-def test_output_is_the_smallest_valid_one(size, geometry):
-    """Outputs are inputs less two halos; inputs have the remainder that pooling asks for."""
-    valid = [
-        n - 2 * geometry.halo
-        for n in range(2 * geometry.halo + 1, 2 * geometry.halo + size + geometry.multiple + 1)
-        if n % geometry.multiple == geometry.remainder
-    ]
-    expected = min(n for n in valid if n >= size)
-    assert geometry.output_size(size) == expected
-    assert geometry.input_size(size) == expected + 2 * geometry.halo
+@given(shapes_and_geometries(st.tuples(*[st.integers(1, 600)] * 3)))
+def test_output_is_the_smallest_valid_one(drawn):
+    """Outputs are inputs less two halos; inputs have the remainder that pooling asks for; along each axis."""
+    shape, geometry = drawn
+    outputs, inputs = geometry.output_size(shape), geometry.input_size(shape)
+    for axis, size in enumerate(shape):
+        halo, multiple = geometry.halo[axis], geometry.multiple[axis]
+        possible = range(2 * halo + size, 2 * halo + size + multiple)
+        (expected,) = [n for n in possible if n % multiple == geometry.remainder[axis]]
+        assert (inputs[axis], outputs[axis]) == (expected, expected - 2 * halo)
 
 
 def test_the_papers_tile():
-    geometry = Geometry(halo=92, multiple=16, remainder=12)
-    assert geometry.output_size(388) == 388
-    assert geometry.input_size(388) == 572
-    assert geometry.output_size(389) == 404
+    geometry = uniform(2, halo=92, multiple=16, remainder=12)
+    assert geometry.output_size(388) == (388, 388)
+    assert geometry.input_size((388, 1)) == (572, 188)
+    assert geometry.output_size((389, 388)) == (404, 388)
 
 
 every_network = st.builds(
-    lambda cls, depth: geometry_of(cls(**({"depth": depth} if hasattr(cls, "depth") else {}))),
+    lambda cls, depth: cls(**({"depth": depth} if hasattr(cls, "depth") else {})),
     st.sampled_from(list(NETWORK_SETTINGS.values())), st.integers(2, 4),
 )  # fmt: skip
 
 
 @quick
-@given(data=st.data(), dims=st.sampled_from([2, 3]), geometry=every_network, count=st.integers(1, 7))
-def test_parts_of_any_image_for_any_network(data, dims, geometry, count):
+@given(data=st.data(), dims=st.sampled_from([2, 3]), network=every_network, count=st.integers(1, 7))
+def test_parts_of_any_image_for_any_network(data, dims, network, count):
     """Every pixel is written once, in phase with pooling, from nothing but pixels of the mirrored image."""
+    geometry = geometry_of(dims, network)
     shape = data.draw(st.tuples(*[st.integers(1, 3000)] * dims))
     stride = tile_shape(shape, geometry, data.draw(st.integers(max(shape) // 8 + 1, 3000)))
     tiles = [tile for index in range(count) for tile in tiles_of_part(shape, stride, index, count)]
-    assert all(step % geometry.multiple == 0 for step in stride)
+    assert not any(map(mod, stride, geometry.multiple))
     # Different points of a grid as wide as the tiles, and as many pixels as there are: each of them once.
-    assert len({tile.start for tile in tiles}) == len(tiles)
-    assert sum(np.prod([b - a for a, b in zip(t.start, t.stop, strict=True)], dtype=object) for t in tiles) == np.prod(
-        shape, dtype=object
-    )
+    assert len({tuple(side.start for side in tile) for tile in tiles}) == len(tiles)
+    assert sum(map(pixels_of, tiles)) == math.prod(shape)
     for tile in tiles:
-        for a, b, n, step in zip(tile.start, tile.stop, shape, stride, strict=True):
-            assert 0 <= a < b <= min(n, a + step)
-            assert a % step == 0
-    for a, n, step in zip(tiles[-1].start, shape, stride, strict=True):
-        seen = mirror_indices(a - geometry.halo, a - geometry.halo + geometry.input_size(step), n)
-        after = max(0, a - geometry.halo + geometry.input_size(step) - n)
-        mirrored = np.pad(np.arange(n), (geometry.halo, after), mode="reflect" if n > 1 else "edge")
-        np.testing.assert_array_equal(seen, mirrored[a : a + len(seen)])
+        for side, n, step in zip(tile, shape, stride, strict=True):
+            assert 0 <= side.start < side.stop <= min(n, side.start + step)
+            assert side.start % step == 0
+    for side, n, size, halo in zip(tiles[-1], shape, geometry.input_size(stride), geometry.halo, strict=True):
+        first, last = side.start - halo, side.start - halo + size
+        mirrored = np.pad(np.arange(n), (halo, max(0, last - n)), mode="reflect" if n > 1 else "edge")
+        np.testing.assert_array_equal(mirror_indices(first, last, n), mirrored[side.start : side.start + size])
 
 
-def test_tile_order_and_edges():
-    tiles = list(lay_tiles((5, 4), (4, 2)))
-    assert tiles == [Tile((0, 0), (4, 2)), Tile((0, 2), (4, 4)), Tile((4, 0), (5, 2)), Tile((4, 2), (5, 4))]
+def pixels_of(region):
+    return math.prod(side.stop - side.start for side in region)
 
 
 @quick
@@ -141,15 +155,15 @@ sizes = st.lists(st.integers(1, 3000), min_size=2, max_size=2)
 
 
 @quick
-@given(shape=sizes, depth=st.integers(1, 5), budget=st.floats(1e6, 1e9))
-def test_plans_cover_once_in_phase_and_within_the_budget(shape, depth, budget):
-    geometry = Geometry(6 * 2**depth - 4, 2**depth, -4 % 2**depth)
+@given(shapes_and_geometries(sizes), st.floats(1e6, 1e9))
+def test_plans_cover_once_in_phase_and_within_the_budget(drawn, budget):
+    shape, geometry = drawn
     found = plan_tiles(shape, geometry, COSTS, budget)
-    tiles = list(lay_tiles(shape, found.stride))
+    tiles = list(regions_of(shape, found.stride))
     assert len(tiles) == found.tiles
-    assert sum(np.prod([b - a for a, b in zip(t.start, t.stop, strict=True)]) for t in tiles) == np.prod(shape)
-    assert all(step % geometry.multiple == 0 for step in found.stride)
-    smallest = price_tiles(shape, [geometry.multiple] * 2, geometry, COSTS)
+    assert sum(map(pixels_of, tiles)) == math.prod(shape)
+    assert not any(map(mod, found.stride, geometry.multiple))
+    smallest = price_tiles(shape, geometry.multiple, geometry, COSTS)
     assert found.memory <= max(budget, COSTS.fixed + 1.5 * (smallest.memory - COSTS.fixed))
     if smallest.memory <= budget:
         assert found.seconds <= smallest.seconds
@@ -157,32 +171,37 @@ def test_plans_cover_once_in_phase_and_within_the_budget(shape, depth, budget):
 
 def test_a_plan_prices_tiles_by_what_was_measured():
     """Four tiles of 500 with a halo of 250: inputs of 1000 x 1000, at 10 seconds each, in two passes."""
-    found = price_tiles((1000, 1000), (500, 500), Geometry(250, 1), COSTS)
+    found = price_tiles((1000, 1000), (500, 500), uniform(2, 250, 1), COSTS)
     assert found == ((500, 500), 4, 4.0, pytest.approx(80.0), pytest.approx(1.05e8))
 
 
 def test_the_fastest_tiles_are_not_the_largest():
     """Above 1000 pixels a side, a pixel takes up to half as long again: more tiles pay, unless the halo is large."""
-    small, large = (plan_tiles((1500, 1500), Geometry(halo, 1), COSTS, 1e12) for halo in (5, 250))
+    small, large = (plan_tiles((1500, 1500), uniform(2, halo, 1), COSTS, 1e12) for halo in (5, 250))
     assert small.tiles > large.tiles
 
 
 def test_images_may_be_cut_along_one_axis_only():
-    found = plan_tiles((30, 3000), Geometry(4, 4), COSTS, COSTS.fixed + 7e6)
+    found = plan_tiles((30, 3000), uniform(2, 4, 4), COSTS, COSTS.fixed + 7e6)
     assert found.stride[0] == 32
     assert found.stride[1] < 3000
 
 
 @quick
-@given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 5), st.booleans()), min_size=1, max_size=3))
+@given(st.lists(st.tuples(*[st.tuples(st.integers(0, 90), depths)] * 2, st.booleans()), min_size=1, max_size=3))
 def test_combined_tiles_hold_what_every_network_must_see(networks):
-    geometries = [Geometry(h, 2**d, 0 if padded else -2 * h % 2**d, padded) for h, d, padded in networks]
+    geometries = []
+    for *axes, padded in networks:
+        halo, multiple = zip(*((h, 2**depth) for h, depth in axes), strict=True)
+        remainder = tuple(0 if padded else -2 * h % m for h, m in zip(halo, multiple, strict=True))
+        geometries.append(Geometry(halo, multiple, remainder, multiple, padded))
     common = combine(geometries)
-    stride = 3 * common.multiple
+    stride = [3 * step for step in common.multiple]
     for geometry in geometries:
-        assert stride % geometry.multiple == 0
-        assert common.halo - geometry.halo >= 0
-        assert common.halo - geometry.halo + geometry.input_size(stride) <= common.input_size(stride)
+        assert not any(map(mod, stride, geometry.multiple))
+        spare = [larger - halo for larger, halo in zip(common.halo, geometry.halo, strict=True)]
+        assert min(spare) >= 0
+        assert all(map(le, map(add, spare, geometry.input_size(stride)), common.input_size(stride)))
 
 
 @quick

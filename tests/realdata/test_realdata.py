@@ -25,9 +25,9 @@ def test_tiles_equal_one_pass_on_a_section(realdata):
     settings = UNetSettings(width=4, depth=4, normalisation="batch", dropout=0.0)
     torch.manual_seed(0)
     network = make_network(2, 1, 2, settings).double().eval()
-    geometry = geometry_of(settings)
-    size = [geometry.input_size(n) for n in image.shape[1:]]
-    whole = torch.from_numpy(read_mirrored(image, [-geometry.halo] * 2, size).copy())[None]
+    geometry = geometry_of(2, settings)
+    start, size = [-halo for halo in geometry.halo], geometry.input_size(image.shape[1:])
+    whole = torch.from_numpy(read_mirrored(image, start, size).copy())[None]
     with torch.inference_mode():
         expected = network(whole)[0, :, : image.shape[1], : image.shape[2]].numpy()
     for tile in (64, 112, 512):
@@ -63,16 +63,16 @@ def train_a_little(network, image, target):
 def test_tiles_equal_one_pass_for_every_network(section, settings, trained):
     """Contract 1 on real images: logits to 1e-9 of their size in float64, and the same labels; so in float32."""
     image, target = section
-    geometry = geometry_of(settings)
+    geometry = geometry_of(2, settings)
     network = random_network(2, settings)
     if trained:
-        size = [geometry.training.input_size(n) for n in (24, 24)]
+        size = geometry.training.input_size(24)
         patch = read_mirrored(image, (0, 0), size).copy()
         network = train_a_little(network, patch, read_mirrored(target[None], (0, 0), size)[0])
     expected = tiled_logits(network, image, geometry, 10_000)
     assert np.isfinite(expected).all()
     assert expected.std() > 1e-9
-    for tile in (max(16, geometry.multiple), 48, 96):
+    for tile in (max(16, *geometry.multiple), 48, 96):
         found = tiled_logits(network, image, geometry, tile)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * max(1, np.abs(expected).max()))
         np.testing.assert_array_equal(found.argmax(axis=0), expected.argmax(axis=0))

@@ -39,7 +39,7 @@ def page_of(folder, findings, rows=3, read=True, gone=None):
     if gone:
         (folder / gone).unlink()
     table = table_of(sheet, facts, sheet["subset"])
-    experiments = experiments_of({HOSTILE: Experiment(network=UNetSettings(depth=2), train=Train(patch=40))})
+    experiments = experiments_of({HOSTILE: Experiment(network=UNetSettings(depth=2), train=Train(patch=40))}, 2)
     known = overview(table, Labels(), experiments)
     return data_page(DataReport(HOSTILE, 2, sheet, table, findings, known), folder / "data-report.html")
 

@@ -36,11 +36,11 @@ def test_what_is_given_stays_as_it_is(monkeypatch):
 
 def test_the_patch_is_the_middle_image_where_memory_allows(monkeypatch):
     settled, told = choose_patch_and_batch(monkeypatch, shapes=[(100, 90), (300, 200), (2000, 3000)])
-    assert settled.patch == description().geometry.training.output_size(200)
+    assert (settled.patch, settled.patch) == description().geometry.training.output_size(200)
     assert settled.batch == 4  # on a CPU no more pixels than one large patch
     assert f"patch {settled.patch}, batch 4" in told
     settled, _ = choose_patch_and_batch(monkeypatch, shapes=[(5000, 6000)])
-    assert settled.patch == description().geometry.training.output_size(512)
+    assert (settled.patch, settled.patch) == description().geometry.training.output_size(512)
     assert settled.batch == 1
 
 
@@ -69,7 +69,7 @@ def test_what_is_counted_is_what_a_step_keeps(network, precision):
     """Without memory, and for real."""
     made = description(network).make_network().train()
     geometry, settings = description(network).geometry.training, replace(AUTO, precision=precision)
-    kept = auto_size._kept_bytes(made, torch.zeros(2, 1, *[geometry.input_size(100)] * 2), settings, CPU)
+    kept = auto_size._kept_bytes(made, torch.zeros(2, 1, *geometry.input_size(100)), settings, CPU)
     weights = sum(p.numel() * 4 for p in made.parameters())
     estimate = auto_size.step_bytes(description(network), 100, 2, settings, CPU)
     assert estimate == pytest.approx(auto_size.OVERHEAD * (kept + 4 * weights), rel=0.01)
@@ -78,7 +78,7 @@ def test_what_is_counted_is_what_a_step_keeps(network, precision):
 def test_the_smallest_patch_is_tried():
     """A memory that only it fits: it is chosen."""
     network = UNetSettings(width=2, depth=4)
-    smallest = description(network).geometry.training.output_size(1)
+    smallest, _ = description(network).geometry.training.output_size(1)
     need = auto_size.step_bytes(description(network), smallest, 1, AUTO, CPU)
     with pytest.MonkeyPatch.context() as patched:
         settled, _ = choose_patch_and_batch(

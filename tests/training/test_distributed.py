@@ -10,7 +10,7 @@ import pytest
 import torch
 from team_training import SETTINGS, WORLD, make_items, train
 
-from snakeseg.networks.geometry import Geometry
+from snakeseg.networks.geometry import uniform
 from snakeseg.settings import Augment, Train
 from snakeseg.training.distributed import ALONE, Place, Team, launched, run_together
 from snakeseg.training.patches import PatchPlan, draw_batch
@@ -35,7 +35,7 @@ def test_two_processes_match_one(tmp_path):
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_shares_are_the_batch(size):
     """All patches of the batch are drawn, none twice, whatever the number of processes."""
-    items, plan = make_items(), PatchPlan(SETTINGS, Augment(), Geometry(halo=0, multiple=1))
+    items, plan = make_items(), PatchPlan(SETTINGS, Augment(), uniform(2, halo=0, multiple=1))
     for step in range(3):
         shares = [draw_batch(items, plan, step, rank, size) for rank in range(size)]
         whole = draw_batch(items, plan, step)

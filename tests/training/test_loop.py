@@ -55,7 +55,7 @@ def train(settings=SETTINGS, items=None, network=NETWORK, drawn_before=0):
     history = loop.fit(
         made,
         items or make_items(),
-        PatchPlan(settings, Augment(std=1), unet_geometry(network)),
+        PatchPlan(settings, Augment(std=1), unet_geometry(2, network)),
         weighted_cross_entropy,
         CPU,
     )
@@ -97,7 +97,7 @@ def test_slow_data_change_nothing(monkeypatch):
 
 
 def test_prefetched_batches_are_those_of_the_steps():
-    items, plan = make_items(), PatchPlan(replace(SETTINGS, steps=12), Augment(), unet_geometry(NETWORK))
+    items, plan = make_items(), PatchPlan(replace(SETTINGS, steps=12), Augment(), unet_geometry(2, NETWORK))
     drawn = list(patches.prefetch(items, plan, start=3))
     assert len(drawn) == 9
     for step, batch in enumerate(drawn, start=3):
@@ -127,7 +127,7 @@ def test_the_first_loss_is_the_initial_networks(monkeypatch):
     _, history = train(settings, network=network)
     torch.manual_seed(optimiser.derive_seed(settings.seed, -1))
     fresh = UNet(2, 1, 2, network)
-    batch = draw_batch(make_items(), PatchPlan(settings, Augment(std=1), unet_geometry(network)), 0)
+    batch = draw_batch(make_items(), PatchPlan(settings, Augment(std=1), unet_geometry(2, network)), 0)
     image, target, weight = map(torch.from_numpy, batch)
     expected = weighted_cross_entropy(fresh(image), target, weight)
     assert history[0]["loss"] == pytest.approx(expected.item(), rel=1e-5)
@@ -144,7 +144,9 @@ def test_frozen_parameters_stay():
     network = UNet(2, 1, 2, NETWORK)
     network.head.weight.requires_grad_(False)
     head, first = network.head.weight.clone(), network.encoder.levels[0][0].weight.clone()
-    loop.fit(network, make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK)), weighted_cross_entropy, CPU)
+    loop.fit(
+        network, make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(2, NETWORK)), weighted_cross_entropy, CPU
+    )
     assert torch.equal(network.head.weight, head)
     assert not torch.equal(network.encoder.levels[0][0].weight, first)
 
@@ -270,7 +272,7 @@ def test_accumulating_changes_nothing(loss):
         torch.manual_seed(0)
         made = UNet(2, 1, 2, network).double()
         settings = replace(SETTINGS, batch=4, accumulate=parts, learning_rate=1e-3)
-        plan = PatchPlan(settings, Augment(), unet_geometry(network))
+        plan = PatchPlan(settings, Augment(), unet_geometry(2, network))
         loop.fit(made, make_items(), plan, make_loss(Loss(loss), [0.7, 1.3]), CPU)
         found.append(torch.cat([p.flatten() for p in made.parameters()]))
     for other in found[1:]:
@@ -280,7 +282,7 @@ def test_accumulating_changes_nothing(loss):
 def test_a_gradient_that_is_no_number_stops_before_it_does_harm():
     network = UNet(2, 1, 2, NETWORK)
     before = bits(network)
-    batch = draw_batch(make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK)), 0)
+    batch = draw_batch(make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(2, NETWORK)), 0)
 
     def loss(logits, target, weight):
         return (logits - logits.detach()).abs().sqrt().sum()  # 0, and its gradient is not a number
@@ -295,7 +297,7 @@ def test_clipping_bounds_the_step():
     network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0))
     settings = replace(SETTINGS, optimiser="sgd", momentum=0.0, learning_rate=1.0, clip=0.01)
     before = torch.cat([p.flatten() for p in network.parameters()]).clone()
-    batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(NETWORK)), 0)
+    batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(2, NETWORK)), 0)
     made = optimiser.make_optimiser(network, settings)
     train_step(Learner(network, made, weighted_cross_entropy, settings, CPU), batch)
     after = torch.cat([p.flatten() for p in network.parameters()])
@@ -303,7 +305,7 @@ def test_clipping_bounds_the_step():
 
 
 def test_the_history_counts_the_classes_that_the_loss_saw():
-    items, plan = make_items(), PatchPlan(SETTINGS, Augment(std=1), unet_geometry(NETWORK))
+    items, plan = make_items(), PatchPlan(SETTINGS, Augment(std=1), unet_geometry(2, NETWORK))
     _, history = train()
     for row in history:
         batch = draw_batch(items, plan, row["step"])
@@ -323,7 +325,7 @@ def test_float16_skips_steps_that_overflow_and_gives_up_at_the_lowest_scale():
     settings = replace(SETTINGS, precision="float16")
     network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0))
     before = bits(network)
-    batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(NETWORK)), 0)
+    batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(2, NETWORK)), 0)
     made, scale = optimiser.make_optimiser(network, settings), optimiser.LossScale(4.0)
 
     def overflowing(logits, target, weight):
@@ -387,7 +389,7 @@ def test_what_does_not_fit_in_memory_is_mapped_and_leaves_no_file(stores, tmp_pa
 def test_the_range_test_finds_where_the_loss_falls():
     settings = replace(SETTINGS, optimiser="sgd", momentum=0.0)
     network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0, normalisation="batch"))
-    plan = PatchPlan(settings, Augment(), unet_geometry(NETWORK))
+    plan = PatchPlan(settings, Augment(), unet_geometry(2, NETWORK))
     found = lr_range_test.range_test(network, make_items(), plan, weighted_cross_entropy, CPU)
     assert found[0]["learning_rate"] == pytest.approx(lr_range_test.LOWEST)
     steps = np.diff(np.log([row["learning_rate"] for row in found]))
@@ -408,7 +410,7 @@ def test_the_range_test_bears_uneven_weights(seed):
     items = [Item(i.image, i.target, i.weight * w) for i, w in zip(make_items(), (0.3, 3, 0), strict=True)]
     settings = replace(SETTINGS, batch=1, seed=seed, optimiser="sgd", momentum=0.9)
     network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0, normalisation="batch"))
-    plan = PatchPlan(settings, Augment(), unet_geometry(NETWORK))
+    plan = PatchPlan(settings, Augment(), unet_geometry(2, NETWORK))
     found = lr_range_test.range_test(network, items, plan, weighted_cross_entropy, CPU)
     assert len(found) > 50
     assert 1e-4 < lr_range_test.propose(found) < 5
@@ -416,6 +418,6 @@ def test_the_range_test_bears_uneven_weights(seed):
 
 def test_the_range_test_says_when_there_is_nothing_to_find():
     items = [Item(item.image * np.float32("nan"), item.target, item.weight) for item in make_items()]
-    plan = PatchPlan(SETTINGS, Augment(), unet_geometry(NETWORK))
+    plan = PatchPlan(SETTINGS, Augment(), unet_geometry(2, NETWORK))
     with pytest.raises(BadInput, match="no number after 0 steps"):
         lr_range_test.range_test(UNet(2, 1, 2, NETWORK), items, plan, weighted_cross_entropy, CPU)

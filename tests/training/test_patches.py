@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snakeseg.networks.geometry import Geometry
+from snakeseg.networks.geometry import uniform
 from snakeseg.settings import Augment, Train
 from snakeseg.training.patches import Item, PatchPlan, draw_batch, draw_patch, generator
 
-GEOMETRY = Geometry(halo=6, multiple=2, remainder=0)
+HALO = 6
 STILL = Train(patch=16, flips=False, turns=False, contrast=0, brightness=0)
 
 
-def plan_of(train=STILL, elastic=None, geometry=GEOMETRY, dims=2):
-    return PatchPlan(train, elastic or Augment(std=2.0), geometry, (1.0,) * dims)
+def plan_of(train=STILL, elastic=None, geometry=None, dims=2):
+    return PatchPlan(train, elastic or Augment(std=2.0), geometry or uniform(dims, HALO, multiple=2), (1.0,) * dims)
 
 
 def coded_item(shape, seed=0):
@@ -23,7 +23,7 @@ def coded_item(shape, seed=0):
     return Item(target[None].astype(np.float32), target, target.astype(np.float32) + 0.5)
 
 
-def inner(patch, halo=GEOMETRY.halo):
+def inner(patch, halo=HALO):
     return patch.image[(slice(None), *(slice(halo, -halo),) * patch.target.ndim)]
 
 
@@ -116,7 +116,7 @@ def test_context_is_mirrored(shape):
     """The image reaches one halo beyond the labels, mirrored at the border."""
     item = coded_item(shape)
     patch = draw_patch([item], plan_of(replace(STILL, patch=shape[0]), dims=len(shape)), 0)
-    np.testing.assert_array_equal(patch.image[0], np.pad(item.image[0], GEOMETRY.halo, mode="reflect"))
+    np.testing.assert_array_equal(patch.image[0], np.pad(item.image[0], HALO, mode="reflect"))
 
 
 def test_small_images_are_mirrored_around_their_centre():
@@ -142,7 +142,7 @@ def test_every_item_is_drawn_evenly():
 
 def test_patch_is_rounded_up_to_a_valid_size():
     """The paper's 388 stays; 389 becomes 404."""
-    unet = Geometry(halo=92, multiple=16, remainder=12)
+    unet = uniform(2, halo=92, multiple=16, remainder=12)
     assert plan_of(Train(patch=388), geometry=unet).output == (388, 388)
     assert plan_of(Train(patch=389), geometry=unet).output == (404, 404)
     patch = draw_patch([smooth_item((30, 30))], plan_of(Train(patch=15)), 0)

@@ -84,7 +84,7 @@ def data_report(given: Namespace) -> None:
 
     settings, sheet = read_settings(given.settings), read_sheet(given.sheet, given.data)
     table, findings = gather_findings(sheet, _inspected(given, settings, sheet), settings)
-    experiments = experiments_of(settings.experiments)
+    experiments = experiments_of(settings.experiments, settings.spatial_dims)
     objects = overview(trusted(table, settings.labels), settings.labels, experiments)
     output = given.output / "data-report.html"
     write_table(given.output / "data.tsv", shown(table))

@@ -7,6 +7,7 @@ import torch
 
 from snakeseg.errors import BadInput, collect
 from snakeseg.models.pretrained import matching, read_state
+from snakeseg.networks.geometry import along_axes
 from snakeseg.networks.registry import geometry_of, make_network
 from snakeseg.settings import Experiment, Labels, Network
 
@@ -59,10 +60,11 @@ def _make(settings: Network, where: str, facts: pd.DataFrame, dims: int, labels:
 
 def _require_depth(settings: Network, facts: pd.DataFrame, where: str) -> None:
     """Every image must leave a pixel at the deepest level."""
-    smallest = geometry_of(settings).smallest
     for image in facts.dropna(subset="shape").itertuples() if "shape" in facts else ():
-        if min(map(int, image.shape.split("x"))) < smallest:
+        shape = tuple(map(int, image.shape.split("x")))
+        smallest = geometry_of(len(shape), settings).smallest
+        if any(size < least for size, least in zip(shape, smallest, strict=True)):
             raise BadInput(
                 where, f"an image of {image.shape} pixels ({image.path})",
-                f"{smallest} or more along every axis at this depth", "lower network.depth",
+                f"{along_axes(smallest)} or more along every axis at this depth", "lower network.depth",
             )  # fmt: skip

@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +52,7 @@ class Description:
         """Halo and stride multiple of the network."""
         from snakeseg.networks.registry import geometry_of
 
-        return geometry_of(self.network)
+        return geometry_of(self.dims, self.network)
 
     @property
     def classes(self) -> int:
@@ -62,7 +62,11 @@ class Description:
     @property
     def averaged(self) -> Symmetry:
         """The flips and turns that probabilities are averaged over."""
-        return (self.symmetry or any_symmetry(self.dims)) if self.predict.average else Symmetry()
+        if not self.predict.average:
+            return Symmetry()
+        symmetry = self.symmetry or any_symmetry(self.dims)
+        turns = symmetry.plane and self.geometry.exchangeable(*symmetry.plane)
+        return symmetry if turns else replace(symmetry, plane=None)
 
     def make_network(self):
         """The network, freshly initialised."""

@@ -31,12 +31,12 @@ class Golden(NamedTuple):
     output: np.ndarray
 
 
-def golden_size(geometry: Geometry) -> int:
-    """Side of a small input that exercises the whole network.
+def golden_size(geometry: Geometry) -> tuple[int, ...]:
+    """Sides of a small input that exercises the whole network.
 
     Of a padded network, which answers for all of its input, two pixels of the deepest level.
     """
-    return 2 * geometry.multiple if geometry.padded else geometry.input_size(ANSWERED)
+    return tuple(2 * step for step in geometry.multiple) if geometry.padded else geometry.input_size(ANSWERED)
 
 
 def make_golden(network: nn.Module, description: Description, image: np.ndarray | None = None) -> Golden:
@@ -52,7 +52,7 @@ def make_golden(network: nn.Module, description: Description, image: np.ndarray 
     image : float array, shape (channels, *spatial)
         Normalised; seeded noise without one.
     """
-    size = [golden_size(description.geometry)] * description.dims
+    size = golden_size(description.geometry)
     seen = _noise(description.channels, size) if image is None else _middle(image, size)
     threads, device = torch.get_num_threads(), next(network.parameters()).device
     try:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from snakeseg.networks.blocks import CONVOLUTION, TILE_STATISTICS, convolution, initialise_he
-from snakeseg.networks.geometry import Geometry
+from snakeseg.networks.geometry import Geometry, uniform
 from snakeseg.settings import ContextSettings
 
 
@@ -30,7 +30,7 @@ class ContextNetwork(nn.Module):
         return self.head(self.layers(x))
 
 
-def context_geometry(settings: ContextSettings) -> Geometry:
+def context_geometry(dims: int, settings: ContextSettings) -> Geometry:
     """A 3-wide convolution sees as many pixels to each side as its dilation."""
     exact = settings.normalisation not in TILE_STATISTICS
-    return Geometry(halo=sum(settings.dilations), multiple=1, tile_exact=exact)
+    return uniform(dims, halo=sum(settings.dilations), multiple=1, tile_exact=exact)

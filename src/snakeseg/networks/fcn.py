@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from snakeseg.networks.blocks import initialise_he, normalise
-from snakeseg.networks.geometry import Geometry
+from snakeseg.networks.geometry import Geometry, uniform
 from snakeseg.networks.upsampling import bilinear_deconvolution
 from snakeseg.settings import FCNSettings
 
@@ -167,13 +167,13 @@ def convolutionalise(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return new
 
 
-def fcn_geometry(settings: FCNSettings) -> Geometry:
+def fcn_geometry(dims: int, settings: FCNSettings) -> Geometry:
     """Pads, takes any size, and is shift-equivariant modulo 32.
 
     The answer for 32 pixels is interpolated from three cells of fc7, each of which sees 404 pixels: 404 + 64 in all,
     up to 221 to one side.
     """
-    return Geometry(halo=224, multiple=32, padded=True)
+    return uniform(dims, halo=224, multiple=32, padded=True)
 
 
 def _score(inputs: int, classes: int) -> nn.Conv2d:

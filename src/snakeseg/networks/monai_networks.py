@@ -5,7 +5,7 @@ import math
 from torch import nn
 
 from snakeseg.networks.blocks import BATCH_NORM_MOMENTUM, TILE_STATISTICS
-from snakeseg.networks.geometry import Geometry
+from snakeseg.networks.geometry import Geometry, uniform
 from snakeseg.settings import DynUNetSettings, SegResNetSettings
 
 
@@ -33,20 +33,20 @@ def segresnet(dims: int, channels: int, classes: int, settings: SegResNetSetting
     )  # fmt: skip
 
 
-def dynunet_geometry(settings: DynUNetSettings) -> Geometry:
+def dynunet_geometry(dims: int, settings: DynUNetSettings) -> Geometry:
     """Two 3-wide convolutions a level both ways; strided and transposed ones shift by a pixel of their level."""
-    return _geometry(settings, halo=5 * 2**settings.depth)
+    return _geometry(dims, settings, halo=5 * 2**settings.depth)
 
 
-def segresnet_geometry(settings: SegResNetSettings) -> Geometry:
+def segresnet_geometry(dims: int, settings: SegResNetSettings) -> Geometry:
     """Residual blocks of two 3-wide convolutions: four at the bottom, two on the way down, one on the way up."""
-    return _geometry(settings, halo=16 * 2**settings.depth)
+    return _geometry(dims, settings, halo=16 * 2**settings.depth)
 
 
-def _geometry(settings: DynUNetSettings | SegResNetSettings, halo: int) -> Geometry:
+def _geometry(dims: int, settings: DynUNetSettings | SegResNetSettings, halo: int) -> Geometry:
     multiple = 2**settings.depth
     exact = settings.normalisation not in TILE_STATISTICS
-    return Geometry(halo=halo, multiple=multiple, padded=True, tile_exact=exact, smallest=multiple)
+    return uniform(dims, halo=halo, multiple=multiple, smallest=multiple, padded=True, tile_exact=exact)
 
 
 def _normalisation(settings: DynUNetSettings | SegResNetSettings):

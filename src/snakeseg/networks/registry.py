@@ -1,4 +1,4 @@
-"""The one list of networks: how each is built and what it asks of its input."""
+"""The one list of networks: how each is built, and its geometry."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from snakeseg.settings import Network
 
 
 class Entry(NamedTuple):
-    """`build(dims, channels, classes, settings)` makes the network, `geometry(settings)` tells its halo."""
+    """`build(dims, channels, classes, settings)` makes the network, `geometry(dims, settings)` its geometry."""
 
     build: Callable[..., nn.Module]
     geometry: Callable[..., Geometry]
@@ -40,9 +40,9 @@ def make_network(dims: int, channels: int, classes: int, settings: Network) -> n
         return build(dims, channels, classes, settings)
     if dims != 3:
         raise ValueError(f"network.slices {settings.slices} in {dims}D; expected axis 0, 1 or 2 of volumes")
-    return SliceWise(build(2, channels, classes, settings), settings.slices, geometry_of(settings))
+    return SliceWise(build(2, channels, classes, settings), settings.slices, geometry_of(dims, settings))
 
 
-def geometry_of(settings: Network) -> Geometry:
-    """What the network asks of its input."""
-    return NETWORKS[settings.name].geometry(settings)
+def geometry_of(dims: int, settings: Network) -> Geometry:
+    """The geometry of a network of `dims` spatial axes."""
+    return NETWORKS[settings.name].geometry(dims, settings)

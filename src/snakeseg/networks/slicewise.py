@@ -8,7 +8,7 @@ from snakeseg.networks.geometry import Geometry
 
 
 class SliceWise(nn.Module):
-    """A network of two axes applied to every slice of a volume; slices know nothing of each other.
+    """A network of two axes applied to every slice of a volume by itself.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ class SliceWise(nn.Module):
     axis : int
         Spatial axis across which slices are cut.
     geometry : Geometry
-        Of the network.
+        Of the whole, for volumes.
     """
 
     def __init__(self, network: nn.Module, axis: int, geometry: Geometry):
@@ -27,7 +27,7 @@ class SliceWise(nn.Module):
     def forward(self, volume: torch.Tensor) -> torch.Tensor:
         """(batch, channels, *spatial) to (batch, classes, *spatial), as the network's own along all three axes."""
         # Slices of the halo are not worked on; those of a padded network, which has none in training, become zeros.
-        halo, size = self.geometry.halo, volume.shape[self.axis]
+        halo, size = self.geometry.halo[self.axis - 2], volume.shape[self.axis]
         if self.geometry.padded and (self.training or size <= 2 * halo):
             halo = 0
         inner = volume.narrow(self.axis, halo, size - 2 * halo).movedim(self.axis, 1)

@@ -13,7 +13,7 @@ from snakeseg.networks.blocks import (
     double_convolution,
     initialise_he,
 )
-from snakeseg.networks.geometry import Geometry
+from snakeseg.networks.geometry import Geometry, uniform
 from snakeseg.networks.upsampling import DECODERS, UpConvolution, pool_with_places, transposed_convolution, unpool
 from snakeseg.settings import UNetSettings
 
@@ -119,17 +119,18 @@ def make_up(dims: int, inputs: int, outputs: int, settings: UNetSettings) -> nn.
     return UpConvolution(dims, inputs, outputs, settings.decoder, settings.padded)
 
 
-def unet_geometry(settings: UNetSettings) -> Geometry:
+def unet_geometry(dims: int, settings: UNetSettings) -> Geometry:
     """Halo 6 * 2**depth - 4 per side (92 at depth 4), more where the decoder convolves; inputs -4 modulo 2**depth."""
     multiple = 2**settings.depth
     halo = 6 * multiple - 4 + CROPPED.get(settings.decoder, 0) // 2 * (multiple - 1)
     if settings.padded:  # tiles start on a window of pooling, 4 pixels off where those of the unpadded network would
         halo = -(-(halo + 4) // multiple) * multiple
-    return Geometry(
+    return uniform(
+        dims,
         halo=halo,
         multiple=multiple,
         remainder=0 if settings.padded else -4 % multiple,
+        smallest=multiple,
         padded=settings.padded,
         tile_exact=settings.normalisation not in TILE_STATISTICS,
-        smallest=multiple,
     )

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snakeseg.arrays import ahead, read_mirrored
+from snakeseg.arrays import Region, ahead, read_mirrored, regions_of
 from snakeseg.networks.blocks import LAYOUT
 from snakeseg.networks.geometry import Geometry, magnified
-from snakeseg.prediction.tiles import Tile, lay_tiles, tile_shape
+from snakeseg.prediction.tiles import tile_shape
 from snakeseg.transforms.flips import Symmetry, orientations
 
 OnTile = Callable[[Tensor], Tensor]
-Piece = tuple[tuple[slice, ...], np.ndarray]
+Piece = tuple[Region, np.ndarray]
 
 # How tiles are magnified, by number of axes. PyTorch's cubic keeps straight lines straight with `antialias` alone,
 # which smoothes nothing here.
@@ -53,47 +53,46 @@ def run_tiles(
     geometry: Geometry,
     stride: Sequence[int],
     device: torch.device | str = "cpu",
-    tiles: Iterable[Tile] | None = None,
+    tiles: Iterable[Region] | None = None,
 ) -> Iterator[Piece]:
-    """Apply a function to tiles of an image; what comes next is read while one is computed.
+    """Apply a function to tiles of an image; the next tiles are read while one is computed.
 
-    Tiles that see one value alone, as around a body, all get the answer of the first of them.
+    Tiles whose input is constant, as around a body, all get the output of the first of them.
 
     Parameters
     ----------
     work : function
-        Maps what a tile sees (channels, *stride + 2 * halo) to what it answers (classes, *stride), on the device.
+        Maps the input of a tile (channels, *stride + 2 * halo) to its output (classes, *stride), on the device.
     image : array-like, shape (channels, *spatial)
     geometry : Geometry
     stride : sequence of int
         Of the tiles, per axis.
     device : torch.device
-    tiles : iterable of Tile
-        All, in C order, if not given.
+    tiles : iterable of Region
+        All, in C order, if not given; they may begin outside the image, which is continued by mirroring.
 
     Yields
     ------
-    region : tuple of slice
-        Of the image, that the tile writes.
-    answer : array, shape (classes, *region)
+    tile : Region
+    output : array, shape (classes, *tile)
     """
-    size = [geometry.input_size(step) for step in stride]
+    size = geometry.input_size(stride)
 
-    def see(tile: Tile) -> tuple[Tile, Tensor]:
-        seen = read_mirrored(image, [start - geometry.halo for start in tile.start], size)
-        return tile, torch.from_numpy(np.ascontiguousarray(seen))
+    def read(tile: Region) -> tuple[Region, Tensor]:
+        start = [side.start - halo for side, halo in zip(tile, geometry.halo, strict=True)]
+        return tile, torch.from_numpy(np.ascontiguousarray(read_mirrored(image, start, size)))
 
     known: dict[bytes, np.ndarray] = {}
-    for tile, seen in ahead(see, tiles if tiles is not None else lay_tiles(image.shape[1:], stride)):
+    for tile, seen in ahead(read, tiles if tiles is not None else regions_of(image.shape[1:], stride)):
         plain = _plain_values(seen)
-        answer = known.get(plain)
-        if answer is None:
+        output = known.get(plain)
+        if output is None:
             with torch.inference_mode():
-                answer = work(seen.to(device)).cpu().numpy()
+                output = work(seen.to(device)).cpu().numpy()
             if plain is not None:
-                known = {plain: answer}
-        extent = (slice(b - a) for a, b in zip(tile.start, tile.stop, strict=True))
-        yield tile.region, answer[(slice(None), *extent)]
+                known = {plain: output}
+        extent = (slice(side.stop - side.start) for side in tile)
+        yield tile, output[(slice(None), *extent)]
 
 
 def _plain_values(seen: Tensor) -> bytes | None:
@@ -102,29 +101,37 @@ def _plain_values(seen: Tensor) -> bytes | None:
     return first.numpy().tobytes() if bool((seen.flatten(1) == first).all()) else None
 
 
-def tile_logits(network: nn.Module, geometry: Geometry, common: Geometry | None = None) -> OnTile:
-    """A function from what a tile sees to its logits; tiles of several networks see what suits all (`combine`)."""
+def tile_logits(network: nn.Module, geometry: Geometry, halo: Sequence[int] | None = None) -> OnTile:
+    """A function from the input of a tile to its logits.
 
-    frame = common or geometry
+    Parameters
+    ----------
+    network : Module
+        In evaluation mode.
+    geometry : Geometry
+        Of the network.
+    halo : sequence of int, optional
+        Halo of the tiles where it is not the network's own but one that suits several networks (`combine`).
+    """
+    halo = halo or geometry.halo
 
     def work(seen: Tensor) -> Tensor:
-        strides = [n - 2 * frame.halo for n in seen.shape[1:]]
-        if frame != geometry:
-            spare = frame.halo - geometry.halo
-            seen = seen[(slice(None), *(slice(spare, spare + geometry.input_size(step)) for step in strides))]
+        stride = _without(seen.shape[1:], halo)
+        spare = [h - own for h, own in zip(halo, geometry.halo, strict=True)]
+        seen = _window(seen, spare, geometry.input_size(stride))
         out = network(seen[None].contiguous(memory_format=LAYOUT[seen.ndim - 1]))[0]
         out = out.float() if out.dtype != torch.float64 else out
-        # A padded network also answers for the halo.
-        starts = (geometry.halo - (n - m) // 2 for n, m in zip(seen.shape[1:], out.shape[1:], strict=True))
-        return out[(slice(None), *(slice(s, s + step) for s, step in zip(starts, strides, strict=True)))]
+        # The output of a padded network includes the halo.
+        start = [h - (n - m) // 2 for h, n, m in zip(geometry.halo, seen.shape[1:], out.shape[1:], strict=True)]
+        return _window(out, start, stride)
 
     return work
 
 
 def tile_logits_over(scales: Sequence[float], network: nn.Module, geometry: Geometry, common: Geometry) -> OnTile:
-    """As `tile_logits`, of the mean probabilities over the tile magnified so many times."""
+    """As `tile_logits`, of the mean probabilities over the tile at several magnifications."""
     works = [
-        tile_logits(network, geometry, common) if scale == 1 else _magnifying(scale, network, geometry, common)
+        tile_logits(network, geometry, common.halo) if scale == 1 else _magnifying(scale, network, geometry, common)
         for scale in scales
     ]
     if len(works) == 1:
@@ -133,22 +140,30 @@ def tile_logits_over(scales: Sequence[float], network: nn.Module, geometry: Geom
 
 
 def _magnifying(scale: float, network: nn.Module, geometry: Geometry, common: Geometry) -> OnTile:
-    """Interpolates the tile for the network, and its answers for the tile's pixels."""
-    own, large = magnified(geometry, scale), Geometry(geometry.reach, geometry.multiple)
-    logits = tile_logits(network, geometry, large)
+    """Interpolates the tile for the network, and its logits for the tile's pixels."""
+    halo, larger_halo = magnified(geometry, scale).halo, geometry.reach
+    logits = tile_logits(network, geometry, larger_halo)
+    spare = [h - own for h, own in zip(common.halo, halo, strict=True)]
+    larger_spare = [int(h * scale) - own for h, own in zip(halo, larger_halo, strict=True)]
 
     def work(seen: Tensor) -> Tensor:
-        dims, strides = seen.ndim - 1, [n - 2 * common.halo for n in seen.shape[1:]]
-        seen = _without_edge(seen, common.halo - own.halo)
+        dims, stride = seen.ndim - 1, _without(seen.shape[1:], common.halo)
+        seen = _window(seen, spare, _without(seen.shape[1:], spare))
         larger = nn.functional.interpolate(seen[None], scale_factor=scale, **MAGNIFY[dims])[0]
-        found = logits(_without_edge(larger, int(own.halo * scale) - large.halo))
-        return nn.functional.interpolate(found[None], size=strides, mode=SHRINK[dims])[0]
+        found = logits(_window(larger, larger_spare, _without(larger.shape[1:], larger_spare)))
+        return nn.functional.interpolate(found[None], size=stride, mode=SHRINK[dims])[0]
 
     return work
 
 
-def _without_edge(array: Tensor, width: int) -> Tensor:
-    return array[(slice(None), *(slice(width, n - width) for n in array.shape[1:]))]
+def _without(size: Sequence[int], edge: Sequence[int]) -> list[int]:
+    """Sides less an edge at both ends."""
+    return [n - 2 * width for n, width in zip(size, edge, strict=True)]
+
+
+def _window(array: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
+    """A part of an array (channels, *spatial) along its spatial axes."""
+    return array[(slice(None), *(slice(a, a + n) for a, n in zip(start, size, strict=True)))]
 
 
 def assemble(pieces: Iterable[Piece], shape: Sequence[int]) -> np.ndarray:
@@ -162,7 +177,7 @@ def assemble(pieces: Iterable[Piece], shape: Sequence[int]) -> np.ndarray:
 
 
 def tile_probabilities(models: Sequence[OnTile], symmetry: Symmetry, uncertainty: bool = False) -> OnTile:
-    """A function from what a tile sees to the mean class probabilities over models and orientations.
+    """A function from the input of a tile to the mean class probabilities over models and orientations.
 
     Every tile starts and ends on a multiple of the network's period, so that orientations of tiles are tiles of the
     image's orientations (once it is continued to such a multiple), and the mean does not depend on the tiles.
@@ -170,40 +185,44 @@ def tile_probabilities(models: Sequence[OnTile], symmetry: Symmetry, uncertainty
     Parameters
     ----------
     models : sequence of functions
-        Each maps what a tile sees to logits.
+        Each maps the input of a tile to logits.
     symmetry : Symmetry
         Flips and turns to average over (test-time augmentation).
     uncertainty : bool
         Append the `UNCERTAINTY` of each pixel, three channels.
     """
+    average = _mean_and_uncertainty if uncertainty else _mean
+    return lambda seen: average(_views(models, symmetry, seen))
 
-    def views(seen: Tensor) -> Iterator[list[Tensor]]:
-        plane = [axis + 1 for axis in symmetry.plane or ()]  # after the channels
-        for turned, axes in orientations(symmetry):
-            flipped = [axis + 1 for axis in axes]
-            view = torch.flip(seen.transpose(*plane) if turned else seen, flipped)
-            found = (torch.flip(torch.softmax(logits(view), dim=0), flipped) for logits in models)
-            yield [(one.transpose(*plane) if turned else one).contiguous() for one in found]
 
-    def mean(seen: Tensor) -> Tensor:
-        total, count = None, 0
-        for found in views(seen):
-            for one in found:
-                total, count = one if total is None else total.add_(one), count + 1
-        return total.div_(count)
+def _views(models: Sequence[OnTile], symmetry: Symmetry, seen: Tensor) -> Iterator[list[Tensor]]:
+    """The class probabilities of every model, for one orientation of a tile after the other."""
+    plane = [axis + 1 for axis in symmetry.plane or ()]  # after the channels
+    for turned, axes in orientations(symmetry):
+        flipped = [axis + 1 for axis in axes]
+        view = torch.flip(seen.transpose(*plane) if turned else seen, flipped)
+        found = (torch.flip(torch.softmax(logits(view), dim=0), flipped) for logits in models)
+        yield [(output.transpose(*plane) if turned else output).contiguous() for output in found]
 
-    def mean_and_uncertainty(seen: Tensor) -> Tensor:
-        of_models, of_views = None, []
-        for found in views(seen):
-            of_views.append(_entropy(sum(found) / len(found)))
-            of_models = found if of_models is None else [a + b for a, b in zip(of_models, found, strict=True)]
-        of_models = [one / len(of_views) for one in of_models]
-        whole = sum(of_models) / len(of_models)
-        entropy, mean_entropy = _entropy(whole), sum(map(_entropy, of_models)) / len(of_models)
-        split = [entropy, entropy - mean_entropy, entropy - sum(of_views) / len(of_views)]
-        return torch.cat([whole, torch.stack(split).clamp(0, 1)])
 
-    return mean_and_uncertainty if uncertainty else mean
+def _mean(views: Iterable[list[Tensor]]) -> Tensor:
+    total, count = None, 0
+    for of_models in views:
+        for output in of_models:
+            total, count = output if total is None else total.add_(output), count + 1
+    return total.div_(count)
+
+
+def _mean_and_uncertainty(views: Iterable[list[Tensor]]) -> Tensor:
+    of_models, of_views = None, []
+    for view in views:
+        of_views.append(_entropy(sum(view) / len(view)))
+        of_models = view if of_models is None else [a + b for a, b in zip(of_models, view, strict=True)]
+    of_models = [total / len(of_views) for total in of_models]
+    whole = sum(of_models) / len(of_models)
+    entropy, mean_entropy = _entropy(whole), sum(map(_entropy, of_models)) / len(of_models)
+    split = [entropy, entropy - mean_entropy, entropy - sum(of_views) / len(of_views)]
+    return torch.cat([whole, torch.stack(split).clamp(0, 1)])
 
 
 def likeliest_class(probabilities: Tensor) -> Tensor:

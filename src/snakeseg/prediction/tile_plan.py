@@ -56,9 +56,9 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: f
         In bytes; exceeded only where the smallest tiles do.
     """
     largest = costs.samples[-1].pixels
-    strides = product(*(_strides(size, geometry) for size in shape))
+    strides = product(*map(_strides, shape, geometry.multiple))
     known = [s for s in strides if _passes(shape, s, geometry)[1] <= largest]
-    plans = [price_tiles(shape, s, geometry, costs) for s in known or [(geometry.multiple,) * len(shape)]]
+    plans = [price_tiles(shape, s, geometry, costs) for s in known or [geometry.multiple]]
     fitting = [plan for plan in plans if plan.memory <= budget]
     if not fitting:  # nearly the least, but not at any price
         least = min(plan.memory for plan in plans) - costs.fixed
@@ -84,12 +84,12 @@ def _passes(shape: Sequence[int], stride: Sequence[int], geometry: Geometry) -> 
     """How often the network is run, on how many pixels; what is blended takes windows around the tiles' corners."""
     blended = is_blended(shape, stride, geometry)
     count = math.prod(-(-size // step) + blended for size, step in zip(shape, stride, strict=True))
-    return count, math.prod(geometry.input_size(step * (1 + blended)) for step in stride)
+    return count, math.prod(geometry.input_size([step * (1 + blended) for step in stride]))
 
 
-def _strides(size: int, geometry: Geometry) -> list[int]:
+def _strides(size: int, step: int) -> list[int]:
     """Strides worth trying along an axis: for 1, 2, 3, ... equal tiles, but none within a tenth of the one before."""
-    found, step = [-(-size // geometry.multiple) * geometry.multiple], geometry.multiple
+    found = [-(-size // step) * step]
     while found[-1] > step:
         tiles = -(-size // max(step, int(0.9 * found[-1]) // step * step))
         found.append(-(-size // (tiles * step)) * step)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import resource
@@ -59,15 +60,15 @@ def sample_tiles(work: OnTile, description: Description, device: torch.device, b
     geometry = description.geometry
     begun, before = time.perf_counter(), peak_memory(device)
     for stride in MEASURED[description.dims]:
-        side = geometry.input_size(tile_shape([stride], geometry, stride)[0])
-        seen = torch.rand(description.channels, *[side] * description.dims, device=device)
+        sides = geometry.input_size(tile_shape([stride] * description.dims, geometry, stride))
+        seen = torch.rand(description.channels, *sides, device=device)
         times = []
         with torch.inference_mode(), autocast(description.predict.precision, device):
             for _ in range(RUNS):
                 start = time.perf_counter()
                 work(seen).sum().item()  # which waits for the device
                 times.append(time.perf_counter() - start)
-        sample = Sample(side**description.dims, min(times), peak_memory(device) - before)
+        sample = Sample(math.prod(sides), min(times), peak_memory(device) - before)
         yield sample
         if time.perf_counter() - begun > ENOUGH_SECONDS or sample.memory > ENOUGH_MEMORY * budget:
             return
@@ -123,14 +124,15 @@ def measure_model(folder: Path, device: torch.device, threads: int) -> dict:
     Returns
     -------
     dict
-        network, in words; parameters; halo; tile_exact; checkerboard; gigaflops_per_megapixel of output, halo
-        included; seconds_per_megapixel on `device`, in the precision that the model predicts in; device.
+        network, in words; parameters; halo, the largest of all axes; tile_exact; checkerboard; gigaflops_per_megapixel
+        of output, halo included; seconds_per_megapixel on `device`, in the precision that the model predicts in;
+        device.
     """
     network, description = load_model(folder, device)
     geometry, dims, channels = description.geometry, description.dims, description.channels
-    stride = tile_shape([PLAIN_TILE[dims]] * dims, geometry, PLAIN_TILE[dims])[0]
-    flops = operations(description.make_network, dims, channels, geometry.input_size(stride))
-    found = {"parameters": parameters(network), "checkerboard": network_checkerboard(network, dims, channels, geometry)}
+    stride = tile_shape([PLAIN_TILE[dims]] * dims, geometry, PLAIN_TILE[dims])
+    flops = operations(description.make_network, channels, geometry.input_size(stride))
+    found = {"parameters": parameters(network), "checkerboard": network_checkerboard(network, channels, geometry)}
     network = fold_normalisation(network)
     image = np.zeros((channels, *[TIMED_SIDE[dims]] * dims), np.float32)
     with autocast(description.predict.precision, device):
@@ -141,10 +143,10 @@ def measure_model(folder: Path, device: torch.device, threads: int) -> dict:
     return {
         "network": _in_words(description.network),
         "parameters": found["parameters"],
-        "halo": geometry.halo,
+        "halo": max(geometry.halo),
         "tile_exact": geometry.tile_exact,
         "checkerboard": found["checkerboard"],
-        "gigaflops_per_megapixel": flops / stride**dims / 1e3,
+        "gigaflops_per_megapixel": flops / math.prod(stride) / 1e3,
         "seconds_per_megapixel": seconds / image[0].size * 1e6,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type}, {threads} threads",
     }

@@ -83,12 +83,15 @@ def choose_patch_and_batch(
     return replace(settings, patch=patch, batch=batch), told
 
 
-def _largest_patch(geometry: Geometry, start: int, fits: Callable[[int], bool]) -> int:
-    """Return the first patch that fits, from `start` downwards; the smallest if none does."""
+def _largest_patch(
+    geometry: Geometry, start: tuple[int, ...], fits: Callable[[tuple[int, ...]], bool]
+) -> int | list[int]:
+    """Return the first patch that fits, from `start` downwards; the smallest if none does. One number for equal sides."""
     patch, smallest = start, geometry.output_size(1)
-    while patch > smallest and not fits(patch):
-        patch = geometry.output_size(max(1, min(patch * 3 // 4, patch - geometry.multiple)))
-    return patch
+    while patch != smallest and not fits(patch):
+        steps = zip(patch, geometry.multiple, strict=True)
+        patch = geometry.output_size([max(1, min(side * 3 // 4, side - step)) for side, step in steps])
+    return patch[0] if len(set(patch)) == 1 else list(patch)
 
 
 def _largest_share(most: float, fits: Callable[[int], bool]) -> int:
@@ -107,7 +110,7 @@ def step_bytes(
     Counted: weights, gradients, two moments, and what the forward pass keeps for the backward pass, times an overhead.
     """
     dims, geometry = description.dims, description.geometry.training
-    seen = [geometry.input_size(geometry.output_size(side)) for side in sides(patch, dims)]
+    seen = geometry.input_size(sides(patch, dims))
     weights = sum(p.numel() * p.element_size() for p in description.make_network().parameters())
     if device.type != "cuda":
         # Tensors without memory: shapes and types as in a real step, whatever their size.

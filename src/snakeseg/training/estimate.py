@@ -110,15 +110,13 @@ def _work(network: Network, plan: dict, shapes: list, pixels: float, dims: int, 
     predict = build(Predict, plan["predict"])
     described = Description(dims, channels, labels, network, Prepare(), predict, None)
     train, _ = choose_patch_and_batch(build(Train, plan["train"]), described, shapes, CPU)
-    geometry = geometry_of(network)
-    side = round(math.prod(sides(train.patch, dims)) ** (1 / dims))
-    seen = geometry.training.input_size(geometry.training.output_size(side))
-    forward = operations(described.make_network, dims, channels, seen)
+    seen = geometry_of(dims, network).training.input_size(sides(train.patch, dims))
+    forward = operations(described.make_network, channels, seen)
     share = -(-train.batch // (train.processes * train.accumulate))
     memory = step_bytes(described, train.patch, share, train, CPU)
     orientations = (2**dims * 2 if train.flips is True else 2) if predict.average else 1
     passes = OVERLAP * orientations * sum(scale**dims for scale in predict.scales)
-    predicted = forward / seen**dims * passes * pixels
+    predicted = forward / math.prod(seen) * passes * pixels
     return Work("", train, memory, BACKWARD * forward * train.batch, predicted)
 
 

@@ -1,7 +1,7 @@
 """What training step t looks at: a pure function of the data, the settings, the seed and t."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import NamedTuple
 
@@ -40,12 +40,14 @@ class PatchPlan:
     @property
     def output(self) -> tuple[int, ...]:
         """Sides of the patch that the loss sees."""
-        return tuple(map(self.geometry.output_size, sides(self.train.patch, len(self.spacing))))
+        return self.geometry.output_size(sides(self.train.patch, len(self.spacing)))
 
     @property
     def symmetry(self) -> Symmetry:
         """Flips and turns that patches are given."""
-        return symmetry_of(self.train.flips, self.train.turns, self.spacing, self.output)
+        symmetry = symmetry_of(self.train.flips, self.train.turns, self.spacing, self.output)
+        turns = symmetry.plane and self.geometry.exchangeable(*symmetry.plane)
+        return symmetry if turns else replace(symmetry, plane=None)
 
 
 def generator(seed: int, index: int) -> Generator:
@@ -60,7 +62,7 @@ def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
     -------
     Item
         image (channels, *input) float32, target (*output) int64, weight (*output) float32, where
-        input = output + 2 * halo along every axis; mirrored where the image is too small.
+        input = output + 2 * halo along each axis; mirrored where the image is too small.
     """
     rng = generator(plan.train.seed, index)
     chosen, start = _draw_place(rng, items, plan)
@@ -102,18 +104,22 @@ def _draw_place(rng: Generator, items: Sequence[Item], plan: PatchPlan) -> tuple
 
 def _cut(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
     """The patch as it is: the image with its halo, target and weight where the loss looks."""
-    halo, size = plan.geometry.halo, plan.output
-    image = read_mirrored(item.image, [s - halo for s in start], [side + 2 * halo for side in size])
-    return Item(image, *(read_mirrored(array, start, size) for array in item[1:]))
+    image = read_mirrored(item.image, *_with_halo(start, plan))
+    return Item(image, *(read_mirrored(array, start, plan.output) for array in item[1:]))
+
+
+def _with_halo(start: Sequence[int], plan: PatchPlan) -> tuple[list[int], tuple[int, ...]]:
+    """Start and sides of what the network is given for the patch that starts here."""
+    return [s - halo for s, halo in zip(start, plan.geometry.halo, strict=True)], plan.geometry.input_size(plan.output)
 
 
 def _deform(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
     """The patch under a fresh elastic deformation, read straight from the image and what was made from its labels."""
-    dims, halo = len(start), plan.geometry.halo
+    dims, (first, size) = len(start), _with_halo(start, plan)
     grid = draw_grid(rng, dims, plan.elastic.grid, in_pixels(plan.elastic.std, plan.spacing))
-    field = displacement_field(grid, [side + 2 * halo for side in plan.output])
-    field += np.reshape([s - halo for s in start], (-1, *(1,) * dims)).astype(np.float32)
-    seen = field[:, *(slice(halo, -halo or None),) * dims]
+    field = displacement_field(grid, size)
+    field += np.reshape(first, (-1, *(1,) * dims)).astype(np.float32)
+    seen = field[:, *(slice(halo, -halo or None) for halo in plan.geometry.halo)]
     counted = apply_field(item.weight, seen, 0) > 0
     return Item(
         apply_field(item.image, field, 3 if dims == 2 else 1),

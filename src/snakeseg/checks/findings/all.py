@@ -90,7 +90,7 @@ def all_findings(table: pd.DataFrame, problems: list[Finding], settings: Setting
         *meaning,
         *leakage_findings(table, settings.spatial_dims),
         *whole_findings(table, labels, settings.prepare, networks),
-        *size_findings(table, labels, experiments_of(settings.experiments)),
+        *size_findings(table, labels, experiments_of(settings.experiments, settings.spatial_dims)),
         *single_findings(table, labels),
     ]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))

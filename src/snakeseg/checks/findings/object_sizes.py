@@ -45,16 +45,16 @@ def side_of(table: pd.DataFrame) -> float:
     return float(np.exp(np.log(shapes).mean(axis=1)).median())
 
 
-def experiments_of(experiments: dict[str, Experiment]) -> list[dict]:
+def experiments_of(experiments: dict[str, Experiment], dims: int) -> list[dict]:
     """What every network sees: experiment, network, patch (its geometric mean side, if it has several), field (pixels
-    across that an output pixel hangs on).
+    across that an output pixel depends on, along the axis where it is largest).
     """
     return [
         {
             "experiment": name,
             "network": of.network.name,
             "patch": _mean_side(of.train.patch),
-            "field": _field_of(of.network),
+            "field": _field_of(of.network, dims),
         }
         for name, of in experiments.items()
     ]
@@ -65,9 +65,9 @@ def _mean_side(patch: int | list[int] | str) -> int | str:
     return round(np.prod(patch) ** (1 / len(patch))) if isinstance(patch, list) else patch
 
 
-def _field_of(network: Network) -> int:
-    """Return the pixels across that an output pixel depends on."""
-    return 2 * geometry_of(network).halo + 1
+def _field_of(network: Network, dims: int) -> int:
+    """Return the pixels across that an output pixel depends on, along the axis where they are most."""
+    return 2 * max(geometry_of(dims, network).halo) + 1
 
 
 def overview(table: pd.DataFrame, labels: Labels, experiments: list[dict]) -> dict:

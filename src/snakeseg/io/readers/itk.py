@@ -14,7 +14,7 @@ import nibabel
 import numpy as np
 from nibabel.affines import voxel_sizes
 
-from snakeseg.arrays import Lazy
+from snakeseg.arrays import Lazy, decoded_whole
 from snakeseg.errors import BadInput
 from snakeseg.io.files import DEFLATE_RATIO, PIXELS_PER_BYTE, require_kind, require_memory, require_stored
 from snakeseg.io.readers import StoredImage, itk_worker, nifti
@@ -58,12 +58,15 @@ class Volume(NamedTuple):
 
 def read(path) -> StoredImage:
     """Open an image, in canonical orientation."""
-    volume = _volume(path, path.stat().st_mtime_ns)
+    mark = path.stat().st_mtime_ns
+    volume = _volume(path, mark)
     array, affine = volume.array, _affine(volume)
     turn = to_canonical(affine)
     axes = "XYZC" if volume.components > 1 else "XYZT"[: array.ndim]
     affine = turned_affine(affine, array.shape, turn)
-    copied = Lazy(array.shape, array.dtype, lambda region: array[region].copy("K"))  # the array itself stays as it is
+    # Images that wait for their turn hold no pixels. What is read is a copy, so that the array stays as it is.
+    held = decoded_whole(array.shape, array.dtype, lambda: _volume(path, mark).array)
+    copied = Lazy(array.shape, array.dtype, lambda region: held[region].copy("K"))
     return StoredImage(turned(copied, turn), axes, tuple(voxel_sizes(affine).tolist()), affine)
 
 

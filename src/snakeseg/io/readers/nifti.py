@@ -6,6 +6,7 @@ import math
 import shutil
 import struct
 import tempfile
+from functools import cache
 
 import nibabel
 import numpy as np
@@ -32,21 +33,23 @@ FLAT = 1e-4
 def read(path) -> StoredImage:
     """Open an image, in canonical orientation; scaled integers come out scaled.
 
-    What is compressed is unpacked into a nameless file.
+    What is compressed is unpacked into a nameless file when its pixels are first read.
     """
     kind, header = _header(path)
     file = kind.from_filename(path)
     _require_sound(path, header, file.affine)
-    file = _unpacked(path, file) if path.name.lower().endswith(".gz") else _whole(path, file)
-    shape, proxy = _volume_shape(file.shape), file.dataobj
+    packed = path.name.lower().endswith(".gz")
+    file = _require_packed(path, file) if packed else _whole(path, file)
+    unpacked = cache(lambda: _unpacked(path, file).dataobj) if packed else lambda: file.dataobj
+    shape = _volume_shape(file.shape)
     axes = AXES.get(len(shape), "XYZTCUV"[: len(shape)])
     if len(shape) == 5 and shape[4] == 1:
         axes = "XYZCT"
 
     def cut(region: Region) -> np.ndarray:
-        return np.asanyarray(proxy[region[: len(file.shape)]]).reshape([part.stop - part.start for part in region])
+        return np.asanyarray(unpacked()[region[: len(file.shape)]]).reshape([part.stop - part.start for part in region])
 
-    dtype = np.asanyarray(proxy[(slice(0, 1),) * len(file.shape)]).dtype
+    dtype = np.asanyarray(file.dataobj[(slice(0, 1),) * len(file.shape)]).dtype
     # Whole planes are cheap to read, or whole rows of large ones.
     plane = (*shape[:2], 1) if math.prod(shape[:2]) <= BLOCK else (shape[0], 1, 1)
     stored = Lazy(shape, dtype, cut, plane + (1,) * len(shape[3:]))
@@ -164,11 +167,17 @@ def _whole(path, file):
     return file
 
 
+def _require_packed(path, file):
+    """The image; BadInput if its file is too small to hold, packed, what the header says."""
+    most = DEFLATE_RATIO * path.stat().st_size
+    if _end_of(file) > most:
+        raise _disagreement(path, file, f"{most} bytes at most, packed")
+    return file
+
+
 def _unpacked(path, file):
     """The same image from a nameless file; no more is unpacked than its header says."""
-    end, most = _end_of(file), DEFLATE_RATIO * path.stat().st_size
-    if end > most:
-        raise _disagreement(path, file, f"{most} bytes at most, packed")
+    end = _end_of(file)
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if end > free:
         room = f"{free / 1e9:.3g} GB of room for temporary files"

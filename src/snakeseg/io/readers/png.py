@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageMode
 from PIL.PngImagePlugin import PngInfo
 
+from snakeseg.arrays import decoded_whole
 from snakeseg.errors import BadInput
 from snakeseg.io.files import DEFLATE_RATIO, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
@@ -15,19 +16,28 @@ COPIES = 4
 
 
 def read(path) -> StoredImage:
-    """Read an image whole. Palettes give their indices, alpha is dropped."""
+    """Open an image, whose pixels are decoded when they are read. Palettes give their indices, alpha is dropped."""
     Image.MAX_IMAGE_PIXELS = None  # large images are what we are for; those that lie about it are caught here
     with Image.open(path, formats=["PNG"]) as file:  # whatever else is named .png, such as PostScript, stays closed
         require_memory(path, file.size, COPIES * len(file.getbands()), "convert it to a tiled TIFF or Zarr")
         pixels_per_byte = 8 * DEFLATE_RATIO  # of one bit
         require_stored(path, file.size, path.stat().st_size, math.prod(file.size) / pixels_per_byte)
         _require_chunks(path)
+        mode, (width, height) = ImageMode.getmode(file.mode), file.size
+    values, kind = len(mode.bands), np.dtype(mode.typestr)
+    kind = np.dtype(np.uint8) if kind.kind == "b" else kind
+    if values == 1:
+        array = decoded_whole((height, width), kind, lambda: _pixels(path).astype(kind, copy=False))
+        return StoredImage(array, "YX", (1.0, 1.0))
+    colours = {2: 1, 4: 3}.get(values, values)
+    array = decoded_whole((height, width, colours), kind, lambda: _pixels(path)[..., :colours])
+    return StoredImage(array, "YXC", (1.0, 1.0))
+
+
+def _pixels(path) -> np.ndarray:
+    with Image.open(path, formats=["PNG"]) as file:
         file.load()
-        array = np.asarray(file)
-    if array.ndim == 2:
-        return StoredImage(array.astype(np.uint8) if array.dtype == bool else array, "YX", (1.0, 1.0))
-    colours = {2: 1, 4: 3}.get(array.shape[2], array.shape[2])
-    return StoredImage(array[..., :colours], "YXC", (1.0, 1.0))
+        return np.asarray(file)
 
 
 def _require_chunks(path) -> None:

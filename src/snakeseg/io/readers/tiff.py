@@ -2,12 +2,13 @@
 
 import math
 import struct
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
 import tifffile
 
-from snakeseg.arrays import BLOCK, Lazy, Region, as_lazy
+from snakeseg.arrays import BLOCK, Lazy, Region, as_lazy, decoded_whole
 from snakeseg.errors import BadInput
 from snakeseg.io.files import PIXELS_PER_BYTE, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
@@ -25,17 +26,18 @@ SIZE_TAGS, MAX_PAGE_SIZES = (256, 257), 500
 
 def read(path) -> StoredImage:
     """Open the first series. A stack of pages without names is taken for depth."""
-    # It closes with the last array that reads from it. Sets of files are read by their OME header only.
-    file = tifffile.TiffFile(path, is_ndtiff=False, is_mmstack=False)
-    _require_end_of_pages(file)
-    if file.is_ome:
-        require_harmless(path, file.ome_metadata)
-    series = file.series[0]
-    axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
-    sizes = _ome_sizes(file)
-    spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
-    _require_whole(path, series)
-    return StoredImage(_on_demand(path, file, series), axes, spacing)
+    # Sets of files are read by their OME header only. Images that wait for their turn hold no file open: it is closed
+    # here, and tifffile opens it again for the first tile.
+    with tifffile.TiffFile(path, is_ndtiff=False, is_mmstack=False) as file:
+        _require_end_of_pages(file)
+        if file.is_ome:
+            require_harmless(path, file.ome_metadata)
+        series = file.series[0]
+        axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
+        sizes = _ome_sizes(file)
+        spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
+        _require_whole(path, file, series)
+        return StoredImage(_on_demand(path, file, series), axes, spacing)
 
 
 def _require_end_of_pages(file: tifffile.TiffFile) -> None:
@@ -98,7 +100,12 @@ def _on_demand(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries):
     require_memory(path, array.chunks, array.dtype.itemsize, "convert it to a tiled TIFF or Zarr")
     stored = sum(source.filehandle.size for source in {page.parent for page in series.pages})
     require_stored(path, series.shape, stored, math.prod(series.shape) / PIXELS_PER_BYTE)
-    return series.asarray() if array.chunks == array.shape else array
+    if array.chunks == array.shape:
+        held = decoded_whole(array.shape, array.dtype, lambda: array[...])
+    else:
+        held = Lazy(array.shape, array.dtype, lambda region: array[region], array.chunks)
+    weakref.finalize(held, file.close)  # at once: pages and files refer to each other in circles
+    return held
 
 
 def write(path, labels, source, largest, note) -> None:

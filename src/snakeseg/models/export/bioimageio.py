@@ -51,7 +51,7 @@ def test_tensors(model: Model) -> tuple[np.ndarray, np.ndarray]:
     """An image as preprocessing takes it, and what the network answers to it, with an axis for the batch."""
     of, golden = model.description, model.golden.input
     prepare, statistics, least = of.prepare, of.statistics, of.geometry.input_size(1)
-    raw = read_mirrored(golden, [0] * of.dims, [max(size, least) for size in golden.shape[1:]])
+    raw = read_mirrored(golden, [0] * of.dims, tuple(map(max, golden.shape[1:], least)))
     if prepare.scope == "dataset":
         column = (-1, *(1,) * of.dims)
         offset, scale = (np.reshape(statistics[key], column) for key in ("offset", "scale"))
@@ -99,9 +99,11 @@ def _citation(entry: str) -> dict[str, str]:
 
 
 def _input(of: Description) -> dict:
-    geometry = of.geometry
-    size = {"min": geometry.input_size(1), "step": geometry.multiple}
-    axes = [{"type": "space", "id": axis, "size": dict(size), "concatenable": False} for axis in AXES[of.dims]]
+    sizes = zip(AXES[of.dims], of.geometry.input_size(1), of.geometry.multiple, strict=True)
+    axes = [
+        {"type": "space", "id": axis, "size": {"min": least, "step": step}, "concatenable": False}
+        for axis, least, step in sizes
+    ]
     channels = {"type": "channel", "channel_names": [f"channel{index}" for index in range(of.channels)]}
     return {
         "id": INPUT,
@@ -131,13 +133,14 @@ def _output(of: Description) -> dict:
     """What a network crops itself is an offset; what is to be cropped of a padded one's answer is a halo."""
     geometry = of.geometry
 
-    def axis(name: str) -> dict:
-        size = {"tensor_id": INPUT, "axis_id": name, "offset": 0 if geometry.padded else -2 * geometry.halo}
-        return {"type": "space", "id": name, "size": size, **({"halo": geometry.halo} if geometry.padded else {})}
+    def axis(name: str, halo: int) -> dict:
+        size = {"tensor_id": INPUT, "axis_id": name, "offset": 0 if geometry.padded else -2 * halo}
+        return {"type": "space", "id": name, "size": size, **({"halo": halo} if geometry.padded else {})}
 
+    axes = map(axis, AXES[of.dims], geometry.halo)
     return {
         "id": OUTPUT,
-        "axes": [{"type": "batch"}, {"type": "channel", "channel_names": _identifiers(of)}, *map(axis, AXES[of.dims])],
+        "axes": [{"type": "batch"}, {"type": "channel", "channel_names": _identifiers(of)}, *axes],
         "data": {"type": "float32", "range": [0.0, 1.0]},
         "test_tensor": {"source": "test-output.npy"},
     }

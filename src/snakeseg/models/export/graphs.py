@@ -36,21 +36,21 @@ class Whole(nn.Module):
     def __init__(self, network: nn.Module, geometry: Geometry):
         super().__init__()
         self.network = network
-        self.halo, self.multiple, self.remainder = geometry.halo, geometry.multiple, geometry.remainder
-        self.first = geometry.halo if geometry.padded else 0
+        self.halo, self.multiple, self.remainder = map(list, (geometry.halo, geometry.multiple, geometry.remainder))
+        self.first = self.halo if geometry.padded else [0] * geometry.dims
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, *spatial) to (batch, classes, *spatial)."""
         seen = x
-        for axis in range(2, x.dim()):
-            size = x.size(axis)
-            surplus = (self.remainder - 2 * self.halo - size) % self.multiple
+        for axis in range(x.dim() - 2):
+            halo, size = self.halo[axis], x.size(axis + 2)
+            surplus = (self.remainder[axis] - 2 * halo - size) % self.multiple[axis]
             period = max(2 * (size - 1), 1)
-            places = torch.arange(-self.halo, size + self.halo + surplus, device=x.device) % period
-            seen = seen.index_select(axis, torch.minimum(places, period - places))
+            places = torch.arange(-halo, size + halo + surplus, device=x.device) % period
+            seen = seen.index_select(axis + 2, torch.minimum(places, period - places))
         found = self.network(seen)
-        for axis in range(2, x.dim()):
-            found = found.narrow(axis, self.first, x.size(axis))
+        for axis in range(x.dim() - 2):
+            found = found.narrow(axis + 2, self.first[axis], x.size(axis + 2))
         return found
 
 

@@ -12,7 +12,7 @@ from snakeseg import __version__
 from snakeseg.io.files import checksum
 from snakeseg.models.description import DESCRIPTION, PARAMETERS, WEIGHTS, Description
 from snakeseg.models.export.graphs import AXES
-from snakeseg.networks.geometry import Geometry
+from snakeseg.networks.geometry import Geometry, along_axes
 from snakeseg.settings import Export
 
 GREY = {
@@ -104,11 +104,12 @@ def _use(told: dict) -> Iterator[str]:
     yield f"- Input: float32, axes {', '.join(given['axes'])}; {given['channels']} channel(s)."
     yield f"- Pixels: {size}, in the unit of the training images' files (1 where they name none)."
     yield f"- Normalisation, before the network: {given['normalise']}.{numbers}"
-    yield f"- Sides of the network's input: {geometry.input_size(1)}, and any multiple of {geometry.multiple} more."
+    least, step = along_axes(geometry.input_size(1)), along_axes(geometry.multiple)
+    yield f"- Sides of the network's input: {least}, and any multiple of {step} more."
     yield f"- Output: float32, probabilities of {', '.join(told['output']['classes'])};"
-    yield f"  {answer} {geometry.halo} pixels on every side."
+    yield f"  {answer} {along_axes(geometry.halo)} pixels on every side."
     yield "- Tiles: mirror the image outwards at its border pixels, and"
-    yield f"  let tiles start at multiples of {geometry.multiple} pixels; {tiles}."
+    yield f"  let tiles start at multiples of {step} pixels; {tiles}."
     average = told["average"]
     if average["flips"] or average["plane"] or average["scales"] != [1.0]:
         yield "- SnakeSeg averages over flips along axes, exchanges of two (`plane`), magnifications (`scales`):"

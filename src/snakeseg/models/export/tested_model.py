@@ -30,7 +30,8 @@ class Model(NamedTuple):
     def inputs(self) -> list[Tensor]:
         """What a file of the network is compared on: the golden input, and one of other sides, two at a time."""
         geometry, seen = self.description.geometry, torch.from_numpy(self.golden.input)[None]
-        sides = [size + (axis + 1) * geometry.multiple for axis, size in enumerate(seen.shape[2:])]
+        steps = enumerate(geometry.multiple, start=1)
+        sides = [size + axis * step for size, (axis, step) in zip(seen.shape[2:], steps, strict=True)]
         other = torch.rand(2, seen.shape[1], *sides, generator=torch.Generator().manual_seed(0))
         return [seen, other]
 
@@ -51,7 +52,7 @@ def read_model(folder: Path, settings: Export, scores: pd.DataFrame | None, skip
     golden = read_golden(found[0])
     if golden and not skip_golden:
         check_golden(found[0], network, golden)
-    if golden is None or golden.input.shape[1:] != (golden_size(description.geometry),) * description.dims:
+    if golden is None or golden.input.shape[1:] != golden_size(description.geometry):
         golden = make_golden(network, description)
     told = about(found[0], description, settings, scores)
     network = Probabilities(fold_normalisation(network)).eval().requires_grad_(False)
