@@ -86,7 +86,7 @@ def choose_patch_and_batch(
 def _largest_patch(
     geometry: Geometry, start: tuple[int, ...], fits: Callable[[tuple[int, ...]], bool]
 ) -> int | list[int]:
-    """Return the first patch that fits, from `start` downwards; the smallest if none does. One number for equal sides."""
+    """Return the first patch that fits, from `start` downwards, or the smallest; one number for equal sides."""
     patch, smallest = start, geometry.output_size(1)
     while patch != smallest and not fits(patch):
         steps = zip(patch, geometry.multiple, strict=True)

@@ -36,7 +36,7 @@ def read(path) -> StoredImage:
         axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
         sizes = _ome_sizes(file)
         spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
-        _require_whole(path, file, series)
+        _require_whole(path, series)
         return StoredImage(_on_demand(path, file, series), axes, spacing)
 
 
