@@ -47,7 +47,7 @@ class Survey:
     why : str
         What the labels look like, in words.
     facts : DataFrame
-        From `inspection.inspect`, of some rows; empty if all are too large to be read whole.
+        From `checks.inspect.inspect`, of some rows; empty if all are too large to be read whole.
     opened : int
         How many rows were opened.
     problems : list of str

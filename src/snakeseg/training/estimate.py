@@ -62,7 +62,7 @@ def outlook(
     parts : Series
         From `parts_of`.
     facts : DataFrame
-        From `inspection.inspect`, in the same order.
+        From `checks.inspect.inspect`, in the same order.
     dims : int
     labels : Labels
     networks : dict

@@ -115,7 +115,7 @@ def _input(of: Description) -> dict:
 
 
 def _preprocessing(of: Description) -> Iterator[dict]:
-    """As in `grey.normalise`, for each image and channel."""
+    """As in `transforms.normalise.normalise`, for each image and channel."""
     prepare, axes = of.prepare, list(AXES[of.dims])
     if prepare.normalise == "none":
         return

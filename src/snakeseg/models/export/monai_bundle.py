@@ -97,7 +97,7 @@ def inference(of: Description) -> dict:
 
 
 def _normalise(of: Description) -> list[dict]:
-    """As in `grey.normalise`."""
+    """As in `transforms.normalise.normalise`."""
     prepare = of.prepare
     if prepare.normalise == "none":
         return []

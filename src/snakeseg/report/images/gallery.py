@@ -51,7 +51,7 @@ def gallery(views: Views, samples: Iterable[str], page: Path) -> dict[str, dict]
     -------
     dict
         By sample: picture, truth and, by experiment, prediction, errors (data URLs), counts of `KINDS`, file; width,
-        height; grey_value, contrast; note; files. Of a volume, see `stacks.fitting_stack`. If it could not be read,
+        height; grey_value, contrast; note; files. Of a volume, see `voxels.fitting_stack`. If it could not be read,
         only the note, and files.
     """
     chosen = list(dict.fromkeys(samples))[:MOST]
