@@ -7,7 +7,7 @@ import pytest
 
 from snakeseg.settings import Labels, UNetSettings
 from snakeseg.training import estimate as room
-from snakeseg.training.estimate import outlook
+from snakeseg.training.estimate import Run, estimate_run
 
 USAGE = namedtuple("Usage", ["total", "used", "free"])
 NETWORK = UNetSettings(width=4, depth=2, normalisation="batch")
@@ -23,7 +23,8 @@ def told(monkeypatch, tmp_path):
 
     def tell(folds=1, copies=4, **train) -> dict[str, str]:
         plans = {"a": {"train": {"steps": 100, "patch": 40, **train}, "predict": {"average": False}}}
-        lines = outlook(PARTS, FACTS, 2, Labels(), {"a": NETWORK}, plans, folds, copies, tmp_path / "not/there")
+        run = Run(2, Labels(), {"a": NETWORK}, plans, folds, copies)
+        lines = estimate_run(PARTS, FACTS, run, tmp_path / "not/there")
         return dict(line.split(": ", 1) for line in lines)
 
     return tell

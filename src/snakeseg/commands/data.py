@@ -145,18 +145,15 @@ def check(given: Namespace) -> None:
 
 def _outlook(given: Namespace, s: dict, sheet: pd.DataFrame, facts: pd.DataFrame, problems: list[str]) -> list[str]:
     """What the run would do and take; nothing of a run without training."""
-    from snakeseg.training.estimate import outlook
+    from snakeseg.training.estimate import Run, estimate_run
 
     lines: list[str] = []
     if not s["plans"]:
         return lines
     parts, networks = parts_of(sheet, s["folds"], s["validation"]), _known_networks(s["networks"])
     in_order = facts.set_index("sample").loc[sheet["sample"]]
-    told = outlook(
-        parts, in_order, s["spatial_dims"], s["labels"], networks, s["plans"], given.trained, s["augment"].copies,
-        given.output.parent,
-    )  # fmt: skip
-    collect(problems, lambda: lines.extend(told))
+    run = Run(s["spatial_dims"], s["labels"], networks, s["plans"], given.trained, s["augment"].copies)
+    collect(problems, lambda: lines.extend(estimate_run(parts, in_order, run, given.output.parent)))
     return lines
 
 
