@@ -1,7 +1,7 @@
 """How much memory a training step takes, and what patch and batch fit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from snakeseg.devices import autocast, total_memory
 from snakeseg.errors import BadInput
 from snakeseg.models.description import Description
+from snakeseg.networks.geometry import Geometry
 from snakeseg.settings import Train, sides
 
 # Share of the device's memory that a step may take.
@@ -66,11 +67,7 @@ def choose_patch_and_batch(
     patch, share = settings.patch, 1 if settings.batch == "auto" else settings.batch // processes
     if patch == "auto":
         middle = int(np.median([min(shape) for shape in shapes]))
-        patch = geometry.output_size(min(LARGEST_PATCH[dims], middle))
-        while needed(patch, share) > room and patch != geometry.output_size(1):
-            smaller = zip(patch, geometry.multiple, strict=True)
-            patch = geometry.output_size([max(1, min(side * 3 // 4, side - step)) for side, step in smaller])
-        patch = patch[0] if len(set(patch)) == 1 else list(patch)
+        patch = _largest_patch(geometry, min(LARGEST_PATCH[dims], middle), lambda sides: needed(sides, share) <= room)
     pixels = math.prod(sides(patch, dims))
     most = LARGEST_BATCH if device.type == "cuda" else min(LARGEST_BATCH, CPU_PIXELS // pixels)
     while settings.batch == "auto" and 2 * share * processes <= most and needed(patch, 2 * share) <= room:
@@ -83,6 +80,15 @@ def choose_patch_and_batch(
         )  # fmt: skip
     told = f"memory: patch {patch}, batch {batch} take {used / 2**30:.2f} GB a step; {room / 2**30:.1f} GB may be used"
     return replace(settings, patch=patch, batch=batch), told
+
+
+def _largest_patch(geometry: Geometry, side: int, fits: Callable[[tuple[int, ...]], bool]) -> int | list[int]:
+    """A patch of about this side, or the next smaller one that fits, or the smallest; a list where sides differ."""
+    patch = geometry.output_size(side)
+    while not fits(patch) and patch != geometry.output_size(1):
+        smaller = zip(patch, geometry.multiple, strict=True)
+        patch = geometry.output_size([max(1, min(side * 3 // 4, side - step)) for side, step in smaller])
+    return patch[0] if len(set(patch)) == 1 else list(patch)
 
 
 def step_bytes(
