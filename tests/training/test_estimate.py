@@ -5,9 +5,9 @@ from collections import namedtuple
 import pandas as pd
 import pytest
 
-from snakeseg.settings import Labels, UNetSettings
+from snakeseg.settings import Augment, Experiment, Predict, Settings, Train, UNetSettings
 from snakeseg.training import estimate as room
-from snakeseg.training.estimate import outlook
+from snakeseg.training.estimate import estimate_run
 
 USAGE = namedtuple("Usage", ["total", "used", "free"])
 NETWORK = UNetSettings(width=4, depth=2, normalisation="batch")
@@ -22,8 +22,11 @@ def told(monkeypatch, tmp_path):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
     def tell(folds=1, copies=4, **train) -> dict[str, str]:
-        plans = {"a": {"train": {"steps": 100, "patch": 40, **train}, "predict": {"average": False}}}
-        lines = outlook(PARTS, FACTS, 2, Labels(), {"a": NETWORK}, plans, folds, copies, tmp_path / "not/there")
+        experiment = Experiment(
+            network=NETWORK, train=Train(**{"steps": 100, "patch": 40, **train}), predict=Predict(average=False)
+        )
+        settings = Settings(augment=Augment(copies=copies), experiments={"a": experiment})
+        lines = estimate_run(PARTS, FACTS, settings, folds, tmp_path / "not/there")
         return dict(line.split(": ", 1) for line in lines)
 
     return tell

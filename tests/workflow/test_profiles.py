@@ -1,10 +1,14 @@
 """What jobs ask for, and what a site can call it."""
 
 import re
+from dataclasses import asdict
 
 import pytest
 import yaml
 from slurm_site import site_profile
+
+from snakeseg.networks.costs import step_bytes
+from snakeseg.settings import UNetSettings
 
 pytestmark = pytest.mark.slow
 
@@ -74,9 +78,10 @@ def test_requests_follow_sizes_and_settings(asked):
     cpu = ["--resources", "gpu=0"]
     base = asked("train", *cpu, changes={"train": {"steps": 10**6, "patch": 40}})
     wide = asked("train", *cpu, changes={"train": {"steps": 10**6, "patch": 40}, "network": {"width": 40, "depth": 2}})
-    # 120 bytes for every channel of the first level and every pixel of 88 x 88, on top of 2000 MB and the images' 1.
-    assert int(base["mem_mb"]) == pytest.approx(2000 + 120 * 4 * 88**2 / 1e6, abs=2)
-    assert int(wide["mem_mb"]) - 2000 == pytest.approx(120 * 40 * 88**2 / 1e6, abs=2)
+    # What the cost model says of a step, on top of 2000 MB and the images' 1.
+    for found, width in ((base, 4), (wide, 40)):
+        network = asdict(UNetSettings(width=width, depth=2))
+        assert int(found["mem_mb"]) == pytest.approx(2000 + step_bytes(2, network, (40, 40), 1) / 1e6, abs=2)
     assert (int(wide["runtime"]) - 30) / (int(base["runtime"]) - 30) == pytest.approx(100, rel=0.02)
     small, large = (
         asked("prepare", changes={"simulate": {"images": 9, "size": size, "cells": 12}}) for size in (64, 4096)

@@ -5,12 +5,13 @@ Coarse on purpose, and above what was measured: attempts ask for more, and a tra
 
 from collections import Counter
 from functools import cache
-from math import prod
 
+costs = load_shared("networks.costs")
 # Python with torch; with a GPU, its driver and libraries too.
 BASE_MB, GPU_MB = 2000, 4000
-# Operations a second that may be counted on, of a thread and of a slow GPU.
-THREAD_SPEED, GPU_SPEED = 1e10, 2e12
+# Operations a second that may be counted on, of a thread and of a slow GPU; and time that is asked for, as a multiple
+# of that of the operations.
+THREAD_SPEED, GPU_SPEED, SPARE = 1e10, 2e12, 2.5
 # Files of these names hold more than they weigh.
 COMPRESSED = (".png", ".gz", ".zarr")
 # Looked up for every job.
@@ -74,45 +75,38 @@ def training_memory(wildcards):
     """Megabytes for the training images with their copies and weights, and, without a GPU, for a step."""
     sections = EXPERIMENTS[wildcards.experiment]
     held = 9 * (1 + config["augment"]["copies"]) * sum(map(pixels, TRAINING_IMAGES))
-    limit = sections["train"].get("cache_gb")
+    limit = sections["train"]["cache_gb"]
     held = held if limit is None else min(held, limit * 1e9)
-    # 120 bytes a pixel of the first level's every channel: what a U-Net keeps for the backward pass, and half as much.
-    step = 120 * sections["network"].get("width", 64) * batch_pixels(sections)
+    step = costs.step_bytes(config["spatial_dims"], sections["network"], *patch_and_batch(sections["train"]))
     return BASE_MB + int(held / 1e6) + (GPU_MB if gpus(1) else int(step / 1e6))
 
 
 def training_minutes(wildcards):
     """Minutes of the steps, or the budget, and half an hour."""
-    train = EXPERIMENTS[wildcards.experiment]["train"]
-    if train.get("minutes"):
+    sections = EXPERIMENTS[wildcards.experiment]
+    train, network = sections["train"], sections["network"]
+    if train["minutes"]:
         return int(train["minutes"]) + 30
-    return 30 + computing_minutes(
-        3 * train["steps"] * batch_pixels(EXPERIMENTS[wildcards.experiment]), wildcards.experiment
-    )
+    step = costs.step_operations(config["spatial_dims"], network, *patch_and_batch(train))
+    return 30 + computing_minutes(train["steps"] * step)
 
 
 def predicting_minutes(wildcards):
     """Minutes for all rows by the models of all folds, and half an hour."""
     images = IMAGES_OF[wildcards.batch] if hasattr(wildcards, "batch") else TRAINING_IMAGES
-    # Tiles overlap: twice the pixels.
-    return 30 + computing_minutes(2 * len(FOLDS) * sum(map(pixels, images)), wildcards.experiment)
+    network, grey_values = EXPERIMENTS[wildcards.experiment]["network"], sum(map(pixels, images))
+    operations = costs.prediction_operations(config["spatial_dims"], network, grey_values)
+    return 30 + computing_minutes(len(FOLDS) * operations)
 
 
-def batch_pixels(sections):
-    """Grey values that a step of training takes in: patches with what an unpadded network of their depth loses."""
-    train, network, dims = sections["train"], sections["network"], config["spatial_dims"]
-    patch, batch = (
-        most if train[key] == "auto" else train[key]
-        for key, most in (("patch", 512 if dims == 2 else 128), ("batch", 1))
-    )
-    lost = 0 if network.get("padded") else 12 * 2 ** network.get("depth", 4)
-    return batch * prod(side + lost for side in (patch if isinstance(patch, list) else [patch] * dims))
+def patch_and_batch(train):
+    """Sides of a patch, and patches a step: the most that may be chosen for a patch of "auto", one for such a batch."""
+    dims = config["spatial_dims"]
+    patch = (512 if dims == 2 else 128) if train["patch"] == "auto" else train["patch"]
+    batch = 1 if train["batch"] == "auto" else train["batch"]
+    return patch if isinstance(patch, list) else [patch] * dims, batch
 
 
-def computing_minutes(passed, experiment):
-    """Minutes to pass so many grey values forward through a network: about 90 (2D) or 270 operations for each level,
-    and each pair of the first level's channels."""
-    network = EXPERIMENTS[experiment]["network"]
-    levels, width = network.get("depth", 4) + 1, network.get("width", 64)
-    operations = passed * levels * width**2 * (90 if config["spatial_dims"] == 2 else 270)
-    return int(operations / (GPU_SPEED if gpus(1) else THREAD_SPEED * THREADS) / 60)
+def computing_minutes(operations):
+    """Minutes that are asked for so many operations."""
+    return int(SPARE * operations / (GPU_SPEED if gpus(1) else THREAD_SPEED * THREADS) / 60)

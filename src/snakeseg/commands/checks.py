@@ -2,7 +2,6 @@
 
 import json
 from argparse import Namespace
-from dataclasses import asdict
 
 import pandas as pd
 
@@ -56,21 +55,15 @@ def _inspected(given: Namespace, settings: Settings, sheet: pd.DataFrame):
 
 def _estimate(given: Namespace, settings: Settings, sheet: pd.DataFrame, inspected) -> list[str]:
     """Return what the run would do and take, nothing of a run without training; a lack of room is a problem more."""
-    from snakeseg.training.estimate import outlook
+    from snakeseg.training.estimate import estimate_run
 
     lines: list[str] = []
     if not settings.experiments:
         return lines
     parts = parts_of(sheet, settings.folds, settings.validation)
-    of_name = settings.experiments.items()
-    networks = {name: experiment.network for name, experiment in of_name}
-    plans = {name: {"train": asdict(each.train), "predict": asdict(each.predict)} for name, each in of_name}
     in_order = inspected.facts.set_index("sample").loc[sheet["sample"]]
-    told = outlook(
-        parts, in_order, settings.spatial_dims, settings.labels, networks, plans,
-        given.trained, settings.augment.copies, given.output.parent,
-    )  # fmt: skip
-    collect(inspected.problems, lambda: lines.extend(told))
+    estimate = estimate_run(parts, in_order, settings, given.trained, given.output.parent)
+    collect(inspected.problems, lambda: lines.extend(estimate))
     return lines
 
 

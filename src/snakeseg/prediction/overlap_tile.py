@@ -76,14 +76,9 @@ def run_tiles(
     tile : Region
     output : array, shape (classes, *tile)
     """
-    size = geometry.input_size(stride)
-
-    def read(tile: Region) -> tuple[Region, Tensor]:
-        start = [side.start - halo for side, halo in zip(tile, geometry.halo, strict=True)]
-        return tile, torch.from_numpy(np.ascontiguousarray(read_mirrored(image, start, size)))
-
     known: dict[bytes, np.ndarray] = {}
-    for tile, seen in ahead(read, tiles if tiles is not None else regions_of(image.shape[1:], stride)):
+    tiles = tiles if tiles is not None else regions_of(image.shape[1:], stride)
+    for tile, seen in ahead(_reader(image, geometry, stride), tiles):
         plain = _plain_values(seen)
         output = known.get(plain)
         if output is None:
@@ -93,6 +88,17 @@ def run_tiles(
                 known = {plain: output}
         extent = (slice(side.stop - side.start) for side in tile)
         yield tile, output[(slice(None), *extent)]
+
+
+def _reader(image, geometry: Geometry, stride: Sequence[int]) -> Callable[[Region], tuple[Region, Tensor]]:
+    """A function from a tile to the tile and its input."""
+    size = geometry.input_size(stride)
+
+    def read(tile: Region) -> tuple[Region, Tensor]:
+        start = [side.start - halo for side, halo in zip(tile, geometry.halo, strict=True)]
+        return tile, torch.from_numpy(np.ascontiguousarray(read_mirrored(image, start, size)))
+
+    return read
 
 
 def _plain_values(seen: Tensor) -> bytes | None:

@@ -78,15 +78,17 @@ def predict_image(
     predictor, channels, kind = _outputs(predictor, shape, stride, keep)
     plain = np.zeros((sum(channels.values()), *(1,) * len(shape)), kind)
     plain[0] = "probabilities" in channels  # of the background, which is also the class 0
-
-    def pieces() -> Iterator[Piece]:
-        for region, values in _in_and_beyond_box(predictor, image, stride, tiles_of_part(shape, stride, *part), plain):
-            tick()
-            yield (slice(region[0].start - first, region[0].stop - first), *region[1:]), values
-
+    pieces = _in_and_beyond_box(predictor, image, stride, tiles_of_part(shape, stride, *part), plain)
     extent = (last - first, *shape[1:])
     chunks = tuple(min(step, size) for step, size in zip(stride, extent, strict=True))
-    return Streamed(channels, extent, chunks, np.dtype(kind), pieces())
+    return Streamed(channels, extent, chunks, np.dtype(kind), _from_row(first, pieces, tick))
+
+
+def _from_row(first: int, pieces: Iterable[Piece], tick: Callable[[], None]) -> Iterator[Piece]:
+    """Pieces counted from a row on, with a tick for each."""
+    for region, values in pieces:
+        tick()
+        yield (slice(region[0].start - first, region[0].stop - first), *region[1:]), values
 
 
 def _outputs(

@@ -73,20 +73,24 @@ def load_predictor(
             _check(model, network)
     for model, description in zip(found, descriptions, strict=True):
         _require_alike(model, description, found[0], descriptions[0])
-    first = descriptions[0]
-    geometries, scales = [description.geometry for description in descriptions], first.predict.scales
-    common = combine([magnified(geometry, scale) for geometry in geometries for scale in scales])
+    first, geometries = descriptions[0], [description.geometry for description in descriptions]
+    common = combine([magnified(geometry, scale) for geometry in geometries for scale in first.predict.scales])
     logits = [
-        tile_logits_over(scales, fold_normalisation(network), geometry, common)
+        tile_logits_over(first.predict.scales, fold_normalisation(network), geometry, common)
         for network, geometry in zip(networks, geometries, strict=True)
     ]
-    mean = tile_probabilities(logits, first.averaged, uncertainty)
+    work = _in_precision(first.predict.precision, device, tile_probabilities(logits, first.averaged, uncertainty))
+    return Predictor(found, first, common, device, work, uncertainty)
+
+
+def _in_precision(precision: str, device: torch.device, probabilities: OnTile) -> OnTile:
+    """The function, computed in a precision, its output in float16."""
 
     def work(seen: torch.Tensor) -> torch.Tensor:
-        with autocast(first.predict.precision, device):
-            return mean(seen).half()
+        with autocast(precision, device):
+            return probabilities(seen).half()
 
-    return Predictor(found, first, common, device, work, uncertainty)
+    return work
 
 
 def _require_alike(model: Path, other: Description, first_model: Path, first: Description) -> None:

@@ -8,15 +8,12 @@ import pandas as pd
 
 from snakeseg.checks.findings.object_sizes import extent_at, extents_of, proposed_patch
 from snakeseg.checks.findings.per_dataset import RARE_SHARE, TOUCHING_SHARE
+from snakeseg.networks.costs import prediction_operations, step_operations
 from snakeseg.setup.survey import Survey
 from snakeseg.transforms.resample import SAME_SPACING
 
 # Operations a second of two cores of a laptop, in convolutions: a third of what the machine of docs/benchmarks.md does.
 SPEED = 8e10
-# Operations to pass a pixel forward, for each pair of the first level's channels: of each level of planes, of volumes.
-FORWARD = {2: 90, 3: 250}
-# Of a training step, in passes forward.
-BACKWARD = 3
 # Seconds that training, and predicting, may take.
 TRAINING, PREDICTING = 360, 120
 # How often every pixel of the training images is seen at least, if there is the time; and the fewest steps.
@@ -60,23 +57,24 @@ def propose(look: Survey) -> Proposal:
     most, deepest_pixels = (4, 8) if look.dims == 2 else (3, 4)
     depth = max(1, min(most, int(math.log2(min(patch) / deepest_pixels)), _deepest(look.shapes)))
     batch = 4 if math.prod(patch) <= 128**2 else 2
-    cost = WIDTH[look.dims] ** 2 * FORWARD[look.dims] * (depth + 1 if look.dims == 2 else 1) / SPEED
-    steps = _steps(look, batch * math.prod(patch), cost)
-    minutes = steps * batch * math.prod(patch) * cost * BACKWARD / 60
-    average, predicted = _predicting(look, cost)
+    network = _network(look, depth)
+    settings = {"name": "unet", "slices": None, **{key.name: key.value for key in network}}
+    seconds = step_operations(look.dims, settings, patch, batch) / SPEED
+    steps = _steps(look, batch * math.prod(patch), seconds)
+    average, predicted = _predicting(look, settings)
     sections = {
         "prepare": _prepare(look),
         "augment": _augment(look, side),
         "weigh": _weigh(look),
         "loss": [Key("name", "dice")] if look.labels.kind == "semantic" else [],
-        "network": _network(look, depth),
-        "train": _train(look, steps, batch, patch, minutes),
+        "network": network,
+        "train": _train(look, steps, batch, patch, steps * seconds / 60),
         "predict": []
         if average
         else [Key("average", False, "True averages over flips and turns: better, and slower.")],
         "instances": _instances(look),
     }
-    return Proposal(sections, minutes, predicted)
+    return Proposal(sections, steps * seconds / 60, predicted)
 
 
 def _network(look: Survey, depth: int) -> list[Key]:
@@ -132,18 +130,19 @@ def _deepest(shapes: list[tuple[int, ...]]) -> int:
     return max(1, int(math.log2(min(map(min, shapes)))))
 
 
-def _steps(look: Survey, pixels: int, cost: float) -> int:
+def _steps(look: Survey, pixels: int, seconds: float) -> int:
     """As many as are in the budget, or as many as so little data asks for; two digits of them."""
     total = sum(map(math.prod, look.shapes)) * len(look.sheet[look.sheet["label"] != ""]) / len(look.shapes)
-    wanted = min(TRAINING / (BACKWARD * pixels * cost), max(FEWEST, PASSES * total / pixels))
+    wanted = min(TRAINING / seconds, max(FEWEST, PASSES * total / pixels))
     digits = 10 ** max(0, int(math.log10(max(wanted, 1))) - 1)
     return max(20, int(wanted // digits * digits))
 
 
-def _predicting(look: Survey, cost: float) -> tuple[bool, int]:
+def _predicting(look: Survey, settings: dict) -> tuple[bool, int]:
     """Whether to average over orientations, and how many images without labels can be predicted."""
     orientations = 2 if look.body else 2**look.dims * 2
-    each = 2 * cost * float(np.mean([math.prod(shape) for shape in look.shapes]))
+    pixels = float(np.mean([math.prod(shape) for shape in look.shapes]))
+    each = prediction_operations(look.dims, settings, pixels) / SPEED
     labelled, others = (look.sheet["label"] != "").sum(), (look.sheet["label"] == "").sum()
     scored = (look.sheet["subset"] == "test").sum() + max(1, labelled // 5)
     average = orientations * each * (scored + others) <= PREDICTING

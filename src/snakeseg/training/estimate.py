@@ -1,9 +1,10 @@
-"""What a run would do, and what it would take of memory, disk and time, in words and before it does it."""
+"""Estimate, before a run, what it will do and the memory, disk and time that it takes, as lines of text."""
 
 import math
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,14 +16,11 @@ from snakeseg.devices import autocast, total_memory
 from snakeseg.errors import BadInput
 from snakeseg.models.description import Description
 from snakeseg.networks.blocks import CONVOLUTION
-from snakeseg.networks.measures import operations
-from snakeseg.networks.registry import geometry_of
-from snakeseg.settings import Labels, Network, Predict, Prepare, Train, build, sides
+from snakeseg.networks.costs import prediction_operations, step_operations
+from snakeseg.settings import Experiment, Settings, Train, sides
 from snakeseg.training.auto_size import choose_patch_and_batch, step_bytes
 
-# Passes forward that a step of training costs; pixels that overlapping tiles read for each.
-BACKWARD, OVERLAP = 3, 2
-# What else a step does than convolutions.
+# Time of a step, as a multiple of that of its convolutions.
 ELSE = 1.5
 # Convolutions that are timed: pixels a side, by number of axes, and how often.
 TIMED, RUNS = {2: 192, 3: 32}, 4
@@ -31,7 +29,7 @@ STORED = 4
 
 
 class Work(NamedTuple):
-    """What one experiment does, once for each fold.
+    """The work of one experiment, once for each fold.
 
     Parameters
     ----------
@@ -51,10 +49,30 @@ class Work(NamedTuple):
     predict: float
 
 
-def outlook(
-    parts: pd.Series, facts: pd.DataFrame, dims: int, labels: Labels, networks: dict[str, Network],
-    plans: dict[str, dict], folds: int, copies: int, folder: Path,
-) -> Iterator[str]:  # fmt: skip
+class Images(NamedTuple):
+    """The images of a run.
+
+    Parameters
+    ----------
+    pixels : array of float
+        Of each image.
+    learned : array of bool
+        Whether it is one to train or validate on.
+    shapes : list of tuple
+        Of those.
+    channels : int
+    """
+
+    pixels: np.ndarray
+    learned: np.ndarray
+    shapes: list[tuple[int, ...]]
+    channels: int
+
+
+CPU = torch.device("cpu")
+
+
+def estimate_run(parts: pd.Series, facts: pd.DataFrame, settings: Settings, folds: int, folder: Path) -> Iterator[str]:
     """Lines about images, trainings, memory, disk and time.
 
     Parameters
@@ -63,66 +81,67 @@ def outlook(
         From `parts_of`.
     facts : DataFrame
         From `checks.inspect.inspect`, in the same order.
-    dims : int
-    labels : Labels
-    networks : dict
-        The network of every experiment.
-    plans : dict
-        Its sections `train` and `predict`.
+    settings : Settings
+        With at least one experiment.
     folds : int
-        How many are trained.
-    copies : int
-        Elastic copies of each training image.
+        Number of folds that are trained.
     folder : path
         Where results go.
 
     Raises
     ------
     BadInput
-        If there is not half of the room on the disk that results may take.
+        If the disk has less than half of the room that results may take.
     """
-    shapes = [tuple(map(int, text.split("x"))) for text in facts["shape"]]
-    pixels = np.array([math.prod(shape) for shape in shapes], float)
-    channels = int(facts["channels"].iloc[0])
-    learned = ~parts.isin(["test", "predict"]).to_numpy()
+    images = _images(parts, facts)
     yield "images: " + ", ".join(f"{count} {part}" for part, count in parts.value_counts().items())
-    used = [shape for shape, own in zip(shapes, learned, strict=True) if own]
-    made: dict[str, Work] = {}  # repeats of an experiment with other seeds take the same
-    works = []
-    for name, plan in plans.items():
-        key = repr((networks[name], plan["predict"], {**plan["train"], "seed": 0}))
-        made[key] = made.get(key) or _work(networks[name], plan, used, pixels.sum(), dims, channels, labels)
-        works.append(made[key]._replace(name=name))
+    works = _works(settings, images)
     for work in works:
-        patch = " x ".join(map(str, sides(work.train.patch, dims)))
+        patch = " x ".join(map(str, sides(work.train.patch, settings.spatial_dims)))
         amount = f"{work.train.minutes} minutes" if work.train.minutes else f"{work.train.steps} steps"
         yield f"training {work.name}: {folds} x {amount} of {work.train.batch} patches of {patch} pixels"
     most = max(work.memory for work in works)
     yield f"memory: up to {most / 1e9:.2g} GB for a step of training; {total_memory(CPU) / 1e9:.2g} GB here"
-    yield _disk(pixels, learned, channels, copies, len(works), folder)
-    yield _time(works, dims, folds, networks)
+    yield _disk(images, settings.augment.copies, len(works), folder)
+    yield _time(works, settings, folds)
 
 
-CPU = torch.device("cpu")
+def _images(parts: pd.Series, facts: pd.DataFrame) -> Images:
+    shapes = [tuple(map(int, text.split("x"))) for text in facts["shape"]]
+    learned = ~parts.isin(["test", "predict"]).to_numpy()
+    used = [shape for shape, own in zip(shapes, learned, strict=True) if own]
+    return Images(
+        np.array([math.prod(shape) for shape in shapes], float), learned, used, int(facts["channels"].iloc[0])
+    )
 
 
-def _work(network: Network, plan: dict, shapes: list, pixels: float, dims: int, channels: int, labels: Labels) -> Work:
-    predict = build(Predict, plan["predict"])
-    described = Description(dims, channels, labels, network, Prepare(), predict, None)
-    train, _ = choose_patch_and_batch(build(Train, plan["train"]), described, shapes, CPU)
-    seen = geometry_of(dims, network).training.input_size(sides(train.patch, dims))
-    forward = operations(described.make_network, channels, seen)
+def _works(settings: Settings, images: Images) -> list[Work]:
+    """The work of every experiment; repeats of one with other seeds take the same."""
+    known: dict[str, Work] = {}
+    works = []
+    for name, experiment in settings.experiments.items():
+        key = repr((experiment.network, experiment.predict, replace(experiment.train, seed=0)))
+        known[key] = known.get(key) or _work(experiment, settings, images)
+        works.append(known[key]._replace(name=name))
+    return works
+
+
+def _work(experiment: Experiment, settings: Settings, images: Images) -> Work:
+    dims, network, predict = settings.spatial_dims, experiment.network, experiment.predict
+    described = Description(dims, images.channels, settings.labels, network, settings.prepare, predict, None)
+    train, _ = choose_patch_and_batch(experiment.train, described, images.shapes, CPU)
     share = -(-train.batch // (train.processes * train.accumulate))
     memory = step_bytes(described, train.patch, share, train, CPU)
     orientations = (2**dims * 2 if train.flips is True else 2) if predict.average else 1
-    passes = OVERLAP * orientations * sum(scale**dims for scale in predict.scales)
-    predicted = forward / math.prod(seen) * passes * pixels
-    return Work("", train, memory, BACKWARD * forward * train.batch, predicted)
+    passes = orientations * sum(scale**dims for scale in predict.scales)
+    step = step_operations(dims, asdict(network), sides(train.patch, dims), train.batch)
+    return Work("", train, memory, step, passes * prediction_operations(dims, asdict(network), images.pixels.sum()))
 
 
-def _disk(pixels: np.ndarray, learned: np.ndarray, channels: int, copies: int, works: int, folder: Path) -> str:
+def _disk(images: Images, copies: int, works: int, folder: Path) -> str:
     """Stores of the training images, and labels of all."""
-    wanted = (4 * channels + STORED) * (1 + copies) * pixels[learned].sum() + 2 * works * pixels.sum() + 1e7
+    stored = (4 * images.channels + STORED) * (1 + copies) * images.pixels[images.learned].sum()
+    wanted = stored + 2 * works * images.pixels.sum() + 1e7
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.is_dir())
     free = shutil.disk_usage(there).free
     if free < wanted / 2:
@@ -131,14 +150,14 @@ def _disk(pixels: np.ndarray, learned: np.ndarray, channels: int, copies: int, w
     return f"disk: about {wanted / 1e9:.2g} GB of results; {free / 1e9:.2g} GB free"
 
 
-def _time(works: list[Work], dims: int, folds: int, networks: dict[str, Network]) -> str:
+def _time(works: list[Work], settings: Settings, folds: int) -> str:
     """By how fast this machine convolves now."""
     if torch.cuda.is_available():
         return "time: not told beforehand with a GPU; the training's log tells it"
     train, predict = 0.0, 0.0
     for work in works:
-        width = getattr(networks[work.name], "width", 16)
-        speed = operations_a_second(dims, width, work.train.precision) / ELSE
+        width = asdict(settings.experiments[work.name].network)["width"]
+        speed = operations_a_second(settings.spatial_dims, width, work.train.precision) / ELSE
         budget = work.train.minutes and 60 * work.train.minutes
         train += folds * (budget or work.train.steps * work.step / speed)
         predict += folds * work.predict / speed
