@@ -24,7 +24,10 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
          "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 torch.set_num_threads(1)
 # Files of tests that take long and share nothing.
-APART = ("test_init_runs.py", "test_resume.py", "test_realdata.py", "test_predict_only.py", "test_bad_input.py")
+APART = ("test_bad_input.py", "test_init_runs.py", "test_killed.py", "test_predict_only.py", "test_realdata.py",
+         "test_shell.py")  # fmt: skip
+# Folders whose files are begun first, as they take longest; then all others with slow tests, then the rest.
+FIRST = ("slurm", "training", "workflow", "realdata", "security")
 # A small run of the whole workflow.
 SMALL = {
     "name": "small",
@@ -42,7 +45,12 @@ SMALL = {
 def pytest_collection_modifyitems(items):
     """Files of what takes long go first, so that no worker waits in the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+
+    def place(item) -> int:
+        ranks = {name: rank for rank, name in enumerate(FIRST)}
+        return ranks.get(item.path.parent.name, len(FIRST)) if item.path in slow else len(FIRST) + 1
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)

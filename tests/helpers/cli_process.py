@@ -4,8 +4,11 @@ import multiprocessing
 import os
 import sys
 
+from forked_programs import LATE
+
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([f"snakeseg.commands.{name}" for name in ("train", "data", "predict", "evaluate")])
+COMMANDS = [f"snakeseg.commands.{name}" for name in ("train", "data", "predict", "evaluate")]
+CONTEXT.set_forkserver_preload([*COMMANDS, *LATE])
 
 
 def start(arguments: list[str], log=os.devnull):
@@ -17,7 +20,7 @@ def start(arguments: list[str], log=os.devnull):
     return process
 
 
-def end(process, seconds: float = 120) -> int:
+def end(process, seconds: float = 600) -> int:
     """Its exit status, negative for a signal; it must come to an end by itself."""
     process.join(seconds)
     if process.exitcode is None:
