@@ -22,6 +22,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+# Milliseconds in which a browser answers, however busy the machine is.
+PATIENCE = 180_000
 torch.set_num_threads(1)
 # Files of tests that take long and share nothing.
 APART = ("test_bad_input.py", "test_init_runs.py", "test_killed.py", "test_predict_only.py", "test_realdata.py",
@@ -165,7 +167,7 @@ def browser():
 
     assert path, f"none of {', '.join(BROWSERS)} is installed"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -178,6 +180,7 @@ def open_offline(browser):
     def open_in(path: Path, viewport=DESKTOP, scheme="light"):
         context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
         contexts.append(context)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("request", lambda request: request.url.startswith(("file:", "data:")) or troubles.append(request.url))
         page.on("console", lambda message: message.type in ("error", "warning") and troubles.append(message.text))

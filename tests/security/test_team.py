@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -58,13 +59,15 @@ run_together({WORLD}, 0, Path({str(tmp_path)!r}), list_listeners, Path({str(tmp_
     environment = {**os.environ, **STEP, **step, "PYTHONPATH": os.pathsep.join(sys.path)}
     # Each has a parent of its own, which listens on nothing, unlike these tests.
     command = ["sh", "-c", '"$0" -c "$1"; exit $?', sys.executable, code]
-    with socket.create_server(("127.0.0.1", 20_077)):
+    with ExitStack() as stack:
+        with suppress(OSError):  # somebody else listens there
+            stack.enter_context(socket.create_server(("127.0.0.1", 20_077)))
         children = [
             subprocess.Popen(command, env=environment | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank})
             for rank in map(str, range(WORLD))
         ]
         try:
-            assert [child.wait(60) for child in children] == [0, 0]
+            assert [child.wait(300) for child in children] == [0, 0]
         finally:
             for child in children:
                 child.kill()
@@ -121,11 +124,11 @@ def test_an_announcement_is_private_and_gone_after_the_meeting(tmp_path):
         while not path.exists():
             pass
         seen.append(stat.S_IMODE(path.stat().st_mode))
-        return open_store(path, 1, 2, "127.0.0.1", 20)
+        return open_store(path, 1, 2, "127.0.0.1", 120)
 
     with ThreadPoolExecutor() as pool:
         other = pool.submit(follow)
-        store = open_store(path, 0, 2, "127.0.0.1", 20)
+        store = open_store(path, 0, 2, "127.0.0.1", 120)
         store.set("key", "value")
         assert other.result().get("key") == b"value"
     assert seen == [0o600]
@@ -155,13 +158,13 @@ def test_whoever_took_the_port_of_rank_0_is_found_out(tmp_path):
     path = tmp_path / "meeting"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    store = dist.TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=20))
+    store = dist.TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=120))
     store.set("answer 1", "0" * 64)
     announce(path, Announcement("127.0.0.1", port, "secret"))
     with pytest.raises(
         BadInput, match=rf"train.processes: found another program at port {port} of 127.0.0.1; expected "
     ):
-        open_store(path, 1, 2, "127.0.0.1", 20)
+        open_store(path, 1, 2, "127.0.0.1", 120)
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o620])

@@ -24,7 +24,7 @@ from snakeseg.io.store import write_store
 pytestmark = pytest.mark.slow
 STEPS = 400
 # Longer than it mostly takes to disturb a training that has begun; one that ended before is begun anew.
-LONG = {"steps": 1200}
+LONG = {"steps": 600}
 ATTEMPTS = 30
 MEASURED = ("wait_seconds", "compute_seconds", "memory_mb")
 SETTINGS = {
@@ -169,7 +169,7 @@ def test_two_processes_are_stopped_and_go_on(data, tmp_path):
     log = tmp_path / "log"
 
     def arguments(output):
-        return command(data, output, {"processes": 2})
+        return command(data, output, {"processes": 2, "steps": 120})
 
     assert end(start(arguments(tmp_path / "alone"), log)) == 0, log.read_text(encoding="utf-8")
     stopped = tmp_path / "stopped"
