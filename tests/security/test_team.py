@@ -17,7 +17,7 @@ import psutil
 import pytest
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from team_training import WORLD, list_listeners, send_length, send_pickle, share_text, train
+from team_training import WORLD, list_listeners, send_lengths, send_pickle, share_texts, train
 
 from snakeseg.errors import BadInput
 from snakeseg.training.distributed import run_together
@@ -82,16 +82,19 @@ def test_what_rank_0_sends_is_not_unpickled(tmp_path):
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("length", [-1, 4097, 2**62])
-def test_the_length_of_a_text_is_bounded(length):
-    with pytest.raises(ValueError, match=rf"rank 0: found a text of {length} bytes; expected at most 4096; "):
-        run_together(WORLD, 0, None, send_length, length)
+def test_the_length_of_a_text_is_bounded(tmp_path):
+    lengths = [-1, 4097, 2**62]
+    run_together(WORLD, 0, None, send_lengths, lengths, tmp_path)
+    errors = json.loads((tmp_path / "errors-1.json").read_text("utf-8"))
+    assert len(errors) == len(lengths)
+    for length, error in zip(lengths, errors, strict=True):
+        assert f"rank 0: found a text of {length} bytes; expected at most 4096; " in error
 
 
-@pytest.mark.parametrize("text", ["", "True", "µ → 細胞" * 200])
-def test_texts_arrive_as_they_are(tmp_path, text):
-    run_together(WORLD, 0, None, share_text, tmp_path, text)
-    assert [(tmp_path / f"text-{rank}").read_text("utf-8") for rank in range(WORLD)] == [text] * WORLD
+def test_texts_arrive_as_they_are(tmp_path):
+    texts = ["", "True", "µ → 細胞" * 200]
+    run_together(WORLD, 0, None, share_texts, tmp_path, texts)
+    assert [json.loads((tmp_path / f"texts-{rank}.json").read_text("utf-8")) for rank in range(WORLD)] == [texts] * 2
 
 
 def test_no_module_exchanges_objects(repository):

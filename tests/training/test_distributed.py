@@ -1,15 +1,13 @@
 """Processes that share a batch do what one process does with all of it."""
 
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from team_training import SETTINGS, WORLD, make_items, train
+from cli_process import end
+from team_training import SETTINGS, WORLD, launch, make_items, train
 
 from snakeseg.networks.geometry import Geometry
 from snakeseg.settings import Augment, Train
@@ -85,21 +83,14 @@ def test_processes_started_by_a_launcher_do_what_ours_do(two_processes, tmp_path
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    code = f"""
-from pathlib import Path
-from snakeseg.training.distributed import run_together
-from team_training import train
-run_together({WORLD}, 0, Path({str(tmp_path)!r}), train, Path({str(tmp_path / "theirs")!r}), None)
-"""
     children = []
     for rank in map(str, range(WORLD)):
         if launcher == "torchrun":
             more = TORCHRUN | {"MASTER_PORT": str(port), "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": str(WORLD)}
         else:
             more = SRUN | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank}
-        path = os.pathsep.join(sys.path)
-        children.append(subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **more, "PYTHONPATH": path}))
-    assert [child.wait(300) for child in children] == [0, 0]
+        children.append(launch(train, more, tmp_path, tmp_path / "theirs", None))
+    assert [end(child) for child in children] == [0, 0]
     for rank in range(WORLD):
         one, two = load(two_processes, rank), load(tmp_path / "theirs", rank)
         assert one["losses"] == two["losses"]
