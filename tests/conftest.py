@@ -26,7 +26,7 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 PATIENCE = 180_000
 torch.set_num_threads(1)
 # Files of tests that take long and share nothing.
-APART = ("test_bad_input.py", "test_init_runs.py", "test_killed.py", "test_predict_only.py", "test_realdata.py",
+APART = ("test_bad_input.py", "test_init_runs.py", "test_predict_only.py", "test_realdata.py",
          "test_shell.py")  # fmt: skip
 # Folders whose files are begun first, as they take longest; then all others with slow tests, then the rest.
 FIRST = ("slurm", "training", "workflow", "realdata", "security")

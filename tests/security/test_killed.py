@@ -22,7 +22,7 @@ from snakeseg.settings import ContextSettings, Labels, Predict, Prepare
 
 pytestmark = pytest.mark.slow
 # By what each takes; SNAKESEG_KILLS sets another number for each.
-KILLS = {"prepare": 12, "evaluate": 10, "predict": 5, "report": 3}
+KILLS = {"prepare": 12, "evaluate": 10, "predict": 5, "report": 2}
 SETTINGS = json.dumps({key: CONFIG[key] for key in ("spatial_dims", "labels", "folds", "validation")})
 RUN = "results/made"
 COMMANDS = {
