@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 import torch.distributed as dist
 from cli_process import CONTEXT
 
+from snakeseg.errors import STOP_SIGNALS
 from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.settings import Augment, Train, UNetSettings
 from snakeseg.training.distributed import Team, first_says, run_together
@@ -89,6 +91,16 @@ def share_texts(folder: Path, texts: list[str], team: Team) -> None:
     """Write the texts of rank 0 as every rank receives them."""
     received = [first_says(text if team.rank == 0 else "", team) for text in texts]
     (folder / f"texts-{team.rank}.json").write_text(json.dumps(received), encoding="utf-8")
+
+
+def together(*arguments) -> None:
+    """As `run_together`, which leaves its handlers of signals behind: the process of a command ends with its team."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        run_together(*arguments)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def launch(work: Callable, environment: dict[str, str], meeting: Path, *arguments) -> ForkServerProcess:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from cli_process import end
-from team_training import SETTINGS, WORLD, launch, make_items, train
+from team_training import SETTINGS, WORLD, launch, make_items, together, train
 
 from snakeseg.networks.geometry import Geometry
 from snakeseg.settings import Augment, Train
@@ -26,13 +26,13 @@ def load(folder: Path, rank: int = 0) -> dict:
 def two_processes(tmp_path_factory) -> Path:
     """What a training of two processes leaves."""
     folder = tmp_path_factory.mktemp("two")
-    run_together(WORLD, 0, None, train, folder, None)
+    together(WORLD, 0, None, train, folder, None)
     return folder
 
 
 def test_two_processes_match_one(two_processes, tmp_path):
     """In float64 over 20 steps with gloo: the same losses to 1e-5, and the same weights."""
-    run_together(1, 0, None, train, tmp_path, None)
+    together(1, 0, None, train, tmp_path, None)
     one, two, other = load(tmp_path), load(two_processes), load(two_processes, 1)
     assert len(one["losses"]) == 20
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
@@ -57,7 +57,7 @@ def test_shares_are_the_batch(size):
 
 def test_an_error_in_one_ends_all(tmp_path):
     with pytest.raises(Exception, match="rank 1 fails"):
-        run_together(WORLD, 0, None, train, tmp_path, 1)
+        together(WORLD, 0, None, train, tmp_path, 1)
 
 
 def test_alone_needs_no_processes():
