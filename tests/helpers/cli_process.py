@@ -30,7 +30,8 @@ def end(process, seconds: float = 600) -> int:
 
 
 def run(arguments: list[str], log: str) -> None:
-    sys.stderr = open(log, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+    with open(log, "wb") as file:
+        os.dup2(file.fileno(), 2)  # of the processes that it starts, too
     from snakeseg.cli import main
 
     sys.exit(main(arguments))
