@@ -16,14 +16,20 @@ import pytest
 import torch
 import yaml
 from browsing import DESKTOP
+from forked_programs import forked_programs
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+# Milliseconds in which a browser answers, however busy the machine is.
+PATIENCE = 180_000
 torch.set_num_threads(1)
 # Files of tests that take long and share nothing.
-APART = ("test_init_runs.py", "test_resume.py", "test_realdata.py", "test_predict_only.py", "test_bad_input.py")
+APART = ("test_bad_input.py", "test_init_runs.py", "test_predict_only.py", "test_realdata.py",
+         "test_shell.py")  # fmt: skip
+# Folders whose files are begun first, as they take longest; then all others with slow tests, then the rest.
+FIRST = ("slurm", "training", "workflow", "realdata", "security")
 # A small run of the whole workflow.
 SMALL = {
     "name": "small",
@@ -41,7 +47,12 @@ SMALL = {
 def pytest_collection_modifyitems(items):
     """Files of what takes long go first, so that no worker waits in the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+
+    def place(item) -> int:
+        ranks = {name: rank for rank, name in enumerate(FIRST)}
+        return ranks.get(item.path.parent.name, len(FIRST)) if item.path in slow else len(FIRST) + 1
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -75,14 +86,21 @@ def realdata() -> Path:
 
 
 @pytest.fixture(scope="session")
-def snakemake(repository):
+def programs() -> Path:
+    """Folder of a `python` that runs Snakemake and the package at a tenth of the cost of a start."""
+    with forked_programs() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def snakemake(repository, programs):
     """Run snakemake on the project in a working folder; returns the finished process, output as text."""
 
     def run(
-        folder: Path, *options: str, snakefile: str = "Snakefile", programs: Path = Path(sys.executable).parent
+        folder: Path, *options: str, snakefile: str = "Snakefile", programs_first: Path = programs
     ) -> subprocess.CompletedProcess:
-        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
-        command = [sys.executable, "-m", "snakemake", "--snakefile", repository / snakefile, *options]
+        environment = {**os.environ, "PATH": f"{programs_first}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        command = [programs / "python", "-m", "snakemake", "--snakefile", repository / snakefile, *options]
         return subprocess.run(
             command,
             cwd=folder,
@@ -149,7 +167,7 @@ def browser():
 
     assert path, f"none of {', '.join(BROWSERS)} is installed"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -162,6 +180,7 @@ def open_offline(browser):
     def open_in(path: Path, viewport=DESKTOP, scheme="light"):
         context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
         contexts.append(context)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("request", lambda request: request.url.startswith(("file:", "data:")) or troubles.append(request.url))
         page.on("console", lambda message: message.type in ("error", "warning") and troubles.append(message.text))

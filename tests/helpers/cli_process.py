@@ -4,9 +4,11 @@ import multiprocessing
 import os
 import sys
 
+from forked_programs import LATE
+
 CONTEXT = multiprocessing.get_context("forkserver")
 PRELOADED = ("train", "images", "checks", "prepare", "predict", "evaluate")
-CONTEXT.set_forkserver_preload([f"snakeseg.commands.{name}" for name in PRELOADED])
+CONTEXT.set_forkserver_preload([*(f"snakeseg.commands.{name}" for name in PRELOADED), *LATE])
 
 
 def start(arguments: list[str], log=os.devnull):
@@ -18,7 +20,7 @@ def start(arguments: list[str], log=os.devnull):
     return process
 
 
-def end(process, seconds: float = 120) -> int:
+def end(process, seconds: float = 600) -> int:
     """Its exit status, negative for a signal; it must come to an end by itself."""
     process.join(seconds)
     if process.exitcode is None:
@@ -28,7 +30,8 @@ def end(process, seconds: float = 120) -> int:
 
 
 def run(arguments: list[str], log: str) -> None:
-    sys.stderr = open(log, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+    with open(log, "wb") as file:
+        os.dup2(file.fileno(), 2)  # of the processes that it starts, too
     from snakeseg.cli import main
 
     sys.exit(main(arguments))

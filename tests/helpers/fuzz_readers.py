@@ -30,7 +30,9 @@ from fuzz_seeds import READERS, Reader
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.readers import isolated
 
-SECONDS_EACH, GIGABYTES = 10, 3
+# Of work for one input, and of waiting beside other work; inputs at least, however slow the machine is.
+SECONDS_EACH, WAITING, LEAST = 10, 120, 20
+GIGABYTES = 3
 NUMBERS = [
     0,
     1,
@@ -114,7 +116,7 @@ def fuzz(name: str, seconds: float, seed: int, folder: Path) -> dict:
     counts, failures, slowest = collections.Counter(), {}, 0.0
     end = time.monotonic() + seconds
     for number, (top, files) in enumerate(inputs(seeds, reader, seed)):
-        if time.monotonic() > end:
+        if time.monotonic() > end and number >= LEAST:
             break
         shutil.rmtree(work, ignore_errors=True)
         for path, content in files.items():
@@ -137,16 +139,19 @@ def outcome_of(read: Callable[[], object]) -> tuple[str, str]:
         raise KeyboardInterrupt  # which no reader takes for damage
 
     signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS_EACH)
+    signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS_EACH)
+    signal.alarm(WAITING)
     try:
         read()
     except (BadInput, BadInputs) as error:
         return ("failed", str(error)[:200]) if "more in one piece than" in str(error) else ("refused", "")
     except KeyboardInterrupt:
-        return "failed", f"more than {SECONDS_EACH} seconds: {place()}"
+        return "failed", f"more than {SECONDS_EACH} seconds of work, or {WAITING} in all: {place()}"
     except Exception as error:
         return "failed", f"{type(error).__name__} {str(error)[:100]}: {place()}"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
     return "read", ""
 
@@ -190,7 +195,7 @@ def run(name: str, seconds: float, seed: int, folder: Path) -> dict:
     process.start()
     sender.close()
     try:
-        found = receiver.recv() if receiver.poll(seconds + 60) else None
+        found = receiver.recv() if receiver.poll(seconds + 2 * WAITING) else None
     except EOFError:
         found = None
     process.kill() if found is None and process.is_alive() else process.join()

@@ -97,7 +97,7 @@ class Slurm:
     def cancel_all(self) -> None:
         """End all jobs, and wait for that."""
         self.tell("scancel", f"--user={getpass.getuser()}")
-        until(lambda: not self.tell("squeue", "-h"), 60)
+        until(lambda: not self.tell("squeue", "-h"), 300)
 
     def jobs(self, rule: str) -> list[str]:
         """Ids of the running jobs of a rule."""
@@ -116,11 +116,11 @@ def slurm() -> Iterator[Slurm]:
         cluster.start("munged", "munged", "--foreground", "--force", f"--key-file={folder}/munge.key",
                       f"--socket={folder}/munge.socket", f"--pid-file={folder}/munge.pid",
                       f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed")  # fmt: skip
-        until(lambda: (folder / "munge.socket").exists(), 10)
+        until(lambda: (folder / "munge.socket").exists(), 120)
         cluster.start_controller()
         for node in NODES:
             cluster.start(f"slurmd-{node}", "slurmd", "-D", "-N", node)
-        until(lambda: _idle(cluster) == len(NODES), 30)
+        until(lambda: _idle(cluster) == len(NODES), 180)
         yield cluster
     finally:
         with suppress(RuntimeError):

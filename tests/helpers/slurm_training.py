@@ -50,9 +50,13 @@ class Training(NamedTuple):
         return [cause for case in self.told(environment)["cases"] for cause in (case["cause"], *case["before"])]
 
     def hang(self) -> None:
-        """Let the process that trains do nothing any more."""
+        """Let the processes that train do nothing any more."""
         for process in training_processes(self.folder):
             process.suspend()
+
+    def go_on(self) -> None:
+        for process in training_processes(self.folder):
+            process.resume()
 
 
 def training_processes(folder: Path) -> list[psutil.Process]:

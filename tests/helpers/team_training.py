@@ -2,17 +2,21 @@
 
 import json
 import os
-import time
+import signal
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import numpy as np
 import psutil
 import torch
 import torch.distributed as dist
+from cli_process import CONTEXT
 
+from snakeseg.errors import STOP_SIGNALS
 from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.settings import Augment, Train, UNetSettings
-from snakeseg.training.distributed import Team, first_decides, first_says
+from snakeseg.training.distributed import Team, first_decides, first_says, run_together
 from snakeseg.training.loop import FitOptions, fit
 from snakeseg.training.losses import weighted_cross_entropy
 from snakeseg.training.patches import Item, PatchPlan
@@ -69,18 +73,44 @@ def send_pickle(path: str, team: Team) -> None:
         first_says("", team)
 
 
-def send_length(length: int, team: Team) -> None:
-    """Rank 0 announces a text of `length` bytes."""
-    if team.rank == 0:
-        dist.broadcast(torch.tensor(length), src=0)
-        time.sleep(60)  # ended with the other
-    else:
-        first_says("", team)
+def send_lengths(lengths: list[int], folder: Path, team: Team) -> None:
+    """Rank 0 announces texts of these lengths in bytes; write what the other makes of them."""
+    errors = []
+    for length in lengths:
+        if team.rank == 0:
+            dist.broadcast(torch.tensor(length), src=0)
+        else:
+            try:
+                first_says("", team)
+            except ValueError as error:
+                errors.append(str(error))
+    (folder / f"errors-{team.rank}.json").write_text(json.dumps(errors), encoding="utf-8")
 
 
-def share_text(folder: Path, text: str, team: Team) -> None:
-    """Write the text of rank 0, and what it decides of two questions, as every rank receives them."""
-    received = first_says(text if team.rank == 0 else "", team)
+def share_texts(folder: Path, texts: list[str], team: Team) -> None:
+    """Write the texts of rank 0, and what it decides of two questions, as every rank receives them."""
+    received = [first_says(text if team.rank == 0 else "", team) for text in texts]
     decisions = [first_decides(team.rank == 0, team), first_decides(team.rank != 0, team)]
-    (folder / f"text-{team.rank}").write_text(received, encoding="utf-8")
-    (folder / f"decisions-{team.rank}.json").write_text(json.dumps(decisions), encoding="utf-8")
+    (folder / f"received-{team.rank}.json").write_text(json.dumps([received, decisions]), encoding="utf-8")
+
+
+def together(*arguments) -> None:
+    """As `run_together`, which leaves its handlers of signals behind: the process of a command ends with its team."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        run_together(*arguments)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def launch(work: Callable, environment: dict[str, str], meeting: Path, *arguments) -> ForkServerProcess:
+    """Start one of the processes of a team, as a launcher does: by what it sets in the environment."""
+    process = CONTEXT.Process(target=_launched, args=(work, environment, meeting, arguments))
+    process.start()
+    return process
+
+
+def _launched(work: Callable, environment: dict[str, str], meeting: Path, arguments: tuple) -> None:
+    os.environ.update(environment)
+    run_together(WORLD, 0, meeting, work, *arguments)

@@ -117,8 +117,9 @@ def untrained(local, tmp_path) -> Path:
 
 @pytest.fixture
 def training(local, untrained, submit) -> Training:
-    """A training through Slurm that has begun."""
+    """A training through Slurm that has begun, and hangs, so that what is done to it comes in time."""
     training = Training(untrained, submit(untrained, WEIGHTS), (local / WEIGHTS).read_bytes())
     until(lambda: training.process.poll() is not None or list((untrained / MODEL / "state").glob("0*")), SECONDS)
+    training.hang()
     assert training.process.poll() is None, training.said()
     return training

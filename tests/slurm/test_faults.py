@@ -20,7 +20,6 @@ def test_a_cancelled_training_is_retried(training, cluster):
 
 def test_a_time_limit_is_retried_with_a_longer_one(training, cluster):
     """A training that hangs meets its limit, which is set to now."""
-    training.hang()
     (first,) = cluster.jobs("train")
     asked = minutes(cluster, first)
     cluster.tell("scontrol", "update", f"jobid={first}", "endtime=now")
@@ -58,21 +57,24 @@ def test_snakemake_killed(training, cluster, submit):
     assert len(cluster.jobs("train")) == 1
     assert training.told(cluster.environment)["controller"] == "was killed"
     assert submit(training.folder, "--unlock").wait(SECONDS) == 0
-    training._replace(process=submit(training.folder, WEIGHTS)).ends_well(resumed=False)
+    again = submit(training.folder, WEIGHTS)
+    training.go_on()
+    training._replace(process=again).ends_well(resumed=False)
 
 
 def test_the_controller_restarts(training, cluster):
     cluster.stop("slurmctld")
+    training.go_on()
     time.sleep(5)
     cluster.start_controller()
     training.ends_well(resumed=False)
 
 
 def test_an_output_folder_that_cannot_be_written(training, cluster, submit):
-    """For 30 seconds; if all attempts fall into them, the same command goes on."""
+    """Until that is told; if all attempts fall into that time, the same command goes on."""
     with unwritable(training.folder / MODEL / "state", training.folder / MODEL):
-        time.sleep(30)
-        assert "file system" in training.causes(cluster.environment)
+        training.go_on()
+        until(lambda: "file system" in training.causes(cluster.environment), SECONDS)
     if training.process.wait(SECONDS):
         training = training._replace(process=submit(training.folder, WEIGHTS))
     training.ends_well()

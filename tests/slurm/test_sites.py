@@ -20,11 +20,11 @@ from slurm_training import CHANGES, MODEL, SECONDS, WEIGHTS, training_processes
 def test_a_gpu_is_asked_for_in_the_sites_words(gpu_job, told, untrained, submit, cluster, repository, tmp_path):
     """The job starts, and its command may use a GPU."""
     process = submit(untrained, WEIGHTS, profile=site_profile(repository, tmp_path / "site", gpu_job=gpu_job))
-    until(lambda: training_processes(untrained) or process.poll() is not None, SECONDS)
-    (job,) = cluster.jobs("train")
-    asked = cluster.tell("scontrol", "show", "job", job)
+    found = []
+    until(lambda: found.extend(training_processes(untrained)) or found or process.poll() is not None, SECONDS)
+    asked = cluster.tell("scontrol", "show", "job", found[0].environ()["SLURM_JOB_ID"])
     assert set(re.findall(r"TresPer\w+=\S+|Features=a100", asked)) == {told}
-    assert "--gpus 1" in " ".join(training_processes(untrained)[0].cmdline())
+    assert "--gpus 1" in " ".join(found[0].info["cmdline"])
 
 
 def test_one_training_on_two_nodes(untrained, submit, cluster, repository, snakemake, write_small, tmp_path):
@@ -36,8 +36,8 @@ def test_one_training_on_two_nodes(untrained, submit, cluster, repository, snake
     shutil.rmtree(untrained / MODEL)
     more = {"train": {"nodes": 2, "tasks": 2, "tasks_per_gpu": 0, "mpi": "srun"}}
     process = submit(untrained, WEIGHTS, profile=site_profile(repository, tmp_path / "site", of_rule=more))
-    until(lambda: cluster.jobs("train") or process.poll() is not None, SECONDS)
-    (job,) = cluster.jobs("train")
-    assert cluster.tell("squeue", "-h", "-j", job, "-o", "%D") == "2"
+    jobs = []
+    until(lambda: jobs.extend(cluster.jobs("train")) or jobs or process.poll() is not None, SECONDS)
+    assert "NumNodes=2 " in cluster.tell("scontrol", "show", "job", jobs[0])
     assert process.wait(SECONDS) == 0, (untrained / "snakemake.log").read_text(encoding="utf-8")
     assert (untrained / WEIGHTS).read_bytes() == expected

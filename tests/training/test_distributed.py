@@ -1,14 +1,13 @@
 """Processes that share a batch do what one process does with all of it."""
 
-import os
 import socket
-import subprocess
-import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from team_training import SETTINGS, WORLD, make_items, train
+from cli_process import end
+from team_training import SETTINGS, WORLD, launch, make_items, together, train
 
 from snakeseg.networks.geometry import uniform
 from snakeseg.settings import Augment, Train
@@ -18,16 +17,27 @@ from snakeseg.training.patches import PatchPlan, draw_batch
 pytestmark = pytest.mark.slow
 
 
-def test_two_processes_match_one(tmp_path):
+def load(folder: Path, rank: int = 0) -> dict:
+    """Losses and weights of a process."""
+    return torch.load(folder / f"rank-{rank}.pt", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory) -> Path:
+    """What a training of two processes leaves."""
+    folder = tmp_path_factory.mktemp("two")
+    together(WORLD, 0, None, train, folder, None)
+    return folder
+
+
+def test_two_processes_match_one(two_processes, tmp_path):
     """In float64 over 20 steps with gloo: the same losses to 1e-5, and the same weights."""
-    run_together(1, 0, None, train, tmp_path / "one", None)
-    run_together(WORLD, 0, None, train, tmp_path / "two", None)
-    one, two = (torch.load(tmp_path / name / "rank-0.pt", weights_only=True) for name in ("one", "two"))
+    together(1, 0, None, train, tmp_path, None)
+    one, two, other = load(tmp_path), load(two_processes), load(two_processes, 1)
     assert len(one["losses"]) == 20
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
     for name, tensor in one["weights"].items():
         torch.testing.assert_close(two["weights"][name], tensor, rtol=0, atol=1e-6)
-    other = torch.load(tmp_path / "two" / "rank-1.pt", weights_only=True)
     assert other["losses"] == two["losses"]
     assert all(torch.equal(other["weights"][name], tensor) for name, tensor in two["weights"].items())
 
@@ -47,7 +57,7 @@ def test_shares_are_the_batch(size):
 
 def test_an_error_in_one_ends_all(tmp_path):
     with pytest.raises(Exception, match="rank 1 fails"):
-        run_together(WORLD, 0, None, train, tmp_path, 1)
+        together(WORLD, 0, None, train, tmp_path, 1)
 
 
 def test_alone_needs_no_processes():
@@ -68,29 +78,21 @@ SRUN = {
 
 
 @pytest.mark.parametrize("launcher", ["torchrun", "srun"])
-def test_processes_started_by_a_launcher_do_what_ours_do(tmp_path, launcher):
+def test_processes_started_by_a_launcher_do_what_ours_do(two_processes, tmp_path, launcher):
     """As `torchrun` and `srun` start them, by what they set in the environment."""
-    run_together(WORLD, 0, None, train, tmp_path / "ours", None)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    code = f"""
-from pathlib import Path
-from snakeseg.training.distributed import run_together
-from team_training import train
-run_together({WORLD}, 0, Path({str(tmp_path)!r}), train, Path({str(tmp_path / "theirs")!r}), None)
-"""
     children = []
     for rank in map(str, range(WORLD)):
         if launcher == "torchrun":
             more = TORCHRUN | {"MASTER_PORT": str(port), "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": str(WORLD)}
         else:
             more = SRUN | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank}
-        path = os.pathsep.join(sys.path)
-        children.append(subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **more, "PYTHONPATH": path}))
-    assert [child.wait(120) for child in children] == [0, 0]
+        children.append(launch(train, more, tmp_path, tmp_path / "theirs", None))
+    assert [end(child) for child in children] == [0, 0]
     for rank in range(WORLD):
-        one, two = (torch.load(tmp_path / name / f"rank-{rank}.pt", weights_only=True) for name in ("ours", "theirs"))
+        one, two = load(two_processes, rank), load(tmp_path / "theirs", rank)
         assert one["losses"] == two["losses"]
         assert all(torch.equal(one["weights"][name], two["weights"][name]) for name in one["weights"])
 

@@ -6,10 +6,12 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
-import sys
 import time
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,9 @@ from snakeseg.io.store import write_store
 
 pytestmark = pytest.mark.slow
 STEPS = 400
-# Longer than a busy machine takes to send a signal to a training that has begun.
-LONG = {"steps": 3000}
+# Longer than it mostly takes to disturb a training that has begun; one that ended before is begun anew.
+LONG = {"steps": 600}
+ATTEMPTS = 30
 MEASURED = ("wait_seconds", "compute_seconds", "memory_mb")
 SETTINGS = {
     "network": {"width": 3, "depth": 1, "normalisation": "batch", "dropout": 0.3},
@@ -75,89 +78,105 @@ def newest(output):
     return max((path.name for path in output.glob("state/0*")), default="")
 
 
-def heeds_signals(pid):
+def heeds_signals(child):
     """Whether a process has a handler of its own for SIGUSR1, as while it trains."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    try:
+        status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
     return bool(int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16) >> (signal.SIGUSR1 - 1) & 1)
 
 
-def alone(data, output, changes=None):
-    assert end(start(command(data, output, changes, seconds=1e6))) == 0
-    return result(output)
+@pytest.fixture(scope="module")
+def alone(data, tmp_path_factory):
+    """What a training leaves that nothing disturbs; each is done once."""
+
+    @cache
+    def train(changes):
+        output = tmp_path_factory.mktemp("alone")
+        assert end(start(command(data, output, json.loads(changes), seconds=1e6))) == 0
+        return result(output)
+
+    return lambda changes=None: train(json.dumps(changes))
+
+
+def disturbed(arguments, output, log, ready, disturb):
+    """The exit status of a training that is disturbed when it is ready; one that ended before is begun anew."""
+    for _ in range(ATTEMPTS):
+        child = start(arguments, log)
+        while not ready(child) and child.exitcode is None:
+            time.sleep(0.002)
+        with suppress(ProcessLookupError):
+            disturb(child)
+        if code := end(child):
+            return code
+        shutil.rmtree(output)
+    raise AssertionError(f"{ATTEMPTS} trainings came to their end")
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"optimiser": "sgd", "select": "average"},
         {"select": "best", "clip": 1.0},
-        {"precision": "float16", "foreground": 0.5},
+        {"optimiser": "sgd", "select": "average", "precision": "float16", "foreground": 0.5},
     ],
     ids=str,
 )
-def test_killed_twenty_times(data, tmp_path, changes):
+def test_killed_twenty_times(data, alone, tmp_path, changes):
     """SIGKILL at random moments, while a state is written after every step."""
-    expected = alone(data, tmp_path / "alone", changes)
+    expected = alone(changes)
     assert len(expected[1]) == STEPS
-    arguments, log, kills, resumed = command(data, tmp_path / "killed", changes), tmp_path / "log", 0, 0
-    rng = random.Random(0)
-    while True:
-        before = newest(tmp_path / "killed")
+    output, log, kills, resumed = tmp_path / "killed", tmp_path / "log", 0, 0
+    arguments, rng = command(data, output, changes), random.Random(0)
+    while kills < 20:
+        before = newest(output)
         child = start(arguments, log)
-        if kills < 20:
-            while kills % 5 and newest(tmp_path / "killed") == before:  # every fifth may be killed before it trains
-                time.sleep(0.002)
-            time.sleep(rng.uniform(0.0, 0.08))
-            child.kill()
+        # Every fifth may be killed before it trains.
+        while kills % 5 and newest(output) == before and child.exitcode is None:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0.0, 0.08))
+        child.kill()
         code = end(child)
         resumed += "training goes on from step" in log.read_text(encoding="utf-8")
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL
-        kills += 1
-    assert kills == 20
+        if code == 0:  # a quick one: it goes on with another
+            assert result(output) == expected
+            shutil.rmtree(output)
+        else:
+            assert code == -signal.SIGKILL
+            kills += 1
     assert resumed >= 15
-    assert result(tmp_path / "killed") == expected
+    assert end(start(arguments, log)) == 0
+    assert result(output) == expected
     left = ["golden.safetensors", "history.tsv", "model.json", "model.safetensors"]
-    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == left
+    assert sorted(path.name for path in output.iterdir()) == left
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_asked_to_stop(data, tmp_path, number):
+def test_asked_to_stop(data, alone, tmp_path, number):
     """A state is written at once, and the process ends with a code of its own."""
-    expected = alone(data, tmp_path / "alone", LONG)
     output, log = tmp_path / "stopped", tmp_path / "log"
-    for _ in range(3):
-        child = start(command(data, output, LONG, seconds=1e6), log)
-        while not heeds_signals(child.pid):  # before training proper, a signal does what it always does
-            time.sleep(0.002)
-        os.kill(child.pid, number)
-        assert end(child) == 75
-    assert end(start(command(data, output, LONG, seconds=1e6), log)) == 0
+    arguments = command(data, output, LONG, seconds=1e6)
+    for _ in range(3):  # before training proper, a signal does what it always does
+        assert disturbed(arguments, output, log, heeds_signals, lambda child: os.kill(child.pid, number)) == 75
+    assert end(start(arguments, log)) == 0
     assert "training goes on from step" in log.read_text(encoding="utf-8")
-    assert result(output) == expected
+    assert result(output) == alone(LONG)
 
 
 def test_two_processes_are_stopped_and_go_on(data, tmp_path):
     """Through the command line, in processes that share the batch: SIGTERM to the first reaches all."""
-    changes = {"processes": 2, "steps": 400}
-
-    def run(output):
-        return subprocess.Popen(
-            [sys.executable, "-m", "snakeseg", *command(data, output, changes)], stderr=log.open("w")
-        )
-
     log = tmp_path / "log"
-    assert run(tmp_path / "alone").wait(120) == 0, log.read_text(encoding="utf-8")
-    stopped = run(tmp_path / "stopped")
-    while not list((tmp_path / "stopped").glob("state/0*")):
-        assert stopped.poll() is None, log.read_text(encoding="utf-8")
-        time.sleep(0.02)
-    stopped.terminate()
-    assert stopped.wait(60) == 75, log.read_text(encoding="utf-8")
+
+    def arguments(output):
+        return command(data, output, {"processes": 2, "steps": 120})
+
+    assert end(start(arguments(tmp_path / "alone"), log)) == 0, log.read_text(encoding="utf-8")
+    stopped = tmp_path / "stopped"
+    code = disturbed(arguments(stopped), stopped, log, lambda _: newest(stopped), lambda child: child.terminate())
+    assert code == 75, log.read_text(encoding="utf-8")
     assert "Traceback" not in log.read_text(encoding="utf-8")
-    assert run(tmp_path / "stopped").wait(120) == 0, log.read_text(encoding="utf-8")
+    assert end(start(arguments(stopped), log)) == 0, log.read_text(encoding="utf-8")
     assert "training goes on from step" in log.read_text(encoding="utf-8")
     assert result(tmp_path / "stopped") == result(tmp_path / "alone")
 
@@ -169,7 +188,8 @@ def test_processes_must_divide_the_batch(data, tmp_path, capsys):
 
 
 def test_finished_training_is_not_repeated(data, tmp_path):
-    expected = alone(data, tmp_path / "one")
+    assert end(start(command(data, tmp_path / "one", seconds=1e6))) == 0
+    expected = result(tmp_path / "one")
     before = (tmp_path / "one" / "model.safetensors").stat().st_mtime_ns
     (tmp_path / "one" / "state").mkdir()  # as of a process that was killed after its last step
     (tmp_path / "one" / "state" / "000000400.safetensors").touch()
@@ -180,28 +200,26 @@ def test_finished_training_is_not_repeated(data, tmp_path):
     assert result(tmp_path / "one") != expected
 
 
-def test_state_of_other_settings_is_not_gone_on_from(data, tmp_path):
-    other = LONG | {"seed": 2}
-    expected = alone(data, tmp_path / "alone", other)
-    child = start(command(data, tmp_path / "other", LONG))
-    while not newest(tmp_path / "other"):
+def test_state_of_other_settings_is_not_gone_on_from(data, alone, tmp_path):
+    other, output, log = LONG | {"seed": 2}, tmp_path / "other", tmp_path / "log"
+    assert disturbed(command(data, output, LONG), output, log, lambda _: newest(output), lambda child: child.kill()) < 0
+    refused, child = newest(output), start(command(data, output, other), log)
+    while child.exitcode is None and (
+        "is not used" not in log.read_text(encoding="utf-8") or newest(output) == refused
+    ):
         time.sleep(0.002)
+    assert "is not used" in log.read_text(encoding="utf-8")
     child.kill()
-    end(child)
-    refused = newest(tmp_path / "other")
-    child = start(command(data, tmp_path / "other", other), tmp_path / "log")
-    while "is not used" not in (tmp_path / "log").read_text(encoding="utf-8") or newest(tmp_path / "other") == refused:
-        time.sleep(0.002)
-    child.kill()
-    end(child)
-    assert end(start(command(data, tmp_path / "other", other), tmp_path / "log")) == 0
-    assert "training goes on from step" in (tmp_path / "log").read_text(encoding="utf-8")
-    assert result(tmp_path / "other") == expected
+    if end(child):
+        assert end(start(command(data, output, other), log)) == 0
+        assert "training goes on from step" in log.read_text(encoding="utf-8")
+    assert result(output) == alone(other)
 
 
 def test_other_weight_maps_are_another_training(data, tmp_path):
     """Same settings, another file: nothing of the old training is taken."""
-    expected = alone(data, tmp_path / "model")
+    assert end(start(command(data, tmp_path / "model", seconds=1e6))) == 0
+    expected = result(tmp_path / "model")
     changed = command(data, tmp_path / "model", seconds=1e6)
     maps = [(f"s{i}", {}, {"weights": np.full((40, 40), 1.0 + i, np.float32)}) for i in range(6)]
     write_store(tmp_path / "other.zarr.zip", maps)
@@ -213,7 +231,7 @@ def test_other_weight_maps_are_another_training(data, tmp_path):
 def test_stop_file_ends_the_training_well(data, tmp_path):
     output = tmp_path / "early"
     child = start(command(data, output, {"steps": 100_000}))
-    while not list(output.glob("state/[0-9]*")):
+    while not newest(output) and child.exitcode is None:
         time.sleep(0.01)
     (output / "stop").touch()
     assert end(child) == 0
@@ -227,10 +245,10 @@ def test_budget_of_minutes(data, tmp_path):
     assert end(start(command(data, output, {"minutes": 2 / 60, "schedule": "poly"}, seconds=1e6))) == 0
     with open(output / "history.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    seconds = sum(float(row["wait_seconds"]) + float(row["compute_seconds"]) for row in rows)
-    assert seconds >= 2
-    rates = [float(row["learning_rate"]) for row in rows]
-    assert rates[-1] < 0.2 * max(rates)
+    seconds = [float(row["wait_seconds"]) + float(row["compute_seconds"]) for row in rows]
+    assert sum(seconds) >= 2
+    rates, left = [float(row["learning_rate"]) for row in rows], max(0, 1 - sum(seconds[:-1]) / 2)
+    assert rates[-1] < (left**0.9 + 0.1) * max(rates)  # on a busy machine, the last step may begin long before the end
 
 
 @pytest.fixture
@@ -254,27 +272,28 @@ def fill(path):
         pass
 
 
-def test_full_disk(data, small_disk, tmp_path):
+def test_full_disk(data, alone, small_disk, tmp_path):
     """The training ends with a clear error, its last state whole, and goes on from there when there is space again."""
-    expected = alone(data, tmp_path / "alone")
-    output, log = small_disk / "model", tmp_path / "log"
-    child = start(command(data, output), log)
-    while not list(output.glob("state/0*")):
-        time.sleep(0.01)
-    fill(small_disk / "filler")
-    assert end(child) == 1
+    output, log, filler = small_disk / "model", tmp_path / "log", small_disk / "filler"
+    arguments = command(data, output, LONG)
+
+    def ready(_):
+        filler.unlink(missing_ok=True)
+        return newest(output)
+
+    assert disturbed(arguments, output, log, ready, lambda _: fill(filler)) == 1
     said = log.read_text(encoding="utf-8")
     assert "error: " in said
     assert re.search(r"state: found .*[Nn]o space left.*; expected .* MB .*; free some space and run again", said)
     assert "Traceback" not in said
-    assert list(output.glob("state/0*"))
-    (small_disk / "filler").unlink()
-    assert end(start(command(data, output), log)) == 0
+    assert newest(output)
+    filler.unlink()
+    assert end(start(arguments, log)) == 0
     assert "training goes on from step" in log.read_text(encoding="utf-8")
-    assert result(output) == expected
+    assert result(output) == alone(LONG)
 
 
-def test_sizes_that_were_left_open_are_settled_and_noted(data, tmp_path):
+def test_sizes_that_were_left_open_are_settled_and_noted(data, alone, tmp_path):
     """Told in the log, kept in the model; no other weights than with the same sizes given."""
     log = tmp_path / "log"
     few = {"steps": 5, "precision": "float32"}
@@ -282,15 +301,15 @@ def test_sizes_that_were_left_open_are_settled_and_noted(data, tmp_path):
     chosen = json.loads((tmp_path / "auto/model.json").read_text(encoding="utf-8"))["provenance"]["train"]
     assert f"patch {chosen['patch']}, batch {chosen['batch']} take" in log.read_text(encoding="utf-8")
     given = {**few, "patch": chosen["patch"], "batch": chosen["batch"]}
-    assert alone(data, tmp_path / "given", given) == result(tmp_path / "auto")
+    assert alone(given) == result(tmp_path / "auto")
 
 
-def test_events_and_mapped_images_change_no_weights(data, tmp_path):
+def test_events_and_mapped_images_change_no_weights(data, alone, tmp_path):
     more = {"steps": 20, "tensorboard": True, "cache_gb": 0}
     assert end(start(command(data, tmp_path / "more", more))) == 0
-    assert result(tmp_path / "more") == alone(data, tmp_path / "plain", {"steps": 20})
+    assert result(tmp_path / "more") == alone({"steps": 20})
     assert len(list((tmp_path / "more/events").iterdir())) == 1
-    assert not [path for path in tmp_path.iterdir() if path.name not in ("more", "plain")]
+    assert [path.name for path in tmp_path.iterdir()] == ["more"]
 
 
 def test_the_range_test_leaves_a_figure_and_a_table(data, tmp_path, capsys):

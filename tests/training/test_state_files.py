@@ -117,11 +117,12 @@ def test_lock_makes_others_wait(tmp_path):
 
     thread = threading.Thread(target=wait)
     thread.start()
-    time.sleep(0.2)
+    while not said and thread.is_alive():
+        time.sleep(0.01)
     assert order == []
     assert f"another process trains in {tmp_path / 'model'} (process {child} on " in said[0]
     os.write(release[1], b"x")
-    thread.join(10)
+    thread.join(300)
     assert order == ["in"]
     os.waitpid(child, 0)
 

@@ -2,12 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
+import psutil
 import pytest
+from slurm_training import training_processes
 
 from snakeseg.cli import main
 from snakeseg.monitor import jobs
@@ -21,39 +25,32 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def weights(snakemake, write_run, tmp_path_factory):
-    """Of a run left alone."""
+def alone(snakemake, write_run, tmp_path_factory):
+    """The folder of a run left alone, up to its model."""
     folder = tmp_path_factory.mktemp("alone")
     write_run(folder, CHANGES)
     done = snakemake(folder, MODEL, "--configfile", "config.yaml", "--cores", "1")
     assert done.returncode == 0, done.stdout
-    return (folder / MODEL).read_bytes()
+    return folder
 
 
 @pytest.mark.parametrize("everything", [True, False], ids=["with its jobs", "without its jobs"])
-def test_killed_workflow_ends_in_the_same_bits(
-    everything, weights, tmp_path, snakemake, write_run, repository, monkeypatch, capsys
-):
+def test_killed_workflow_ends_in_the_same_bits(everything, alone, tmp_path, snakemake, repository, monkeypatch, capsys):
     """SIGKILL of snakemake with its jobs, and of snakemake alone, whose job goes on as an orphan or dies of it."""
-    monkeypatch.chdir(tmp_path)
-    write_run(tmp_path, CHANGES)
-    model = tmp_path / "results/small/models/plain/fold-0"
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        repository / "Snakefile",
-        "--configfile",
-        "config.yaml",
-    ]
-    with (tmp_path / "log").open("w") as log:
-        running = subprocess.Popen(
-            [*command, "--cores", "1"], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
-        )
+    folder = shutil.copytree(alone, tmp_path / "run")
+    monkeypatch.chdir(folder)
+    model = (folder / MODEL).parent
+    shutil.rmtree(model)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", repository / "Snakefile", "--configfile",
+               "config.yaml", "--cores", "1"]  # fmt: skip
+    with (folder / "log").open("w") as log:
+        running = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
         while not list(model.glob("state/0000000[1-9]*")):
-            assert running.poll() is None, (tmp_path / "log").read_text(encoding="utf-8")
+            assert running.poll() is None, (folder / "log").read_text(encoding="utf-8")
             time.sleep(0.02)
+        training = training_processes(folder)
+        for process in training:
+            process.suspend()
         assert main(["status", "--json"]) == 0
         told = json.loads(capsys.readouterr().out)
         assert told["controller"] == f"runs (process {running.pid})"
@@ -64,13 +61,16 @@ def test_killed_workflow_ends_in_the_same_bits(
     monkeypatch.setattr(jobs, "FRESH", -1)  # whether its log is fresh depends on how quick this machine is
     assert main(["status"]) == 1
     assert "; snakemake was killed\n\ninterrupted: train experiment=plain, fold=0\n" in capsys.readouterr().out
-    assert snakemake(tmp_path, "--configfile", "config.yaml", "--unlock").returncode == 0
+    assert snakemake(folder, "--configfile", "config.yaml", "--unlock").returncode == 0
+    for process in training:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
     wanted = [] if everything else [MODEL]
-    done = snakemake(tmp_path, *wanted, "--configfile", "config.yaml", "--rerun-incomplete", "--cores", "1")
+    done = snakemake(folder, *wanted, "--configfile", "config.yaml", "--rerun-incomplete", "--cores", "1")
     assert done.returncode == 0, done.stdout
-    assert (model / "model.safetensors").read_bytes() == weights
+    assert (model / "model.safetensors").read_bytes() == (alone / MODEL).read_bytes()
     assert not (model / "state").exists()
     if everything:
-        assert "training goes on from step" in (tmp_path / "logs/small/train/plain/fold-0.log").read_text(
+        assert "training goes on from step" in (folder / "logs/small/train/plain/fold-0.log").read_text(
             encoding="utf-8"
         )

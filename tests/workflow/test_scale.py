@@ -35,7 +35,7 @@ def many(tmp_path_factory, snakemake):
     def run(batches: int, *options: str) -> dict[str, list[str]]:
         targets = [f"results/many/prepared/train-{i:04d}.zarr.zip" for i in range(batches)]
         done = snakemake(
-            folder, *targets, "--configfile", "config.yaml", "--cores", "1", *options, programs=folder / "bin"
+            folder, *targets, "--configfile", "config.yaml", "--cores", "1", *options, programs_first=folder / "bin"
         )
         assert done.returncode == 0, done.stdout
         made: dict[str, list[str]] = {}
