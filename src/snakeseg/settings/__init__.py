@@ -28,14 +28,12 @@ from snakeseg.settings.sections import (
     Export,
     Instances,
     Labels,
-    Loss,
     Predict,
     Prepare,
     Simulate,
-    Train,
     Weigh,
-    sides,
 )
+from snakeseg.settings.training import Loss, Train, sides
 
 __all__ = [
     "EXPERIMENT_SECTIONS",

@@ -12,13 +12,12 @@ from snakeseg.settings.sections import (
     Export,
     Instances,
     Labels,
-    Loss,
     Predict,
     Prepare,
     Simulate,
-    Train,
     Weigh,
 )
+from snakeseg.settings.training import Loss, Train
 
 # What becomes part of the names of folders.
 NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"

@@ -15,6 +15,8 @@ from snakeseg.text import did_you_mean
 
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
 LIMIT_WORDS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+# Limits of a share of a whole.
+SHARE = {"minimum": 0, "maximum": 1}
 # A number beyond this is a mistake, and may not fit a float.
 LARGEST = 1e300
 
