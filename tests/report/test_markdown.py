@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from snakeseg.report.markdown import escape, render_markdown
+from snakeseg.settings import read_config
 
 NAN = float("nan")
 SUMMARY = pd.DataFrame(
@@ -27,7 +28,8 @@ def text(tmp_path):
             json.dumps({"network": "unet, width 4"}), encoding="utf-8"
         )
     sheet = pd.DataFrame({"subset": ["train"] * 4 + ["test"] * 10, "group": list("aabb") + list("cccccddddd")})
-    config = {"name": "run", "labels": {"kind": "binary"}, "folds": 2, "seeds": [0, 1, 2]}
+    about = {"labels": {"kind": "binary"}, "folds": 2, "seeds": [0, 1, 2]}
+    config = read_config({"name": "run", "sheet": "samples.tsv", **about})
     said = {"test": ["no difference shown between a_b and plain", "<b> | *c*"]}
     return render_markdown(tmp_path, sheet, config, SUMMARY, said)
 

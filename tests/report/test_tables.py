@@ -7,6 +7,7 @@ from snakeseg.report.citation import methods, works
 from snakeseg.report.images.examples import ranked
 from snakeseg.report.tables import MISSING, image_rows, number, ranking, title, whole
 from snakeseg.report.verdict import headline_part, verdict
+from snakeseg.settings import read_config
 
 IMAGES = pd.DataFrame(
     [
@@ -20,6 +21,10 @@ IMAGES = pd.DataFrame(
     ],
     columns=["sample", "subset", "status", "reason", "ap_0.50", "missed", "empty"],
 ).assign(experiment="x")
+
+
+def config_of(**sections):
+    return read_config({"name": "run", "sheet": "samples.tsv", **sections})
 
 
 def summary(subset, mean, n=3, **more):
@@ -71,10 +76,9 @@ def test_names():
 
 
 def test_ranking_is_what_thresholds_were_chosen_by():
-    config = {"labels": {"kind": "instance"}, "instances": {"select_by": "adapted_rand_error"}}
-    assert ranking(config) == "adapted_rand_error"
-    assert ranking({**config, "instances": {"select_by": "ap"}}) == "ap_0.50"
-    assert ranking({**config, "labels": {"kind": "semantic"}}) == "dice"
+    assert ranking(config_of(instances={"select_by": "adapted_rand_error"})) == "adapted_rand_error"
+    assert ranking(config_of(instances={"select_by": "ap"})) == "ap_0.50"
+    assert ranking(config_of(labels={"kind": "semantic"})) == "dice"
 
 
 def test_verdict_says_what_how_good_and_what_failed():
@@ -82,9 +86,7 @@ def test_verdict_says_what_how_good_and_what_failed():
     table = pd.DataFrame(
         [summary("validation", 0.7, 1), summary("test", 0.6, 4, low=0.2, high=0.9), summary("predict", None, 0)]
     )
-    said = verdict(
-        rows, table, {"x": "unet, width 4"}, {"folds": 1, "fold": "all", "labels": {"kind": "instance"}}, "ap_0.50"
-    )
+    said = verdict(rows, table, {"x": "unet, width 4"}, config_of(), "ap_0.50")
     assert said["trained"] == "Trained: unet, width 4; 1 image held out for validation."
     assert said["good"].startswith(
         "On 4 test images, never trained on, the mean AP 0.50 is 0.600 (95 % interval 0.200 to 0.900)"
@@ -96,10 +98,10 @@ def test_verdict_says_what_how_good_and_what_failed():
 def test_verdict_of_validation_images_says_so():
     table = pd.DataFrame([summary("validation", 0.7, 1)])
     rows = image_rows(IMAGES[IMAGES["subset"] == "validation"], "ap_0.50")
-    said = verdict(rows, table, {"x": "unet"}, {"folds": 1, "fold": "all", "labels": {"kind": "instance"}}, "ap_0.50")
+    said = verdict(rows, table, {"x": "unet"}, config_of(), "ap_0.50")
     assert "held out, though thresholds were chosen on it, the mean" in said["good"]
     assert said["good"].endswith("So few images say little about others: label 5 or more to judge by.")
-    classes = {"folds": 1, "fold": "all", "labels": {"kind": "semantic"}}
+    classes = config_of(labels={"kind": "semantic"})
     assert (
         "On 1 validation image, held out, though the pieces to keep were chosen on it, the"
         in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50")["good"]
@@ -107,12 +109,7 @@ def test_verdict_of_validation_images_says_so():
     assert said["failed"] == "No prediction failed."
     assert "others" not in said
     none = pd.DataFrame([summary("validation", None, 0)])
-    assert (
-        "cannot be said"
-        in verdict(rows, none, {"x": "unet"}, {"folds": 5, "fold": "all", "labels": {"kind": "instance"}}, "ap_0.50")[
-            "good"
-        ]
-    )
+    assert "cannot be said" in verdict(rows, none, {"x": "unet"}, config_of(folds=5), "ap_0.50")["good"]
 
 
 def test_headline_is_the_best_on_test_images():
@@ -126,10 +123,7 @@ def test_what_was_used_is_cited():
     train = {"steps": 5, "minutes": None, "optimiser": "sgd", "learning_rate": 0.1, "schedule": "poly", "batch": 1,
              "patch": 8, "seed": 0}  # fmt: skip
     model = {"network": {"name": "fcn8s"}, "predict": {"average": True}, "provenance": {"train": train}}
-    config = {
-        "labels": {"kind": "instance"}, "experiments": {"x": {"loss": {"name": "plain"}}}, "loss": {"name": "border"},
-        "weigh": {}, "spatial_dims": 2, "augment": {"std": 7}, "prepare": {},
-    }  # fmt: skip
+    config = config_of(experiments={"x": {"loss": {"name": "plain"}}}, augment={"std": 7})
     cited = " ".join(works({"x": model}, config, "ap_0.50"))
     for author in ("Long", "Ronneberger", "Schmidt", "Paszke"):
         assert author in cited

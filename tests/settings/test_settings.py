@@ -29,10 +29,10 @@ from snakeseg.settings import (
     Train,
     UNetSettings,
     build,
-    complete_config,
     fits,
     in_words,
     network_settings,
+    read_config,
     read_settings,
 )
 from snakeseg.text import did_you_mean
@@ -94,12 +94,12 @@ def test_every_limit_is_checked():
 
 def test_a_whole_config_is_completed():
     schema = config_schema()["properties"]
-    config = complete_config({"name": "a", "sheet": "b", "train": {"steps": 7}, "experiments": {"c": None}})
-    assert set(config) == set(schema)
-    assert (config["train"]["steps"], config["train"]["batch"], config["simulate"]) == (7, 1, None)
-    assert config["experiments"] == {"c": None}
+    config = read_config({"name": "a", "sheet": "b", "train": {"steps": 7}, "experiments": {"c": None}})
+    assert {key.name for key in fields(config)} == set(schema)
+    assert (config.train.steps, config.train.batch, config.simulate) == (7, 1, None)
+    assert config.experiments == {"c": None}
     with pytest.raises(BadInput, match=r"settings: found unknown key 'seed'; expected one of"):
-        complete_config({"name": "a", "sheet": "b", "seed": 3})
+        read_config({"name": "a", "sheet": "b", "seed": 3})
 
 
 def test_every_word_is_understood():

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 from snakeseg.cli import LAYOUTS, main
-from snakeseg.settings import complete_config
+from snakeseg.settings import read_config
 from snakeseg.setup.detect import LAYOUTS as READERS
 from snakeseg.setup.groups import folds_of, neighbours_alike
 from snakeseg.setup.label_kind import Seen, labels_of
@@ -82,7 +82,7 @@ def test_what_is_written_is_valid_and_commented(cells, repository, capsys):
     config = yaml.safe_load(text)
     schema = yaml.safe_load((repository / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
     assert not [error.message for error in Draft202012Validator(schema).iter_errors(config)]
-    complete_config(config)
+    read_config(config)
     assert config["labels"] == {"kind": "instance"}
     assert text.count("\n# ") + text.count("\n  # ") > 5
     assert pd.read_csv("cells.tsv", sep="\t").columns.tolist() == ["sample", "image", "label", "subset"]

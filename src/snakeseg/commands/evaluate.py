@@ -11,7 +11,7 @@ from snakeseg.io.files import atomic_folder
 from snakeseg.io.sheet import read_sheet
 from snakeseg.io.tables import read_table, write_table
 from snakeseg.progress import tell
-from snakeseg.settings import complete_config, read_settings
+from snakeseg.settings import read_config, read_settings
 
 
 def evaluate(given: Namespace) -> None:
@@ -62,6 +62,6 @@ def report(given: Namespace) -> None:
     """The page, its figures and the provenance."""
     from snakeseg.report.page import write_report
 
-    config = complete_config(json.loads(given.settings))
+    config = read_config(json.loads(given.settings))
     write_report(given.run, read_sheet(given.sheet, given.data), config, given.output)
     tell(given.output)

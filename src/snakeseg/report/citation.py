@@ -1,9 +1,10 @@
 """How to cite a run: the works that it rests on, and a paragraph for a methods section."""
 
 import re
+from dataclasses import asdict
 
 from snakeseg.report.comparison import SEEDED
-from snakeseg.settings import Augment, Prepare, Weigh, build
+from snakeseg.settings import Config
 
 WORKS = {
     "unet": "Ronneberger O, Fischer P, Brox T (2015). U-Net: convolutional networks for biomedical image segmentation. "
@@ -48,26 +49,25 @@ LOSSES = {
 }
 
 
-def works(models: dict[str, dict], config: dict, metric: str) -> list[str]:
+def works(models: dict[str, dict], config: Config, metric: str) -> list[str]:
     """What to cite: by the networks, optimisers and scores that were used.
 
     Parameters
     ----------
     models : dict
         By experiment, what model.json says of its first model.
-    config : dict
-        The whole config, defaults filled in.
+    config : Config
     metric : str
         The score that images are ranked by.
     """
     used = [work for model in models.values() for work in NETWORKS[model["network"]["name"]]]
     used += ["unet"]  # elastic copies and the border-aware loss
     used += ["adamw"] * any(model["provenance"]["train"]["optimiser"] == "adamw" for model in models.values())
-    used += ["rand" if metric == "adapted_rand_error" else "ap"] * (config["labels"]["kind"] != "semantic")
+    used += ["rand" if metric == "adapted_rand_error" else "ap"] * (config.labels.kind != "semantic")
     return [WORKS[name] for name in dict.fromkeys([*used, "pytorch", "snakemake"])]
 
 
-def methods(models: dict[str, dict], networks: dict[str, str], config: dict, packages: dict, trained: str) -> str:
+def methods(models: dict[str, dict], networks: dict[str, str], config: Config, packages: dict, trained: str) -> str:
     """A paragraph to copy: versions, data, training, prediction.
 
     Parameters
@@ -81,7 +81,7 @@ def methods(models: dict[str, dict], networks: dict[str, str], config: dict, pac
     trained : str
         What was trained on what, as a sentence.
     """
-    elastic, prepare = build(Augment, config["augment"]), build(Prepare, config["prepare"])
+    elastic, prepare = config.augment, config.prepare
     scope = "each image" if prepare.scope == "image" else "the training images"
     told = [
         f"Images were segmented with SnakeSeg {packages['snakeseg']} (PyTorch {packages['torch']}). {trained}",
@@ -95,12 +95,12 @@ def methods(models: dict[str, dict], networks: dict[str, str], config: dict, pac
     return " ".join(told)
 
 
-def _training(name: str, model: dict, config: dict) -> str:
+def _training(name: str, model: dict, config: Config) -> str:
     """What was done to one experiment's network."""
     train = model["provenance"]["train"]
     budget = f"{train['minutes']:g} minutes" if train["minutes"] else f"{train['steps']} steps"
-    loss = {**config["loss"], **((config["experiments"].get(re.sub(SEEDED, "", name)) or {}).get("loss") or {})}
-    weigh = build(Weigh, config["weigh"])
+    loss = {**asdict(config.loss), **((config.experiments.get(re.sub(SEEDED, "", name)) or {}).get("loss") or {})}
+    weigh = config.weigh
     averaged = "; predictions were averaged over rotations and flips" if model["predict"]["average"] else ""
     patch = train["patch"]
     patch = " x ".join(map(str, patch)) + " pixels" if isinstance(patch, list) else f"{patch} pixels a side"

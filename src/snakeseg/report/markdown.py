@@ -10,12 +10,13 @@ from jinja2 import Environment
 
 from snakeseg.evaluation.summary import HEADLINES, SUBSETS
 from snakeseg.report.tables import about
+from snakeseg.settings import Config
 
 MARKS = re.compile(r"([\\`*_{}\[\]<>|~#$&])")
 
 
 def render_markdown(
-    run: Path, sheet: pd.DataFrame, config: dict, summary: pd.DataFrame, said: dict[str, list[str]]
+    run: Path, sheet: pd.DataFrame, config: Config, summary: pd.DataFrame, said: dict[str, list[str]]
 ) -> str:
     """What was trained on what, how many images have scores, headline scores with intervals, and who is better.
 
@@ -25,8 +26,7 @@ def render_markdown(
         Folder of the run's results.
     sheet : DataFrame
         From `read_sheet`.
-    config : dict
-        The whole config, defaults filled in.
+    config : Config
     summary : DataFrame
         From `evaluation.summary.summarise`.
     said : dict

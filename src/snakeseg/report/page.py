@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +23,7 @@ from snakeseg.report.run_results import RunResults
 from snakeseg.report.tables import SHOWN, STATES, about, class_scores
 from snakeseg.report.templating import numbered, render
 from snakeseg.report.verdict import headline_part, verdict
+from snakeseg.settings import Config
 
 # What the viewer shows over one another.
 LAYERS = {layer: layer.capitalize() for layer in ("image", "truth", "prediction", "errors")}
@@ -29,7 +31,7 @@ LAYERS = {layer: layer.capitalize() for layer in ("image", "truth", "prediction"
 CARDS = ("ap_0.50", "ap_0.75", "dice", "pixel_error", "adapted_rand_error", "hd95")
 
 
-def write_report(run: Path, sheet: pd.DataFrame, config: dict, output: Path) -> None:
+def write_report(run: Path, sheet: pd.DataFrame, config: Config, output: Path) -> None:
     """Write `output` (HTML) and, beside it, figures/, summary.md and provenance.json.
 
     Parameters
@@ -38,8 +40,7 @@ def write_report(run: Path, sheet: pd.DataFrame, config: dict, output: Path) -> 
         Folder of the run's results.
     sheet : DataFrame
         From `read_sheet`.
-    config : dict
-        The whole config, defaults filled in.
+    config : Config
     output : path
     """
     material = RunResults(run, sheet, config)
@@ -107,7 +108,7 @@ def _render(
     said = verdict(material.rows, material.summary, material.networks, material.config, material.metric)
     return render(
         "report.html.j2", shown, **_of_verdict(material), **_of_tables(material),
-        **_of_citing(material, provenance, said["trained"]), name=material.config["name"],
+        **_of_citing(material, provenance, said["trained"]), name=material.config.name,
         layers=LAYERS, ranking=material.metric, sections=sections, verdict=said, kinds=KINDS, figures=figures,
         volumes=views.dims == 3, classes=class_colours(views), gallery=pictures,
         unpictured=len(set(material.rows["sample"]) - set(pictures)),
@@ -158,7 +159,7 @@ def _of_citing(material: RunResults, provenance: dict, trained: str) -> dict:
     models, packages = material.first_models("model.json"), provenance["packages"]
     return {
         "provenance": provenance,
-        "settings": json.dumps(material.config, indent=1),
+        "settings": json.dumps(asdict(material.config), indent=1),
         "methods": methods(models, material.networks, material.config, packages, trained),
         "works": works(models, material.config, material.metric),
     }

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from snakeseg.io.tables import read_table
 from snakeseg.report.comparison import comparison_rows
 from snakeseg.report.images.views import Views
 from snakeseg.report.tables import image_rows, ranking
-from snakeseg.settings import Labels, build
+from snakeseg.settings import Config
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "zarr", "tifffile", "nibabel")
 
@@ -33,13 +33,12 @@ class RunResults:
         Folder of its results.
     sheet : DataFrame
         From `read_sheet`.
-    config : dict
-        The whole config, defaults filled in.
+    config : Config
     """
 
     run: Path
     sheet: pd.DataFrame
-    config: dict
+    config: Config
 
     @cached_property
     def metric(self) -> str:
@@ -64,8 +63,8 @@ class RunResults:
     @property
     def folds(self) -> list[int]:
         """Numbers of those that were trained."""
-        one = self.config["fold"]
-        return list(range(self.config["folds"])) if one == "all" else [one]
+        one = self.config.fold
+        return list(range(self.config.folds)) if one == "all" else [one]
 
     @cached_property
     def models(self) -> dict[str, Path]:
@@ -93,7 +92,7 @@ class RunResults:
     @cached_property
     def comparison(self) -> list[dict]:
         """What each experiment's network is, costs and scores."""
-        starts = {n: e["start_from"] for n, e in self.config["experiments"].items() if (e or {}).get("start_from")}
+        starts = {n: e["start_from"] for n, e in self.config.experiments.items() if (e or {}).get("start_from")}
         return comparison_rows(self.run, self.summary, starts)
 
     @cached_property
@@ -125,7 +124,7 @@ class RunResults:
 
     def views(self) -> Views:
         """What is shown of images."""
-        dims, labels = self.config["spatial_dims"], build(Labels, self.config["labels"])
+        dims, labels = self.config.spatial_dims, self.config.labels
         return Views(self.run, self.sheet, self.rows, self.table("evaluation/objects.tsv"), dims, labels)
 
     def provenance(self) -> dict:
@@ -133,7 +132,7 @@ class RunResults:
         cells = {cell for column in ("image", "label") for cell in self.sheet[column] if cell}
         files = sorted({str(path) for cell in cells for path in files_of(cell)})
         return {
-            "config": self.config,
+            "config": asdict(self.config),
             "packages": {"snakeseg": __version__} | {name: version(name) for name in PACKAGES},
             "python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}",

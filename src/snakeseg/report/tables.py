@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from snakeseg.evaluation.summary import lower_is_better
+from snakeseg.settings import Config
 
 # What became of an image, and why it is told; in the order of the table.
 STATES = {
@@ -24,23 +25,23 @@ WORDS = {"ap": "AP", "iou": "IoU", "iu": "IU", "f1": "F1", "pq": "PQ", "voi": "V
          "nsd": "NSD", "seg": "SEG", "dice": "Dice", "rand": "Rand"}  # fmt: skip
 
 
-def about(config: dict, names: Iterable[str]) -> list[str]:
+def about(config: Config, names: Iterable[str]) -> list[str]:
     """Those of the scores that say something about labels of this kind."""
-    semantic = config["labels"]["kind"] == "semantic"
+    semantic = config.labels.kind == "semantic"
     return [name for name in names if not (semantic and name.startswith(OF_OBJECTS))]
 
 
-def ranking(config: dict) -> str:
+def ranking(config: Config) -> str:
     """The score by which images are ranked from worst to best."""
-    if config["labels"]["kind"] == "semantic":
+    if config.labels.kind == "semantic":
         return "dice"
-    chosen = config["instances"]["select_by"]
+    chosen = config.instances.select_by
     return chosen if chosen in SHOWN else "ap_0.50"
 
 
-def class_scores(config: dict) -> list[str]:
+def class_scores(config: Config) -> list[str]:
     """Scores of each class, where there are several besides the background."""
-    classes = list(config["labels"].get("values", []))[1:] if config["labels"]["kind"] == "semantic" else []
+    classes = config.labels.classes[1:] if config.labels.kind == "semantic" else []
     return [f"{score}_{name}" for score in ("dice", "hd95") for name in classes] if len(classes) > 1 else []
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 from snakeseg.evaluation.comparison import counted
 from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.report.tables import title
+from snakeseg.settings import Config
 
 # Images below which a mean is hardly one.
 FEW = 5
@@ -33,7 +34,7 @@ def headline_part(summary: pd.DataFrame, metric: str) -> dict | None:
 
 
 def verdict(
-    rows: pd.DataFrame, summary: pd.DataFrame, networks: dict[str, str], config: dict, metric: str
+    rows: pd.DataFrame, summary: pd.DataFrame, networks: dict[str, str], config: Config, metric: str
 ) -> dict[str, str]:
     """The sentences: trained, good, failed and, where there are any to tell of, others.
 
@@ -45,8 +46,7 @@ def verdict(
         One row per experiment, subset and metric.
     networks : dict
         By experiment, its network in words.
-    config : dict
-        The whole config, defaults filled in.
+    config : Config
     metric : str
         The one to judge by.
     """
@@ -56,20 +56,20 @@ def verdict(
     number = states.get("unreadable", 0) + states.get("missed", 0)
     return {
         "trained": _trained(rows, networks, config),
-        "good": _good(summary, metric, len(networks), config["labels"]["kind"] == "semantic"),
+        "good": _good(summary, metric, len(networks), config.labels.kind == "semantic"),
         "failed": f"{counted(number, 'prediction')} failed: {failed}." if failed else "No prediction failed.",
         **({"others": f"{others}."} if others else {}),
     }
 
 
-def _trained(rows: pd.DataFrame, networks: dict[str, str], config: dict) -> str:
+def _trained(rows: pd.DataFrame, networks: dict[str, str], config: Config) -> str:
     held = rows.loc[rows["subset"] == "validation", "sample"].nunique()
     names = list(networks)
     who = networks[names[0]] if len(names) == 1 else f"{len(names)} experiments ({', '.join(names)})"
-    if config["fold"] != "all":
-        number, of = config["fold"], config["folds"]
+    if config.fold != "all":
+        number, of = config.fold, config.folds
         return f"Trained: {who}; {counted(held, 'image')} of fold {number} (of 0 to {of - 1}) held out for validation."
-    if config["folds"] > 1:
+    if config.folds > 1:
         return f"Trained: {who}, in {config['folds']} folds of {counted(held, 'image')}, each held out once."
     return f"Trained: {who}; {counted(held, 'image')} held out for validation."
 

@@ -6,10 +6,11 @@
 from snakeseg.settings.config import (
     EXPERIMENT_SECTIONS,
     SECTIONS,
+    Config,
     Experiment,
     Run,
     Settings,
-    complete_config,
+    read_config,
     read_settings,
 )
 from snakeseg.settings.keys import build, fits, in_words
@@ -40,6 +41,7 @@ __all__ = [
     "NETWORK_SETTINGS",
     "SECTIONS",
     "Augment",
+    "Config",
     "ContextSettings",
     "DynUNetSettings",
     "Experiment",
@@ -59,10 +61,10 @@ __all__ = [
     "UNetSettings",
     "Weigh",
     "build",
-    "complete_config",
     "fits",
     "in_words",
     "network_settings",
+    "read_config",
     "read_settings",
     "sides",
 ]

@@ -1,7 +1,7 @@
 """The config as a whole, and the part of it that a command is given."""
 
 import json
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal
 
 from snakeseg.errors import BadInput
@@ -107,6 +107,14 @@ class Run:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class Config(Settings, Run):
+    """A whole config, its experiments as the overrides that they are written as."""
+
+    simulate: Simulate | None = None
+    experiments: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+
+
 def read_settings(text: str) -> Settings:
     """Read settings from JSON; what is left out takes its default.
 
@@ -123,13 +131,9 @@ def read_settings(text: str) -> Settings:
     return _build_sections(Settings, values, "")
 
 
-def complete_config(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a config with the default of every key that it leaves out; errors as in `build`."""
-    known = {each.name for each in fields(Run)}
-    run = build(Run, {name: value for name, value in values.items() if name in known}, "config")
-    as_given = {"experiments": values.get("experiments", {}), "simulate": values.get("simulate")}
-    rest = {name: value for name, value in values.items() if name not in known and name not in as_given}
-    return {**asdict(run), **asdict(_build_sections(Settings, rest, "")), **as_given}
+def read_config(values: dict[str, Any]) -> Config:
+    """Make a config of a mapping; what is left out takes its default, errors as in `build`."""
+    return _build_sections(Config, values, "")
 
 
 def _build_sections(cls: type, values: Any, where: str):
@@ -137,12 +141,13 @@ def _build_sections(cls: type, values: Any, where: str):
     if not isinstance(values, dict):
         raise BadInput(where or "settings", type(values).__name__, "sections with keys", "write it as a mapping")
     made = dict(values)
-    for name in made.keys() & {*SECTIONS, "experiments"}:
+    for name in made.keys() & SECTIONS.keys():
         place = f"{where}.{name}" if where else name
         if name == "network":
             made[name] = network_settings(made[name], place)
-        elif name != "experiments":
+        elif made[name] is not None or name != "simulate":
             made[name] = build(SECTIONS[name], made[name], place)
-        elif isinstance(made[name], dict):
-            made[name] = {each: _build_sections(Experiment, of, f"{place}.{each}") for each, of in made[name].items()}
+    if cls is Settings and isinstance(made.get("experiments"), dict):
+        experiments = made["experiments"].items()
+        made["experiments"] = {name: _build_sections(Experiment, of, f"experiments.{name}") for name, of in experiments}
     return build(cls, made, where or "settings")
