@@ -15,10 +15,8 @@ from snakeseg.io.images import Raster, images_in, open_image
 from snakeseg.io.readers.orientation import stretched_affine
 from snakeseg.io.sheet import spacing_of
 from snakeseg.models.description import Description
-from snakeseg.transforms.resample import on_spacing
+from snakeseg.transforms.resample import SAME_SPACING, on_spacing
 
-# Pixel sizes that differ by less than this factor are taken for the same.
-SAME_SPACING = 1.2
 # Largest factor of resampling along an axis; beyond it, the time and memory are out of proportion to the image.
 MAX_MAGNIFICATION = 50
 

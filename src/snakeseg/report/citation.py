@@ -87,7 +87,7 @@ def methods(models: dict[str, dict], networks: dict[str, str], config: Config, p
         f"Images were segmented with SnakeSeg {packages['snakeseg']} (PyTorch {packages['torch']}). {trained}",
         GREY[prepare.normalise].format(low=prepare.low, high=prepare.high, scope=scope),
         f"Training images were deformed elastically (displacements of a standard deviation of {elastic.std:g} pixels at"
-        f" {' x '.join([str(elastic.grid)] * config['spatial_dims'])} control points).",
+        f" {' x '.join([str(elastic.grid)] * config.spatial_dims)} control points).",
     ]
     for name, model in models.items():
         who = networks[name] if len(models) == 1 else f"{name} ({networks[name]})"

@@ -70,7 +70,7 @@ def _trained(rows: pd.DataFrame, networks: dict[str, str], config: Config) -> st
         number, of = config.fold, config.folds
         return f"Trained: {who}; {counted(held, 'image')} of fold {number} (of 0 to {of - 1}) held out for validation."
     if config.folds > 1:
-        return f"Trained: {who}, in {config['folds']} folds of {counted(held, 'image')}, each held out once."
+        return f"Trained: {who}, in {config.folds} folds of {counted(held, 'image')}, each held out once."
     return f"Trained: {who}; {counted(held, 'image')} held out for validation."
 
 
