@@ -102,7 +102,9 @@ MEANT = {
 # Files of their own that these commands take.
 GIVEN = """
 cp config/config.yaml my.yaml
-python -c "import numpy as n, tifffile as t; t.imwrite('plate1.tif', n.kron(n.eye(2, dtype='u2'), n.ones((9, 9), 'u2')))"
+python -c "
+import numpy, tifffile
+tifffile.imwrite('plate1.tif', numpy.diag([1, 2]).astype('uint16').repeat(9, 0).repeat(9, 1))"
 snakeseg convert plate1.tif --output RoiSet.zip
 { cat results/demo/evaluation/images.tsv; sed '1d; s/^default/other/' results/demo/evaluation/images.tsv; } > both.tsv
 cp -r results/demo/simulated my-cells
