@@ -18,7 +18,7 @@ from PIL import Image
 from snakeseg.cli import main
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
-SIDE = 80
+SIDE = 64
 
 
 def some(folder, count: int) -> list:

@@ -41,8 +41,8 @@ def section(realdata, request):
     if request.param == "nuclei":
         image = sorted((realdata / "dsb2018/images").iterdir())[0]
         label = realdata / "dsb2018/labels" / image.name
-    image = normalise(read(image, 2).array[:, :150, :120], Prepare(), None)[:]
-    return image.astype(np.float64), (read_label(label, 2).array[:150, :120] > 0).astype(np.int64)
+    image = normalise(read(image, 2).array[:, :120, :100], Prepare(), None)[:]
+    return image.astype(np.float64), (read_label(label, 2).array[:120, :100] > 0).astype(np.int64)
 
 
 def train_a_little(network, image, target):
