@@ -151,8 +151,9 @@ def test_context_network_dilates():
 def test_the_page_on_adding_a_network_shows_what_is_there(repository):
     """Its code blocks stand in the sources as they are; the network fits into 60 lines and its test into 10."""
     page = (repository / "docs/how-to/add-a-network.md").read_text(encoding="utf-8")
-    files = ["src/snakeseg/networks/context.py", "src/snakeseg/settings/networks.py", "src/snakeseg/networks/registry.py",
-             "tests/helpers/narrow.py", "tests/networks/test_networks.py"]  # fmt: skip
+    files = ["src/snakeseg/networks/context.py", "src/snakeseg/settings/networks.py",
+             "src/snakeseg/networks/registry.py", "tests/helpers/narrow.py",
+             "tests/networks/test_networks.py"]  # fmt: skip
     blocks = re.findall(r"```(?:python|text)\n(.*?)```", page, flags=re.DOTALL)
     assert len(blocks) == len(files)
     for block, file in zip(blocks, files, strict=True):
