@@ -106,7 +106,7 @@ def write_labels(path: str | Path, labels: np.ndarray, like: Raster) -> None:
         raise BadInput("labels", f"shape {labels.shape}", f"{shape}, as {like.path}", "pass the labels of that image")
     suffix = label_suffix(like.path)
     if suffix_of(path).lower() != suffix.lower():
-        raise BadInput(path, f"format '{suffix_of(path)}'", f"'{suffix}', the format of `like`", "change the suffix")
+        raise BadInput(path, f"format '{suffix_of(path)}'", f"'{suffix}', the format of the image", "change the suffix")
     if labels.dtype.kind == "i":
         labels = labels.astype(np.min_scalar_type(labels.max()))
     with atomic_output(path) as beside:

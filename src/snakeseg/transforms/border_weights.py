@@ -52,8 +52,8 @@ def border_weights(
     Examples
     --------
     >>> cells = np.array([[1, 0, 0, 2]])
-    >>> snakeseg.border_weights(cells, w0=10, sigma=5).round(1).tolist()
-    [[0.0, 8.4, 8.4, 0.0]]
+    >>> snakeseg.border_weights(cells, w0=10, sigma=5).round(1)
+    array([[0. , 8.4, 8.4, 0. ]], dtype=float32)
     """
     objects = require_labels(labels, "labels")
     require_at_least("w0", w0, 0)
