@@ -4,6 +4,7 @@ The source folder is the repository, so that links between pages, config/README.
 site as where the repository is read.
 """
 
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,7 +15,9 @@ html_theme = "furo"
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+napoleon_google_docstring = False
+autodoc_typehints = "none"  # docstrings state the types, with shapes
 myst_heading_anchors = 4
 root_doc = "docs/index"
 include_patterns = ["README.md", "config/README.md", "docs/**.md"]
@@ -24,6 +27,12 @@ exclude_patterns = [path.name for path in ROOT.iterdir() if path.is_dir() and pa
 
 def setup(app) -> None:
     app.connect("build-finished", lead_to_start)
+    app.connect("autodoc-process-docstring", escape_shapes, priority=400)  # before napoleon reads the sections
+
+
+def escape_shapes(app, what, name, obj, options, lines: list[str]) -> None:
+    """Escape the star of shapes such as (channels, *spatial), which reStructuredText takes for emphasis."""
+    lines[:] = [re.sub(r"\*(?=spatial|shape)", r"\\*", line) for line in lines]
 
 
 def lead_to_start(app, error: Exception | None) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from snakeseg.errors import BadInput
 from snakeseg.io.file_names import find_images, sample_name
-from snakeseg.io.files import atomic_file, atomic_folder, write_text
+from snakeseg.io.files import atomic_folder, atomic_output, write_text
 from snakeseg.io.tables import write_table
 from snakeseg.settings import read_settings
 
@@ -58,8 +58,7 @@ def _write_labels(given: Namespace, masks: list[Path]) -> None:
         raise BadInput(given.output, "another format than that of --like", label_suffix(given.like), "change --output")
     shape = source.array.shape[1:]
     labels = labels_of_masks(masks, source) if masks else rasterised(read_shapes(given.input), shape)
-    zarr = given.output.suffix == ".zarr"
-    with atomic_folder(given.output, "zarr.json") if zarr else atomic_file(given.output) as beside:
+    with atomic_output(given.output) as beside:
         write_labels(beside, labels, source)
 
 

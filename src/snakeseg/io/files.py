@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -119,6 +119,11 @@ def atomic_folder(path: str | Path, mark: str | None = None) -> Iterator[Path]:
         yield beside
         shutil.rmtree(path, ignore_errors=True)
         beside.replace(path)
+
+
+def atomic_output(path: Path) -> AbstractContextManager[Path]:
+    """Return `atomic_folder` for an OME-Zarr folder, `atomic_file` for a file of any other format."""
+    return atomic_folder(path, "zarr.json") if path.suffix == ".zarr" else atomic_file(path)
 
 
 def _require_replaceable(path: Path, mark: str | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from snakeseg.arrays import Lazy, Region, as_lazy, regions_of
-from snakeseg.io.files import atomic_file, atomic_folder
+from snakeseg.io.files import atomic_output
 from snakeseg.io.images import Raster, write_labels
 from snakeseg.io.store import scratch
 from snakeseg.objects.blockwise import segment_blocks
@@ -47,17 +47,35 @@ def write_label_file(
     note : str
         To be written into the file's header.
     """
-    with atomic_folder(path, "zarr.json") if path.suffix == ".zarr" else atomic_file(path) as beside:
-        if labels.kind == "semantic":
-            values = np.array(list(labels.values.values()))
-            kind = np.result_type(*map(np.min_scalar_type, values.tolist()))
-            classes = likeliest(answers, source.array.shape[1:])
-            rules = {labels.classes.index(name): rule for name, rule in making.items() if rule != ComponentFilter()}
-            with _pruned(classes, rules, path) as classes:
-                written = classes.map(lambda classes: values[classes].astype(kind), kind)
-                write_labels(beside, written, source, int(values.max()), note)
-        else:
-            _write_objects(beside, *foreground_and_interior(answers["probabilities"]), making, source, note)
+    shape = source.array.shape[1:]
+    with atomic_output(path) as beside, open_labels(answers, labels, making, shape, path) as (written, largest):
+        write_labels(beside, written, source, largest, note)
+
+
+@contextmanager
+def open_labels(
+    answers: Mapping, labels: Labels, making: Making, shape: tuple[int, ...], path: Path
+) -> Iterator[tuple[np.ndarray | Lazy, int]]:
+    """Yield the labels that `write_label_file` writes, readable as long as the block lasts, and the largest of them.
+
+    Parameters
+    ----------
+    answers, labels, making
+        As for `write_label_file`.
+    shape : tuple of int
+        Sides of the image in pixels, without channels.
+    path : path
+        Arrays that do not fit in memory are kept in a temporary folder beside this path.
+    """
+    if labels.kind == "semantic":
+        values = np.array(list(labels.values.values()))
+        kind = np.result_type(*map(np.min_scalar_type, values.tolist()))
+        rules = {labels.classes.index(name): rule for name, rule in making.items() if rule != ComponentFilter()}
+        with _pruned(likeliest(answers, shape), rules, path) as classes:
+            yield classes.map(lambda classes: values[classes].astype(kind), kind), int(values.max())
+    else:
+        with _open_objects(*foreground_and_interior(answers["probabilities"]), making, path) as (objects, count):
+            yield objects if objects.shape == shape else nearest(objects, shape), count
 
 
 @contextmanager
@@ -83,26 +101,22 @@ def _pruned(classes: Lazy, rules: Mapping[int, ComponentFilter], path: Path) -> 
         yield pruned
 
 
-def _write_objects(
-    path: Path, foreground: Lazy, interior: Lazy, parameters: Parameters, source: Raster, note: str
-) -> None:
+@contextmanager
+def _open_objects(
+    foreground: Lazy, interior: Lazy, parameters: Parameters, path: Path
+) -> Iterator[tuple[np.ndarray | Lazy, int]]:
+    """Yield object ids on the grid of the probabilities, and the number of objects."""
     shape, pixels = foreground.shape, math.prod(foreground.shape)
     if pixels <= IN_MEMORY:
         objects = np.zeros(shape, np.uint32)
         numbers = segment_blocks(foreground[:], interior[:], parameters, shape, objects)
-        write_labels(path, _on_grid(numbers[objects], source), source, int(numbers.max(initial=0)), note)
+        yield numbers[objects], int(numbers.max(initial=0))
         return
     # The chunks of what was predicted, as many as make a block.
     block = [max(1, BLOCK[len(shape)] // c) * c for c in foreground.chunks or (1,) * len(shape)]
     with scratch(path, shape, np.uint32 if pixels < 2**32 else np.uint64, block) as objects:
         numbers = segment_blocks(foreground, interior, parameters, block, objects)
-        written = as_lazy(objects).map(lambda ids: numbers[ids], numbers.dtype)
-        write_labels(path, _on_grid(written, source), source, int(numbers.max(initial=0)), note)
-
-
-def _on_grid(objects, source: Raster):
-    shape = source.array.shape[1:]
-    return objects if objects.shape == shape else nearest(objects, shape)
+        yield as_lazy(objects).map(lambda ids: numbers[ids], numbers.dtype), int(numbers.max(initial=0))
 
 
 def likeliest(answers: Mapping, shape: tuple[int, ...]) -> Lazy:

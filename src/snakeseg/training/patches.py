@@ -12,7 +12,7 @@ from snakeseg.arrays import ahead, read_mirrored
 from snakeseg.networks.geometry import Geometry
 from snakeseg.settings import Augment, Train, sides
 from snakeseg.training.locations import Places, draw_place
-from snakeseg.transforms.elastic import apply_field, displacement_field, draw_grid, in_pixels
+from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, draw_field
 from snakeseg.transforms.flips import Symmetry, symmetry_of
 
 # Batches drawn ahead of time.
@@ -116,13 +116,12 @@ def _with_halo(start: Sequence[int], plan: PatchPlan) -> tuple[list[int], tuple[
 def _deform(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
     """The patch under a fresh elastic deformation, read straight from the image and what was made from its labels."""
     dims, (first, size) = len(start), _with_halo(start, plan)
-    grid = draw_grid(rng, dims, plan.elastic.grid, in_pixels(plan.elastic.std, plan.spacing))
-    field = displacement_field(grid, size)
+    field = draw_field(rng, size, plan.elastic.grid, plan.elastic.std, plan.spacing)
     field += np.reshape(first, (-1, *(1,) * dims)).astype(np.float32)
     seen = field[:, *(slice(halo, -halo or None) for halo in plan.geometry.halo)]
     counted = apply_field(item.weight, seen, 0) > 0
     return Item(
-        apply_field(item.image, field, 3 if dims == 2 else 1),
+        apply_field(item.image, field, IMAGE_ORDER[dims]),
         apply_field(item.target, seen, 0),
         apply_field(item.weight, seen, 1) * counted,
     )

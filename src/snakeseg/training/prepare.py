@@ -13,7 +13,7 @@ from snakeseg.io.sheet import spacing_of
 from snakeseg.io.store import read_store
 from snakeseg.settings import Augment, Labels, Prepare, Weigh
 from snakeseg.transforms.border_weights import border_weights, class_weights
-from snakeseg.transforms.elastic import apply_field, displacement_field, draw_grid, in_pixels
+from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, draw_field
 from snakeseg.transforms.labels import IGNORED, training_labels
 from snakeseg.transforms.normalise import foreground_box, intensity_statistics, normalise
 from snakeseg.transforms.resample import grid_shape, nearest, on_spacing, resampled_classes
@@ -91,9 +91,8 @@ def elastic_copies(prepared: Path, settings: Augment) -> Iterator[Sample]:
         dims = arrays["classes"].ndim
         for copy in range(1, settings.copies + 1):
             rng = np.random.default_rng([settings.seed, copy, *name.encode()])
-            std = in_pixels(settings.std, attributes["spacing"])
-            field = displacement_field(draw_grid(rng, dims, settings.grid, std), arrays["classes"].shape)
-            order = {"image": 3 if dims == 2 else 1, "classes": 0, "objects": 0}
+            field = draw_field(rng, arrays["classes"].shape, settings.grid, settings.std, attributes["spacing"])
+            order = {"image": IMAGE_ORDER[dims], "classes": 0, "objects": 0}
             moved = {key: apply_field(array, field, order[key]) for key, array in arrays.items()}
             yield f"{name}~{copy}", {**attributes, "copy_of": name}, moved
 

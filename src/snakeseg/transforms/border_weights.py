@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from snakeseg.arrays import Region
+from snakeseg.transforms.argument_checks import require_at_least, require_labels, require_positive, require_spacing
 
 # Below this the border term is lost in float32 beside w_c, so windows may end where it gets there.
 NEGLIGIBLE = 1e-7
@@ -18,22 +19,17 @@ BLOCK = {1: 2**20, 2: 1024, 3: 128}
 
 
 def border_weights(
-    objects: np.ndarray, w0: float = 10.0, sigma: float = 5.0, spacing: Sequence[float] | None = None
+    labels: np.ndarray, w0: float = 10.0, sigma: float = 5.0, spacing: Sequence[float] | None = None
 ) -> np.ndarray:
-    """Weight of the background between cells: ``w0 * exp(-(d1 + d2)**2 / (2 * sigma**2))``.
+    """Compute the border term of the loss weights: ``w0 * exp(-(d1 + d2)**2 / (2 * sigma**2))``.
 
     d1 and d2 are the Euclidean distances of a background pixel to the nearest and to the second nearest object.
-    The term is zero inside objects, as in the paper's figure 3d, and where there are fewer than two objects.
-
-    The term is negligible unless d1 + d2 <= reach = sigma * sqrt(2 * ln(w0 / 1e-7)), so two objects can share a
-    pixel only if they lie within `reach` of each other. Objects are coloured such that no two of one colour do; one
-    distance transform per colour (four or five for cells, however many there are) then replaces one per object.
-    The result is that of the latter to float32 rounding; time is linear in pixels and memory at most 24 bytes per
-    pixel, whatever the number of objects.
+    The term is zero inside objects, as in the paper's figure 3d, and where there are fewer than two objects. Objects
+    that touch have no background between them: `separate_touching` makes a line of it first, as the workflow does.
 
     Parameters
     ----------
-    objects : integer array, shape (*spatial)
+    labels : integer array, shape (*spatial)
         0 is background, each object its own id. Ids should be dense: time and memory grow with the largest.
     w0, sigma : float
         Height, and width in the units of `spacing`.
@@ -46,18 +42,30 @@ def border_weights(
 
     Raises
     ------
-    ValueError
-        If `objects` is not an integer array, or `sigma` or `spacing` is not positive.
+    BadInput
+        If `labels` has no integer dtype or negative ids, or `sigma` or `spacing` is not positive.
+
+    References
+    ----------
+    Ronneberger et al. 2015, "U-Net", equation 2, doi 10.1007/978-3-319-24574-4_28.
+
+    Examples
+    --------
+    >>> cells = np.array([[1, 0, 0, 2]])
+    >>> snakeseg.border_weights(cells, w0=10, sigma=5).round(1)
+    array([[0. , 8.4, 8.4, 0. ]], dtype=float32)
     """
-    spacing = tuple(map(float, spacing)) if spacing is not None else (1.0,) * objects.ndim
-    if not np.issubdtype(objects.dtype, np.integer):
-        raise ValueError(f"objects have dtype {objects.dtype}; expected integer ids; convert them first")
-    if sigma <= 0 or min(spacing) <= 0 or len(spacing) != objects.ndim:
-        raise ValueError(f"sigma {sigma} and spacing {spacing}; expected positive, one spacing per axis")
+    objects = require_labels(labels, "labels")
+    require_at_least("w0", w0, 0)
+    require_positive("sigma", sigma)
+    spacing = require_spacing(spacing, objects.ndim)
     if w0 <= NEGLIGIBLE:
         return np.zeros(objects.shape, np.float32)
     if len(set(spacing)) == 1:
         sigma, spacing = sigma / spacing[0], (1.0,) * objects.ndim
+    # The term is negligible unless d1 + d2 <= reach, so two objects can share a pixel only if they lie within `reach`
+    # of each other. Objects are coloured such that no two of one colour do; one distance transform per colour (four or
+    # five for cells) then replaces one per object; memory is at most 24 bytes per pixel, however many there are.
     reach = sigma * np.sqrt(2 * np.log(w0 / NEGLIGIBLE))
     margin = [int(np.ceil(reach / step)) for step in spacing]
     weights = np.empty(objects.shape, np.float32)

@@ -8,9 +8,77 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
+from snakeseg.transforms.argument_checks import require_at_least, require_image, require_labels, require_spacing
+
 # Coordinates beyond this do not fit OpenCV's 16-bit remapping.
 OPENCV_LARGEST = 32_000
 OPENCV_SMALL = (np.uint8, np.uint16, np.int16)
+# Order of the interpolation of intensities, by number of axes: cubic in planes, linear in volumes.
+IMAGE_ORDER = {2: 3, 3: 1}
+
+
+def elastic_deform(
+    image: np.ndarray,
+    labels: np.ndarray,
+    std: float = 10.0,
+    points: int = 3,
+    spacing: Sequence[float] | None = None,
+    rng: np.random.Generator | int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Deform an image and its labels by one random elastic displacement field.
+
+    The same computation as the workflow's elastic copies: displacements are drawn on a coarse grid and interpolated
+    by natural cubic splines; both arrays are mirrored at the border.
+
+    Parameters
+    ----------
+    image : array, shape (channels, *spatial) or (*spatial)
+        Intensities; spatial axes are (y, x) or (z, y, x). Interpolated cubically in 2D, linearly in 3D.
+    labels : integer array, shape (*spatial)
+        Ids or classes. Each output pixel takes the nearest label, so no new values appear.
+    std : float
+        Standard deviation of the displacements, in pixels of the finest axis.
+    points : int
+        Control points along each axis, at least 2.
+    spacing : sequence of float, optional
+        Pixel size along each axis; only ratios matter. 1 everywhere by default.
+    rng : Generator or int, optional
+        Source of the displacements, or its seed. Without it every call differs.
+
+    Returns
+    -------
+    image, labels : arrays
+        Of the shapes and dtypes of the input.
+
+    Raises
+    ------
+    BadInput
+        If shapes do not fit each other, `labels` has no integer dtype, `image` has NaN, or a number is out of range.
+
+    References
+    ----------
+    Ronneberger et al. 2015, "U-Net", section 3.1, doi 10.1007/978-3-319-24574-4_28.
+
+    Examples
+    --------
+    >>> moved, moved_labels = snakeseg.elastic_deform(image.array, labels.array, std=6, rng=0)
+    >>> moved.shape == image.array.shape, moved_labels.dtype == labels.array.dtype
+    (True, True)
+    """
+    labels = require_labels(labels, "labels", negative=True)
+    image = require_image(image, "image", labels.shape)
+    require_at_least("std", std, 0)
+    require_at_least("points", points, 2)
+    spacing = require_spacing(spacing, labels.ndim)
+    field = draw_field(np.random.default_rng(rng), labels.shape, points, std, spacing)
+    return apply_field(image, field, IMAGE_ORDER[labels.ndim]), apply_field(labels, field, 0)
+
+
+def draw_field(
+    rng: np.random.Generator, shape: Sequence[int], points: int, std: float, spacing: Sequence[float]
+) -> np.ndarray:
+    """Draw a displacement field for an image; `std` is in pixels of the finest axis."""
+    return displacement_field(draw_grid(rng, len(shape), points, in_pixels(std, spacing)), shape)
 
 
 def in_pixels(size: float, spacing: Sequence[float]) -> list[float]:

@@ -1,0 +1,1 @@
+"""Python interface: functions for notebooks and scripts, which `import snakeseg` re-exports."""
