@@ -213,7 +213,7 @@ CASES: dict[str, Case] = {
     ),
     "model: objects cut by no method": model(
         written("model/instances.json", '{"chosen": {"method": "os.system"}}'),
-        "model/instances.json: found ValueError instances method 'os.system'...; expected object parameters; tune it again",
+        "model/instances.json: found ValueError instances method 'os.system'...; expected segmentation parameters; copy the model folder again, or run: snakemake -R tune",
     ),
     "model: a threshold in words": model(
         written("model/instances.json", '{"chosen": {"threshold": "half"}}'),

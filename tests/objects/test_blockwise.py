@@ -219,14 +219,14 @@ def test_type_of_ids():
     dots[0, ::2] = 1
     for dtype in (np.uint16, np.uint32, np.uint64):
         assert by_blocks(dots, Parameters(), (1, 7), dtype=dtype).max() == 300
-    with pytest.raises(ValueError, match="256 provisional ids do not fit uint8; expected objects of a wider type"):
+    with pytest.raises(ValueError, match="256 provisional ids do not fit uint8; expected objects of a wider dtype"):
         by_blocks(dots, Parameters(), (1, 2), dtype=np.uint8)
 
 
 def test_shapes_must_fit():
     image = np.zeros((4, 5))
-    with pytest.raises(ValueError, match="expected the same three times"):
+    with pytest.raises(ValueError, match="expected three equal shapes"):
         segment_blocks(image, image, Parameters(), (2, 2), np.zeros((5, 4), np.uint32))
     for block in [(2,), (2, 0)]:
-        with pytest.raises(ValueError, match=r"blocks of shape .*; expected 2 positive sizes"):
+        with pytest.raises(ValueError, match=r"block of shape .*; expected 2 positive side lengths"):
             by_blocks(image, Parameters(), block)

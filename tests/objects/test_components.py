@@ -5,7 +5,7 @@ import pytest
 from skimage.measure import label
 
 from snakeseg.arrays import as_lazy
-from snakeseg.objects.components import ComponentFilter, candidates, choose, filter_components
+from snakeseg.objects.components import ComponentFilter, candidate_filters, choose_filters, filter_components
 
 
 def random_classes(shape, seed):
@@ -73,7 +73,7 @@ def scene(specks):
 
 def test_the_rule_is_that_of_the_best_dice():
     """Specks of 3 and 6 go by size; where the truth has two parts, the largest alone would lose one."""
-    found = choose(iter([scene([3]), scene([3, 6])]), ["background", "square"], [0, 5, 8])["square"]
+    found = choose_filters(iter([scene([3]), scene([3, 6])]), ["background", "square"], [0, 5, 8])["square"]
     assert found["chosen"] == {"smallest": 8, "largest_only": False}
     scores = {(t["smallest"], t["largest_only"]): t["score"] for t in found["trials"]}
     assert scores[8, False] == scores[0, True] == 1
@@ -81,7 +81,7 @@ def test_the_rule_is_that_of_the_best_dice():
     assert scores[5, False] == pytest.approx((1 + 200 / 206) / 2)
     predicted, truth = scene([])
     truth[20:29, 20:29] = predicted[20:29, 20:29] = 1
-    assert choose(iter([(predicted, truth)]), ["background", "square"], [5])["square"]["chosen"] == {
+    assert choose_filters(iter([(predicted, truth)]), ["background", "square"], [5])["square"]["chosen"] == {
         "smallest": 0, "largest_only": False,
     }  # fmt: skip
 
@@ -90,12 +90,12 @@ def test_pixels_that_do_not_count():
     """False specks where the truth is unknown are no reason to drop anything."""
     predicted, truth = scene([6])
     truth[20] = 255
-    found = choose(iter([(predicted, truth)]), ["background", "square"], [8])["square"]
+    found = choose_filters(iter([(predicted, truth)]), ["background", "square"], [8])["square"]
     assert [trial["score"] for trial in found["trials"]] == [1, 1, 1]
     assert found["chosen"]["smallest"] == 0
 
 
 def test_nothing_to_find_and_nothing_found_is_right():
     empty = np.zeros((5, 5), np.uint8)
-    found = choose(iter([(empty, empty)]), ["background", "a", "b"], [])
-    assert [trial["score"] for trial in found["b"]["trials"]] == [1] * len(candidates([]))
+    found = choose_filters(iter([(empty, empty)]), ["background", "a", "b"], [])
+    assert [trial["score"] for trial in found["b"]["trials"]] == [1] * len(candidate_filters([]))

@@ -10,7 +10,7 @@ from snakeseg.evaluation.metrics.contingency import overlaps
 from snakeseg.evaluation.metrics.matching import detection_scores, match
 from snakeseg.evaluation.metrics.partition import adapted_rand_error
 from snakeseg.objects.segment import Parameters, segment
-from snakeseg.objects.tune import SCORES, candidates, choose, tune_parameters
+from snakeseg.objects.tune import SCORES, candidate_parameters, choose, tune_parameters
 from snakeseg.settings import Instances, Labels
 
 FEW = {"thresholds": [0.3, 0.5, 0.7], "cores": [0.5, 0.9], "depths": [1.0, 3.0], "smallest": [0, 6]}
@@ -30,9 +30,9 @@ def blobs(seed, shape=(40, 44)):
     return foreground, truth
 
 
-def test_candidates():
+def test_candidate_parameters():
     """Every method at every threshold, with all of its seeds."""
-    tried = list(candidates(Instances(**FEW)))
+    tried = list(candidate_parameters(Instances(**FEW)))
     assert len(set(tried)) == len(tried) == 3 + 3 * 2 * 2 + 3 * 2
     assert [p.method for p in tried[:3]] == ["components", "distance", "soft"]
 
