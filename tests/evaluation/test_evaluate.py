@@ -185,7 +185,7 @@ def test_the_spacing_of_the_sheet_and_the_grey_values_of_the_image(files, monkey
         (3, 11),
         (3, pytest.approx(40 / 3)),
     ]
-    monkeypatch.setattr(evaluation, "MOST_PIXELS", 14)
+    monkeypatch.setattr(evaluation, "MAX_INTENSITY_PIXELS", 14)
     _, objects = evaluate_rows(rows, files.folder, 2, INSTANCE)
     assert "intensity_mean" not in objects[0]
 

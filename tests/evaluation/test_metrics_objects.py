@@ -19,8 +19,8 @@ from snakeseg.evaluation.metrics.contingency import overlaps, runs, without_smal
 from snakeseg.evaluation.metrics.matching import THRESHOLDS, detection_scores, match, panoptic_scores
 from snakeseg.evaluation.metrics.objects import (
     aggregated_jaccard,
+    classify_objects,
     count_errors,
-    kinds,
     segmentation_accuracy,
     split_and_merging,
 )
@@ -133,7 +133,7 @@ def test_worked_example():
     assert segmentation_accuracy(found) == 0.75 / 3
     assert aggregated_jaccard(found) == (3 + 1) / (4 + 4 + 2 + 2)
     assert count_errors(found) == (0, 0)
-    became = [each.tolist() for each in kinds(found, match(found)[0])]
+    became = [each.tolist() for each in classify_objects(found, match(found)[0])]
     assert became == [["match", "miss", "miss"], ["match", "false", "false"]]
 
 
@@ -268,7 +268,7 @@ def test_what_became_of_objects():
     truth = np.array([[1, 1, 1, 0, 2, 2, 2, 2, 2, 0, 3, 3, 4, 4, 4, 0, 5, 5, 0, 0, 0, *[6] * 12]])
     predicted = np.array([[1, 1, 1, 0, 2, 2, 2, 8, 8, 0, 4, 4, 4, 4, 4, 0, 0, 0, 0, 7, 0, *[6] * 11, 9]])
     found = overlaps(truth, predicted)
-    true, called = kinds(found, match(found)[0])
+    true, called = classify_objects(found, match(found)[0])
     assert dict(zip(found.true_ids.tolist(), true, strict=True)) == {
         1: "match", 2: "split", 3: "merge", 4: "merge", 5: "miss", 6: "match",
     }  # fmt: skip
@@ -281,7 +281,7 @@ def test_kinds_count_what_the_scores_count():
     for found in FOUND:
         split, merging = split_and_merging(found)
         partner, _ = match(found)
-        true, called = kinds(found, partner)
+        true, called = classify_objects(found, partner)
         assert (true == "split").sum() == split.sum()
         assert (called == "merge").sum() == merging.sum()
         assert (partner[true == "match"] >= 0).all()

@@ -5,7 +5,7 @@ import pytest
 from label_pairs import PAIRS
 from scipy import ndimage
 
-from snakeseg.evaluation.metrics.warping import AROUND, SIMPLE, warp
+from snakeseg.evaluation.metrics.warping import IS_SIMPLE, NEIGHBOURS, warp
 
 FACES, CORNERS = ndimage.generate_binary_structure(2, 1), ndimage.generate_binary_structure(2, 2)
 
@@ -21,14 +21,14 @@ def is_simple(patch):
 
 def patch_of(code):
     patch = np.zeros((3, 3), bool)
-    for bit, (row, column) in enumerate(AROUND):
+    for bit, (row, column) in enumerate(NEIGHBOURS):
         patch[1 + row, 1 + column] = code >> bit & 1
     return patch
 
 
 def test_simple_points():
-    assert [is_simple(patch_of(code)) for code in range(256)] == SIMPLE.tolist()
-    assert SIMPLE.sum() == 116
+    assert [is_simple(patch_of(code)) for code in range(256)] == IS_SIMPLE.tolist()
+    assert IS_SIMPLE.sum() == 116
 
 
 def warp_one_by_one(truth, predicted):

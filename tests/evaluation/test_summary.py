@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from snakeseg.evaluation.scores import score
-from snakeseg.evaluation.summary import headlines, lower_is_better, metric_columns, summarise, within
+from snakeseg.evaluation.summary import clip_interval, headlines, lower_is_better, metric_columns, summarise
 from snakeseg.settings import Labels
 
 TRUTH = np.array([[1, 1, 1, 1, 0], [0, 0, 0, 0, 0], [5, 5, 5, 5, 0]])
@@ -94,4 +94,4 @@ def test_scores_are_better_the_higher(metric):
     ],
 )
 def test_intervals_hold_nothing_that_a_score_cannot_be(metric, lowest, expected):
-    assert within(metric, -5, 5, lowest) == expected
+    assert clip_interval(metric, -5, 5, lowest) == expected
