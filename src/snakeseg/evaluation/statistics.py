@@ -44,8 +44,8 @@ def interval(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarra
     Groups are drawn with replacement, together with all their images. The half width is the standard error times the
     0.95 quantile, over resamples, of ``|mean* - mean| / error*``. Percentile and BCa intervals ignore that few groups
     estimate their spread poorly, and Student's t interval ignores skewed scores; of the intervals that
-    `benchmarks/intervals.py` simulates, this one has the smallest undercoverage. If too many resamples have no spread (few
-    groups, or all but one or two of them equal), the quantile of Student's t distribution is used.
+    `benchmarks/intervals.py` simulates, this one has the smallest undercoverage. If too many resamples have no spread
+    (few groups, or all but one or two of them equal), the quantile of Student's t distribution is used.
 
     Parameters
     ----------
