@@ -116,7 +116,9 @@ def test_no_model(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"x"', '{"labels": 3}', "\x00\x01"])
 def test_damaged_description(model, text):
     (model[0] / "model.json").write_text(text, encoding="utf-8")
-    with pytest.raises(BadInput, match=r"model.json: found .*; expected a model's description; train it again"):
+    with pytest.raises(
+        BadInput, match=r"model.json: found .*; expected the description of a model; copy .* snakemake -R train"
+    ):
         load_description(model[0])
 
 

@@ -145,7 +145,7 @@ def test_a_graph_that_answers_otherwise_is_refused(tmp_path):
         compare(tmp_path, model, lambda x: right + 2e-4, [seen])
     with pytest.raises(BadInput, match="differ by nan"):
         compare(tmp_path, model, lambda x: right * np.nan, [seen])
-    with pytest.raises(BadInput, match=r"an answer of shape \(1, 2, 3, 4\) to 1x1x44x44"):
+    with pytest.raises(BadInput, match=r"an output of shape \(1, 2, 3, 4\) for an input of 1x1x44x44"):
         compare(tmp_path, model, lambda x: right[..., 1:, :], [seen])
 
 
@@ -270,13 +270,13 @@ def test_bioimageio_tests_the_package_itself(exported, name):
 
 
 def test_the_papers_network_takes_sixteen_k_and_twelve(models, tmp_path):
-    from snakeseg.models.export.bioimageio import description
+    from snakeseg.models.export.bioimageio import make_rdf
     from snakeseg.models.export.tested_model import read_model
     from snakeseg.settings import Export
 
     paper = replace(UNPADDED, network=UNetSettings(width=1, depth=4))
     save_model(tmp_path, random_network(2, paper.network, 1, 3).float(), paper, {})
-    told = description(read_model(tmp_path, Export(), None, False), tmp_path)
+    told = make_rdf(read_model(tmp_path, Export(), None, False), tmp_path)
     assert [axis["size"] for axis in told["inputs"][0]["axes"][2:]] == [{"min": 16 * 11 + 12, "step": 16}] * 2
 
 
@@ -409,7 +409,7 @@ def test_one_model_at_a_time_and_nothing_is_overwritten(models, tmp_path, capsys
     (tmp_path / "mine" / "thesis.tex").touch()
     asked = ["export", str(models / "unpadded"), "--format", "torchscript", "-o", str(tmp_path / "mine")]
     assert main(asked) == 1
-    assert "found something there" in capsys.readouterr().err
+    assert "found an existing file or folder" in capsys.readouterr().err
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 

@@ -90,7 +90,7 @@ def test_changed_weights_are_not_taken(model):
     load_predictor([model], CPU)
     change(model, 0.05)
     with pytest.raises(
-        BadInput, match=r"model: found other answers on cpu .* by up to 0\.\d+; expected at most 0\.001"
+        BadInput, match=r"model: found probabilities on cpu .* by up to 0\.\d+ from .*; expected .* at most 0\.001"
     ):
         load_predictor([model], CPU)
     load_predictor([model], CPU, skip_golden=True)
@@ -106,7 +106,7 @@ def test_a_changed_setting_is_not_taken(model):
     load_predictor([model], CPU)
     text = (model / "model.json").read_text(encoding="utf-8")
     (model / "model.json").write_text(text.replace('"nearest"', '"bilinear"'), encoding="utf-8")
-    with pytest.raises(BadInput, match="other answers"):
+    with pytest.raises(BadInput, match="probabilities on cpu that differ"):
         load_predictor([model], CPU)
 
 
@@ -125,7 +125,7 @@ def test_older_models_are_taken_with_a_note(model, capsys):
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"{}"])
 def test_a_damaged_file(model, content):
     (model / "golden.safetensors").write_bytes(content)
-    with pytest.raises(BadInput, match=r"golden.safetensors: .*; expected an input and an output"):
+    with pytest.raises(BadInput, match=r"golden.safetensors: .*; expected the tensors input and output"):
         load_predictor([model], CPU)
 
 
@@ -140,7 +140,7 @@ def test_every_model_of_an_ensemble_is_checked(model, tmp_path):
     shutil.copytree(model, tmp_path / "all" / "fold-0")
     shutil.copytree(model, tmp_path / "all" / "fold-1")
     change(tmp_path / "all" / "fold-1", 0.5)
-    with pytest.raises(BadInput, match="fold-1: found other answers"):
+    with pytest.raises(BadInput, match="fold-1: found probabilities on cpu that differ"):
         load_predictor([tmp_path / "all"], CPU)
 
 
@@ -153,7 +153,7 @@ def test_the_command_refuses_and_obeys(model, tmp_path, capsys, monkeypatch):
     asked = ["predict", "model", "a.tif", "-o", "out", "--gpus", "0"]
     assert main(asked) == 1
     told = capsys.readouterr().err
-    assert told.startswith("error: model: found other answers on cpu")
+    assert told.startswith("error: model: found probabilities on cpu that differ")
     assert told.count("\n") == 1
     assert not (tmp_path / "out").exists()
     assert main([*asked, "--skip-golden"]) == 0

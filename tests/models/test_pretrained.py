@@ -76,7 +76,9 @@ def test_hostile_pickle_is_refused_and_not_run(tmp_path):
     path, Bomb.path = tmp_path / "w.pth", str(tmp_path / "exploded")
     for write in (lambda: torch.save(Bomb(), path), lambda: path.write_bytes(pickle.dumps(Bomb()))):
         write()
-        with pytest.raises(BadInput, match=r"w.pth: found UnpicklingError.*; expected weights as .*; save the tensors"):
+        with pytest.raises(
+            BadInput, match=r"w.pth: found UnpicklingError.*; expected weights as .*; save only the tensors"
+        ):
             read_state(path)
     assert not os.path.exists(Bomb.path)
 
@@ -96,15 +98,15 @@ def test_missing_file_and_other_content(tmp_path):
     with pytest.raises(BadInput, match=r"none.pth: found no such file; .*snakeseg fetch-weights"):
         read_state(tmp_path / "none.pth")
     torch.save([torch.zeros(2)], tmp_path / "list.pth")
-    with pytest.raises(BadInput, match="found a list of other things"):
+    with pytest.raises(BadInput, match="found a list with other objects than tensors"):
         read_state(tmp_path / "list.pth")
     torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "vgg.pth")
-    with pytest.raises(BadInput, match=r"names like VGG16's, but 'features.0.bias'"):
+    with pytest.raises(BadInput, match=r"names of VGG16's tensors, but 'features.0.bias'"):
         read_state(tmp_path / "vgg.pth")
 
 
 def test_other_shapes_and_other_names():
-    with pytest.raises(BadInput, match=r"w: found encoder.* of shape \(4, 1, 3, 3\) .*; expected \(2, 1, 3, 3\); take"):
+    with pytest.raises(BadInput, match=r"w: found encoder.* of shape \(4, 1, 3, 3\) .*; expected \(2, 1, 3, 3\); use"):
         start_from(make(), make(UNetSettings(width=4, depth=1)).state_dict(), "w")
-    with pytest.raises(BadInput, match=r"w: found tensors zzz, ...; expected some of encoder"):
+    with pytest.raises(BadInput, match=r"w: found tensors zzz, ...; expected any of the tensors encoder"):
         start_from(make(), {"zzz": torch.zeros(1)}, "w")

@@ -48,14 +48,8 @@ def summarise(images: pd.DataFrame) -> pd.DataFrame:
         }
         pooled = _pooled(scored) if len(scored) else {}
         for metric in metric_columns(images):
-            row = {
-                "experiment": experiment,
-                "subset": subset,
-                "metric": metric,
-                **counts,
-                **_mean_and_median(scored, metric),
-            }
-            rows.append(row | {"pooled": pooled.get(metric, np.nan)})
+            row = {"experiment": experiment, "subset": subset, "metric": metric, **counts}
+            rows.append(row | _mean_and_median(scored, metric) | {"pooled": pooled.get(metric, np.nan)})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
