@@ -35,7 +35,7 @@ def segment_blocks(foreground, interior, parameters: Parameters, block: Sequence
     ----------
     foreground, interior : array-like of float, shape (*spatial)
         Probabilities, as in `segment`. They are only sliced, so they may lie on disk (Zarr) or be computed on reading.
-        The method "components" does not read `interior`.
+        The method "components" does not use `interior`.
     parameters : Parameters
     block : sequence of int
         Side lengths of a block, in pixels, one per axis. Multiples of the chunk sides of arrays on disk are fastest.
