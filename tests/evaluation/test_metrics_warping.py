@@ -1,4 +1,4 @@
-"""Warping against brute force: the topology of the truth, and nothing left to flip."""
+"""Warping, compared with brute force: it keeps the topology of the truth and leaves no pixel to flip."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_simple_points():
 
 
 def warp_one_by_one(truth, predicted):
-    """The same order of pixels, with the definition in place of a table, and everything looked at again each round."""
+    """Reference: the same order of pixels, with the definition instead of the table, and all pixels in each round."""
     warped, target = np.pad(truth, 1), np.pad(predicted, 1)
     while True:
         before = warped.copy()
@@ -79,7 +79,7 @@ def wrong(truth, predicted):
 
 
 def test_known_answers():
-    """What vanishes counts one pixel, what appears all of them; a bridge between two cells is three rows wide."""
+    """A missed object counts one pixel, a false one all its pixels; a bridge between two cells is three rows wide."""
     empty, disc = np.zeros((30, 40), bool), np.zeros((30, 40), bool)
     disc[8:20, 5:30] = True
     hole, cut = disc.copy(), disc.copy()

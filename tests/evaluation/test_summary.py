@@ -1,4 +1,4 @@
-"""The table of means: of how many images each is, and how sure."""
+"""The summary table: means, numbers of images, confidence intervals."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def images():
 
 
 def test_means_and_counts(images):
-    """Mean and median over images, pooled over objects or pixels, and how many each is of."""
+    """Mean and median over images, pooled scores over objects or pixels, and numbers of images."""
     summary = summarise(images).set_index("metric")
     row = summary.loc["ap_0.50"]
     assert (row["n"], row["unscored"], row["missed"], row["empty"], row["groups"]) == (4, 1, 1, 1, 4)

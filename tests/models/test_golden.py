@@ -1,4 +1,4 @@
-"""The golden check: a model that answers as it did is taken, any other is not."""
+"""The golden check accepts a model with unchanged output, and refuses any other."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ DESCRIPTION = Description(2, 1, Labels(), UNET, Prepare("none"), Predict(average
 
 @pytest.fixture
 def model(tmp_path):
-    """The folder of a model with its golden file."""
+    """A model folder with golden.safetensors."""
     torch.manual_seed(0)
     network = DESCRIPTION.make_network().eval()
     write_golden(tmp_path / "model", make_golden(network, DESCRIPTION, picture()))
@@ -39,7 +39,7 @@ def picture(shape=(50, 37)):
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
 def test_every_network_has_a_small_input(dims, settings):
-    """It is valid, small, and the answer is more than the same everywhere."""
+    """The golden input is valid and small, and its output is not constant."""
     description = Description(dims, 2, Labels(), settings, Prepare(), Predict(), None)
     network = random_network(dims, settings, 2).float()
     golden = make_golden(network, description)
@@ -55,7 +55,7 @@ def test_every_network_has_a_small_input(dims, settings):
 
 
 def test_it_is_the_middle_of_the_image():
-    """Mirrored where the image ends: 37 pixels of 44, 3 on one side and 4 on the other."""
+    """The image is mirrored if it is too small: 37 pixels of 44, 3 on one side and 4 on the other."""
     golden = make_golden(DESCRIPTION.make_network().eval(), DESCRIPTION, picture())
     assert golden.input.shape == (1, 44, 44)
     np.testing.assert_array_equal(golden.input[0], np.pad(picture()[0, 3:47], [(0, 0), (4, 3)], mode="reflect"))
@@ -78,10 +78,10 @@ def test_a_model_that_answers_as_it_did_is_taken(model, capsys):
 
 
 def change(model, by: float):
-    """Every weight of the last layer."""
+    """Change every weight of the last layer."""
     state = load_file(model / "model.safetensors")
     state["head.weight"] += by
-    state["head.weight"][0] -= 2 * by  # else probabilities stay what they are
+    state["head.weight"][0] -= 2 * by  # otherwise, probabilities would not change
     save_file(state, model / "model.safetensors")
 
 
@@ -97,7 +97,7 @@ def test_changed_weights_are_not_taken(model):
 
 
 def test_a_changed_setting_is_not_taken(model):
-    """Weights fit another network too: one that interpolates otherwise."""
+    """The weights also fit a network with another interpolation."""
     plain = UNetSettings(width=4, depth=2, decoder="nearest", padded=True)
     description = Description(2, 1, Labels(), plain, Prepare("none"), Predict(average=False), None)
     network = description.make_network().eval()
@@ -161,7 +161,7 @@ def test_the_command_refuses_and_obeys(model, tmp_path, capsys, monkeypatch):
 
 
 def test_reduced_precision_is_no_fault(model):
-    """Models that predict in bfloat16 are asked in float32."""
+    """Models that predict in bfloat16 are checked in float32."""
     text = json.loads((model / "model.json").read_text(encoding="utf-8"))
     text["predict"]["precision"] = "bfloat16"
     (model / "model.json").write_text(json.dumps(text), encoding="utf-8")

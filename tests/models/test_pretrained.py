@@ -1,4 +1,4 @@
-"""Weights to start from: taken by name, refused with a reason, never executed."""
+"""Pretrained weights: copied by name, refused with a reason, never executed."""
 
 import os
 import pickle
@@ -21,7 +21,7 @@ def make(settings=SMALL, channels=1):
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth", "pt"])
 def test_takes_what_has_its_names(tmp_path, suffix):
-    """All tensors of a network of the same settings; the others stay as they are."""
+    """All tensors of a network with the same settings are copied; others keep their values."""
     path = tmp_path / f"w.{suffix}"
     source, target = make(), make()
     state = source.state_dict() | {"other": torch.zeros(3)}
@@ -35,7 +35,7 @@ def test_takes_what_has_its_names(tmp_path, suffix):
 
 
 def vgg_state(width):
-    """Random weights by torchvision's names."""
+    """Random weights with torchvision's names."""
     state, inputs, position = {}, 3, 0
     for convolutions, factor in ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8)):
         for _ in range(convolutions):
@@ -51,7 +51,7 @@ def vgg_state(width):
 
 @pytest.mark.parametrize("channels", [3, 1])
 def test_vgg16_classifier_is_convolutionalised(tmp_path, channels):
-    """A grey image's network sums the colours: the same answer as for the grey image in all three."""
+    """For single-channel images, weights are summed over colours: the result equals that of three equal channels."""
     path = tmp_path / "vgg.pth"
     state = vgg_state(2)
     torch.save(state, path)

@@ -1,4 +1,4 @@
-"""Components of classes: what is dropped, block by block as in the whole, and how the rule is chosen."""
+"""Component filters: blockwise filtering equals that of the whole image; the choice of the filter."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def random_classes(shape, seed):
 
 
 def pruned_by_hand(classes, number, rule):
-    """By scikit-image, component by component."""
+    """Reference with scikit-image, component by component."""
     components = label(classes == number, connectivity=1)
     sizes = np.bincount(components.ravel())[1:]
     kept = [i for i, size in enumerate(sizes, 1) if size >= max(rule.smallest, 1)]
@@ -45,7 +45,7 @@ def test_blocks_make_no_difference(shape, block, rule):
         classes = random_classes(shape, seed)
         expected = pruned_by_hand(classes, 1, rule)
         np.testing.assert_array_equal(pruned(classes, 1, rule, block), expected)
-        # The other class is left alone.
+        # The other class is unchanged.
         np.testing.assert_array_equal(expected == 2, classes == 2)
 
 
@@ -62,7 +62,7 @@ def test_an_absent_class():
 
 
 def scene(specks):
-    """A true square of 100 pixels, found whole, and false specks of so many pixels each."""
+    """A true square of 100 pixels that is predicted exactly, and false specks of the given sizes in pixels."""
     truth = np.zeros((30, 30), np.uint8)
     truth[5:15, 5:15] = 1
     predicted = truth.copy()
@@ -72,7 +72,7 @@ def scene(specks):
 
 
 def test_the_rule_is_that_of_the_best_dice():
-    """Specks of 3 and 6 go by size; where the truth has two parts, the largest alone would lose one."""
+    """A minimum size removes specks of 3 and 6 pixels; if the truth has two parts, the largest alone would lose one."""
     found = choose_filters(iter([scene([3]), scene([3, 6])]), ["background", "square"], [0, 5, 8])["square"]
     assert found["chosen"] == {"smallest": 8, "largest_only": False}
     scores = {(t["smallest"], t["largest_only"]): t["score"] for t in found["trials"]}
@@ -87,7 +87,7 @@ def test_the_rule_is_that_of_the_best_dice():
 
 
 def test_pixels_that_do_not_count():
-    """False specks where the truth is unknown are no reason to drop anything."""
+    """False specks at ignored pixels do not affect the choice."""
     predicted, truth = scene([6])
     truth[20] = 255
     found = choose_filters(iter([(predicted, truth)]), ["background", "square"], [8])["square"]
