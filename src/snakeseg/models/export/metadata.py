@@ -91,7 +91,7 @@ def _sentence(description: Description) -> str:
 
 
 def readme(about: dict) -> str:
-    """Write the README of a package, in Markdown.
+    """Return the README of a package, as Markdown.
 
     Parameters
     ----------
