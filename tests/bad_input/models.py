@@ -19,10 +19,10 @@ from snakeseg.models.checkpoint import save_model
 from snakeseg.models.description import Description
 from snakeseg.settings import ContextSettings, Labels, Prepare
 
-AGAIN = "train it again"
-NO_MODEL = f"expected a model's description; {AGAIN}"
+AGAIN = "copy the model folder again, or train it again: snakemake -R train"
+NO_MODEL = f"expected the description of a model; {AGAIN}"
 WEIGHTS = f"expected the weights that model.json describes; {AGAIN}"
-TENSORS = "expected weights as .safetensors, or .pth with nothing but tensors by name"
+TENSORS = "expected weights as .safetensors, or .pth with only tensors by name"
 
 
 def sound_model() -> None:
@@ -134,7 +134,7 @@ STORE = "expected a store written by SnakeSeg; delete it and run again"
 CASES: dict[str, Case] = {
     "model: no such folder": Case(
         sound_plane, ["predict", "nowhere", "image.tif", "-o", "out"],
-        "nowhere/model.json: found no such file; expected a model folder with model.json; give the folder of a trained model",
+        "nowhere/model.json: found no such file; expected a model folder with model.json; name the folder of a trained model: results/NAME/models/EXPERIMENT",
     ),
     "model: nothing in the description": model(written("model/model.json", ""), f"model/model.json: found JSONDecodeError ...; {NO_MODEL}"),
     "model: a list for a description": model(written("model/model.json", "[]"), f"model/model.json: found ...; {NO_MODEL}"),
@@ -143,7 +143,7 @@ CASES: dict[str, Case] = {
     "model: a number of five thousand digits": model(
         written("model/model.json", '{"dims": ' + "9" * 5000 + "}"), f"model/model.json: found ValueError ...; {NO_MODEL}"
     ),
-    "model: five dimensions": model(described(dims=5), f"model/model.json, dims: found 5; expected one of 2, 3; get the model again, or {AGAIN}"),
+    "model: five dimensions": model(described(dims=5), f"model/model.json, dims: found 5; expected one of 2, 3; {AGAIN}"),
     "model: words for a number": model(
         described(network={"width": "wide"}), "model/model.json, network, width: found 'wide'; expected a whole number; correct the value of this key"
     ),
@@ -151,16 +151,16 @@ CASES: dict[str, Case] = {
         described(network={"width": True}), "model/model.json, network, width: found True; expected a whole number; correct the value of this key"
     ),
     "model: a million channels": model(
-        described(network={"width": 10**6}), f"model/model.json, width: found 1000000; expected 1 to 10000; get the model again, or {AGAIN}"
+        described(network={"width": 10**6}), f"model/model.json, width: found 1000000; expected 1 to 10000; {AGAIN}"
     ),
     "model: channels that fill the memory": model(
         described(network={"width": 10**4}), f"model/model.safetensors: found ... of shape ..., not (10000, ...; {WEIGHTS}"
     ),
     "model: a million levels": model(
         described(network={"name": "unet", "depth": 10**6}),
-        f"model/model.json, depth: found 1000000; expected 1 to 6; get the model again, or {AGAIN}",
+        f"model/model.json, depth: found 1000000; expected 1 to 6; {AGAIN}",
     ),
-    "model: no channels": model(described(channels=0), f"model/model.json, channels: found 0; expected 1 to 10000; get the model again, or {AGAIN}"),
+    "model: no channels": model(described(channels=0), f"model/model.json, channels: found 0; expected 1 to 10000; {AGAIN}"),
     "model: a network by a module's name": model(
         described(network={"name": "os.system"}), "model/model.json, network.name: found 'os.system'; expected one of unet, ...; remove it"
     ),
@@ -172,15 +172,15 @@ CASES: dict[str, Case] = {
         described(prepare={"lwo": 1}), "model/model.json, prepare: found unknown key 'lwo'; expected one of ...; did you mean 'low'?"
     ),
     "model: pixels of a size in words": model(
-        described(spacing=["a", "b"]), f"model/model.json, spacing: found ['a', 'b']; expected a list, each a number, or null; get the model again, or {AGAIN}"
+        described(spacing=["a", "b"]), f"model/model.json, spacing: found ['a', 'b']; expected a list, each a number, or null; {AGAIN}"
     ),
     "model: a description that is a pipe": model(
         replaced("model/model.json", pipe("model/model.json")),
-        "model/model.json: found no such file; expected a model folder with model.json; give the folder of a trained model",
+        "model/model.json: found no such file; expected a model folder with model.json; name the folder of a trained model: results/NAME/models/EXPERIMENT",
     ),
     "model: a folder of folds by no number": model(
         lambda: (os.rename("model", "fold-x"), os.mkdir("model"), os.rename("fold-x", "model/fold-x")),
-        "model/model.json: found no such file; expected a model folder with model.json; give the folder of a trained model",
+        "model/model.json: found no such file; expected a model folder with model.json; name the folder of a trained model: results/NAME/models/EXPERIMENT",
     ),
     "model: no weights": model(
         lambda: os.unlink("model/model.safetensors"), f"model/model.safetensors: found no such file; {WEIGHTS}"
@@ -205,7 +205,7 @@ CASES: dict[str, Case] = {
     ),
     "model: weights under other names": model(
         tensors(lambda state: {f"x.{name}": tensor for name, tensor in state.items()}),
-        f"model/model.safetensors: found tensors ... on one side only; {WEIGHTS}",
+        f"model/model.safetensors: found tensors ... only in one of model.safetensors and model.json; {WEIGHTS}",
     ),
     "model: weights of NaN": model(
         tensors(lambda state: {name: tensor * np.nan for name, tensor in state.items()}),
@@ -213,7 +213,7 @@ CASES: dict[str, Case] = {
     ),
     "model: objects cut by no method": model(
         written("model/instances.json", '{"chosen": {"method": "os.system"}}'),
-        "model/instances.json: found ValueError instances method 'os.system'...; expected object parameters; tune it again",
+        "model/instances.json: found ValueError instances method 'os.system'...; expected segmentation parameters; copy the model folder again, or run: snakemake -R tune",
     ),
     "model: a threshold in words": model(
         written("model/instances.json", '{"chosen": {"threshold": "half"}}'),
@@ -226,17 +226,17 @@ CASES: dict[str, Case] = {
         pipe("w.pth"), f"w.pth: found a pipe, socket or device, not a file; {TENSORS}; correct the path, or get the file: snakeseg fetch-weights"
     ),
     "weights: a pickle that runs": start(
-        written("w.pth", pickle.dumps(Bomb())), f"w.pth: found UnpicklingError: ...; {TENSORS}; save the tensors alone"
+        written("w.pth", pickle.dumps(Bomb())), f"w.pth: found UnpicklingError: ...; {TENSORS}; save only the tensors: torch.save(model.state_dict(), FILE)"
     ),
     "weights: a pickle that runs, as PyTorch saves it": start(
-        lambda: torch.save(Bomb(), "w.pth"), f"w.pth: found UnpicklingError: ...; {TENSORS}; save the tensors alone"
+        lambda: torch.save(Bomb(), "w.pth"), f"w.pth: found UnpicklingError: ...; {TENSORS}; save only the tensors: torch.save(model.state_dict(), FILE)"
     ),
     "weights: a terabyte from a word that is allowed": start(
-        written("w.pth", greedy()), f"w.pth: found ...; {TENSORS}; save the tensors alone"
+        written("w.pth", greedy()), f"w.pth: found ...; {TENSORS}; save only the tensors: torch.save(model.state_dict(), FILE)"
     ),
-    "weights: a packed archive": start(packed, f"w.pth: found ValueError: packed entries (...); {TENSORS}; save the tensors alone"),
+    "weights: a packed archive": start(packed, f"w.pth: found ValueError: compressed entries (...); {TENSORS}; save only the tensors: torch.save(model.state_dict(), FILE)"),
     "weights: packed twice": start(
-        written("w.safetensors", zeros(0.1)), f"w.safetensors: found SafetensorError: ...; {TENSORS}; save the tensors alone", "w.safetensors"
+        written("w.safetensors", zeros(0.1)), f"w.safetensors: found SafetensorError: ...; {TENSORS}; save only the tensors: torch.save(model.state_dict(), FILE)", "w.safetensors"
     ),
     "store: a name that leads elsewhere": Case(
         stores("../../s1"), CUT, f"p.zarr.zip: found ...; {STORE}"

@@ -1,4 +1,4 @@
-"""Reliability of probabilities, against answers worked out by hand."""
+"""Calibration of probabilities: results computed by hand."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from snakeseg.evaluation.metrics.calibration import BINS, reliability
 
 
 def test_worked_example():
-    """Two images, two bins: 0.1 comes true in 1 of 4 pixels, 0.9 in 1 of 2."""
+    """Two images, two bins: 1 of 4 pixels with probability 0.1 is true, 1 of 2 with 0.9."""
     first = np.array([[0.1, 0.1, 0.9]]), np.array([[True, False, True]])
     second = np.array([[0.1, 0.1, 0.9]]), np.array([[False, False, False]])
     found = reliability([first, second])

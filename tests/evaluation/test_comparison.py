@@ -1,4 +1,4 @@
-"""Experiments against each other: which images count, who is said to be better, how it is put."""
+"""Comparison of experiments: the images compared, the verdict, the sentences."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ BASE = RNG.uniform(0.5, 0.8, GROUPS * EACH)
 
 
 def table(**experiments):
-    """Images of one subset: dice of each experiment; images lie in groups of two, and in five folds."""
+    """Table of images of one subset: Dice of each experiment, in groups of two images and five folds."""
     made = []
     for name, dice in experiments.items():
         number = np.arange(len(dice))

@@ -1,4 +1,4 @@
-"""Scores of files against files: nothing is missed in silence."""
+"""Scores of predicted label files; an image without scores is a row with a reason."""
 
 from types import SimpleNamespace
 
@@ -30,7 +30,7 @@ def test_worked_example():
     assert (scores["pq_0.50"], scores["sq_0.50"], scores["rq_0.50"]) == (0.75 / 2, 0.75, 1 / 2)
     assert (scores["seg"], scores["aji"]) == pytest.approx((0.75 / 2, (3 + 2) / (4 + 5)))
     assert (scores["count_error"], scores["relative_count_error"], scores["splits"], scores["merges"]) == (0, 0, 0, 0)
-    # Surfaces: nobody has an inside; the first row's last pixel is 1 away, two of the last row's likewise 2 and 1.
+    # All pixels are surface; the last pixel of the first row is 1 away, two of the last row 2 and 1.
     assert (scores["hd95"], scores["nsd"]) == pytest.approx((np.percentile([0, 0, 0, 0, 0, 1, 1, 2], 95), 13 / 14))
     assert [(o["side"], o["pixels"], o["iou"], o["kind"]) for o in objects] == [
         ("true", 4, 0.75, "match"), ("true", 4, 0.4, "miss"),
@@ -40,7 +40,7 @@ def test_worked_example():
 
 
 def test_units_and_grey_values():
-    """Areas and lengths are in units of the spacing, places in pixels."""
+    """Areas and lengths are in units of the spacing, centroids in pixels."""
     image = np.arange(15.0).reshape(3, 5)
     scores, objects = score(TRUTH, FOUND, INSTANCE, (2.0, 0.5), image)
     assert [o["area"] for o in objects] == [4, 4, 3, 3]
@@ -51,7 +51,7 @@ def test_units_and_grey_values():
 
 
 def test_volumes():
-    """All scores but the warping error; objects have no eccentricity there."""
+    """Volumes have all scores but the warping error; their objects have no eccentricity."""
     truth, found = np.stack([TRUTH, TRUTH]), np.stack([TRUTH, FOUND])
     scores, objects = score(truth, found, INSTANCE, (3.0, 1.0, 1.0))
     flat, _ = score(TRUTH, FOUND, INSTANCE)
@@ -61,7 +61,7 @@ def test_volumes():
 
 
 def test_touching_objects_are_apart_for_the_warping_error():
-    """A merger of two that touch opens no path through background, so the border between them must be drawn."""
+    """A merge of two touching objects opens no path through the background, so a border is drawn between them."""
     truth = np.zeros((9, 12), int)
     truth[1:8, 1:6], truth[1:8, 6:11] = 1, 2
     scores, _ = score(truth, (truth > 0).astype(int), INSTANCE)
@@ -89,7 +89,7 @@ def test_a_miss_is_marked():
 
 
 def test_an_empty_image_is_marked():
-    """Nothing there and nothing found is right; nothing there and something found is wrong."""
+    """Without true objects, an empty prediction is right and any predicted object is wrong."""
     empty = np.zeros_like(TRUTH)
     scores, objects = score(empty, empty, INSTANCE)
     assert (scores["empty"], scores["missed"], scores["ap_0.50"], scores["dice"]) == (1, 0, 1, 1)
@@ -102,7 +102,7 @@ def test_an_empty_image_is_marked():
 
 
 def test_ignored_pixels_do_not_count():
-    """Whatever is predicted there changes no score; an object wholly there is none."""
+    """Predictions at ignored pixels change no score; an object with only ignored pixels does not count."""
     truth = TRUTH.copy()
     truth[1:, 2:] = 99
     labels = Labels(ignore=99)
@@ -147,7 +147,7 @@ def test_ids_that_float32_could_not_tell_apart():
 
 @pytest.fixture
 def files(tmp_path):
-    """Labels and predictions as PNG; rows of a sheet."""
+    """Labels and predictions as PNG files, and a function that makes rows of a sheet."""
     predictions = tmp_path / "predictions"
     predictions.mkdir()
 
@@ -164,7 +164,7 @@ def files(tmp_path):
 
 
 def test_every_row_is_accounted_for(files):
-    """Scored, unlabelled or unreadable, the last with its reason: a lost file, a damaged one, another shape."""
+    """Status scored, unlabelled or unreadable, with the reason: a missing file, a damaged one."""
     rows = [files.row("good", TRUTH, FOUND), files.row("unlabelled", None, FOUND), files.row("lost", TRUTH, None),
             files.row("damaged", TRUTH, FOUND)]  # fmt: skip
     (files.folder / "damaged.png").write_bytes(b"no image")
@@ -185,7 +185,7 @@ def test_the_spacing_of_the_sheet_and_the_grey_values_of_the_image(files, monkey
         (3, 11),
         (3, pytest.approx(40 / 3)),
     ]
-    monkeypatch.setattr(evaluation, "MOST_PIXELS", 14)
+    monkeypatch.setattr(evaluation, "MAX_INTENSITY_PIXELS", 14)
     _, objects = evaluate_rows(rows, files.folder, 2, INSTANCE)
     assert "intensity_mean" not in objects[0]
 

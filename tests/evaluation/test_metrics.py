@@ -1,4 +1,4 @@
-"""Scores of pixels against answers worked out by hand, and against definitions by brute force."""
+"""Scores of pixels: results computed by hand, and definitions by brute force."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_dice_and_iou_equal_those_of_sets():
 
 
 def test_fcn_metrics_known_answers():
-    """Two classes of 6 and 2 pixels: 5 and 1 right."""
+    """Two classes of 6 and 2 pixels, of which 5 and 1 are right."""
     confusion = np.array([[5, 1], [1, 1]])
     assert fcn_scores(confusion) == pytest.approx({
         "pixel_accuracy": 6 / 8,

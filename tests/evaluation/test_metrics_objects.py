@@ -1,4 +1,4 @@
-"""Scores of objects against answers worked out by hand, brute force, and other implementations."""
+"""Scores of objects: results computed by hand, brute force, and other implementations."""
 
 import importlib.util
 import sys
@@ -19,8 +19,8 @@ from snakeseg.evaluation.metrics.contingency import overlaps, runs, without_smal
 from snakeseg.evaluation.metrics.matching import THRESHOLDS, detection_scores, match, panoptic_scores
 from snakeseg.evaluation.metrics.objects import (
     aggregated_jaccard,
+    classify_objects,
     count_errors,
-    kinds,
     segmentation_accuracy,
     split_and_merging,
 )
@@ -44,7 +44,7 @@ def masks(labels):
 
 
 def iou_of_masks(truth, predicted):
-    """The whole matrix."""
+    """IoU of all pairs, shape (true objects, predicted objects)."""
     values = [[(a & b).sum() / (a | b).sum() for b in masks(predicted)] for a in masks(truth)]
     return np.reshape(values, (len(masks(truth)), len(masks(predicted))))
 
@@ -52,7 +52,7 @@ def iou_of_masks(truth, predicted):
 @quick
 @given(truth=small_labels, predicted=other_ids)
 def test_overlaps_are_those_of_masks(truth, predicted):
-    """Every pair that shares a pixel, and no other; ids may be large and have gaps."""
+    """The table holds exactly the pairs that share a pixel; ids may be large and have gaps."""
     found = overlaps(truth, predicted)
     assert found.true_ids.tolist() == sorted(set(truth.ravel().tolist()) - {0})
     assert found.predicted_ids.tolist() == sorted(set(predicted.ravel().tolist()) - {0})
@@ -102,7 +102,7 @@ def test_iou_of_exactly_one_half_matches():
 
 
 def test_a_tie_is_won_by_one():
-    """Both halves of a cut object, and both objects under a merged one, have IoU 0.5: one match, not two."""
+    """Both halves of a split object, and both objects of a merge, have IoU 0.5: one match, not two."""
     cut = matched([[1, 1, 1, 1]], [[5, 5, 6, 6]])
     assert cut == {1: 5}
     merged = matched([[1, 1, 2, 2]], [[5, 5, 5, 5]])
@@ -112,7 +112,7 @@ def test_a_tie_is_won_by_one():
 
 @pytest.mark.parametrize("hits", range(10, 21))
 def test_thresholds_are_reached_exactly(hits):
-    """An object of 20 pixels of which 10, 11, ... are found has IoU 0.5, 0.55, ...; rounding must not lose it."""
+    """An object of 20 pixels of which 10, 11, ... are predicted has IoU 0.5, 0.55, ... without rounding errors."""
     truth, predicted = np.ones((1, 20), int), (np.arange(20) < hits)[None].astype(int)
     _, iou = match(overlaps(truth, predicted))
     assert [t for t in THRESHOLDS if (iou >= t).any()] == [t for t in THRESHOLDS if t <= hits / 20]
@@ -123,7 +123,7 @@ def test_thresholds():
 
 
 def test_worked_example():
-    """Three true objects, three predicted: one found well, one cut to a quarter, one missed, one invented."""
+    """Three true and three predicted objects: one match, one reduced to a quarter, one missed, one false."""
     truth = np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2, 0, 3, 3, 0, 0]])
     predicted = np.array([[4, 4, 4, 0, 0, 5, 0, 0, 0, 0, 0, 0, 6, 6]])
     assert matched(truth, predicted) == {1: 4}
@@ -133,7 +133,7 @@ def test_worked_example():
     assert segmentation_accuracy(found) == 0.75 / 3
     assert aggregated_jaccard(found) == (3 + 1) / (4 + 4 + 2 + 2)
     assert count_errors(found) == (0, 0)
-    became = [each.tolist() for each in kinds(found, match(found)[0])]
+    became = [each.tolist() for each in classify_objects(found, match(found)[0])]
     assert became == [["match", "miss", "miss"], ["match", "false", "false"]]
 
 
@@ -157,7 +157,7 @@ def test_nothing_to_match(shape):
 
 
 def test_nothing_to_score():
-    """Nothing there and nothing found is right; one without the other is wrong; a mean of no true object is none."""
+    """Empty truth and prediction are right; only one of them empty is wrong; a mean over no true objects is NaN."""
     empty, full = np.zeros((2, 2), int), np.ones((2, 2), int)
     neither, missed, invented = overlaps(empty, empty), overlaps(full, empty), overlaps(empty, full)
     assert [aggregated_jaccard(found) for found in (neither, missed, invented)] == [1, 0, 0]
@@ -179,7 +179,7 @@ def test_any_integer_type(dtype):
 @quick
 @given(truth=small_labels, predicted=small_labels, smallest=st.integers(0, 8))
 def test_dropping_small_objects_from_the_overlaps(truth, predicted, smallest):
-    """As if the pixels of small predicted objects had been background."""
+    """The table equals that with small predicted objects set to background."""
     sizes = np.bincount(predicted.ravel(), minlength=5)
     expected = overlaps(truth, np.where(sizes[predicted] >= smallest, predicted, 0))
     for found, wanted in zip(without_small(overlaps(truth, predicted), smallest), expected, strict=True):
@@ -235,7 +235,7 @@ def test_panoptic_quality_equals_monais():
 
 @pytest.fixture(scope="module")
 def peer():
-    """The module alone: other parts of its package are compiled for NumPy 1."""
+    """StarDist's module of matching alone: other parts of the package are compiled for NumPy 1."""
     package = importlib.util.find_spec("csbdeep") and importlib.util.find_spec("stardist")
     if not package:
         pytest.skip("no stardist")
@@ -247,7 +247,7 @@ def peer():
 
 
 def test_matching_equals_stardists(peer):
-    """To its single precision of IoU; but nothing there and nothing found it scores 0."""
+    """Up to its single precision of IoU; it scores 0 if truth and prediction are empty."""
     for (truth, predicted), found in zip(PAIRS, FOUND, strict=True):
         _, iou = match(found)
         true, called = len(found.true_ids), len(found.predicted_ids)
@@ -264,11 +264,11 @@ def test_matching_equals_stardists(peer):
 
 
 def test_what_became_of_objects():
-    """One whole; one in two pieces; two in one; one missed; one invented; and a speck, which is no piece."""
+    """One match; one split; two merged; one missed; one false; and a speck, which is not a piece of its object."""
     truth = np.array([[1, 1, 1, 0, 2, 2, 2, 2, 2, 0, 3, 3, 4, 4, 4, 0, 5, 5, 0, 0, 0, *[6] * 12]])
     predicted = np.array([[1, 1, 1, 0, 2, 2, 2, 8, 8, 0, 4, 4, 4, 4, 4, 0, 0, 0, 0, 7, 0, *[6] * 11, 9]])
     found = overlaps(truth, predicted)
-    true, called = kinds(found, match(found)[0])
+    true, called = classify_objects(found, match(found)[0])
     assert dict(zip(found.true_ids.tolist(), true, strict=True)) == {
         1: "match", 2: "split", 3: "merge", 4: "merge", 5: "miss", 6: "match",
     }  # fmt: skip
@@ -281,7 +281,7 @@ def test_kinds_count_what_the_scores_count():
     for found in FOUND:
         split, merging = split_and_merging(found)
         partner, _ = match(found)
-        true, called = kinds(found, partner)
+        true, called = classify_objects(found, partner)
         assert (true == "split").sum() == split.sum()
         assert (called == "merge").sum() == merging.sum()
         assert (partner[true == "match"] >= 0).all()

@@ -1,4 +1,4 @@
-"""Scores of partitions against answers worked out by hand, brute force, and scikit-image."""
+"""Scores of partitions: results computed by hand, brute force, and scikit-image."""
 
 from collections import Counter
 from itertools import combinations
@@ -25,7 +25,7 @@ def table(truth, predicted):
 
 
 def pairs_of_pixels(truth, predicted):
-    """For every pair of pixels: together in the truth, together in the prediction."""
+    """For every pair of pixels: whether the truth and the prediction join it."""
     first, second = np.triu_indices(truth.size, 1)
     t, p = truth.ravel(), predicted.ravel()
     return t[first] == t[second], p[first] == p[second]
@@ -35,7 +35,7 @@ def pairs_of_pixels(truth, predicted):
     ("truth", "predicted", "error"),
     [
         ([1, 1, 2, 2], [7, 7, 3, 3], 0),
-        ([1, 1, 2, 2], [1, 1, 1, 1], 4 / 6),  # four pairs joined that are apart
+        ([1, 1, 2, 2], [1, 1, 1, 1], 4 / 6),  # four pairs are wrongly joined
         ([1, 1, 0, 0], [1, 1, 0, 3], 1 / 6),  # the background is an object too
         ([0, 0, 0, 0], [1, 2, 3, 4], 1),
     ],
@@ -67,7 +67,7 @@ def rand_by_pairs(truth, predicted):
         ([1, 1, 2, 2], [1, 1, 1, 1], 0.5),  # 2 of 6 pairs right, 2 of 2 found: F = 1/2
         ([1, 1, 1, 1], [1, 1, 2, 2], 0.5),
         ([1, 1, 1, 0, 0], [1, 1, 2, 9, 9], 0.5),  # 1 of 1, 1 of 3
-        ([1, 1, 0, 0], [1, 1, 1, 1], 0),  # what lies outside true objects does not count
+        ([1, 1, 0, 0], [1, 1, 1, 1], 0),  # pixels outside true objects do not count
     ],
 )
 def test_adapted_rand_error(truth, predicted, error):
@@ -77,7 +77,7 @@ def test_adapted_rand_error(truth, predicted, error):
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_adapted_rand_error_and_variation_of_information_equal_scikit_images():
-    """But for an error of 1 where nothing was found: the predicted background must not pass for an object."""
+    """Except for an error of 1 for an empty prediction: the predicted background is not an object."""
     for truth, predicted in PAIRS:
         found = overlaps(truth, predicted)
         if not truth.any():
@@ -91,7 +91,7 @@ def test_adapted_rand_error_and_variation_of_information_equal_scikit_images():
 
 
 def test_missing_every_object_is_no_perfect_partition():
-    """The predicted background must not pass for the one object there is."""
+    """The predicted background does not count as the single true object."""
     found = overlaps(np.ones((3, 3), int), np.zeros((3, 3), int))
     assert (adapted_rand_error(found), v_rand(found), v_info(found)) == (1, 0, 0)
 
@@ -104,7 +104,7 @@ def test_cutting_an_object_into_single_pixels_shares_no_pair():
     ("truth", "predicted", "splits", "merges"),
     [
         ([1, 1, 2, 2], [5, 5, 3, 3], 0, 0),
-        ([1, 1, 1, 1], [1, 1, 2, 2], 1, 0),  # one bit tells the halves apart
+        ([1, 1, 1, 1], [1, 1, 2, 2], 1, 0),  # one bit distinguishes the halves
         ([1, 1, 2, 2], [1, 1, 1, 1], 0, 1),
         ([1, 1, 1, 1], [1, 2, 3, 4], 2, 0),
         ([1, 1, 1, 1], [1, 1, 1, 2], 0.8112781, 0),  # 3/4 log 4/3 + 1/4 log 4
@@ -120,10 +120,10 @@ def test_variation_of_information(truth, predicted, splits, merges):
     ("truth", "predicted", "rand", "info"),
     [
         ([1, 1, 2, 2], [5, 5, 3, 3], 1, 1),
-        ([1, 1, 2, 2], [1, 1, 1, 1], 2 / 3, 0),  # 2 (4 + 4) / (8 + 16); one object tells nothing of two
+        ([1, 1, 2, 2], [1, 1, 1, 1], 2 / 3, 0),  # 2 (4 + 4) / (8 + 16); one object has no information on two
         ([1, 1, 2, 2], [1, 2, 3, 4], 2 / 3, 2 / 3),  # 2 x 4 / (8 + 4); 2 x 1 bit / (1 + 2)
-        ([1, 1, 2, 2], [1, 1, 3, 0], 6 / 7, 0.8),  # the pixel in no object is one: 2 x 6 / (8 + 6); 2 / (1 + 1.5)
-        ([1, 1, 0, 0], [1, 1, 1, 2], 1, 1),  # outside true objects nothing counts
+        ([1, 1, 2, 2], [1, 1, 3, 0], 6 / 7, 0.8),  # a pixel without object is one: 2 x 6 / (8 + 6); 2 / (1 + 1.5)
+        ([1, 1, 0, 0], [1, 1, 1, 2], 1, 1),  # pixels outside true objects do not count
         ([0, 0, 0, 0], [1, 1, 1, 2], np.nan, np.nan),
     ],
 )
@@ -138,7 +138,7 @@ def entropy(values):
 
 
 def test_scores_of_the_isbi_challenge_equal_their_definitions_on_pixels():
-    """With every pixel of the predicted background within true objects named as an object of its own."""
+    """Each pixel of the predicted background within true objects is an object of its own."""
     for truth, predicted in PAIRS:
         found = overlaps(truth, predicted)
         t, p = truth[truth > 0], predicted[truth > 0]
@@ -156,11 +156,11 @@ def test_scores_of_the_isbi_challenge_equal_their_definitions_on_pixels():
 @pytest.mark.parametrize(
     ("labels", "thinned"),
     [
-        ("1110000222", "1111102222"),  # the middle of an even width is the larger id's
+        ("1110000222", "1111102222"),  # at an even width, the larger id gets the middle
         ("2220000111", "2222011111"),
         ("1110222", "1110222"),
         ("2220111", "2220111"),
-        ("111222", "111222"),  # what touches stays in touch
+        ("111222", "111222"),  # objects that touch stay in touch
         ("0010000", "1111111"),
         ("0000000", "0000000"),
     ],
@@ -171,7 +171,7 @@ def test_thin_borders(labels, thinned):
 
 
 def test_nearness_is_in_units_of_the_spacing():
-    """A corner as many rows from one object as columns from another."""
+    """A corner pixel whose distance in rows to one object equals that in columns to another."""
     labels = np.zeros((5, 5), int)
     labels[4, 0], labels[0, 4] = 1, 2
     assert thin_borders(labels, (1.0, 9.0))[0, 0] == 1
@@ -179,7 +179,7 @@ def test_nearness_is_in_units_of_the_spacing():
 
 
 def test_thinned_borders_lie_between_objects_that_grew():
-    """Objects keep their pixels, the nearest one takes the others, and none touch that did not touch before."""
+    """Objects keep their pixels, the nearest object gets each other pixel, and no objects touch that did not before."""
     for _, labels in PAIRS:
         thinned = thin_borders(labels, (1.0,) * labels.ndim)
         np.testing.assert_array_equal(thinned[labels > 0], labels[labels > 0])
@@ -197,7 +197,7 @@ def test_thinned_borders_lie_between_objects_that_grew():
 
 
 def test_the_width_of_a_border_scores_nothing():
-    """Three stripes, with borders of one pixel between them, found eight and six pixels wide."""
+    """Three stripes with true borders of one pixel, and predicted borders of eight and six pixels."""
     truth = np.repeat([[1, 1, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2, 2, 2, 0, 3, 3, 3, 3, 3]], 6, axis=0)
     wide = np.where(np.isin(np.arange(20), (1, 10, 17)), truth, 0)
     assert v_rand(overlaps(truth, wide)) < 0.5

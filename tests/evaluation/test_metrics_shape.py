@@ -1,4 +1,4 @@
-"""Measurements of objects against scikit-image and closed forms."""
+"""Measurements of objects, compared with scikit-image and closed forms."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_equal_scikit_images():
 
 
 def test_solidity_is_the_share_of_the_hull():
-    """Against the hull of all corners of all pixels."""
+    """Compared with the hull of all corners of all pixels."""
     for _, labels in PAIRS:
         if labels.ndim == 2 and labels.any():
             ids = ids_of(labels)
@@ -56,7 +56,7 @@ def test_solidity_is_close_to_scikit_images_for_large_objects():
 
 
 def test_known_answers():
-    """A rectangle of 3 x 4 pixels of 2 x 0.5, an L of three pixels, and an ellipse."""
+    """A rectangle of 3 x 4 pixels of size 2 x 0.5, an L of three pixels, and an ellipse."""
     labels = np.zeros((101, 101), int)
     labels[2:5, 4:8] = 3
     labels[8, 8:10] = labels[9, 8] = 9

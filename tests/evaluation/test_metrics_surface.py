@@ -1,4 +1,4 @@
-"""Distances of surfaces against closed forms, brute force, and MONAI."""
+"""Surface distances, compared with closed forms, brute force, and MONAI."""
 
 import numpy as np
 import pytest
@@ -10,13 +10,13 @@ from scipy.spatial.distance import cdist
 from snakeseg.evaluation.metrics.surface import surface_distances, surface_scores
 
 SPACINGS = {2: (0.7, 1.9), 3: (2.5, 0.4, 1.1)}
-# No distance is just as long.
+# No distance between pixels equals this.
 TOLERANCE = 1.234
 MASKS = [(a > 0, b > 0) for a, b in PAIRS]
 
 
 def surface_by_neighbours(mask):
-    """Pixels of the mask of which a face neighbour is not in it, one by one."""
+    """Mask pixels with a face neighbour outside the mask, one by one."""
     padded = np.pad(mask, 1)
     found = []
     for where in np.argwhere(padded):
@@ -47,7 +47,7 @@ def test_equal_all_distances_between_all_pixels():
 
 @pytest.mark.filterwarnings("ignore")
 def test_equal_monais():
-    """To its single precision; and it has no distance where one mask is empty."""
+    """Up to its single precision; it defines no distance if one mask is empty."""
     for truth, predicted in MASKS:
         if not (truth.any() and predicted.any()):
             continue
@@ -109,13 +109,13 @@ def test_spheres_in_each_other(spacing):
 
 @pytest.mark.parametrize("spacing", [0.1, 0.3, 0.7])
 def test_one_pixel_off_is_within_a_tolerance_of_one_pixel(spacing):
-    """Though 4 x 0.3 - 3 x 0.3 is more than 0.3 in floating point."""
+    """Although 4 x 0.3 - 3 x 0.3 exceeds 0.3 in floating point."""
     truth, predicted = box((9, 9), (2, 2), (6, 6)), box((9, 9), (2, 2), (7, 6))
     assert surface_scores(truth, predicted, (spacing, spacing), spacing)["nsd"] == 1
 
 
 def test_empty_masks():
-    """Nothing and nothing is right, but there is no distance; a miss is as far as the image is wide."""
+    """Two empty masks are right but have no distance; with one empty mask, the distance is the image's diagonal."""
     empty, some = np.zeros((30, 40), bool), box((30, 40), (5, 5), (6, 6))
     nothing = {"hd95": np.nan, "assd": np.nan, "nsd": 1}
     assert surface_scores(empty, empty, (2.0, 2.0), 1) == pytest.approx(nothing, nan_ok=True)

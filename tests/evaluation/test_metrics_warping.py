@@ -1,11 +1,11 @@
-"""Warping against brute force: the topology of the truth, and nothing left to flip."""
+"""Warping, compared with brute force: it keeps the topology of the truth and leaves no pixel to flip."""
 
 import numpy as np
 import pytest
 from label_pairs import PAIRS
 from scipy import ndimage
 
-from snakeseg.evaluation.metrics.warping import AROUND, SIMPLE, warp
+from snakeseg.evaluation.metrics.warping import IS_SIMPLE, NEIGHBOURS, warp
 
 FACES, CORNERS = ndimage.generate_binary_structure(2, 1), ndimage.generate_binary_structure(2, 2)
 
@@ -21,18 +21,18 @@ def is_simple(patch):
 
 def patch_of(code):
     patch = np.zeros((3, 3), bool)
-    for bit, (row, column) in enumerate(AROUND):
+    for bit, (row, column) in enumerate(NEIGHBOURS):
         patch[1 + row, 1 + column] = code >> bit & 1
     return patch
 
 
 def test_simple_points():
-    assert [is_simple(patch_of(code)) for code in range(256)] == SIMPLE.tolist()
-    assert SIMPLE.sum() == 116
+    assert [is_simple(patch_of(code)) for code in range(256)] == IS_SIMPLE.tolist()
+    assert IS_SIMPLE.sum() == 116
 
 
 def warp_one_by_one(truth, predicted):
-    """The same order of pixels, with the definition in place of a table, and everything looked at again each round."""
+    """Reference: the same order of pixels, with the definition instead of the table, and all pixels in each round."""
     warped, target = np.pad(truth, 1), np.pad(predicted, 1)
     while True:
         before = warped.copy()
@@ -79,7 +79,7 @@ def wrong(truth, predicted):
 
 
 def test_known_answers():
-    """What vanishes counts one pixel, what appears all of them; a bridge between two cells is three rows wide."""
+    """A missed object counts one pixel, a false one all its pixels; a bridge between two cells is three rows wide."""
     empty, disc = np.zeros((30, 40), bool), np.zeros((30, 40), bool)
     disc[8:20, 5:30] = True
     hole, cut = disc.copy(), disc.copy()

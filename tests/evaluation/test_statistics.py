@@ -1,4 +1,4 @@
-"""Intervals cover, tests do not cry wolf: known answers, invariants, and simulated experiments."""
+"""Coverage of intervals and false positive rate of tests: known results, invariants, and simulated experiments."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_signed_rank_is_scipys():
 
 
 def test_signed_rank_by_hand():
-    """Five of a sign: two of 2^5 signs are as extreme. Ranks 1 + 2 against 3 + 4 are an effect of -0.4."""
+    """Five equal signs: 2 of 2^5 sign patterns are as extreme. Ranks 1 + 2 against 3 + 4 give an effect of -0.4."""
     assert signed_rank(np.array([0.1, 0.2, 0.3, 0.4, 0.5])) == (2 / 32, 1)
     assert signed_rank(np.array([0.1, 0.2, -0.3, -0.4]))[1] == pytest.approx(-0.4)
 
@@ -70,7 +70,7 @@ def test_more_groups_than_are_resampled():
 
 
 def test_copies_within_groups_say_nothing_new():
-    """Every image ten times over in its group leaves the interval; in groups of their own they would narrow it."""
+    """Ten copies of each image in its group do not change the interval; copies in groups of their own narrow it."""
     values, groups = np.random.default_rng(0).uniform(size=20), np.arange(20)
     plain = mean_interval(values, groups)
     assert mean_interval(np.repeat(values, 10), np.repeat(groups, 10)) == pytest.approx(plain)
@@ -99,14 +99,14 @@ def test_too_few_groups_have_no_interval():
 
 
 def test_equal_groups_have_no_interval():
-    """Five perfect images do not show that the sixth will be."""
+    """Five perfect images do not prove that a sixth will be perfect."""
     low, high, groups = mean_interval(np.full(10, 0.1), np.arange(10) // 2)
     assert np.isnan([low, high]).all()
     assert groups == 5
 
 
 def test_where_resamples_have_no_spread_students_t_is_taken():
-    """Two groups, or all equal but one."""
+    """Two groups, or all groups equal but one."""
     for values in (np.array([0.2, 0.4]), np.array([0.9] * 19 + [0.5])):
         half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
         expected = (values.mean() - half, values.mean() + half, len(values))

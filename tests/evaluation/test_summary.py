@@ -1,11 +1,11 @@
-"""The table of means: of how many images each is, and how sure."""
+"""The summary table: means, numbers of images, confidence intervals."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from snakeseg.evaluation.scores import score
-from snakeseg.evaluation.summary import headlines, lower_is_better, metric_columns, summarise, within
+from snakeseg.evaluation.summary import clip_interval, headlines, lower_is_better, metric_columns, summarise
 from snakeseg.settings import Labels
 
 TRUTH = np.array([[1, 1, 1, 1, 0], [0, 0, 0, 0, 0], [5, 5, 5, 5, 0]])
@@ -25,7 +25,7 @@ def images():
 
 
 def test_means_and_counts(images):
-    """Mean and median over images, pooled over objects or pixels, and how many each is of."""
+    """Mean and median over images, pooled scores over objects or pixels, and numbers of images."""
     summary = summarise(images).set_index("metric")
     row = summary.loc["ap_0.50"]
     assert (row["n"], row["unscored"], row["missed"], row["empty"], row["groups"]) == (4, 1, 1, 1, 4)
@@ -94,4 +94,4 @@ def test_scores_are_better_the_higher(metric):
     ],
 )
 def test_intervals_hold_nothing_that_a_score_cannot_be(metric, lowest, expected):
-    assert within(metric, -5, 5, lowest) == expected
+    assert clip_interval(metric, -5, 5, lowest) == expected

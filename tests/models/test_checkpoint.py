@@ -1,4 +1,4 @@
-"""Models as folders: everything comes back, nothing is unpickled, whatever is wrong is named."""
+"""Model folders: a round trip keeps everything, nothing is unpickled, errors name the fault."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ def model(tmp_path):
 
 
 def test_round_trip(model):
-    """Description and network come back; predictions are the same bits, batch statistics included."""
+    """A round trip keeps description and network; predictions are equal to the bit, with batch statistics."""
     folder, network = model
     loaded, description = load_model(folder, CPU)
     assert description == DESCRIPTION
@@ -57,7 +57,7 @@ def test_round_trip_of_every_network(dims, settings, tmp_path):
 
 
 def test_order_of_classes_survives(model):
-    """Labels are written by it."""
+    """Label values are written in this order."""
     assert load_description(model[0]).labels.classes == ["z", "a", "m"]
 
 
@@ -67,7 +67,7 @@ def test_description_tells_geometry():
 
 
 def test_files_are_safe_and_repeatable(model, tmp_path):
-    """No pickles, no stray files; the same model makes the same bytes."""
+    """No pickles, no other files; the same model gives the same bytes."""
     folder, network = model
     assert sorted(p.name for p in folder.iterdir()) == ["model.json", "model.safetensors"]
     data = (folder / "model.safetensors").read_bytes()
@@ -116,7 +116,9 @@ def test_no_model(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"x"', '{"labels": 3}', "\x00\x01"])
 def test_damaged_description(model, text):
     (model[0] / "model.json").write_text(text, encoding="utf-8")
-    with pytest.raises(BadInput, match=r"model.json: found .*; expected a model's description; train it again"):
+    with pytest.raises(
+        BadInput, match=r"model.json: found .*; expected the description of a model; copy .* snakemake -R train"
+    ):
         load_description(model[0])
 
 

@@ -1,4 +1,4 @@
-"""Exported models answer as the model does, without this project's code; packages are taken in, but no hostile ones."""
+"""Exported models predict as the model does, without this project's code; hostile packages are refused."""
 
 import json
 import re
@@ -52,7 +52,7 @@ ABOUT = {
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Folders of models of random weights, whose answers vary over the image."""
+    """Model folders with random weights, whose output varies over the image."""
     base = tmp_path_factory.mktemp("models")
     for name, description in MODELS.items():
         network = random_network(description.dims, description.network, description.channels, description.classes)
@@ -64,7 +64,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(models, tmp_path_factory):
-    """A function that makes each package once."""
+    """A function that exports each package once."""
     base, made = tmp_path_factory.mktemp("exported"), {}
 
     def export(name: str, kind: str):
@@ -88,7 +88,7 @@ def exported(models, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory):
-    """An image as a file, with some structure."""
+    """An image file with some structure."""
     y, x = np.mgrid[:61, :90]
     noise = np.random.default_rng(0).normal(0, 20, y.shape)
     path = tmp_path_factory.mktemp("images") / "a.png"
@@ -98,7 +98,7 @@ def picture(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def predicted(models, picture, tmp_path_factory):
-    """The label file that `snakeseg predict` writes for it."""
+    """The label file that `snakeseg predict` writes for the image."""
     output = tmp_path_factory.mktemp("predicted")
     assert main(["predict", str(models / "unpadded"), str(picture), "-o", str(output), "--gpus", "0"]) == 0
     return output / picture.name
@@ -110,14 +110,14 @@ def test_a_folder_of_images_is_predicted_as_they_are(models, picture, predicted,
 
 
 def load(models, name):
-    """The network as the model folder says, with a softmax."""
+    """The network of a model folder, with a softmax, and its description."""
     network, description = load_model(models / name, torch.device("cpu"))
     return Probabilities(network).eval(), description
 
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
 def test_every_network_becomes_every_kind_of_graph(dims, settings, tmp_path):
-    """The writers compare, on two shapes and two images; here it is seen that what they wrote is there."""
+    """The writers compare files with networks on two shapes and two images; here, the file is loaded and used."""
     geometry = geometry_of(dims, settings)
     network = fold_normalisation(random_network(dims, settings, 1, 3).float())
     model, sides = Probabilities(network).eval(), golden_size(geometry)
@@ -132,7 +132,7 @@ def test_every_network_becomes_every_kind_of_graph(dims, settings, tmp_path):
     work = tile_logits(network, geometry)
     stride = tile_shape(seen.shape[2:], geometry, 64)
     pieces = run_tiles(lambda x: torch.softmax(work(x), 0), seen[0].numpy(), geometry, stride)
-    np.testing.assert_allclose(whole[0], assemble(pieces, seen.shape[2:]), atol=1e-4)  # mirrored as in predicting
+    np.testing.assert_allclose(whole[0], assemble(pieces, seen.shape[2:]), atol=1e-4)  # mirrored as by predict
 
 
 def test_a_graph_that_answers_otherwise_is_refused(tmp_path):
@@ -145,7 +145,7 @@ def test_a_graph_that_answers_otherwise_is_refused(tmp_path):
         compare(tmp_path, model, lambda x: right + 2e-4, [seen])
     with pytest.raises(BadInput, match="differ by nan"):
         compare(tmp_path, model, lambda x: right * np.nan, [seen])
-    with pytest.raises(BadInput, match=r"an answer of shape \(1, 2, 3, 4\) to 1x1x44x44"):
+    with pytest.raises(BadInput, match=r"an output of shape \(1, 2, 3, 4\) for an input of 1x1x44x44"):
         compare(tmp_path, model, lambda x: right[..., 1:, :], [seen])
 
 
@@ -174,7 +174,7 @@ def documented(repository):
 
 @pytest.mark.parametrize("largest", [4, 20, 1000])
 def test_plain_onnx_runtime_gives_the_labels_of_predict(exported, repository, picture, predicted, largest):
-    """With the documentation's own loop, whatever the tiles."""
+    """With the documentation's own loop, for all tile sizes."""
     image = normalise(np.asarray(Image.open(picture))[None], UNPADDED.prepare, None)[:]
     found = documented(repository)(exported("unpadded", "onnx"), image, largest)
     labels = np.array([3, 9, 5])[found.astype(np.float16).argmax(axis=0)]
@@ -225,7 +225,7 @@ def test_all_that_is_known_goes_along(exported, models):
 
 
 def test_monai_loads_the_bundle_and_runs_it(exported, models, picture, tmp_path, monkeypatch):
-    """Its own check, and labels as the network gives them for the same image."""
+    """MONAI's own check passes, and the labels equal those of the network for the same image."""
     folder = exported("unpadded", "monai")
     configs = [folder / "configs" / f"{name}.json" for name in ("metadata", "inference")]
     monkeypatch.chdir(folder)
@@ -246,7 +246,7 @@ def test_monai_loads_the_bundle_and_runs_it(exported, models, picture, tmp_path,
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["unpadded", "padded", "volumes"])
 def test_bioimageio_tests_the_package_itself(exported, name):
-    """With its own library, its own tensors, and all formats of weights; batches and sizes of its choice too."""
+    """With bioimage.io's library, the test tensors and all formats of weights, also for other batch and image sizes."""
     from bioimageio.core import load_description, test_model
 
     package = exported(name, "bioimageio")
@@ -270,19 +270,19 @@ def test_bioimageio_tests_the_package_itself(exported, name):
 
 
 def test_the_papers_network_takes_sixteen_k_and_twelve(models, tmp_path):
-    from snakeseg.models.export.bioimageio import description
+    from snakeseg.models.export.bioimageio import make_rdf
     from snakeseg.models.export.tested_model import read_model
     from snakeseg.settings import Export
 
     paper = replace(UNPADDED, network=UNetSettings(width=1, depth=4))
     save_model(tmp_path, random_network(2, paper.network, 1, 3).float(), paper, {})
-    told = description(read_model(tmp_path, Export(), None, False), tmp_path)
+    told = make_rdf(read_model(tmp_path, Export(), None, False), tmp_path)
     assert [axis["size"] for axis in told["inputs"][0]["axes"][2:]] == [{"min": 16 * 11 + 12, "step": 16}] * 2
 
 
 @pytest.mark.slow
 def test_a_package_that_fails_its_test_is_told(exported, tmp_path):
-    """Were the answer another, the library would say so."""
+    """The library reports a wrong test output."""
     from snakeseg.models.export.bioimageio import require_passed
 
     with zipfile.ZipFile(exported("unpadded", "bioimageio")) as package:
@@ -295,7 +295,7 @@ def test_a_package_that_fails_its_test_is_told(exported, tmp_path):
 
 
 def test_bioimageio_normalises_as_prepare_does(exported, models):
-    """The package's own preprocessing and weights on an image, by its library, against ours."""
+    """The package's preprocessing and weights, run by bioimage.io's library on an image, equal ours."""
     from bioimageio.core import load_description, predict
 
     model, description = load(models, "unpadded")
@@ -307,14 +307,14 @@ def test_bioimageio_normalises_as_prepare_does(exported, models):
 
 
 def test_predict_takes_a_package_in(exported, picture, predicted, tmp_path):
-    """The same bytes as by the model's folder."""
+    """The label file has the same bytes as with the model folder."""
     asked = ["predict", str(exported("unpadded", "bioimageio")), str(picture), "-o", str(tmp_path), "--gpus", "0"]
     assert main(asked) == 0
     assert (tmp_path / picture.name).read_bytes() == predicted.read_bytes()
 
 
 def test_packages_are_the_same_bytes_for_the_same_model(exported, models, tmp_path):
-    """And unpacked, they are model folders."""
+    """Unpacked packages are model folders."""
     package = exported("unpadded", "bioimageio")
     with model_at(package) as folder:
         for name in ("model.json", "model.safetensors", "golden.safetensors"):
@@ -333,7 +333,7 @@ def zipped(path, files):
 
 
 class Boom:
-    """A pickle of it makes a file."""
+    """Its pickle makes a file when it is loaded."""
 
     def __reduce__(self):
         return open, ("boom", "w")
@@ -409,7 +409,7 @@ def test_one_model_at_a_time_and_nothing_is_overwritten(models, tmp_path, capsys
     (tmp_path / "mine" / "thesis.tex").touch()
     asked = ["export", str(models / "unpadded"), "--format", "torchscript", "-o", str(tmp_path / "mine")]
     assert main(asked) == 1
-    assert "found something there" in capsys.readouterr().err
+    assert "found an existing file or folder" in capsys.readouterr().err
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
@@ -431,7 +431,7 @@ def test_a_model_that_fails_its_golden_check_is_not_exported(models, tmp_path, c
 
 
 def test_tiff_volumes_by_a_package(exported, models, tmp_path):
-    """What a package of volumes says is what its folder says."""
+    """A package for volumes predicts the same labels as its model folder."""
     volume = np.random.default_rng(3).integers(0, 200, (9, 14, 11)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "v.tif", volume, metadata={"axes": "ZYX"})
     for name, model in (("a", models / "volumes"), ("b", exported("volumes", "bioimageio"))):

@@ -1,4 +1,4 @@
-"""The golden check: a model that answers as it did is taken, any other is not."""
+"""The golden check accepts a model with unchanged output, and refuses any other."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ DESCRIPTION = Description(2, 1, Labels(), UNET, Prepare("none"), Predict(average
 
 @pytest.fixture
 def model(tmp_path):
-    """The folder of a model with its golden file."""
+    """A model folder with golden.safetensors."""
     torch.manual_seed(0)
     network = DESCRIPTION.make_network().eval()
     write_golden(tmp_path / "model", make_golden(network, DESCRIPTION, picture()))
@@ -39,7 +39,7 @@ def picture(shape=(50, 37)):
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
 def test_every_network_has_a_small_input(dims, settings):
-    """It is valid, small, and the answer is more than the same everywhere."""
+    """The golden input is valid and small, and its output is not constant."""
     description = Description(dims, 2, Labels(), settings, Prepare(), Predict(), None)
     network = random_network(dims, settings, 2).float()
     golden = make_golden(network, description)
@@ -55,7 +55,7 @@ def test_every_network_has_a_small_input(dims, settings):
 
 
 def test_it_is_the_middle_of_the_image():
-    """Mirrored where the image ends: 37 pixels of 44, 3 on one side and 4 on the other."""
+    """The image is mirrored if it is too small: 37 pixels of 44, 3 on one side and 4 on the other."""
     golden = make_golden(DESCRIPTION.make_network().eval(), DESCRIPTION, picture())
     assert golden.input.shape == (1, 44, 44)
     np.testing.assert_array_equal(golden.input[0], np.pad(picture()[0, 3:47], [(0, 0), (4, 3)], mode="reflect"))
@@ -78,10 +78,10 @@ def test_a_model_that_answers_as_it_did_is_taken(model, capsys):
 
 
 def change(model, by: float):
-    """Every weight of the last layer."""
+    """Change every weight of the last layer."""
     state = load_file(model / "model.safetensors")
     state["head.weight"] += by
-    state["head.weight"][0] -= 2 * by  # else probabilities stay what they are
+    state["head.weight"][0] -= 2 * by  # otherwise, probabilities would not change
     save_file(state, model / "model.safetensors")
 
 
@@ -90,14 +90,14 @@ def test_changed_weights_are_not_taken(model):
     load_predictor([model], CPU)
     change(model, 0.05)
     with pytest.raises(
-        BadInput, match=r"model: found other answers on cpu .* by up to 0\.\d+; expected at most 0\.001"
+        BadInput, match=r"model: found probabilities on cpu .* by up to 0\.\d+ from .*; expected .* at most 0\.001"
     ):
         load_predictor([model], CPU)
     load_predictor([model], CPU, skip_golden=True)
 
 
 def test_a_changed_setting_is_not_taken(model):
-    """Weights fit another network too: one that interpolates otherwise."""
+    """The weights also fit a network with another interpolation."""
     plain = UNetSettings(width=4, depth=2, decoder="nearest", padded=True)
     description = Description(2, 1, Labels(), plain, Prepare("none"), Predict(average=False), None)
     network = description.make_network().eval()
@@ -106,7 +106,7 @@ def test_a_changed_setting_is_not_taken(model):
     load_predictor([model], CPU)
     text = (model / "model.json").read_text(encoding="utf-8")
     (model / "model.json").write_text(text.replace('"nearest"', '"bilinear"'), encoding="utf-8")
-    with pytest.raises(BadInput, match="other answers"):
+    with pytest.raises(BadInput, match="probabilities on cpu that differ"):
         load_predictor([model], CPU)
 
 
@@ -125,7 +125,7 @@ def test_older_models_are_taken_with_a_note(model, capsys):
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"{}"])
 def test_a_damaged_file(model, content):
     (model / "golden.safetensors").write_bytes(content)
-    with pytest.raises(BadInput, match=r"golden.safetensors: .*; expected an input and an output"):
+    with pytest.raises(BadInput, match=r"golden.safetensors: .*; expected the tensors input and output"):
         load_predictor([model], CPU)
 
 
@@ -140,7 +140,7 @@ def test_every_model_of_an_ensemble_is_checked(model, tmp_path):
     shutil.copytree(model, tmp_path / "all" / "fold-0")
     shutil.copytree(model, tmp_path / "all" / "fold-1")
     change(tmp_path / "all" / "fold-1", 0.5)
-    with pytest.raises(BadInput, match="fold-1: found other answers"):
+    with pytest.raises(BadInput, match="fold-1: found probabilities on cpu that differ"):
         load_predictor([tmp_path / "all"], CPU)
 
 
@@ -153,7 +153,7 @@ def test_the_command_refuses_and_obeys(model, tmp_path, capsys, monkeypatch):
     asked = ["predict", "model", "a.tif", "-o", "out", "--gpus", "0"]
     assert main(asked) == 1
     told = capsys.readouterr().err
-    assert told.startswith("error: model: found other answers on cpu")
+    assert told.startswith("error: model: found probabilities on cpu that differ")
     assert told.count("\n") == 1
     assert not (tmp_path / "out").exists()
     assert main([*asked, "--skip-golden"]) == 0
@@ -161,7 +161,7 @@ def test_the_command_refuses_and_obeys(model, tmp_path, capsys, monkeypatch):
 
 
 def test_reduced_precision_is_no_fault(model):
-    """Models that predict in bfloat16 are asked in float32."""
+    """Models that predict in bfloat16 are checked in float32."""
     text = json.loads((model / "model.json").read_text(encoding="utf-8"))
     text["predict"]["precision"] = "bfloat16"
     (model / "model.json").write_text(json.dumps(text), encoding="utf-8")

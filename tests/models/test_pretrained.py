@@ -1,4 +1,4 @@
-"""Weights to start from: taken by name, refused with a reason, never executed."""
+"""Pretrained weights: copied by name, refused with a reason, never executed."""
 
 import os
 import pickle
@@ -21,7 +21,7 @@ def make(settings=SMALL, channels=1):
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth", "pt"])
 def test_takes_what_has_its_names(tmp_path, suffix):
-    """All tensors of a network of the same settings; the others stay as they are."""
+    """All tensors of a network with the same settings are copied; others keep their values."""
     path = tmp_path / f"w.{suffix}"
     source, target = make(), make()
     state = source.state_dict() | {"other": torch.zeros(3)}
@@ -35,7 +35,7 @@ def test_takes_what_has_its_names(tmp_path, suffix):
 
 
 def vgg_state(width):
-    """Random weights by torchvision's names."""
+    """Random weights with torchvision's names."""
     state, inputs, position = {}, 3, 0
     for convolutions, factor in ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8)):
         for _ in range(convolutions):
@@ -51,7 +51,7 @@ def vgg_state(width):
 
 @pytest.mark.parametrize("channels", [3, 1])
 def test_vgg16_classifier_is_convolutionalised(tmp_path, channels):
-    """A grey image's network sums the colours: the same answer as for the grey image in all three."""
+    """For single-channel images, weights are summed over colours: the result equals that of three equal channels."""
     path = tmp_path / "vgg.pth"
     state = vgg_state(2)
     torch.save(state, path)
@@ -76,7 +76,9 @@ def test_hostile_pickle_is_refused_and_not_run(tmp_path):
     path, Bomb.path = tmp_path / "w.pth", str(tmp_path / "exploded")
     for write in (lambda: torch.save(Bomb(), path), lambda: path.write_bytes(pickle.dumps(Bomb()))):
         write()
-        with pytest.raises(BadInput, match=r"w.pth: found UnpicklingError.*; expected weights as .*; save the tensors"):
+        with pytest.raises(
+            BadInput, match=r"w.pth: found UnpicklingError.*; expected weights as .*; save only the tensors"
+        ):
             read_state(path)
     assert not os.path.exists(Bomb.path)
 
@@ -96,15 +98,15 @@ def test_missing_file_and_other_content(tmp_path):
     with pytest.raises(BadInput, match=r"none.pth: found no such file; .*snakeseg fetch-weights"):
         read_state(tmp_path / "none.pth")
     torch.save([torch.zeros(2)], tmp_path / "list.pth")
-    with pytest.raises(BadInput, match="found a list of other things"):
+    with pytest.raises(BadInput, match="found a list with other objects than tensors"):
         read_state(tmp_path / "list.pth")
     torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "vgg.pth")
-    with pytest.raises(BadInput, match=r"names like VGG16's, but 'features.0.bias'"):
+    with pytest.raises(BadInput, match=r"names of VGG16's tensors, but 'features.0.bias'"):
         read_state(tmp_path / "vgg.pth")
 
 
 def test_other_shapes_and_other_names():
-    with pytest.raises(BadInput, match=r"w: found encoder.* of shape \(4, 1, 3, 3\) .*; expected \(2, 1, 3, 3\); take"):
+    with pytest.raises(BadInput, match=r"w: found encoder.* of shape \(4, 1, 3, 3\) .*; expected \(2, 1, 3, 3\); use"):
         start_from(make(), make(UNetSettings(width=4, depth=1)).state_dict(), "w")
-    with pytest.raises(BadInput, match=r"w: found tensors zzz, ...; expected some of encoder"):
+    with pytest.raises(BadInput, match=r"w: found tensors zzz, ...; expected any of the tensors encoder"):
         start_from(make(), {"zzz": torch.zeros(1)}, "w")

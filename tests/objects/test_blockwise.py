@@ -1,4 +1,4 @@
-"""Block by block gives the objects of the whole, whatever the blocks; and holds no more than it promises."""
+"""Blockwise segmentation equals that of the whole image for all block shapes, in bounded memory."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ quick = settings(deadline=None, max_examples=60)
 
 
 class OnDisk:
-    """An array that knows nothing but slicing, as one on disk does, and notes the largest piece asked for."""
+    """An array that supports only slicing, as an array on disk, and records its largest region read or written."""
 
     def __init__(self, array):
         self.array, self.shape, self.dtype, self.largest = array, array.shape, array.dtype, 0
@@ -36,20 +36,20 @@ class OnDisk:
 
 
 def by_blocks(foreground, parameters, block, interior=None, dtype=np.uint32):
-    """All of what `segment_blocks` finds, from and into arrays that can only be sliced and hold rubbish at first."""
+    """Segment blockwise, from and into arrays that support only slicing; the output array is not empty at first."""
     inner = foreground if interior is None else interior
     objects = OnDisk(np.full(foreground.shape, 7, dtype))
     return segment_blocks(OnDisk(foreground), OnDisk(inner), parameters, block, objects)[objects.array]
 
 
 def blobs(seed, shape, width):
-    """Smoothed noise in coarse steps, as float16: of many sizes, with plateaus, across every line."""
+    """Smoothed noise in coarse steps, float16: blobs of many sizes, with plateaus, across all block faces."""
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), width)
     return (np.round(np.clip(0.5 + 0.25 * noise / (noise.std() + 1e-9), 0, 1) * 32) / 32).astype(np.float16)
 
 
 def labelled_alone(mask, block):
-    """Components of every block by itself, as a program would that forgets to join them."""
+    """Components of each block, without joining them across blocks."""
     objects, last = np.zeros(mask.shape, int), 0
     for region in regions_of(mask.shape, block):
         labels, count = ndimage.label(mask[region])
@@ -58,7 +58,7 @@ def labelled_alone(mask, block):
 
 
 def spiral(turns, pitch=4):
-    """A line two pixels wide that winds from the middle outwards, and never meets itself."""
+    """A spiral two pixels wide that does not touch itself."""
     side = 2 * turns * pitch
     mask, at = np.zeros((side, side)), np.array([side // 2, side // 2])
     for turn in range(2 * turns - 1):
@@ -71,7 +71,7 @@ def spiral(turns, pitch=4):
 
 
 def discs(count, shape, seed=0):
-    """Discs of radius 4, none of which touch."""
+    """Discs of radius 4 that do not touch each other."""
     where, mask = np.indices(shape), np.zeros(shape)
     columns = shape[1] // 12
     for i in np.random.default_rng(seed).permutation(columns * (shape[0] // 12))[:count]:
@@ -82,7 +82,7 @@ def discs(count, shape, seed=0):
 
 @st.composite
 def problems(draw):
-    """Blobs in one to three dimensions, an interior, parameters, and blocks from one pixel to past the image."""
+    """Blobs in one to three dimensions, an interior, parameters, and blocks of one pixel to larger than the image."""
     sides = draw(st.sampled_from([[60], [32, 32], [12, 12, 12]]))
     shape = tuple(draw(st.integers(1, side)) for side in sides)
     seed, width = draw(st.integers(0, 10_000)), draw(st.sampled_from([0.5, 1.0, 2.0, 3.0]))
@@ -107,7 +107,7 @@ def test_equals_the_whole(problem):
 
 @pytest.mark.parametrize("block", [(1, 1), (3, 9), (9, 9)])
 def test_a_component_without_an_object_keeps_holes_from_being_filled(block):
-    """What lies in the hole of a ring is above the threshold, but has no core."""
+    """The component in the hole of a ring is above the threshold but has no core, hence no object."""
     foreground = np.zeros((9, 9), np.float32)
     foreground[1:8, 1:8], foreground[2:7, 2:7], foreground[4, 4] = 0.9, 0.1, 0.4
     parameters = Parameters("core", 0.3, 0.55, 0, True)
@@ -119,7 +119,7 @@ def test_a_component_without_an_object_keeps_holes_from_being_filled(block):
 @quick
 @given(seed=st.integers(0, 10_000), rows=st.integers(1, 40), columns=st.integers(1, 40))
 def test_components_are_those_of_scipy(seed, rows, columns):
-    """To the number: SciPy numbers by first pixels too."""
+    """The ids are equal too: SciPy also numbers by first pixels."""
     foreground = blobs(seed, (30, 34), 1.0)
     expected = ndimage.label(foreground > 0.5)[0]
     np.testing.assert_array_equal(by_blocks(foreground, Parameters(), (rows, columns)), expected)
@@ -141,7 +141,7 @@ def test_arms_that_meet_in_the_last_block(method):
 
 
 def test_corners_do_not_join():
-    """Not within a block, nor where four blocks meet, nor across an edge."""
+    """Pixels that touch at a corner stay separate: within a block, where four blocks meet, and across a face."""
     assert by_blocks(np.eye(3), Parameters(), (2, 2)).tolist() == [[1, 0, 0], [0, 2, 0], [0, 0, 3]]
     for block in [(1, 1), (2, 1), (1, 3)]:
         assert by_blocks(np.eye(4), Parameters(), block).max() == 4
@@ -149,7 +149,7 @@ def test_corners_do_not_join():
 
 @pytest.mark.parametrize("block", [(7, 9), (20, 20), (64, 64)])
 def test_touching_discs_are_parted_where_they_touch(block):
-    """Two discs across block lines: the neck between them is the border, not a line nearby."""
+    """Two discs across block faces are divided at the neck between them, not at a face nearby."""
     where = np.indices((40, 60))
     centres = np.array([(20, 20), (20, 34)])
     away = [((where - np.reshape(centre, (2, 1, 1))) ** 2).sum(axis=0) for centre in centres]
@@ -169,7 +169,7 @@ def test_nothing_and_everything(method, block):
 
 
 def test_small_objects_are_dropped_by_their_size_in_the_whole():
-    """Three pixels in three blocks are three pixels."""
+    """An object of three pixels in three blocks has a size of three pixels."""
     foreground = np.array([[1, 1, 1, 0, 1, 1]])
     assert by_blocks(foreground, Parameters(smallest=3), (1, 1)).tolist() == [[1, 1, 1, 0, 0, 0]]
 
@@ -184,7 +184,7 @@ def test_border_class_divides_across_blocks():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_more_than_a_block_and_its_neighbours_is_held(method):
-    """Of objects smaller than a block; a larger one is held in its box, here with the layer of a pixel around it."""
+    """Objects smaller than a block; a larger object is held in its bounding box, expanded by one pixel."""
     block, mask = (16, 16), discs(60, (96, 144))
     maps, objects = OnDisk(mask), OnDisk(np.zeros(mask.shape, np.uint32))
     segment_blocks(maps, maps, Parameters(method, depth=0.5), block, objects)
@@ -203,7 +203,7 @@ def test_straight_cuts_are_none_where_blocks_were_joined():
 
 
 def test_straight_cuts_of_objects_that_touch():
-    """They are divided between blocks as often as halfway, not as always as where joining was forgotten."""
+    """Ids differ at block faces as often as halfway between them; without joining, they differ at all faces."""
     foreground, block = blobs(0, (400, 400), 3.0), (16, 20)
     found = by_blocks(foreground, Parameters("distance", 0.45), block)
     assert found.max() > ndimage.label(foreground > 0.45)[1]
@@ -212,21 +212,21 @@ def test_straight_cuts_of_objects_that_touch():
 
 
 def test_type_of_ids():
-    """Ids are 32 bits wide until they no longer fit; provisional ones must fit the array given."""
+    """Ids are uint32 until they no longer fit; provisional ids must fit the dtype of the array."""
     assert id_type(0) == id_type(2**32 - 1) == np.uint32
     assert id_type(2**32) == np.uint64
     dots = np.zeros((1, 600))
     dots[0, ::2] = 1
     for dtype in (np.uint16, np.uint32, np.uint64):
         assert by_blocks(dots, Parameters(), (1, 7), dtype=dtype).max() == 300
-    with pytest.raises(ValueError, match="256 provisional ids do not fit uint8; expected objects of a wider type"):
+    with pytest.raises(ValueError, match="256 provisional ids do not fit uint8; expected objects of a wider dtype"):
         by_blocks(dots, Parameters(), (1, 2), dtype=np.uint8)
 
 
 def test_shapes_must_fit():
     image = np.zeros((4, 5))
-    with pytest.raises(ValueError, match="expected the same three times"):
+    with pytest.raises(ValueError, match="expected three equal shapes"):
         segment_blocks(image, image, Parameters(), (2, 2), np.zeros((5, 4), np.uint32))
     for block in [(2,), (2, 0)]:
-        with pytest.raises(ValueError, match=r"blocks of shape .*; expected 2 positive sizes"):
+        with pytest.raises(ValueError, match=r"block of shape .*; expected 2 positive side lengths"):
             by_blocks(image, Parameters(), block)

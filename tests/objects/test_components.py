@@ -1,11 +1,11 @@
-"""Components of classes: what is dropped, block by block as in the whole, and how the rule is chosen."""
+"""Component filters: blockwise filtering equals that of the whole image; the choice of the filter."""
 
 import numpy as np
 import pytest
 from skimage.measure import label
 
 from snakeseg.arrays import as_lazy
-from snakeseg.objects.components import ComponentFilter, candidates, choose, filter_components
+from snakeseg.objects.components import ComponentFilter, candidate_filters, choose_filters, filter_components
 
 
 def random_classes(shape, seed):
@@ -15,7 +15,7 @@ def random_classes(shape, seed):
 
 
 def pruned_by_hand(classes, number, rule):
-    """By scikit-image, component by component."""
+    """Reference with scikit-image, component by component."""
     components = label(classes == number, connectivity=1)
     sizes = np.bincount(components.ravel())[1:]
     kept = [i for i, size in enumerate(sizes, 1) if size >= max(rule.smallest, 1)]
@@ -45,7 +45,7 @@ def test_blocks_make_no_difference(shape, block, rule):
         classes = random_classes(shape, seed)
         expected = pruned_by_hand(classes, 1, rule)
         np.testing.assert_array_equal(pruned(classes, 1, rule, block), expected)
-        # The other class is left alone.
+        # The other class is unchanged.
         np.testing.assert_array_equal(expected == 2, classes == 2)
 
 
@@ -62,7 +62,7 @@ def test_an_absent_class():
 
 
 def scene(specks):
-    """A true square of 100 pixels, found whole, and false specks of so many pixels each."""
+    """A true square of 100 pixels that is predicted exactly, and false specks of the given sizes in pixels."""
     truth = np.zeros((30, 30), np.uint8)
     truth[5:15, 5:15] = 1
     predicted = truth.copy()
@@ -72,8 +72,8 @@ def scene(specks):
 
 
 def test_the_rule_is_that_of_the_best_dice():
-    """Specks of 3 and 6 go by size; where the truth has two parts, the largest alone would lose one."""
-    found = choose(iter([scene([3]), scene([3, 6])]), ["background", "square"], [0, 5, 8])["square"]
+    """A minimum size removes specks of 3 and 6 pixels; if the truth has two parts, the largest alone would lose one."""
+    found = choose_filters(iter([scene([3]), scene([3, 6])]), ["background", "square"], [0, 5, 8])["square"]
     assert found["chosen"] == {"smallest": 8, "largest_only": False}
     scores = {(t["smallest"], t["largest_only"]): t["score"] for t in found["trials"]}
     assert scores[8, False] == scores[0, True] == 1
@@ -81,21 +81,21 @@ def test_the_rule_is_that_of_the_best_dice():
     assert scores[5, False] == pytest.approx((1 + 200 / 206) / 2)
     predicted, truth = scene([])
     truth[20:29, 20:29] = predicted[20:29, 20:29] = 1
-    assert choose(iter([(predicted, truth)]), ["background", "square"], [5])["square"]["chosen"] == {
+    assert choose_filters(iter([(predicted, truth)]), ["background", "square"], [5])["square"]["chosen"] == {
         "smallest": 0, "largest_only": False,
     }  # fmt: skip
 
 
 def test_pixels_that_do_not_count():
-    """False specks where the truth is unknown are no reason to drop anything."""
+    """False specks at ignored pixels do not affect the choice."""
     predicted, truth = scene([6])
     truth[20] = 255
-    found = choose(iter([(predicted, truth)]), ["background", "square"], [8])["square"]
+    found = choose_filters(iter([(predicted, truth)]), ["background", "square"], [8])["square"]
     assert [trial["score"] for trial in found["trials"]] == [1, 1, 1]
     assert found["chosen"]["smallest"] == 0
 
 
 def test_nothing_to_find_and_nothing_found_is_right():
     empty = np.zeros((5, 5), np.uint8)
-    found = choose(iter([(empty, empty)]), ["background", "a", "b"], [])
-    assert [trial["score"] for trial in found["b"]["trials"]] == [1] * len(candidates([]))
+    found = choose_filters(iter([(empty, empty)]), ["background", "a", "b"], [])
+    assert [trial["score"] for trial in found["b"]["trials"]] == [1] * len(candidate_filters([]))

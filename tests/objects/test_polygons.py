@@ -1,4 +1,4 @@
-"""Objects as outlines: they come back as they were, through GeoJSON and ImageJ's ROI."""
+"""Objects to outlines and back, as GeoJSON and ImageJ's ROI, without change."""
 
 import json
 import zipfile
@@ -21,19 +21,19 @@ from snakeseg.objects.polygons import outlines_of, rasterised
 
 
 def back(outlines: dict, shape: tuple[int, int]) -> np.ndarray:
-    """Labels of outlines, every object's pieces on their own."""
+    """Rasterise outlines, each piece of an object separately."""
     return rasterised([(number, polygon) for number, polygons in outlines.items() for polygon in polygons], shape)
 
 
 @settings(deadline=None, max_examples=60)
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 0, 3, 7])))
 def test_any_labels_come_back(labels):
-    """With holes, objects in holes, pieces, corners that touch, and objects at the edge."""
+    """Including holes, objects in holes, several pieces, corners that touch, and objects at the edge of the image."""
     np.testing.assert_array_equal(back(outlines_of(labels), labels.shape), labels)
 
 
 def test_points_are_from_the_corner():
-    """A pixel's outline is around its centre, at half a pixel; columns come first."""
+    """A pixel's outline surrounds its centre, at (0.5, 0.5) for the first pixel; x comes first."""
     ((ring,),) = outlines_of(np.pad(np.ones((1, 1), int), ((2, 5), (4, 1))))[1]
     np.testing.assert_allclose(ring.mean(axis=0), (4.5, 2.5), atol=0.2)
     np.testing.assert_array_equal(ring[0], ring[-1])
@@ -42,7 +42,7 @@ def test_points_are_from_the_corner():
 
 
 def test_a_rectangle_of_imagej():
-    """From (2, 1) to (5, 3) are 3 x 2 pixels; beyond the image there are none."""
+    """The rectangle from (2, 1) to (5, 3) has 3 x 2 pixels; a polygon outside the image has none."""
     corners = np.array([[2, 1], [5, 1], [5, 3], [2, 3]], float)
     expected = np.zeros((6, 8), int)
     expected[1:3, 2:5] = 9
@@ -136,7 +136,7 @@ def test_an_archive_that_unpacks_to_gigabytes(tmp_path):
 
 
 def test_masks_of_one_object_each(place):
-    """Ids follow the order of names, the first has what two cover; masks may have any value."""
+    """Ids follow the order of file names; a pixel of two masks belongs to the first; masks may have any value."""
     for name, value, corner in (("a", 1, 0), ("b", 255, 2), ("c", 7, 20)):
         mask = np.zeros((40, 50), np.uint8)
         mask[corner : corner + 5, corner : corner + 5] = value
@@ -159,13 +159,16 @@ def test_masks_that_add_no_object_are_told(place, capsys):
     write_lif(Path("plate.lif"), *[np.zeros((1, 1, 40, 50), np.uint8)] * 2)
     assert main(["convert", "masks", "--like", "plate.lif#2", "--output", "labels.ome.tif"]) == 0
     assert set(np.unique(read_label("labels.ome.tif", 2).array)) == {1}
-    assert "warning: masks/b.tif: no pixel that the masks before do not have" in capsys.readouterr().err
+    assert (
+        "warning: masks/b.tif: the mask adds no object; earlier masks cover all of its pixels"
+        in capsys.readouterr().err
+    )
     assert main(["convert", "masks", "--like", "plate.lif#2", "--output", "labels.lif"]) == 1
     assert "labels.lif: found another format than that of --like; expected .ome.tif" in capsys.readouterr().err
 
 
 def test_wrong_masks(place, capsys):
-    """All at once."""
+    """All problems are reported at once."""
     Path("masks").mkdir()
     tifffile.imwrite("image.tif", np.zeros((40, 50), np.uint8))
     command = ["convert", "masks", "--like", "image.tif", "--output", "b.tif"]

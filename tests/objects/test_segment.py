@@ -1,4 +1,4 @@
-"""Objects from probabilities: known answers of every method."""
+"""Segmentation of objects: known results of every method."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ quick = settings(deadline=None, max_examples=40)
 
 
 def cut(foreground, parameters):
-    """Of a network without a border class."""
+    """Segment the probabilities of a network without a border class."""
     return segment(foreground, foreground, parameters)
 
 
@@ -52,7 +52,7 @@ def test_depth_is_in_pixels_of_the_saddle():
 
 
 def test_core_splits_where_a_valley_lies_between():
-    """Seeds are the components above the core threshold; the foreground is shared among them."""
+    """Seeds are the components above the core threshold; the foreground is divided among them."""
     foreground = np.full((1, 9), 0.6)
     foreground[0, [1, 2, 6]] = 0.95
     assert cut(foreground, Parameters("components", 0.5)).max() == 1
@@ -75,7 +75,7 @@ def test_border_class_seeds_touching_cells():
 
 
 def test_a_neck_of_probability_is_cut():
-    """A bar without any waist, paler in the middle: two cells, however they touch."""
+    """A bar of constant width with lower probability in the middle: two cells."""
     foreground = np.pad(np.full((7, 20), 0.95), 3)
     foreground[:, 12:14] *= 0.6
     assert cut(foreground, Parameters("distance", 0.5, 1.0)).max() == 1
@@ -99,7 +99,7 @@ RINGS = np.array(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_holes(method):
-    """Filled where one component encloses nothing but background; corners that touch close no bay."""
+    """A hole is filled if one component encloses only background; corners that touch do not enclose a hole."""
     found = cut(RINGS.astype(float), Parameters(method, 0.5, 0.5, fill_holes=True)) > 0
     expected = RINGS.copy()
     expected[1, 1] = 1
@@ -186,7 +186,7 @@ def test_three_dimensions():
 @pytest.mark.parametrize("method", ["distance", "core"])
 @pytest.mark.parametrize("seed", range(5))
 def test_what_else_is_there_makes_no_difference(method, seed):
-    """Every component by itself is cut as it is among the others, ties and plateaus included."""
+    """Each component alone is split as among the others, including ties and plateaus."""
     foreground = np.round(blobs(seed, (60, 70)) * 16) / 16
     parameters = Parameters(method, 0.5, 0.7 if method == "core" else 1.0)
     together = cut(foreground, parameters)
@@ -200,7 +200,7 @@ def test_what_else_is_there_makes_no_difference(method, seed):
 
 
 def test_distance_drops_what_is_no_deeper_than_asked():
-    """Whatever else is there: a line is one pixel deep, the discs eight."""
+    """Independently of other objects: a line is one pixel deep, the discs eight."""
     line = np.zeros(TWO.shape)
     line[2, 5:50] = 1
     assert not cut(line, Parameters("distance", depth=1.0)).any()

@@ -1,4 +1,4 @@
-"""The search for object parameters finds what is planted, and its scores are those of the workflow's own steps."""
+"""The search for segmentation parameters finds known optima, and its scores equal those of the workflow's steps."""
 
 from dataclasses import asdict
 
@@ -10,7 +10,7 @@ from snakeseg.evaluation.metrics.contingency import overlaps
 from snakeseg.evaluation.metrics.matching import detection_scores, match
 from snakeseg.evaluation.metrics.partition import adapted_rand_error
 from snakeseg.objects.segment import Parameters, segment
-from snakeseg.objects.tune import SCORES, candidates, choose, tune_parameters
+from snakeseg.objects.tune import SCORES, candidate_parameters, choose, tune_parameters
 from snakeseg.settings import Instances, Labels
 
 FEW = {"thresholds": [0.3, 0.5, 0.7], "cores": [0.5, 0.9], "depths": [1.0, 3.0], "smallest": [0, 6]}
@@ -22,7 +22,7 @@ def pick(pairs, settings):
 
 
 def blobs(seed, shape=(40, 44)):
-    """Foreground probabilities, and objects that are like them but not the same."""
+    """Foreground probabilities, and true objects that resemble them."""
     rng = np.random.default_rng(seed)
     truth = ndimage.label(ndimage.gaussian_filter(rng.normal(size=shape), 3) > 0.05)[0]
     noise = ndimage.gaussian_filter(rng.normal(size=shape), 1)
@@ -30,16 +30,16 @@ def blobs(seed, shape=(40, 44)):
     return foreground, truth
 
 
-def test_candidates():
-    """Every method at every threshold, with all of its seeds."""
-    tried = list(candidates(Instances(**FEW)))
+def test_candidate_parameters():
+    """Every method at every threshold, with every depth or core threshold."""
+    tried = list(candidate_parameters(Instances(**FEW)))
     assert len(set(tried)) == len(tried) == 3 + 3 * 2 * 2 + 3 * 2
     assert [p.method for p in tried[:3]] == ["components", "distance", "soft"]
 
 
 @pytest.mark.parametrize("select_by", SCORES)
 def test_finds_the_threshold_and_size_that_are_right(select_by):
-    """Cells above 0.6, a haze of 0.55 between them, and specks of 2 pixels."""
+    """Cells above 0.6, background of 0.55 between them, and specks of 2 pixels."""
     truth = np.zeros((20, 30), int)
     truth[3:10, 3:10], truth[3:10, 13:20] = 1, 2
     foreground = np.where(truth > 0, 0.9, 0.0)
@@ -50,7 +50,7 @@ def test_finds_the_threshold_and_size_that_are_right(select_by):
     )
     assert chosen.threshold == 0.7
     assert max(trial["score"] for trial in trials) == 1
-    if select_by != "adapted_rand_error":  # which does not look outside the true objects
+    if select_by != "adapted_rand_error":  # which ignores pixels outside the true objects
         assert chosen == Parameters("components", 0.7, smallest=6)
 
 
@@ -65,7 +65,7 @@ def test_finds_that_touching_cells_need_splitting():
 
 @pytest.mark.parametrize("select_by", SCORES)
 def test_scores_are_those_of_segmenting_and_scoring(select_by):
-    """Shortcuts of the search give what `segment` and the metrics give, over all images together."""
+    """The scores of the search equal those of `segment` and the metrics, over all images together."""
     pairs = [blobs(seed) for seed in range(3)]
     _, trials = pick(pairs, Instances(select_by=select_by, **FEW))
     thresholds = {"ap_0.50": [0.5], "ap": [0.5, 0.6, 0.7, 0.8, 0.9]}.get(select_by)
@@ -94,7 +94,7 @@ def test_best_is_chosen_and_of_equals_the_first():
 
 
 def test_every_image_has_a_say():
-    """A second image of other brightness moves the threshold."""
+    """A second image of higher probabilities changes the chosen threshold."""
     truth = np.pad(np.ones((8, 8), int), 4)
     dim, hazy = np.where(truth, 0.6, 0.0), np.where(truth, 0.9, 0.4)
     settings = Instances(**FEW)
@@ -108,7 +108,7 @@ def test_unknown_score():
 
 
 def test_tuning_objects_leaves_trials_and_calibration():
-    """On the grid of the probabilities, without the pixels that the label ignores."""
+    """On the grid of the probabilities, without ignored pixels."""
     foreground, truth = blobs(0)
     label = truth.repeat(2, 0).repeat(2, 1)
     label[:40] = 1000

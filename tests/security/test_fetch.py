@@ -91,7 +91,7 @@ def test_the_published_file_is_kept(server, tmp_path):
         ("declared", "found more than 7 bytes; expected 7 bytes; "),
         ("endless", "found more than 7 bytes; expected 7 bytes; "),
         ("other", rf"found SHA-256 \w{{64}}; expected {DIGEST}; "),
-        ("none", "expected a file; try from a machine with a network, or give --url"),
+        ("none", "expected the file of published weights; run the command on a machine with a network"),
     ],
 )
 def test_nothing_else_is(server, tmp_path, path, problem):

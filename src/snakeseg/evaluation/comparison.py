@@ -1,16 +1,16 @@
-"""Experiments against each other: image by image, pair by pair."""
+"""Compare experiments pairwise on the same images, and measure the spread of scores over folds and seeds."""
 
 from itertools import combinations
 
 import pandas as pd
 
 from snakeseg.evaluation.statistics import group_means, holm, mean_interval, signed_rank, standardised_mean
-from snakeseg.evaluation.summary import headlines, lower_is_better, within
+from snakeseg.evaluation.summary import clip_interval, headlines, lower_is_better
 
-# How the workflow names an experiment's repeats.
+# Suffix of the name of an experiment that the workflow repeats with several seeds.
 SEEDED = r"\.seed-\d+$"
-# Chance of a difference claimed where there is none, over all pairs of one score.
-LEVEL = 0.05
+# Family-wise significance level, over all pairs of experiments of one score.
+SIGNIFICANCE_LEVEL = 0.05
 NOT_SHOWN = "no difference shown"
 PAIRS = ("subset", "metric", "A", "B", "seeds_A", "seeds_B", "images", "groups", "mean_A", "mean_B", "difference",
          "low", "high", "p", "p_holm", "rank_biserial", "d_z", "verdict")  # fmt: skip
@@ -18,27 +18,27 @@ SPREAD = ("experiment", "subset", "metric", "mean", "sd_folds", "folds", "sd_see
 
 
 def compare(images: pd.DataFrame) -> pd.DataFrame:
-    """Every pair of experiments by every headline score, on the images that all experiments have it for.
+    """Compare every pair of experiments by every headline score, on the images for which all experiments have it.
 
     Parameters
     ----------
     images : DataFrame
-        One row per experiment and image: experiment, subset, sample, group, status, and the scores. Repeats of one
-        experiment with several seeds are averaged image by image before anything else.
+        One row per experiment and image: experiment, subset, sample, group, status, and the scores. Repeats of an
+        experiment with several seeds are first averaged image by image.
 
     Returns
     -------
     DataFrame
-        subset, metric, A, B; seeds_A, seeds_B (repeats that were averaged); images, groups; mean_A, mean_B, and their
-        difference A - B with its 95 % interval from low to high, over images; p of the Wilcoxon signed-rank test on
-        differences of groups, and p_holm, corrected over all pairs of this subset and metric; rank_biserial and d_z,
-        the size of the effect over groups; verdict: "A better", "B better" or "no difference shown". No rows where
-        there are fewer than two experiments.
+        One row per subset, metric and pair (A, B); none for fewer than two experiments. seeds_A, seeds_B: numbers of
+        averaged repeats. images, groups: numbers of images and groups. mean_A, mean_B: means over images. difference,
+        low, high: difference A - B and its 95 % confidence interval. p: p-value of the Wilcoxon signed-rank test on
+        differences of groups. p_holm: p corrected over all pairs of this subset and metric. rank_biserial, d_z: effect
+        sizes over groups. verdict: "A better", "B better" or "no difference shown".
     """
     rows = []
     for subset, part in _scored(images).groupby("subset"):
         for metric in headlines(part):
-            pairs = _pairs(metric, *_by_image(part, metric))
+            pairs = _compare_pairs(metric, *_score_table(part, metric))
             corrected = holm([pair["p"] for pair in pairs])
             for pair, p in zip(pairs, corrected, strict=True):
                 rows.append({"subset": subset, **pair, "p_holm": p, "verdict": _verdict(pair, p)})
@@ -46,19 +46,19 @@ def compare(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(images: pd.DataFrame) -> pd.DataFrame:
-    """How far mean scores of an experiment lie apart between folds, and between seeds.
+    """Compute the spread of the mean scores of each experiment over folds and over seeds.
 
     Parameters
     ----------
     images : DataFrame
-        As for `compare`, with the column fold: the one that held the image out, NaN for test images.
+        As for `compare`, with the column fold: the fold that holds the image out, NaN for test images.
 
     Returns
     -------
     DataFrame
-        experiment, subset, metric, mean; sd_folds and sd_seeds: standard deviations (n - 1) of the means of folds,
-        each over all seeds, and of the means of seeds, each over all folds; folds and seeds: how many. NaN of fewer
-        than two.
+        One row per experiment, subset and metric. mean: mean over images. sd_folds: standard deviation (n - 1) of the
+        means of folds, each over all seeds. sd_seeds: that of the means of seeds, each over all folds. folds, seeds:
+        their numbers. The deviation of fewer than two is NaN.
     """
     scored = _scored(images)
     rows = []
@@ -74,22 +74,23 @@ def spread(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentence(pair) -> str:
-    """A row of `compare` in words; takes any mapping of its columns."""
+    """Describe a row of `compare`, or any mapping with its columns, in a sentence."""
     size = f"n = {counted(pair['images'], 'image')} in {counted(pair['groups'], 'group')}"
     p = "p < 0.001" if pair["p_holm"] < 0.001 else f"p = {pair['p_holm']:.2g}"
-    by = f"{pair['difference']:+.3g}"
-    if pair["low"] == pair["low"]:
-        by += f", 95 % interval {pair['low']:+.3g} to {pair['high']:+.3g}"
+    difference = f"{pair['difference']:+.3g}"
+    if pair["low"] == pair["low"]:  # not NaN
+        difference += f", 95 % interval {pair['low']:+.3g} to {pair['high']:+.3g}"
     names = {side: _name(pair[side], pair[f"seeds_{side}"]) for side in "AB"}
+    numbers = f"({p}, {size}; difference {difference})"
     if pair["verdict"] == NOT_SHOWN:
-        return f"{NOT_SHOWN} between {names['A']} and {names['B']} in {pair['metric']} ({p}, {size}; difference {by})"
+        return f"{NOT_SHOWN} between {names['A']} and {names['B']} in {pair['metric']} {numbers}"
     better, worse = ("A", "B") if pair["verdict"] == "A better" else ("B", "A")
     means = f"{pair[f'mean_{better}']:.3g} against {pair[f'mean_{worse}']:.3g}"
-    return f"{names[better]} is better than {names[worse]} in {pair['metric']}: {means} ({p}, {size}; difference {by})"
+    return f"{names[better]} is better than {names[worse]} in {pair['metric']}: {means} {numbers}"
 
 
 def sentences(pairs: pd.DataFrame, metric: str) -> dict[str, list[str]]:
-    """Every pair by one score in words, by subset."""
+    """Describe every pair of experiments by one score: lists of sentences by subset."""
     chosen = pairs[pairs["metric"] == metric]
     return {subset: [sentence(pair) for pair in part.to_dict("records")] for subset, part in chosen.groupby("subset")}
 
@@ -111,23 +112,25 @@ def _without_seed(names):
     return names.str.replace(SEEDED, "", regex=True)
 
 
-def _by_image(part: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.Series]:
-    """Scores by (group, sample) and experiment, and how many seeds each is a mean of; an experiment that has none is
-    left out, and an image that one of the others has none for."""
+def _score_table(part: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Scores by (group, sample) and experiment, averaged over seeds, and the number of seeds of each experiment.
+
+    Experiments without any score are dropped, then images that lack the score of a remaining experiment.
+    """
     table = part.pivot(index=["group", "sample"], columns="experiment", values=metric).astype(float)
     table = table[part["experiment"].unique()].dropna(axis="columns", how="all").dropna()
     names = _without_seed(table.columns)
     return table.T.groupby(names, sort=False).mean().T, names.value_counts()
 
 
-def _pairs(metric: str, scores: pd.DataFrame, seeds: pd.Series) -> list[dict]:
-    """What can be said of each pair without knowing of the others."""
+def _compare_pairs(metric: str, scores: pd.DataFrame, seeds: pd.Series) -> list[dict]:
+    """Rows of `compare`, one per pair of experiments, without the columns that depend on the other pairs."""
     groups = scores.index.get_level_values("group").to_numpy()
     pairs = []
     for a, b in combinations(scores, 2):
         difference = scores[a] - scores[b]
         low, high, count = mean_interval(difference.to_numpy(), groups)
-        low, high = within(metric, low, high, lowest=-1)
+        low, high = clip_interval(metric, low, high, lowest=-1)
         means = group_means(difference.to_numpy(), groups)
         p, effect = signed_rank(means)
         pairs.append({
@@ -140,8 +143,8 @@ def _pairs(metric: str, scores: pd.DataFrame, seeds: pd.Series) -> list[dict]:
 
 
 def _verdict(pair: dict, p: float) -> str:
-    """Who is better, if the test says that somebody is and the means over images agree on whom."""
-    agree = pair["difference"] * pair["rank_biserial"] > 0
-    if not (agree and p <= LEVEL):
+    """Direction of a significant difference on which means and ranks agree, or "no difference shown"."""
+    is_consistent = pair["difference"] * pair["rank_biserial"] > 0
+    if not (is_consistent and p <= SIGNIFICANCE_LEVEL):
         return NOT_SHOWN
     return "A better" if (pair["difference"] > 0) != lower_is_better(pair["metric"]) else "B better"

@@ -1,4 +1,4 @@
-"""Scores of predicted label files against true ones: per image and per object."""
+"""Score predicted label files against the true labels, per image and per object."""
 
 from pathlib import Path
 
@@ -11,22 +11,36 @@ from snakeseg.io.images import open_image, read_label, require_same_shape
 from snakeseg.io.sheet import spacing_of
 from snakeseg.settings import Labels
 
-# Grey values of larger images are not read: brightness of objects would need more memory than all scores.
-MOST_PIXELS = 2**26
+# Maximum size of an image, in pixels, whose intensities are read: they would take more memory than all scores.
+MAX_INTENSITY_PIXELS = 2**26
 
 
 def evaluate_rows(
     rows: pd.DataFrame, folder: Path, dims: int, labels: Labels, at_edge: bool = True
 ) -> tuple[list[dict], list[dict]]:
-    """Score every row's prediction in a folder; without `at_edge`, true objects that touch the edge do not count.
+    """Score the predicted label file of every row of the sample sheet.
+
+    An image that cannot be scored is a row with a reason; it raises no error.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of the sample sheet.
+    folder : path
+        Folder of the predicted label files.
+    dims : int
+        Number of spatial axes.
+    labels : Labels
+    at_edge : bool
+        Score true objects that touch the edge of the image.
 
     Returns
     -------
     images : list of dict
-        One per row: sample, group, status (scored, unlabelled, unreadable), reason, and the scores.
+        One per row: sample, group, status ("scored", "unlabelled" or "unreadable"), reason, and the scores.
     objects : list of dict
-        One per true or predicted object: its partner, IoU, and measurements. Those of grey values are left out for
-        images of more than `MOST_PIXELS`.
+        One per true or predicted object: see `snakeseg.evaluation.scores.score`. Intensities are not measured for
+        images of more than `MAX_INTENSITY_PIXELS`.
     """
     images, objects = [], []
     for row in rows.itertuples():
@@ -35,27 +49,32 @@ def evaluate_rows(
             images.append({**image, "status": "unlabelled", "reason": "no label in the sample sheet"})
             continue
         try:
-            scores, found = _score_row(row, folder, dims, labels, at_edge)
+            scores, object_rows = _score_row(row, folder, dims, labels, at_edge)
         except ValueError as error:
             images.append({**image, "status": "unreadable", "reason": str(error)})
             continue
         images.append({**image, **scores})
-        objects += [{"sample": row.sample, **entry} for entry in found]
+        objects += [{"sample": row.sample, **entry} for entry in object_rows]
     return images, objects
 
 
 def score_table(scores: list[dict], rows: pd.DataFrame, experiment: str, fold: int | None) -> pd.DataFrame:
-    """Return scores of images or objects as a table, with experiment, subset and fold as its first columns.
+    """Convert scores of images or objects to a table, with experiment, subset and fold as its first columns.
 
     Parameters
     ----------
     scores : list of dict
         From `evaluate_rows`.
     rows : DataFrame
-        Of the sample sheet; held-out training images are the subset "validation".
+        Rows of the sample sheet.
     experiment : str
     fold : int, optional
-        That was held out.
+        The held-out fold, for training images.
+
+    Returns
+    -------
+    DataFrame
+        Training images are in the subset "validation": they are scored when held out.
     """
     subset = dict(zip(rows["sample"], rows["subset"].replace("train", "validation"), strict=True))
     table = pd.DataFrame(scores, columns=None if scores else ["sample"])
@@ -66,13 +85,13 @@ def score_table(scores: list[dict], rows: pd.DataFrame, experiment: str, fold: i
 
 
 def _score_row(row, folder: Path, dims: int, labels: Labels, at_edge: bool) -> tuple[dict, list[dict]]:
+    """Read the label, the prediction and the image of a row, and score the prediction."""
     truth, image = read_label(row.label, dims), open_image(row.image, dims)
     path = folder / f"{row.sample}{label_suffix(row.image)}"
     predicted = read_label(path, dims).array
     if predicted.shape != truth.array.shape:
-        found, expected = f"shape {predicted.shape}", f"{truth.array.shape}, as its label"
-        raise BadInput(path, found, expected, "predict it again")
+        expected = f"{truth.array.shape}, the shape of {row.label}"
+        raise BadInput(path, f"shape {predicted.shape}", expected, "predict it again: snakemake -R instances")
     require_same_shape(image, truth)
-    few = predicted.size <= MOST_PIXELS
-    grey = image.array[:1][0] if few else None
-    return score(truth.array, predicted, labels, spacing_of(row.spacing, image.spacing), grey, at_edge)
+    intensities = image.array[:1][0] if predicted.size <= MAX_INTENSITY_PIXELS else None
+    return score(truth.array, predicted, labels, spacing_of(row.spacing, image.spacing), intensities, at_edge)

@@ -1,4 +1,4 @@
-"""How sure a mean is, and whether a difference is one; by groups, since images of one group are not independent."""
+"""Confidence intervals of means and tests of differences, by groups: images of one group are not independent."""
 
 from functools import lru_cache
 
@@ -6,32 +6,32 @@ import numpy as np
 from numpy.random import Generator, Philox
 from scipy import stats
 
-COVERED = 0.95
-# With these, the limit of an interval is a whole rank.
+CONFIDENCE = 0.95
+# Number of bootstrap resamples; CONFIDENCE * (RESAMPLES + 1) is a whole rank.
 RESAMPLES = 3999
-# More groups than that are merged into so many, so that memory does not grow; the interval hardly changes.
-MOST = 1000
-# Smaller differences of numbers of order one are rounding errors, which would break ties and look like spread.
+# More groups are merged at random into this number of groups, to bound memory; the interval hardly changes.
+MAX_GROUPS = 1000
+# Decimal digits of scores of order one that are significant; rounding errors would break ties and count as spread.
 DIGITS = 12
-# A resample whose spread is so much smaller than that of the sample has none.
-NO_SPREAD = 1e-6
+# Standard error of a resample, relative to that of the sample, below which the resample has no spread.
+MIN_RELATIVE_ERROR = 1e-6
 
 
 def mean_interval(values: np.ndarray, groups: np.ndarray) -> tuple[float, float, int]:
-    """The 95 % interval of a mean over images, and the number of groups it rests on.
+    """Compute the 95 % confidence interval of a mean over images.
 
     Parameters
     ----------
     values : float array, shape (images,)
     groups : array, shape (images,)
-        Names. Groups, not images, are taken as drawn independently.
+        Name of each image's group. Groups, not images, are treated as independent.
 
     Returns
     -------
     low, high : float
-        NaN with fewer than two groups, which say nothing about others, and where all groups are equal, which says
-        nothing about how unequal they could be.
+        NaN with fewer than two groups, or if all groups are equal, since the spread is then unknown.
     groups : int
+        Number of groups.
     """
     sums, sizes = group_sums(values, groups)
     low, high = interval(*_merged(sums, sizes))
@@ -39,20 +39,20 @@ def mean_interval(values: np.ndarray, groups: np.ndarray) -> tuple[float, float,
 
 
 def interval(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Symmetric studentised bootstrap interval, 95 %, of means over images, resampled by group.
+    """Compute symmetric studentised bootstrap 95 % confidence intervals of means over images, resampled by group.
 
-    Groups are drawn with replacement and all their images come along. The half width is the standard error times
-    the 0.95 quantile, over resamples, of ``|mean* - mean| / error*``. Percentile and BCa intervals know nothing of how
-    badly few groups tell their own spread, and Student's t nothing of skewed scores; of those that
-    `benchmarks/intervals.py` simulates, this one promises too much least. Where resamples without any spread (few
-    groups, or all but one or two of them equal) leave no such quantile, that of Student's t is taken.
+    Groups are drawn with replacement, together with all their images. The half width is the standard error times the
+    0.95 quantile, over resamples, of ``|mean* - mean| / error*``. Percentile and BCa intervals ignore that few groups
+    estimate their spread poorly, and Student's t interval ignores skewed scores; of the intervals that
+    `benchmarks/intervals.py` simulates, this one has the smallest undercoverage. If too many resamples have no spread
+    (few groups, or all but one or two of them equal), the quantile of Student's t distribution is used.
 
     Parameters
     ----------
     sums : float array, shape (..., groups)
-        Sum of each group's values.
+        Sum of the values of each group.
     sizes : array, shape (groups,)
-        Number of each group's values.
+        Number of values of each group.
 
     Returns
     -------
@@ -68,22 +68,23 @@ def interval(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarra
     if count < 2:
         return (np.full(sums.shape[:-1], np.nan),) * 2
     mean = sums.sum(axis=-1) / sizes.sum()
-    rests = sums - mean[..., None] * sizes
-    error = _mean_and_error(rests, sizes, np.ones((1, count)))[1]
-    shifts, errors = _mean_and_error(rests, sizes, _resamples(count))
+    residuals = sums - mean[..., None] * sizes
+    error = _mean_and_error(residuals, sizes, np.ones((1, count)))[1]
+    shifts, errors = _mean_and_error(residuals, sizes, _resamples(count))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(errors > NO_SPREAD * error, np.abs(shifts) / errors, np.inf)
-    rank = round(COVERED * (RESAMPLES + 1)) - 1
+        ratios = np.where(errors > MIN_RELATIVE_ERROR * error, np.abs(shifts) / errors, np.inf)
+    rank = round(CONFIDENCE * (RESAMPLES + 1)) - 1
     quantile = np.partition(ratios, rank, axis=-1)[..., rank]
-    quantile = np.where(np.isfinite(quantile), quantile, stats.t.ppf((1 + COVERED) / 2, count - 1))
-    half = quantile * np.where(error > 10.0**-DIGITS, error, np.nan)[..., 0]
-    return mean - half, mean + half
+    quantile = np.where(np.isfinite(quantile), quantile, stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
+    half_width = quantile * np.where(error > 10.0**-DIGITS, error, np.nan)[..., 0]
+    return mean - half_width, mean + half_width
 
 
 def _mean_and_error(sums: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means over images and their standard errors, both of shape (..., resamples), if groups are drawn so often.
+    """Means over images of each resample and their standard errors, both of shape (..., resamples).
 
-    A mean over images is a ratio, of sums to sizes; its error is that of its linear approximation.
+    `draws` holds how often each resample draws each group, shape (resamples, groups). A mean over images is a ratio of
+    sums to sizes; its standard error is that of its linear approximation.
     """
     count, images = len(sizes), draws @ sizes
     mean = sums @ draws.T / images
@@ -93,37 +94,37 @@ def _mean_and_error(sums: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> t
 
 @lru_cache(maxsize=4)
 def _resamples(count: int) -> np.ndarray:
-    """How often each of `count` groups is drawn, shape (RESAMPLES, count); the same for all scores of one sample."""
+    """Number of times that each resample draws each of `count` groups, shape (RESAMPLES, count); deterministic."""
     drawn = Generator(Philox(key=count)).integers(count, size=(RESAMPLES, count))
     cells = (drawn + count * np.arange(RESAMPLES)[:, None]).ravel()
     return np.bincount(cells, minlength=RESAMPLES * count).reshape(RESAMPLES, count).astype(float)
 
 
 def _merged(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Groups dealt at random, but always alike, into no more than `MOST` larger ones."""
-    if len(sizes) <= MOST:
+    """Merge groups into at most `MAX_GROUPS`, at random with a fixed seed."""
+    if len(sizes) <= MAX_GROUPS:
         return sums, sizes
-    index = Generator(Philox(key=len(sizes))).permutation(len(sizes)) % MOST
+    index = Generator(Philox(key=len(sizes))).permutation(len(sizes)) % MAX_GROUPS
     return np.bincount(index, sums), np.bincount(index, sizes)
 
 
 def group_sums(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and number of each group's values, in the order of the groups' names, both of shape (groups,)."""
+    """Return the sum and the number of the values of each group, in order of the groups' names, shapes (groups,)."""
     names, index = np.unique(np.asarray(groups).astype(str), return_inverse=True)
     return np.bincount(index, values, len(names)), np.bincount(index, minlength=len(names))
 
 
 def group_means(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The mean of each group's values, shape (groups,)."""
+    """Return the mean of the values of each group, in order of the groups' names, shape (groups,)."""
     sums, sizes = group_sums(values, groups)
     return sums / sizes
 
 
 def signed_rank(differences: np.ndarray) -> tuple[float, float]:
-    """Wilcoxon's signed-rank test that differences are symmetric about zero, and its effect size.
+    """Compute Wilcoxon's signed-rank test that differences are symmetric about zero, and its effect size.
 
-    Zeros are left out, as Wilcoxon did. p is exact up to 50 differences without ties and up to 13 with ties,
-    else by the normal approximation with corrections for ties and continuity.
+    Zero differences are discarded, as by Wilcoxon. p is exact for at most 50 differences without ties or 13 with ties;
+    otherwise it is the normal approximation, corrected for ties and continuity.
 
     Parameters
     ----------
@@ -132,29 +133,47 @@ def signed_rank(differences: np.ndarray) -> tuple[float, float]:
     Returns
     -------
     p : float
-        Two-sided; 1 where nothing differs.
+        Two-sided p-value; 1 if all differences are zero.
     rank_biserial : float
-        Ranks of positive differences minus those of negative ones, over all ranks: -1 to 1 (Kerby 2014).
+        Sum of the ranks of positive differences minus that of negative differences, over the sum of all ranks: -1 to 1.
+
+    References
+    ----------
+    Wilcoxon 1945, Individual comparisons by ranking methods. Kerby 2014, The simple difference formula: an approach to
+    teaching nonparametric correlation.
     """
     rounded = np.round(differences, DIGITS)
-    changed = rounded[rounded != 0]
-    if not len(changed):
+    nonzero = rounded[rounded != 0]
+    if not len(nonzero):
         return 1.0, 0.0
-    ranks = stats.rankdata(np.abs(changed))
-    p = stats.wilcoxon(changed, correction=True).pvalue
-    return float(p), float((np.sign(changed) * ranks).sum() / ranks.sum())
+    ranks = stats.rankdata(np.abs(nonzero))
+    p = stats.wilcoxon(nonzero, correction=True).pvalue
+    return float(p), float((np.sign(nonzero) * ranks).sum() / ranks.sum())
 
 
 def standardised_mean(differences: np.ndarray) -> float:
-    """Cohen's d_z: mean over standard deviation (n - 1); NaN where there is no deviation."""
+    """Compute Cohen's d_z: the mean over the standard deviation (n - 1); NaN if the deviation is zero."""
     deviation = np.std(np.round(differences, DIGITS), ddof=1) if len(differences) > 1 else 0.0
     return float(np.mean(differences) / deviation) if deviation else float("nan")
 
 
 def holm(p: list[float]) -> np.ndarray:
-    """p-values of one family, adjusted so that the chance of any false rejection stays below the level (Holm 1979).
+    """Adjust the p-values of a family of tests by the Holm-Bonferroni method, which bounds the family-wise error rate.
 
-    The k-th smallest of m is multiplied by m - k + 1, and none is smaller than the one before.
+    The k-th smallest of m p-values is multiplied by m - k + 1, and raised to the adjusted value before it if smaller.
+
+    Parameters
+    ----------
+    p : list of float
+
+    Returns
+    -------
+    float array, shape (tests,)
+        Adjusted p-values in the order of `p`, at most 1.
+
+    References
+    ----------
+    Holm 1979, A simple sequentially rejective multiple test procedure.
     """
     p = np.asarray(p, float)
     order = np.argsort(p, kind="stable")

@@ -1,4 +1,4 @@
-"""What a table of scored images comes to: means with intervals, and of how many images each is."""
+"""Summarise the scores of images: means with confidence intervals and the number of images, medians, pooled scores."""
 
 import numpy as np
 import pandas as pd
@@ -8,12 +8,13 @@ from snakeseg.evaluation.metrics.overlap import CONFUSION, fcn_scores
 from snakeseg.evaluation.statistics import mean_interval
 
 COUNTS = ("pixels", "wrong_pixels", "true_objects", "predicted_objects", "splits", "merges")
-# What experiments are compared by and what is told first; few, since every score more is another chance to be misled.
+# Scores that compare experiments and head the report. They are few: each further one is another chance of a false
+# finding.
 HEADLINES = ("pixel_error", "dice", "mean_iu", "hd95", "adapted_rand_error", "pq_0.50", "ap_0.50", "ap_0.75")
-# How names of scores begin that are better the lower (or the nearer to 0); all others are better the higher.
+# Prefixes of the names of scores that are better if lower (or nearer to 0); all others are better if higher.
 LOWER = ("pixel_error", "adapted_rand_error", "rand_error", "voi_", "hd95", "assd", "warping_error", "count_error",
          "relative_count_error", "splits", "merges")  # fmt: skip
-# How names of scores begin that may be above 1 or below 0; all others are shares.
+# Prefixes of the names of scores that may be above 1 or below 0; all others are fractions.
 UNBOUNDED = ("voi_", "hd95", "assd", "count_error", "relative_count_error", "splits", "merges")
 SUBSETS = ("validation", "test", "predict")
 COLUMNS = ("experiment", "subset", "metric", "n", "unscored", "missed", "empty", "mean", "low", "high", "groups",
@@ -21,7 +22,7 @@ COLUMNS = ("experiment", "subset", "metric", "n", "unscored", "missed", "empty",
 
 
 def summarise(images: pd.DataFrame) -> pd.DataFrame:
-    """One row per experiment, subset and metric.
+    """Summarise the scores of images by experiment, subset and metric.
 
     Parameters
     ----------
@@ -31,10 +32,11 @@ def summarise(images: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        experiment, subset, metric; n (images the mean is of), unscored, missed (objects there, none found), empty
-        (no objects there); mean over images with its 95 % interval from low to high, which holds for images of other
-        groups like these, and the number of groups; median over images; pooled over all pixels or objects of the
-        subset. NaN where there is no such number.
+        One row per experiment, subset and metric. n: number of images with this score. unscored: number of images
+        without scores. missed: images with true but no predicted objects. empty: images without true objects. mean,
+        low, high: mean over images and its 95 % confidence interval for images of other groups. groups: number of
+        groups. median: median over images. pooled: score of all pixels or objects of the subset together. NaN if
+        undefined.
     """
     rows = []
     for (experiment, subset), part in images.groupby(["experiment", "subset"], sort=True):
@@ -46,22 +48,23 @@ def summarise(images: pd.DataFrame) -> pd.DataFrame:
         }
         pooled = _pooled(scored) if len(scored) else {}
         for metric in metric_columns(images):
-            row = {"experiment": experiment, "subset": subset, "metric": metric, **counts, **_middle(scored, metric)}
-            rows.append(row | {"pooled": pooled.get(metric, np.nan)})
+            row = {"experiment": experiment, "subset": subset, "metric": metric, **counts}
+            rows.append(row | _mean_and_median(scored, metric) | {"pooled": pooled.get(metric, np.nan)})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _middle(scored: pd.DataFrame, metric: str) -> dict[str, float]:
+def _mean_and_median(scored: pd.DataFrame, metric: str) -> dict[str, float]:
+    """Mean over images with its confidence interval, and median."""
     values = scored[metric].astype(float)
-    there = values.notna()
-    low, high, groups = mean_interval(values[there].to_numpy(), scored.loc[there, "group"].to_numpy())
-    low, high = within(metric, low, high, lowest=0)
+    is_defined = values.notna()
+    low, high, groups = mean_interval(values[is_defined].to_numpy(), scored.loc[is_defined, "group"].to_numpy())
+    low, high = clip_interval(metric, low, high, lowest=0)
     mean, median = values.mean(), values.median()
-    return {"n": there.sum(), "mean": mean, "low": low, "high": high, "groups": groups, "median": median}
+    return {"n": is_defined.sum(), "mean": mean, "low": low, "high": high, "groups": groups, "median": median}
 
 
 def metric_columns(images: pd.DataFrame) -> list[str]:
-    """Columns of the image table that are scores."""
+    """Return the names of the columns of the image table that are scores."""
     if "pixel_error" not in images:
         return []
     first = list(images.columns).index("pixel_error")
@@ -69,18 +72,30 @@ def metric_columns(images: pd.DataFrame) -> list[str]:
 
 
 def headlines(images: pd.DataFrame) -> list[str]:
-    """Of `HEADLINES`, those that the image table has."""
+    """Return the names of `HEADLINES` that are columns of the image table."""
     return [name for name in HEADLINES if name in images]
 
 
 def lower_is_better(metric: str) -> bool:
-    """The direction of a score."""
+    """Return True if lower values of a score are better."""
     return metric.startswith(LOWER)
 
 
-def within(metric: str, low: float, high: float, lowest: float) -> tuple[float, float]:
-    """An interval without what a share, or a difference of shares, cannot be; of others, only means are limited, by 0,
-    unless they have a sign."""
+def clip_interval(metric: str, low: float, high: float, lowest: float) -> tuple[float, float]:
+    """Clip an interval to the possible values of a score.
+
+    Parameters
+    ----------
+    metric : str
+    low, high : float
+    lowest : {0, -1}
+        0 for a mean, -1 for a difference of means. Fractions are clipped to `lowest`..1; means of unbounded scores to 0
+        or more, except signed ones (count errors); differences of unbounded scores not at all.
+
+    Returns
+    -------
+    low, high : float
+    """
     limits = lowest, 1.0
     if metric.startswith(UNBOUNDED):
         limits = (0.0 if lowest == 0 and "count_error" not in metric else -np.inf), np.inf
@@ -88,7 +103,7 @@ def within(metric: str, low: float, high: float, lowest: float) -> tuple[float, 
 
 
 def _pooled(scored: pd.DataFrame) -> dict[str, float]:
-    """Scores of all pixels or objects of the images together, where they can be told from counts."""
+    """Scores of all pixels or objects of the images together, for the scores that are functions of counts."""
     total = {name: _sum(scored[name]) for name in COUNTS}
     true, predicted = total["true_objects"], total["predicted_objects"]
     pooled = {"pixel_error": total["wrong_pixels"] / total["pixels"] if total["pixels"] else np.nan}
@@ -108,6 +123,6 @@ def _pooled(scored: pd.DataFrame) -> dict[str, float]:
 
 
 def _sum(values: pd.Series, weights: pd.Series | float = 1.0) -> float:
-    """Of what is not NaN, each times its weight."""
+    """Weighted sum that ignores NaN."""
     weights = weights.astype(float) if isinstance(weights, pd.Series) else weights
     return float((values.astype(float) * weights).sum())

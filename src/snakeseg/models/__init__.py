@@ -1,1 +1,1 @@
-"""Trained models on disk: description, weights, golden check, compatibility, export."""
+"""Read, check, write and export trained models."""

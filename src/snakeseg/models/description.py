@@ -1,4 +1,4 @@
-"""What a model folder says of its model; torch only where the network is asked for: objects are cut without it."""
+"""Read the description of a model, model.json, and find model folders; torch is imported only to make the network."""
 
 import json
 import tempfile
@@ -17,8 +17,9 @@ from snakeseg.transforms.flips import Symmetry, any_symmetry
 
 WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
 GOLDEN = "golden.safetensors"
-# What the description holds besides settings, and numbers beyond which it would ask for more than any machine has.
-KINDS = {
+REMEDY = "copy the model folder again, or train it again: snakemake -R train"
+# Type of each key of the description that is not a section of the settings.
+KEY_TYPES = {
     "dims": Literal[2, 3],
     "channels": int,
     "network": dict[str, Any],
@@ -26,16 +27,34 @@ KINDS = {
     "spacing": list[float] | None,
     "symmetry": dict[str, list[int] | None] | None,
 }
+# Minimum and maximum of each number; larger ones would exhaust the memory of any machine.
 LIMITS = {
     "channels": (1, 10**4), "width": (1, 10**4), "depth": (1, 6), "border": (0, 10**4), "slices": (0, 2),
     "dilations": (1, 10**4), "flips": (0, 2), "plane": (0, 2), "scales": (1, 2), "spacing": (1e-12, 1e12),
 }  # fmt: skip
+# Maximum length of a list of numbers.
 MAX_ENTRIES = 100
 
 
 @dataclass(frozen=True)
 class Description:
-    """All that a model needs besides weights to predict a raw image."""
+    """All that a model needs, besides its weights, to predict an image file.
+
+    Parameters
+    ----------
+    dims : int
+        Number of spatial axes, 2 or 3.
+    channels : int
+        Number of channels of the images.
+    labels, network, prepare, predict : Labels, Network, Prepare, Predict
+        Settings of the training run.
+    statistics : dict or None
+        Intensity statistics of the training images, for `prepare.scope: dataset`.
+    spacing : list of float or None
+        Pixel size of the training images along each axis, in the unit of their files.
+    symmetry : Symmetry or None
+        Flips and turns of the augmentation; None, meaning any, in models of early versions.
+    """
 
     dims: int
     channels: int
@@ -45,98 +64,103 @@ class Description:
     predict: Predict
     statistics: dict | None
     spacing: list[float] | None = None
-    symmetry: Symmetry | None = None  # any, of models from before this was noted
+    symmetry: Symmetry | None = None
 
     @property
     def geometry(self) -> Geometry:
-        """Halo and stride multiple of the network."""
+        """Geometry of the network: halo, stride multiple, input sizes."""
         from snakeseg.networks.registry import geometry_of
 
         return geometry_of(self.dims, self.network)
 
     @property
     def classes(self) -> int:
-        """Channels of the logits."""
+        """Number of channels of the logits."""
         return len(self.labels.classes) + (self.network.border > 0)
 
     @property
     def averaged(self) -> Symmetry:
-        """The flips and turns that probabilities are averaged over."""
+        """Flips and turns over which test-time augmentation averages probabilities."""
         if not self.predict.average:
             return Symmetry()
         symmetry = self.symmetry or any_symmetry(self.dims)
-        turns = symmetry.plane and self.geometry.exchangeable(*symmetry.plane)
-        return symmetry if turns else replace(symmetry, plane=None)
+        can_turn = symmetry.plane and self.geometry.exchangeable(*symmetry.plane)
+        return symmetry if can_turn else replace(symmetry, plane=None)
 
     def make_network(self):
-        """The network, freshly initialised."""
+        """Make the network with random initial weights."""
         from snakeseg.networks.registry import make_network
 
         return make_network(self.dims, self.channels, self.classes, self.network)
 
 
 def load_description(folder: Path) -> Description:
-    """The description of a model folder.
+    """Read and validate the description of a model folder.
 
     Raises
     ------
     BadInput
-        If there is none, or it is not understood.
+        If model.json is missing or invalid.
     """
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise BadInput(path, "no such file", "a model folder with model.json", "give the folder of a trained model")
+        remedy = "name the folder of a trained model: results/NAME/models/EXPERIMENT"
+        raise BadInput(path, "no such file", "a model folder with model.json", remedy)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        _require_kinds(path, values)
-        parts = {"labels": Labels, "prepare": Prepare, "predict": Predict}
-        made = {key: build(cls, values[key], f"{path}, {key}") for key, cls in parts.items()}
-        made["network"] = network_settings(values["network"], f"{path}, network")
+        _require_types(path, values)
+        sections = {"labels": Labels, "prepare": Prepare, "predict": Predict}
+        settings = {key: build(cls, values[key], f"{path}, {key}") for key, cls in sections.items()}
+        settings["network"] = network_settings(values["network"], f"{path}, network")
         dims = values["dims"]
         symmetry = values.get("symmetry")
         symmetry = symmetry and Symmetry(tuple(symmetry["flips"]), symmetry["plane"] and tuple(symmetry["plane"]))
-        noted = {"statistics": values["statistics"], "spacing": values.get("spacing"), "symmetry": symmetry}
+        others = {"statistics": values["statistics"], "spacing": values.get("spacing"), "symmetry": symmetry}
         numbers = {key: values[key] for key in ("channels", "spacing") if values.get(key) is not None}
-        numbers |= values["network"] | (values.get("symmetry") or {}) | {"scales": made["predict"].scales}
+        numbers |= values["network"] | (values.get("symmetry") or {}) | {"scales": settings["predict"].scales}
         _require_limits(path, numbers)
-        return Description(dims, values["channels"], **noted, **made)
+        return Description(dims, values["channels"], **others, **settings)
     except BadInput:
         raise
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise BadInput(path, f"{type(error).__name__} {error}", "a model's description", "train it again") from error
+        raise BadInput(path, f"{type(error).__name__} {error}", "the description of a model", REMEDY) from error
 
 
-def _require_kinds(path: Path, values: dict) -> None:
-    """Raise BadInput if what no settings hold is not of its type."""
+def _require_types(path: Path, values: dict) -> None:
+    """Raise BadInput if a key outside the sections of settings has a wrong type."""
     values = {"spacing": None, "symmetry": None, **values}
-    for key, kind in KINDS.items():
-        if not fits(values[key], kind):
-            raise BadInput(
-                f"{path}, {key}", f"{values[key]!r:.100}", in_words(kind), "get the model again, or train it again"
-            )
+    for key, key_type in KEY_TYPES.items():
+        if not fits(values[key], key_type):
+            raise BadInput(f"{path}, {key}", f"{values[key]!r:.100}", in_words(key_type), REMEDY)
 
 
 def _require_limits(path: Path, numbers: dict) -> None:
-    """Raise BadInput if a number is beyond what a model could have."""
-    for key, (least, most) in LIMITS.items():
-        found = numbers.get(key)
-        numbers_of_key = found if isinstance(found, list) else [] if found is None else [found]
-        if len(numbers_of_key) > MAX_ENTRIES or (
-            key in ("flips", "plane") and len(set(found or [])) < len(found or [])
-        ):
-            raise BadInput(
-                f"{path}, {key}", f"{found!r:.100}", f"at most {MAX_ENTRIES} numbers, and no axis twice",
-                "get the model again, or train it again",
-            )  # fmt: skip
-        for number in numbers_of_key:
-            if not least <= number <= most:
-                raise BadInput(
-                    f"{path}, {key}", f"{number!r:.100}", f"{least} to {most}", "get the model again, or train it again"
-                )
+    """Raise BadInput if a number is out of its range, a list is too long, or an axis is repeated."""
+    for key, (minimum, maximum) in LIMITS.items():
+        value = numbers.get(key)
+        entries = value if isinstance(value, list) else [] if value is None else [value]
+        if len(entries) > MAX_ENTRIES or (key in ("flips", "plane") and len(set(value or [])) < len(value or [])):
+            expected = f"at most {MAX_ENTRIES} numbers, and no axis twice"
+            raise BadInput(f"{path}, {key}", f"{value!r:.100}", expected, REMEDY)
+        for number in entries:
+            if not minimum <= number <= maximum:
+                raise BadInput(f"{path}, {key}", f"{number!r:.100}", f"{minimum} to {maximum}", REMEDY)
 
 
 def model_folders(folder: Path, numbers: Sequence[int] | None = None) -> list[Path]:
-    """Return the folder itself, or its fold-* folders (all, or those of these numbers) if it holds an experiment's."""
+    """List the model folders of an experiment, or return the folder itself if it is a model folder.
+
+    Parameters
+    ----------
+    folder : path
+        A model folder, or the folder of an experiment with fold-* folders.
+    numbers : sequence of int, optional
+        Folds of the experiment to list; all by default.
+
+    Returns
+    -------
+    list of path
+    """
     if numbers is not None:
         return [folder / f"fold-{number}" for number in numbers]
     return file_names.model_folders(folder)
@@ -144,18 +168,23 @@ def model_folders(folder: Path, numbers: Sequence[int] | None = None) -> list[Pa
 
 @contextmanager
 def model_at(path: Path) -> Iterator[Path]:
-    """The folder of a model; of a package that was exported, one that lasts as long as the block.
+    """Provide a model folder; an exported package is extracted to a temporary folder for the `with` block.
+
+    Parameters
+    ----------
+    path : path
+        A model folder, or a package from `snakeseg export --format bioimageio`.
 
     Raises
     ------
     BadInput
-        If the file is no such package.
+        If a file is not such a package.
     """
     if not path.is_file():
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="snakeseg-") as scratch:
-        folder = Path(scratch, path.name)  # messages name it
+        folder = Path(scratch, path.name)  # error messages show this name
         folder.mkdir()
         extract(path, (DESCRIPTION, WEIGHTS, GOLDEN, PARAMETERS), (DESCRIPTION, WEIGHTS), folder)
         yield folder

@@ -1,4 +1,4 @@
-"""The golden check: an input and what the network answered to it, kept with the weights, compared on loading."""
+"""The golden check: a test input and its class probabilities, stored with the weights and compared on loading."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,63 +17,87 @@ from snakeseg.models.description import GOLDEN, Description
 from snakeseg.networks.blocks import LAYOUT
 from snakeseg.networks.geometry import Geometry
 
-# Largest difference of a probability that is let pass. Libraries and processors round differently; accelerators also
-# multiply in fewer bits (TF32).
-TOLERANCE, TOLERANCE_OF_ACCELERATORS = 1e-3, 2e-2
-# Pixels of the answer along each axis, at least, of a network whose answer is smaller than its input.
-ANSWERED = 4
+# Maximum difference of a probability. Libraries and processors round differently; accelerators also multiply in lower
+# precision (TF32).
+PROBABILITY_TOLERANCE, ACCELERATOR_PROBABILITY_TOLERANCE = 1e-3, 2e-2
+# Minimum side length of the output, in pixels, of a network without padding.
+MIN_OUTPUT_PIXELS = 4
 
 
 class Golden(NamedTuple):
-    """An input, shape (channels, *spatial), normalised; and class probabilities, shape (classes, *spatial); float32."""
+    """A test input and its output, both float32.
+
+    Parameters
+    ----------
+    input : array, shape (channels, *spatial)
+        Normalised image.
+    output : array, shape (classes, *output spatial)
+        Class probabilities; without padding, the output is smaller than the input.
+    """
 
     input: np.ndarray
     output: np.ndarray
 
 
 def golden_size(geometry: Geometry) -> tuple[int, ...]:
-    """Sides of a small input that exercises the whole network.
+    """Return the side lengths, in pixels, of a small input that uses all levels of the network.
 
-    Of a padded network, which answers for all of its input, two pixels of the deepest level.
+    With padding, the input has two pixels per axis at the deepest level; without, the output has at least
+    `MIN_OUTPUT_PIXELS` per axis.
     """
-    return tuple(2 * step for step in geometry.multiple) if geometry.padded else geometry.input_size(ANSWERED)
+    return tuple(2 * step for step in geometry.multiple) if geometry.padded else geometry.input_size(MIN_OUTPUT_PIXELS)
 
 
 def make_golden(network: nn.Module, description: Description, image: np.ndarray | None = None) -> Golden:
-    """The middle of an image, and the answer to it.
+    """Compute the class probabilities of the middle of an image.
 
-    In float32 on the CPU, by one thread, so that bits do not depend on how many there are.
+    The network runs in float32 on the CPU with a single thread: the result does not depend on the number of threads.
 
     Parameters
     ----------
     network : Module
-        In evaluation mode; afterwards where it was.
+        In evaluation mode; it is moved to the CPU and back.
     description : Description
-    image : float array, shape (channels, *spatial)
-        Normalised; seeded noise without one.
+    image : float array, shape (channels, *spatial), optional
+        Normalised image; seeded noise by default.
+
+    Returns
+    -------
+    Golden
     """
     size = golden_size(description.geometry)
-    seen = _noise(description.channels, size) if image is None else _middle(image, size)
+    patch = _noise(description.channels, size) if image is None else _middle(image, size)
     threads, device = torch.get_num_threads(), next(network.parameters()).device
     try:
         torch.set_num_threads(1)
-        return Golden(seen, answer(network.to("cpu"), seen))
+        return Golden(patch, compute_probabilities(network.to("cpu"), patch))
     finally:
         torch.set_num_threads(threads)
         network.to(device)
 
 
-def answer(network: nn.Module, seen: np.ndarray) -> np.ndarray:
-    """Class probabilities of an input, on the network's device, float32."""
+def compute_probabilities(network: nn.Module, patch: np.ndarray) -> np.ndarray:
+    """Compute the class probabilities of a patch on the network's device.
+
+    Parameters
+    ----------
+    network : Module
+        In evaluation mode.
+    patch : float32 array, shape (channels, *spatial)
+
+    Returns
+    -------
+    float32 array, shape (classes, *output spatial)
+    """
     with torch.inference_mode():
-        given = torch.from_numpy(seen)[None].to(next(network.parameters()).device)
-        logits = network(given.contiguous(memory_format=LAYOUT[seen.ndim - 1]))
+        batch = torch.from_numpy(patch)[None].to(next(network.parameters()).device)
+        logits = network(batch.contiguous(memory_format=LAYOUT[patch.ndim - 1]))
         return torch.softmax(logits.float(), dim=1)[0].cpu().contiguous().numpy()
 
 
 def _middle(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Mirrored where the image ends."""
-    start = [(have - want) // 2 for have, want in zip(image.shape[1:], size, strict=True)]
+    """Cut the middle of this size out of an image; mirror an image that is smaller."""
+    start = [(side - length) // 2 for side, length in zip(image.shape[1:], size, strict=True)]
     return np.ascontiguousarray(read_mirrored(image, start, size), dtype=np.float32)
 
 
@@ -82,13 +106,13 @@ def _noise(channels: int, size: Sequence[int]) -> np.ndarray:
 
 
 def write_golden(folder: Path, golden: Golden) -> None:
-    """Beside the weights."""
-    with atomic_file(folder / GOLDEN) as beside:
-        save_file(golden._asdict(), beside)
+    """Write test input and output beside the weights, to golden.safetensors."""
+    with atomic_file(folder / GOLDEN) as partial:
+        save_file(golden._asdict(), partial)
 
 
 def read_golden(folder: Path) -> Golden | None:
-    """None of a model from before there was any.
+    """Read the test input and output of a model folder; None if it has no golden.safetensors (early versions).
 
     Raises
     ------
@@ -99,34 +123,45 @@ def read_golden(folder: Path) -> Golden | None:
     if not path.is_file():
         return None
     try:
-        found = load_file(path)
-        return Golden(found["input"], found["output"])
+        tensors = load_file(path)
+        return Golden(tensors["input"], tensors["output"])
     except (OSError, SafetensorError, KeyError) as error:
         cause = " ".join(str(error).split())[:200]
-        raise BadInput(path, cause, "an input and an output", "take the model's own, or delete the file") from error
+        remedy = "copy the model folder again, or delete this file to skip the golden check"
+        raise BadInput(path, cause, "the tensors input and output", remedy) from error
 
 
 def check_golden(folder: Path, network: nn.Module, golden: Golden) -> None:
-    """Let the network answer again, in float32, on the device that it is on.
+    """Check that a network still computes the stored class probabilities, in float32 on its present device.
+
+    Parameters
+    ----------
+    folder : path
+        Model folder, for error messages.
+    network : Module
+        In evaluation mode.
+    golden : Golden
 
     Raises
     ------
     BadInput
-        If the answer is another one.
+        If the probabilities have another shape, or differ by more than the tolerance.
     """
     device = next(network.parameters()).device
-    limit = TOLERANCE if device.type == "cpu" else TOLERANCE_OF_ACCELERATORS
+    tolerance = PROBABILITY_TOLERANCE if device.type == "cpu" else ACCELERATOR_PROBABILITY_TOLERANCE
     try:
-        found = answer(network, golden.input)
-        alike = found.shape == golden.output.shape
-    except (RuntimeError, ValueError, IndexError):  # of another shape than the network takes
-        alike = False
-    if not alike:
-        raise BadInput(folder / GOLDEN, "arrays that do not fit the network", "those made with it", "train it again")
-    worst = float(np.abs(found - golden.output).max())
-    if not worst <= limit:
+        probabilities = compute_probabilities(network, golden.input)
+        is_same_shape = probabilities.shape == golden.output.shape
+    except (RuntimeError, ValueError, IndexError):  # the network does not take an input of this shape
+        is_same_shape = False
+    if not is_same_shape:
+        remedy = "copy the model folder again, or train it again: snakemake -R train"
+        raise BadInput(folder / GOLDEN, "arrays that do not fit the network", "arrays made with this network", remedy)
+    difference = float(np.abs(probabilities - golden.output).max())
+    if not difference <= tolerance:
         raise BadInput(
-            folder, f"other answers on {device} than when it was trained, probabilities differing by up to {worst:.2g}",
-            f"at most {limit:g}, as its golden.safetensors says",
-            "take its own, unchanged files; if they are, try --gpus 0 or other versions of PyTorch, or --skip-golden",
+            folder, f"probabilities on {device} that differ by up to {difference:.2g} from those in golden.safetensors",
+            f"a difference of at most {tolerance:g}",
+            "copy the model folder again, or, if no file has changed, try --gpus 0, another version of PyTorch, or "
+            "--skip-golden",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Weights to start from: a local file's, by layer name; nothing is downloaded, nothing is executed."""
+"""Read pretrained weights from local files, without executing code, and download published weights."""
 
 import urllib.parse
 import urllib.request
@@ -17,7 +17,7 @@ from snakeseg.networks.fcn import convolutionalise
 
 
 class Published(NamedTuple):
-    """Where a file is published, and what it is: its SHA-256, and its size in bytes."""
+    """A published file: its address, its SHA-256 (hexadecimal), and its size in bytes."""
 
     url: str
     sha256: str
@@ -32,88 +32,124 @@ PUBLISHED = {
     )
 }
 CHUNK_BYTES = 2**20
-FIRST = "vgg.blocks.0.conv1_1.weight"
+# Name of the weights of the first convolution of FCN, shape (64, channels, 3, 3) for VGG16.
+FIRST_CONVOLUTION = "vgg.blocks.0.conv1_1.weight"
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors by name; those of a VGG16 classifier (torchvision's names) are convolutionalised.
+    """Read tensors by name; the weights of a VGG16 classifier (torchvision's names) are convolutionalised.
 
     Parameters
     ----------
     path : path
-        ``.safetensors``, or ``.pth`` / ``.pt`` holding nothing but a dictionary of tensors.
+        ``.safetensors``, or ``.pth`` / ``.pt`` that holds only a dictionary of tensors.
+
+    Returns
+    -------
+    dict of Tensor
 
     Raises
     ------
     BadInput
-        If the file is missing, truncated, of another kind, or would run code on loading.
+        If the file is missing, truncated, of another kind, or would execute code on loading.
     """
-    expected = "weights as .safetensors, or .pth with nothing but tensors by name"
+    expected = "weights as .safetensors, or .pth with only tensors by name"
+    remedy = "save only the tensors: torch.save(model.state_dict(), FILE)"
     require_kind(path, False, expected, "correct the path, or get the file: snakeseg fetch-weights")
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:
-            _require_unpacked(path)
+            _require_uncompressed(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a pickle leads to that does what it likes with the few names it may use
+    except Exception as error:  # a hostile pickle may raise any exception, even with the few names it may use
         cause = " ".join(str(error).split()).split(" (1)")[0][:200]
-        raise BadInput(path, f"{type(error).__name__}: {cause}", expected, "save the tensors alone") from error
+        raise BadInput(path, f"{type(error).__name__}: {cause}", expected, remedy) from error
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise BadInput(path, f"a {type(state).__name__} of other things", expected, "save the tensors alone")
+        raise BadInput(path, f"a {type(state).__name__} with other objects than tensors", expected, remedy)
     if not any(str(name).startswith("features.") for name in state):
         return state
     try:
         return convolutionalise(state)
     except (KeyError, RuntimeError) as error:
-        raise BadInput(path, f"names like VGG16's, but {error}", "all of VGG16's", "take VGG16's weights") from error
+        found = f"names of VGG16's tensors, but {error}"
+        raise BadInput(path, found, "all tensors of VGG16", "get the file: snakeseg fetch-weights") from error
 
 
-def _require_unpacked(path: Path) -> None:
-    """Raise an error if an archive is compressed, which PyTorch's never are: nobody knows how much comes out."""
+def _require_uncompressed(path: Path) -> None:
+    """Raise ValueError if an archive is compressed: PyTorch's never are, and the uncompressed size is unknown."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
-        if packed:
-            raise ValueError(f"packed entries ({packed[0]})")
+            compressed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+        if compressed:
+            raise ValueError(f"compressed entries ({compressed[0]})")
 
 
-def matching(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor], where: str | Path) -> dict:
-    """The given tensors that have one of the network's own names.
+def select_matching(own: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], where: str | Path) -> dict:
+    """Select the pretrained tensors that have the name of a tensor of the network.
 
-    The first convolution of a grey image's network takes the sum over the three colours: the same answer as for the
-    grey image in all three.
+    For a network of single-channel images, the weights of FCN's first convolution are summed over the three colour
+    channels: the result is the same as for the image repeated in all three.
+
+    Parameters
+    ----------
+    own : dict of Tensor
+        Tensors of the network, by name.
+    weights : dict of Tensor
+        Pretrained tensors, by name.
+    where : str or path
+        Origin of the weights, for error messages.
+
+    Returns
+    -------
+    dict of Tensor
 
     Raises
     ------
     BadInput
-        If none has, or one has another shape.
+        If no name matches, or a tensor has another shape.
     """
-    shared = {name: tensor for name, tensor in given.items() if name in own}
-    if FIRST in shared and own[FIRST].shape[1] == 1:
-        shared[FIRST] = shared[FIRST].sum(dim=1, keepdim=True)
+    shared = {name: tensor for name, tensor in weights.items() if name in own}
+    if FIRST_CONVOLUTION in shared and own[FIRST_CONVOLUTION].shape[1] == 1:
+        shared[FIRST_CONVOLUTION] = shared[FIRST_CONVOLUTION].sum(dim=1, keepdim=True)
     if not shared:
-        names = f"tensors {', '.join(list(given)[:3])}, ..."
-        raise BadInput(where, names, f"some of {', '.join(list(own)[:3])}, ...", "take weights of this network")
-    other = [name for name, tensor in shared.items() if tensor.shape != own[name].shape]
-    if other:
-        name = other[0]
+        found = f"tensors {', '.join(list(weights)[:3])}, ..."
+        expected = f"any of the tensors {', '.join(list(own)[:3])}, ..."
+        raise BadInput(where, found, expected, "use weights of a network with the same network.name")
+    different = [name for name, tensor in shared.items() if tensor.shape != own[name].shape]
+    if different:
+        name = different[0]
         raise BadInput(
-            where, f"{name} of shape {tuple(shared[name].shape)} ({len(other)} tensors differ)",
-            f"{tuple(own[name].shape)}", "take weights of a network of these settings",
+            where, f"{name} of shape {tuple(shared[name].shape)} ({len(different)} tensors differ)",
+            f"{tuple(own[name].shape)}", "use weights of a network with the same settings in network",
         )  # fmt: skip
     return shared
 
 
 def start_from(network: nn.Module, state: dict[str, torch.Tensor], where: str | Path) -> int:
-    """Copy the tensors that the network has by name, leave the others as they are; returns how many were copied."""
-    shared = matching(network.state_dict(), state, where)
+    """Copy pretrained tensors into a network by name, and return the number of copied tensors.
+
+    Parameters
+    ----------
+    network : Module
+        Changed in place; tensors without a pretrained one keep their values.
+    state : dict of Tensor
+        Pretrained tensors, by name.
+    where : str or path
+        Origin of the weights, for error messages.
+
+    Raises
+    ------
+    BadInput
+        If no name matches, or a tensor has another shape.
+    """
+    shared = select_matching(network.state_dict(), state, where)
     network.load_state_dict(shared, strict=False)
     return len(shared)
 
 
 class _SecureRedirects(urllib.request.HTTPRedirectHandler):
-    """Follow redirects to https:// alone."""
+    """Follow redirects to https:// addresses only."""
 
     def redirect_request(self, request, file, code, message, headers, newurl):
         _require_https(newurl)
@@ -122,38 +158,49 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
 
 def _require_https(url: str) -> None:
     if urllib.parse.urlsplit(url).scheme != "https":
-        raise BadInput(url, "another kind of address", "one that begins with https://", "correct --url")
+        raise BadInput(url, "another kind of address", "an address that begins with https://", "correct --url")
 
 
 def fetch(name: str, output: Path, url: str | None = None) -> None:
-    """Download published weights and keep them only if size and SHA-256 are those of the published file.
+    """Download published weights, and keep them only if size and SHA-256 are those of the published file.
+
+    Parameters
+    ----------
+    name : str
+        A key of `PUBLISHED`.
+    output : path
+        File to write.
+    url : str, optional
+        Address of a copy of the published file.
 
     Raises
     ------
     BadInput
-        If the address does not begin with https:// or leads elsewhere, cannot be reached, or has another file.
+        If the address or a redirect is not https://, the server cannot be reached, or the file is a different one.
     """
     published = PUBLISHED[name]
     address = url or published.url
     _require_https(address)
-    with atomic_file(output) as beside:
+    with atomic_file(output) as partial:
         try:
             opener = urllib.request.build_opener(_SecureRedirects)
-            with opener.open(address, timeout=60) as source, open(beside, "wb") as file:
+            with opener.open(address, timeout=60) as source, open(partial, "wb") as file:
                 size = _copy(source, file, published.size)
         except BadInput:
             raise
         except (HTTPException, OSError, ValueError) as error:
-            raise BadInput(address, str(error), "a file", "try from a machine with a network, or give --url") from error
+            remedy = "run the command on a machine with a network connection, or give another address: --url"
+            raise BadInput(address, str(error), "the file of published weights", remedy) from error
+        remedy = "run the command again, or give another address: --url"
         if size != published.size:
             found = f"{size} bytes" if size < published.size else f"more than {published.size} bytes"
-            raise BadInput(address, found, f"{published.size} bytes", "download it again, or elsewhere")
-        if (digest := checksum(beside)) != published.sha256:
-            raise BadInput(address, f"SHA-256 {digest}", published.sha256, "download it again, or elsewhere")
+            raise BadInput(address, found, f"{published.size} bytes", remedy)
+        if (digest := checksum(partial)) != published.sha256:
+            raise BadInput(address, f"SHA-256 {digest}", published.sha256, remedy)
 
 
 def _copy(source: HTTPResponse, file: BinaryIO, limit: int) -> int:
-    """Copy at most `limit` bytes; returns the number of bytes, or a larger one than `limit` if there are more."""
+    """Copy at most `limit` bytes, and return their number, or a number above `limit` if the source is longer."""
     if (source.length or 0) > limit:
         return source.length
     received = 0

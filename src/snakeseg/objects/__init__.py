@@ -1,1 +1,1 @@
-"""Segment objects in class probabilities, block by block, and write them as label files or polygons."""
+"""Segment objects in class probabilities, and write them as label files or polygons."""

@@ -1,64 +1,69 @@
-"""Which components of classes are kept: chosen on validation images, applied in bounded memory."""
+"""Filter connected components of semantic classes; the filter is chosen on validation images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy import ndimage
 
-from snakeseg.objects.blockwise import component_sizes
+from snakeseg.arrays import Lazy, Region
+from snakeseg.objects.blockwise import label_components
 from snakeseg.transforms.labels import IGNORED
 
 
 @dataclass(frozen=True)
 class ComponentFilter:
-    """Face-connected components of a class that are kept; the others become background.
+    """Selection of face-connected components of a class; all other components become background.
 
     Parameters
     ----------
     smallest : int
-        Those of so many pixels or more.
+        Minimum size of a component, in pixels.
     largest_only : bool
-        Of these the largest alone (of equals, the first in C order).
+        Keep only the largest of these components (the first in C order if several are equally large).
     """
 
     smallest: int = 0
     largest_only: bool = False
 
-    def of(self, sizes: np.ndarray) -> np.ndarray:
-        """Whether each component is kept, by their numbers of pixels."""
+    def select(self, sizes: np.ndarray) -> np.ndarray:
+        """Return which components to keep, given their sizes in pixels: bool array, shape (components,)."""
         kept = sizes >= max(self.smallest, 1)
         if self.largest_only and len(sizes):
             kept &= np.arange(len(sizes)) == sizes.argmax()
         return kept
 
 
-def filter_components(classes, number: int, rule: ComponentFilter, block: Sequence[int], scratch):
-    """A class without the components that its rule drops.
+def filter_components(
+    classes: Lazy, number: int, rule: ComponentFilter, block: Sequence[int], scratch
+) -> Callable[[Region], np.ndarray]:
+    """Remove the components of one class that a filter does not keep, in bounded memory.
 
     Parameters
     ----------
     classes : Lazy of uint8, shape (*spatial)
+        Class indices.
     number : int
-        Of the class.
+        Index of the class to filter.
     rule : ComponentFilter
     block : sequence of int
-        Shape of the blocks that are worked on at a time.
+        Side lengths of a block, in pixels, one per axis.
     scratch : writable array-like of unsigned int, shape (*spatial)
-        Receives numbers of components; needed as long as what is returned.
+        Receives component labels. The returned function reads it.
 
     Returns
     -------
     function
-        From a region to its classes (*region).
+        Takes a region and returns its filtered classes, uint8 array of the region's shape.
     """
-    components, sizes = component_sizes(classes.map(lambda found: found == number, bool), block, scratch)
-    kept = np.append(True, rule.of(sizes))[components]
+    mask = classes.map(lambda values: values == number, bool)
+    components, sizes = label_components(mask, block, scratch)
+    kept = np.append(True, rule.select(sizes))[components]
     return lambda region: np.where(kept[np.asarray(scratch[region])], classes[region], 0).astype(np.uint8)
 
 
-def candidates(smallest: Sequence[int]) -> list[ComponentFilter]:
-    """Everything, sizes from so many pixels on, and the largest component alone."""
+def candidate_filters(smallest: Sequence[int]) -> list[ComponentFilter]:
+    """List the filters to try: all components, each minimum size in pixels, the largest component only."""
     return [
         ComponentFilter(),
         *(ComponentFilter(size) for size in smallest if size > 1),
@@ -66,48 +71,48 @@ def candidates(smallest: Sequence[int]) -> list[ComponentFilter]:
     ]
 
 
-def choose(
+def choose_filters(
     pairs: Iterator[tuple[np.ndarray, np.ndarray]], names: Sequence[str], smallest: Sequence[int]
 ) -> dict[str, dict]:
-    """What to keep of each class: the best mean Dice over images.
+    """Choose the component filter of each class that maximises the mean Dice over images.
 
     Parameters
     ----------
     pairs : iterator of (predicted, truth)
-        Classes of the validation images, arrays of shape (*spatial); true ones that are none of the classes do not
-        count.
+        Class indices of the validation images, integer arrays of shape (*spatial). Pixels whose true class is
+        `IGNORED` are not scored.
     names : sequence of str
-        Of all classes, the background first.
+        Names of the classes in order of their indices; the first is the background.
     smallest : sequence of int
-        Sizes to try.
+        Minimum sizes to try, in pixels.
 
     Returns
     -------
     dict
-        For each class but the background: "chosen", and "trials", a list of every rule with its score. Of equals, the
-        first tried: the one that drops less.
+        For each class except the background: "chosen", the best filter (of equal scores, the first in the order of
+        `candidate_filters`), and "trials", a list of all filters with their scores.
     """
-    tried = candidates(smallest)
-    dice = np.array([[_dice_of_rules(*pair, number, tried) for number in range(1, len(names))] for pair in pairs])
-    found = {}
+    filters = candidate_filters(smallest)
+    dice = np.array([[_dice_per_filter(*pair, number, filters) for number in range(1, len(names))] for pair in pairs])
+    choices = {}
     for name, scores in zip(names[1:], dice.mean(axis=0), strict=True):
-        trials = [{**asdict(rule), "score": float(score)} for rule, score in zip(tried, scores, strict=True)]
-        found[name] = {"chosen": asdict(tried[int(scores.argmax())]), "trials": trials}
-    return found
+        trials = [{**asdict(rule), "score": float(score)} for rule, score in zip(filters, scores, strict=True)]
+        choices[name] = {"chosen": asdict(filters[int(scores.argmax())]), "trials": trials}
+    return choices
 
 
-def _dice_of_rules(
-    predicted: np.ndarray, truth: np.ndarray, number: int, rules: Sequence[ComponentFilter]
+def _dice_per_filter(
+    predicted: np.ndarray, truth: np.ndarray, number: int, filters: Sequence[ComponentFilter]
 ) -> list[float]:
-    """Dice of a class under every rule; 1 where there is none and none is found."""
-    counted = truth != IGNORED
+    """Dice of a class after each filter; 1 if the class is neither in the truth nor in the filtered prediction."""
+    is_scored = truth != IGNORED
     components, count = ndimage.label(predicted == number)
     sizes = np.bincount(components.ravel(), minlength=count + 1)[1:]
-    seen = np.bincount(components[counted], minlength=count + 1)[1:]
+    scored_sizes = np.bincount(components[is_scored], minlength=count + 1)[1:]
     hits = np.bincount(components[truth == number], minlength=count + 1)[1:]
-    true, scores = np.count_nonzero(truth == number), []
-    for rule in rules:
-        kept = rule.of(sizes)
-        total = true + seen[kept].sum()
+    true_pixels, scores = np.count_nonzero(truth == number), []
+    for rule in filters:
+        kept = rule.select(sizes)
+        total = true_pixels + scored_sizes[kept].sum()
         scores.append(2 * float(hits[kept].sum()) / float(total) if total else 1.0)
     return scores

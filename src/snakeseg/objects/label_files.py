@@ -1,7 +1,7 @@
-"""From what a network answers to label files, in memory that does not depend on the image."""
+"""Write label files from predicted probabilities or classes, in bounded memory."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,49 +18,56 @@ from snakeseg.objects.segment import Parameters
 from snakeseg.settings import Labels
 from snakeseg.transforms.resample import nearest, resampled
 
-# Sides of the blocks that objects of large images are cut in, by number of axes; smaller images are cut in memory.
+# Side length of a block, in pixels, by number of axes; for images of more than IN_MEMORY pixels.
 BLOCK = {2: 1024, 3: 128}
 IN_MEMORY = 2**22
 
 
-Making = Parameters | Mapping[str, ComponentFilter]
+Postprocessing = Parameters | Mapping[str, ComponentFilter]
 
 
 def write_label_file(
-    path: Path, answers: Mapping, labels: Labels, making: Making, source: Raster, note: str = ""
+    path: Path, prediction: Mapping, labels: Labels, postprocessing: Postprocessing, source: Raster, note: str = ""
 ) -> None:
-    """Write a label file: the value of the likeliest class of each pixel, or ids of the objects.
+    """Write the prediction of an image as a label file: object ids, or the label value of each pixel's class.
 
-    What was predicted on another grid is brought back to that of the source: probabilities, for classes, by
-    interpolation; objects, which are cut on the grid that their parameters were chosen for, by the nearest pixel.
+    A prediction on another grid is resampled to the grid of the source image. For semantic labels, probabilities are
+    interpolated. For objects, the image is segmented on the grid of the probabilities, where the parameters were
+    chosen, and the ids are resampled to the nearest pixel.
 
     Parameters
     ----------
     path : path
-        In the format of `source`.
-    answers : mapping
-        "classes", shape (1, *spatial), or "probabilities", shape (classes, *spatial); array-likes.
+        Output file, in the format of `source`.
+    prediction : mapping of array-like
+        "classes", class indices, shape (1, *spatial); or "probabilities", shape (classes, *spatial).
     labels : Labels
-    making : Parameters or mapping
-        How objects are cut, or which components of each class are kept.
+    postprocessing : Parameters, or mapping of ComponentFilter by class name for semantic labels
+        How objects are segmented, or which components of each class are kept.
     source : Raster
+        The image that was predicted.
     note : str
-        To be written into the file's header.
+        Text for the header of the file.
+
+    Raises
+    ------
+    BadInput
+        If the format of `source` cannot hold the largest id or label value.
     """
-    shape = source.array.shape[1:]
-    with atomic_output(path) as beside, open_labels(answers, labels, making, shape, path) as (written, largest):
-        write_labels(beside, written, source, largest, note)
+    opened = open_labels(prediction, labels, postprocessing, source.array.shape[1:], path)
+    with atomic_output(path) as partial, opened as (pixels, largest):
+        write_labels(partial, pixels, source, largest, note)
 
 
 @contextmanager
 def open_labels(
-    answers: Mapping, labels: Labels, making: Making, shape: tuple[int, ...], path: Path
+    prediction: Mapping, labels: Labels, postprocessing: Postprocessing, shape: tuple[int, ...], path: Path
 ) -> Iterator[tuple[np.ndarray | Lazy, int]]:
     """Yield the labels that `write_label_file` writes, readable as long as the block lasts, and the largest of them.
 
     Parameters
     ----------
-    answers, labels, making
+    prediction, labels, postprocessing
         As for `write_label_file`.
     shape : tuple of int
         Sides of the image in pixels, without channels.
@@ -69,36 +76,38 @@ def open_labels(
     """
     if labels.kind == "semantic":
         values = np.array(list(labels.values.values()))
-        kind = np.result_type(*map(np.min_scalar_type, values.tolist()))
-        rules = {labels.classes.index(name): rule for name, rule in making.items() if rule != ComponentFilter()}
-        with _pruned(likeliest(answers, shape), rules, path) as classes:
-            yield classes.map(lambda classes: values[classes].astype(kind), kind), int(values.max())
+        dtype = np.result_type(*map(np.min_scalar_type, values.tolist()))
+        rules = {labels.classes.index(name): rule for name, rule in postprocessing.items() if rule != ComponentFilter()}
+        with _filtered(likeliest(prediction, shape), rules, path) as classes:
+            yield classes.map(lambda classes: values[classes].astype(dtype), dtype), int(values.max())
     else:
-        with _open_objects(*foreground_and_interior(answers["probabilities"]), making, path) as (objects, count):
+        maps = foreground_and_interior(prediction["probabilities"])
+        with _open_objects(*maps, postprocessing, path) as (objects, count):
             yield objects if objects.shape == shape else nearest(objects, shape), count
 
 
 @contextmanager
-def _pruned(classes: Lazy, rules: Mapping[int, ComponentFilter], path: Path) -> Iterator[Lazy]:
-    """Classes without the components that their rules drop, read as long as the block lasts."""
+def _filtered(classes: Lazy, rules: Mapping[int, ComponentFilter], path: Path) -> Iterator[Lazy]:
+    """Apply component filters, by class index; the result is readable inside the `with` block."""
     if not rules:
         yield classes
         return
     shape = classes.shape
-    few = math.prod(shape) <= IN_MEMORY
-    block = shape if few else tuple(min(BLOCK[len(shape)], size) for size in shape)
+    is_small = math.prod(shape) <= IN_MEMORY
+    block = shape if is_small else tuple(min(BLOCK[len(shape)], size) for size in shape)
     with ExitStack() as stack:
 
-        def room(dtype: type):
-            return np.zeros(shape, dtype) if few else stack.enter_context(scratch(path, shape, dtype, block))
+        def allocate(dtype: type):
+            return np.zeros(shape, dtype) if is_small else stack.enter_context(scratch(path, shape, dtype, block))
 
-        read = room(np.uint8)  # once: they may be computed as they are read
+        copy = allocate(np.uint8)  # read once: classes may be computed on reading
         for region in regions_of(shape, block):
-            read[region] = classes[region]
-        pruned = as_lazy(read)
+            copy[region] = classes[region]
+        filtered = as_lazy(copy)
         for number, rule in rules.items():
-            pruned = replace(pruned, read=filter_components(pruned, number, rule, block, room(np.uint32)))
-        yield pruned
+            read = filter_components(filtered, number, rule, block, allocate(np.uint32))
+            filtered = replace(filtered, read=read)
+        yield filtered
 
 
 @contextmanager
@@ -109,36 +118,51 @@ def _open_objects(
     shape, pixels = foreground.shape, math.prod(foreground.shape)
     if pixels <= IN_MEMORY:
         objects = np.zeros(shape, np.uint32)
-        numbers = segment_blocks(foreground[:], interior[:], parameters, shape, objects)
-        yield numbers[objects], int(numbers.max(initial=0))
+        final_ids = segment_blocks(foreground[:], interior[:], parameters, shape, objects)
+        yield final_ids[objects], int(final_ids.max(initial=0))
         return
-    # The chunks of what was predicted, as many as make a block.
-    block = [max(1, BLOCK[len(shape)] // c) * c for c in foreground.chunks or (1,) * len(shape)]
+    # Whole chunks of the prediction, as many as fit into the default block.
+    block = [max(1, BLOCK[len(shape)] // chunk) * chunk for chunk in foreground.chunks or (1,) * len(shape)]
     with scratch(path, shape, np.uint32 if pixels < 2**32 else np.uint64, block) as objects:
-        numbers = segment_blocks(foreground, interior, parameters, block, objects)
-        yield as_lazy(objects).map(lambda ids: numbers[ids], numbers.dtype), int(numbers.max(initial=0))
+        final_ids = segment_blocks(foreground, interior, parameters, block, objects)
+        yield as_lazy(objects).map(lambda ids: final_ids[ids], final_ids.dtype), int(final_ids.max(initial=0))
 
 
-def likeliest(answers: Mapping, shape: tuple[int, ...]) -> Lazy:
-    """The class of each pixel of a grid of this shape."""
-    if "classes" in answers:
-        return _without_channels(answers["classes"], np.uint8, lambda classes: classes[0])
-    found = answers["probabilities"]
-    found = found if tuple(found.shape[1:]) == shape else resampled(found, shape)
-    return _without_channels(found, np.uint8, lambda p: p.argmax(axis=0).astype(np.uint8))
+def likeliest(prediction: Mapping, shape: tuple[int, ...]) -> Lazy:
+    """Return the most probable class of each pixel; probabilities are resampled to a grid of this shape.
+
+    Parameters
+    ----------
+    prediction : mapping of array-like
+        "classes", class indices, shape (1, *spatial); or "probabilities", shape (classes, *spatial).
+    shape : tuple of int
+        Shape of the output grid, in pixels, one size per spatial axis.
+
+    Returns
+    -------
+    Lazy of uint8, shape (*spatial)
+        Class indices; of equally probable classes, the first.
+    """
+    if "classes" in prediction:
+        return _without_channels(prediction["classes"], np.uint8, lambda classes: classes[0])
+    probabilities = prediction["probabilities"]
+    if tuple(probabilities.shape[1:]) != shape:
+        probabilities = resampled(probabilities, shape)
+    return _without_channels(probabilities, np.uint8, lambda p: p.argmax(axis=0).astype(np.uint8))
 
 
 def foreground_and_interior(probabilities) -> tuple[Lazy, Lazy]:
-    """Probability of being in an object, and off its edge, from that of background, interior (and edge).
+    """Return the probabilities of the foreground and of the interior of objects.
 
     Parameters
     ----------
     probabilities : array-like of float, shape (classes, *spatial)
+        Classes: background, interior and, from a network with a border class, border.
 
     Returns
     -------
-    foreground, interior : Lazy, float32, shape (*spatial)
-        The very same where there is no class for edges.
+    foreground, interior : Lazy of float32, shape (*spatial)
+        The foreground is the sum of interior and border; without a border class, both are the same object.
     """
     interior = _without_channels(probabilities, np.float32, lambda p: p[1].astype(np.float32))
     if probabilities.shape[0] == 2:
@@ -146,8 +170,8 @@ def foreground_and_interior(probabilities) -> tuple[Lazy, Lazy]:
     return _without_channels(probabilities, np.float32, lambda p: p[1:].sum(axis=0, dtype=np.float32)), interior
 
 
-def _without_channels(array, dtype: type, function) -> Lazy:
-    """A function from (channels, *region) to (*region), of regions of an array-like."""
+def _without_channels(array, dtype: type, function: Callable[[np.ndarray], np.ndarray]) -> Lazy:
+    """Apply a function that reduces (channels, *region) to (*region), whenever a region of the array is read."""
     channels, chunks = slice(0, array.shape[0]), getattr(array, "chunks", None)
 
     def read(region: Region) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Labels of masks that others drew: a file for each object."""
+"""Combine masks of single objects, one file per object, into a label image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,24 +11,25 @@ from snakeseg.progress import tell
 
 
 def labels_of_masks(masks: Sequence[Path], source: Raster) -> np.ndarray:
-    """Return a label image of masks; a pixel of several masks belongs to the first.
+    """Combine masks into a label image; a pixel of several masks belongs to the first of them.
 
     Parameters
     ----------
     masks : sequence of path
-        Images of one plane, each 0 outside its object.
+        Files of one plane each, 0 outside the object.
     source : Raster
-        The image that they were drawn on.
+        The image on which the masks were drawn.
 
     Returns
     -------
     uint32 array, shape (height, width)
-        Ids are the masks' numbers, from 1; a mask without a pixel of its own makes no object, and a warning.
+        The id of an object is the position of its mask in `masks`, from 1. A mask that earlier masks cover completely
+        adds no object; a warning is logged.
 
     Raises
     ------
     BadInputs
-        For each mask that cannot be read or is of another shape.
+        With one problem for each mask that cannot be read or has another shape than the image.
     """
     labels, problems = np.zeros(source.array.shape[1:], np.uint32), []
     for number, path in enumerate(masks, 1):
@@ -37,7 +38,7 @@ def labels_of_masks(masks: Sequence[Path], source: Raster) -> np.ndarray:
             own = (mask.array != 0) & (labels == 0)
             labels[own] = number
             if not own.any():
-                tell(f"warning: {path}: no pixel that the masks before do not have; no object")
+                tell(f"warning: {path}: the mask adds no object; earlier masks cover all of its pixels")
     if problems:
         raise BadInputs(problems)
     return labels

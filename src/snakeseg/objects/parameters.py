@@ -1,4 +1,4 @@
-"""How a model's probabilities are cut into objects, as it is kept beside its weights."""
+"""Read the segmentation parameters that are stored beside a model's weights."""
 
 import json
 from pathlib import Path
@@ -11,20 +11,39 @@ from snakeseg.settings import Labels, build
 
 
 def load_parameters(folder: Path, labels: Labels) -> Parameters | dict[str, ComponentFilter]:
-    """How the model's probabilities are cut into objects, or what is kept of each class; defaults if never chosen."""
+    """Read a model's segmentation parameters from `instances.json`.
+
+    Parameters
+    ----------
+    folder : path
+        Model folder.
+    labels : Labels
+        The model's label settings.
+
+    Returns
+    -------
+    Parameters, or dict of ComponentFilter by class name for semantic labels
+        Defaults, or an empty dict, if the folder has no `instances.json`.
+
+    Raises
+    ------
+    BadInput
+        If `instances.json` is invalid.
+    """
     path = folder / PARAMETERS
-    semantic = labels.kind == "semantic"
+    is_semantic = labels.kind == "semantic"
     if not path.is_file():
-        return {} if semantic else Parameters()
+        return {} if is_semantic else Parameters()
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not semantic:
-            return build(Parameters, found["chosen"], str(path))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not is_semantic:
+            return build(Parameters, content["chosen"], str(path))
         return {
-            name: build(ComponentFilter, found["classes"][name]["chosen"], str(path))
-            for name in found.get("classes", {})
+            name: build(ComponentFilter, content["classes"][name]["chosen"], str(path))
+            for name in content.get("classes", {})
         }
     except BadInput:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise BadInput(path, f"{type(error).__name__} {error}", "object parameters", "tune it again") from error
+        remedy = "copy the model folder again, or run: snakemake -R tune"
+        raise BadInput(path, f"{type(error).__name__} {error}", "segmentation parameters", remedy) from error

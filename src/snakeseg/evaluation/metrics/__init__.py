@@ -1,1 +1,1 @@
-"""Scores of segmentations: pure functions of two label images, with known answers."""
+"""Scores of segmentations: pure functions of a true and a predicted label image."""

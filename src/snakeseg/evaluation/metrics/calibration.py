@@ -1,4 +1,4 @@
-"""How far predicted probabilities can be believed."""
+"""Calibration of predicted probabilities."""
 
 from collections.abc import Iterable
 
@@ -8,30 +8,34 @@ BINS = 20
 
 
 def reliability(maps: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict:
-    """Predicted probabilities against how often they come true, pooled over images.
+    """Compute the reliability diagram of binary probabilities, pooled over images.
 
     Parameters
     ----------
     maps : iterable of (probability, truth)
-        Float arrays from 0 to 1, and bool arrays of the same shape.
+        Float arrays with values from 0 to 1, and bool arrays of the same shape.
 
     Returns
     -------
     dict
-        bins: of `BINS` equal intervals, those with any pixels: pixels, their mean probability, and the share of them
-        that is true. error: the expected calibration error (Guo et al. 2017), the mean over pixels of the distance
-        between the two in their bin; 0 is best, None if there are no pixels.
+        "bins": a list with one entry per non-empty bin, of `BINS` bins of equal width: "pixels", their number;
+        "probability", their mean probability; "share", the fraction of them that is true. "error": the expected
+        calibration error, the mean over pixels of the distance between the latter two; 0 is best, None without pixels.
+
+    References
+    ----------
+    Guo et al. 2017, On calibration of modern neural networks, eq. 3.
     """
-    pixels, believed, true = np.zeros((3, BINS))
+    pixels, probability_sums, true_pixels = np.zeros((3, BINS))
     for probability, truth in maps:
         index = np.clip((probability.ravel() * BINS).astype(np.intp), 0, BINS - 1)
         pixels += np.bincount(index, minlength=BINS)
-        believed += np.bincount(index, probability.ravel().astype(float), BINS)
-        true += np.bincount(index, truth.ravel().astype(float), BINS)
+        probability_sums += np.bincount(index, probability.ravel().astype(float), BINS)
+        true_pixels += np.bincount(index, truth.ravel().astype(float), BINS)
     bins = [
         {"pixels": int(n), "probability": p / n, "share": t / n}
-        for n, p, t in zip(pixels.tolist(), believed.tolist(), true.tolist(), strict=True)
+        for n, p, t in zip(pixels.tolist(), probability_sums.tolist(), true_pixels.tolist(), strict=True)
         if n
     ]
     total = pixels.sum()
-    return {"bins": bins, "error": float(np.abs(believed - true).sum() / total) if total else None}
+    return {"bins": bins, "error": float(np.abs(probability_sums - true_pixels).sum() / total) if total else None}

@@ -1,4 +1,4 @@
-"""Which true and predicted objects share pixels, and how many: the one table that object scores come from."""
+"""Contingency table of true and predicted objects: the number of pixels that each pair shares."""
 
 from typing import NamedTuple
 
@@ -7,20 +7,21 @@ from scipy.sparse import coo_array
 
 
 class Overlaps(NamedTuple):
-    """Pairs of true and predicted objects that share pixels, and everybody's size.
+    """Sparse contingency table of true and predicted objects; all object scores are computed from it.
 
     Parameters
     ----------
     true_ids, predicted_ids : integer arrays, shapes (true objects,) and (predicted objects,)
-        Increasing; background is left out.
+        Ids in increasing order, without the background.
     true_sizes, predicted_sizes : int64 arrays of these shapes
-        Pixels.
+        Sizes in pixels.
     pair_true, pair_predicted : integer arrays, shape (pairs,)
-        Indices into `true_ids` and `predicted_ids`, increasing in the first, then in the second.
+        Indices into `true_ids` and `predicted_ids` of the pairs that share pixels, sorted by the first, then the
+        second.
     pair_pixels : int64 array, shape (pairs,)
-        How many pixels they share.
+        Number of pixels that each pair shares.
     pixels : int
-        Those of the whole image, background included.
+        Number of pixels of the image, background included.
     """
 
     true_ids: np.ndarray
@@ -34,18 +35,20 @@ class Overlaps(NamedTuple):
 
     @property
     def pair_iou(self) -> np.ndarray:
-        """Intersection over union of every pair, shape (pairs,)."""
-        either = self.true_sizes[self.pair_true] + self.predicted_sizes[self.pair_predicted] - self.pair_pixels
-        return self.pair_pixels / either
+        """Intersection over union of each pair, float array, shape (pairs,)."""
+        union = self.true_sizes[self.pair_true] + self.predicted_sizes[self.pair_predicted] - self.pair_pixels
+        return self.pair_pixels / union
 
 
 def overlaps(truth: np.ndarray, predicted: np.ndarray) -> Overlaps:
-    """All overlapping pairs, in memory linear in their number and in that of the objects' runs.
+    """Count the pixels that each pair of a true and a predicted object shares.
+
+    Memory is linear in the number of pairs and of runs (see `runs`).
 
     Parameters
     ----------
     truth, predicted : integer arrays of equal shape
-        0 is background.
+        Object ids, 0 is background.
 
     Returns
     -------
@@ -57,29 +60,29 @@ def overlaps(truth: np.ndarray, predicted: np.ndarray) -> Overlaps:
     table = coo_array((lengths, (i, j)), shape=(len(true_ids), len(predicted_ids))).tocsr()
     true_sizes, predicted_sizes = table.sum(axis=1), table.sum(axis=0)
     table = table.tocoo()
-    # From here on the background is left out.
+    # From here on without the background.
     t, p = true_ids != 0, predicted_ids != 0
-    objects = t[table.row] & p[table.col]
-    i, j = (np.cumsum(t) - 1)[table.row[objects]], (np.cumsum(p) - 1)[table.col[objects]]
-    shared = table.data[objects]
+    is_pair = t[table.row] & p[table.col]
+    i, j = (np.cumsum(t) - 1)[table.row[is_pair]], (np.cumsum(p) - 1)[table.col[is_pair]]
+    shared = table.data[is_pair]
     return Overlaps(true_ids[t], predicted_ids[p], true_sizes[t], predicted_sizes[p], i, j, shared, truth.size)
 
 
-def without_small(found: Overlaps, smallest: int) -> Overlaps:
-    """The overlaps there would be if predicted objects of fewer than `smallest` pixels were background."""
-    kept = found.predicted_sizes >= smallest
-    pairs = kept[found.pair_predicted]
-    return found._replace(
-        predicted_ids=found.predicted_ids[kept],
-        predicted_sizes=found.predicted_sizes[kept],
-        pair_true=found.pair_true[pairs],
-        pair_predicted=(np.cumsum(kept) - 1)[found.pair_predicted[pairs]],
-        pair_pixels=found.pair_pixels[pairs],
+def without_small(table: Overlaps, smallest: int) -> Overlaps:
+    """Return the table as if predicted objects of fewer than `smallest` pixels were background."""
+    kept = table.predicted_sizes >= smallest
+    pairs = kept[table.pair_predicted]
+    return table._replace(
+        predicted_ids=table.predicted_ids[kept],
+        predicted_sizes=table.predicted_sizes[kept],
+        pair_true=table.pair_true[pairs],
+        pair_predicted=(np.cumsum(kept) - 1)[table.pair_predicted[pairs]],
+        pair_pixels=table.pair_pixels[pairs],
     )
 
 
 def runs(*labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Stretches of pixels along the last axis in which no label changes: few, where objects are large.
+    """Find the runs of an image: stretches of pixels along the last axis in which no label changes.
 
     Parameters
     ----------
@@ -88,21 +91,21 @@ def runs(*labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     starts, lengths : integer arrays, shape (runs,)
-        Flat (C order) index of the first pixel, and how many there are; together they cover the image once.
+        Flat index (C order) of the first pixel, and number of pixels. The runs cover each pixel once.
     """
-    change = np.zeros(labels[0].size, bool)
-    change[:: max(labels[0].shape[-1], 1)] = True
-    for each in labels:
-        flat = each.reshape(-1)
-        change[1:] |= flat[1:] != flat[:-1]
-    starts = np.flatnonzero(change)
-    return starts, np.diff(starts, append=change.size)
+    is_start = np.zeros(labels[0].size, bool)
+    is_start[:: max(labels[0].shape[-1], 1)] = True
+    for image in labels:
+        flat = image.reshape(-1)
+        is_start[1:] |= flat[1:] != flat[:-1]
+    starts = np.flatnonzero(is_start)
+    return starts, np.diff(starts, append=is_start.size)
 
 
 def _dense(labels: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ids that occur, increasing, and each label's index among them; ids above `limit` are sorted for it."""
+    """Return the distinct ids in increasing order, and each label's index among them; sort only for ids > `limit`."""
     if labels.max(initial=0) > limit:
         return np.unique(labels, return_inverse=True)
     labels = labels.astype(np.int64, copy=False)
-    present = np.bincount(labels) > 0
-    return np.flatnonzero(present), (np.cumsum(present) - 1)[labels]
+    is_present = np.bincount(labels) > 0
+    return np.flatnonzero(is_present), (np.cumsum(is_present) - 1)[labels]

@@ -1,88 +1,134 @@
-"""Scores of objects that look at more than whether they were found: how well, how many, cut or joined."""
+"""Scores of objects beyond detection: segmentation accuracy, counts, splits and merges."""
 
 import numpy as np
 
 from snakeseg.evaluation.metrics.contingency import Overlaps
 
-# IoU above which two objects have to do with each other (Caicedo et al. 2019).
-RELATED = 0.1
+# IoU above which a true and a predicted object are related (Caicedo et al. 2019).
+RELATED_IOU = 0.1
 
 
-def segmentation_accuracy(found: Overlaps) -> float:
-    """SEG of the Cell Tracking Challenge (Maška et al. 2014): 0 to 1, higher is better.
+def segmentation_accuracy(table: Overlaps) -> float:
+    """Compute SEG of the Cell Tracking Challenge.
 
-    The mean over true objects of the IoU with the predicted object that covers more than half of it, 0 if none does.
-    Predicted objects that cover nobody do not count. NaN if there is no true object.
+    SEG is the mean, over true objects, of the IoU with the predicted object that covers more than half of it, or 0 if
+    none does. Predicted objects that cover no true object do not count.
+
+    Parameters
+    ----------
+    table : Overlaps
+
+    Returns
+    -------
+    float
+        0 to 1, higher is better; NaN without true objects.
+
+    References
+    ----------
+    Maška et al. 2014, A benchmark for comparison of cell tracking algorithms.
     """
-    if not len(found.true_ids):
+    if not len(table.true_ids):
         return float("nan")
-    covering = 2 * found.pair_pixels > found.true_sizes[found.pair_true]
-    return float(found.pair_iou[covering].sum() / len(found.true_ids))
+    is_covering = 2 * table.pair_pixels > table.true_sizes[table.pair_true]
+    return float(table.pair_iou[is_covering].sum() / len(table.true_ids))
 
 
-def aggregated_jaccard(found: Overlaps) -> float:
-    """Aggregated Jaccard index, AJI (Kumar et al. 2017, algorithm 1): 0 to 1, higher is better.
+def aggregated_jaccard(table: Overlaps) -> float:
+    """Compute the aggregated Jaccard index, AJI.
 
     ``sum_i |T_i & P_j(i)| / (sum_i |T_i | P_j(i)| + sum of |P_k| of unused k)``, where P_j(i) is the predicted object
-    of the largest IoU with the true object T_i; it may be used more than once. A true object that nobody overlaps adds
-    its own size to the union. 1 if there is nothing and nothing was found.
+    of the largest IoU with the true object T_i. A predicted object may be used more than once. A true object without
+    an overlapping predicted object adds its own size to the denominator.
+
+    Parameters
+    ----------
+    table : Overlaps
+
+    Returns
+    -------
+    float
+        0 to 1, higher is better; 1 if there are neither true nor predicted objects.
+
+    References
+    ----------
+    Kumar et al. 2017, A dataset and a technique for generalized nuclear segmentation, algorithm 1.
     """
-    order = np.argsort(-found.pair_iou, kind="stable")
-    best = order[np.unique(found.pair_true[order], return_index=True)[1]]
-    chosen, shared = found.pair_predicted[best], found.pair_pixels[best].sum()
-    unused = np.setdiff1d(np.arange(len(found.predicted_ids)), chosen)
-    either = found.true_sizes.sum() + found.predicted_sizes[chosen].sum() - shared
-    total = either + found.predicted_sizes[unused].sum()
+    order = np.argsort(-table.pair_iou, kind="stable")
+    best = order[np.unique(table.pair_true[order], return_index=True)[1]]
+    chosen, shared = table.pair_predicted[best], table.pair_pixels[best].sum()
+    unused = np.setdiff1d(np.arange(len(table.predicted_ids)), chosen)
+    union = table.true_sizes.sum() + table.predicted_sizes[chosen].sum() - shared
+    total = union + table.predicted_sizes[unused].sum()
     return float(shared / total) if total else 1.0
 
 
-def count_errors(found: Overlaps) -> tuple[int, float]:
-    """Predicted minus true objects, and the same over the true ones; 0 is best, NaN for a share of none."""
-    true, error = len(found.true_ids), len(found.predicted_ids) - len(found.true_ids)
+def count_errors(table: Overlaps) -> tuple[int, float]:
+    """Compute the number of predicted minus true objects, and its ratio to the number of true objects.
+
+    Parameters
+    ----------
+    table : Overlaps
+
+    Returns
+    -------
+    error : int
+        0 is best.
+    relative : float
+        0 is best; NaN without true objects.
+    """
+    true, error = len(table.true_ids), len(table.predicted_ids) - len(table.true_ids)
     return error, error / true if true else float("nan")
 
 
-def split_and_merging(found: Overlaps) -> tuple[np.ndarray, np.ndarray]:
-    """Who was cut, and who joins (Caicedo et al. 2019).
+def split_and_merging(table: Overlaps) -> tuple[np.ndarray, np.ndarray]:
+    """Find the true objects that are split and the predicted objects that merge several true objects.
 
-    A true object is split if its IoU is above 0.1 with more than one predicted object; a predicted object merges if its
-    IoU is above 0.1 with more than one true object. So specks within an object do not count as its pieces, nor do
-    objects that make up less than a tenth of what they were joined to.
+    A true object is split if its IoU with more than one predicted object is above 0.1; a predicted object merges if
+    its IoU with more than one true object is above 0.1. Specks within an object therefore do not count as its pieces,
+    nor do objects that make up less than a tenth of the object they are merged with.
+
+    Parameters
+    ----------
+    table : Overlaps
 
     Returns
     -------
     split : bool array, shape (true objects,)
     merging : bool array, shape (predicted objects,)
+
+    References
+    ----------
+    Caicedo et al. 2019, Evaluation of deep learning strategies for nucleus segmentation in fluorescence images.
     """
-    related = found.pair_iou > RELATED
-    pieces = np.bincount(found.pair_true[related], minlength=len(found.true_ids))
-    members = np.bincount(found.pair_predicted[related], minlength=len(found.predicted_ids))
+    is_related = table.pair_iou > RELATED_IOU
+    pieces = np.bincount(table.pair_true[is_related], minlength=len(table.true_ids))
+    members = np.bincount(table.pair_predicted[is_related], minlength=len(table.predicted_ids))
     return pieces > 1, members > 1
 
 
-def kinds(found: Overlaps, partner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What became of every object, in a word.
+def classify_objects(table: Overlaps, partner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Classify every object as matched, missed, false, split or merged.
 
     Parameters
     ----------
-    found : Overlaps
+    table : Overlaps
     partner : int array, shape (true objects,)
-        From `match`.
+        Index of the matched predicted object, or -1, from `match`.
 
     Returns
     -------
     true : str array, shape (true objects,)
-        The first of these that holds: split (see `split_and_merging`), merge (related to a predicted object that
-        merges), match (has a partner), miss.
+        The first that applies: "split" (see `split_and_merging`), "merge" (related to a predicted object that merges),
+        "match" (has a partner), "miss".
     predicted : str array, shape (predicted objects,)
-        Likewise: merge, split (related to a true object that was split), match, false.
+        The first that applies: "merge", "split" (related to a true object that is split), "match", "false".
     """
-    split, merging = split_and_merging(found)
-    related = found.pair_iou > RELATED
-    merged, piece = np.zeros_like(split), np.zeros_like(merging)
-    merged[found.pair_true[related & merging[found.pair_predicted]]] = True
-    piece[found.pair_predicted[related & split[found.pair_true]]] = True
-    chosen = np.zeros_like(merging)
-    chosen[partner[partner >= 0]] = True
-    true = np.select([split, merged, partner >= 0], ["split", "merge", "match"], "miss")
-    return true, np.select([merging, piece, chosen], ["merge", "split", "match"], "false")
+    split, merging = split_and_merging(table)
+    is_related = table.pair_iou > RELATED_IOU
+    is_merged, is_piece = np.zeros_like(split), np.zeros_like(merging)
+    is_merged[table.pair_true[is_related & merging[table.pair_predicted]]] = True
+    is_piece[table.pair_predicted[is_related & split[table.pair_true]]] = True
+    is_matched = np.zeros_like(merging)
+    is_matched[partner[partner >= 0]] = True
+    true = np.select([split, is_merged, partner >= 0], ["split", "merge", "match"], "miss")
+    return true, np.select([merging, is_piece, is_matched], ["merge", "split", "match"], "false")

@@ -1,1 +1,1 @@
-"""Models as packages that others can use: bioimage.io, ONNX, TorchScript, MONAI."""
+"""Export models as packages for bioimage.io, ONNX Runtime, TorchScript and MONAI."""

@@ -1,4 +1,4 @@
-"""What goes with exported weights: what they take and give, settings, scores, origin; for programs and in words."""
+"""Describe an exported model: input, output, settings, scores and origin, as JSON and as a README."""
 
 import json
 import re
@@ -15,26 +15,32 @@ from snakeseg.models.export.graphs import AXES
 from snakeseg.networks.geometry import Geometry, along_axes
 from snakeseg.settings import Export
 
-GREY = {
+# Description of each `prepare.normalise`, and of each `prepare.scope`.
+NORMALISATIONS = {
     "percentile": "each channel: (value - p) / (q - p), with the percentiles p ({low:g}) and q ({high:g}) of {scope}"
-    " (if they are equal, its largest value in place of q)",
+    " (if they are equal, q is the maximum)",
     "zscore": "each channel: (value - mean) / standard deviation of {scope}",
-    "none": "none: grey values as they are in the files",
+    "none": "none: intensities as in the files",
 }
 SCOPES = {"image": "the whole image", "dataset": "the training images, on average"}
 
 
-def about(folder: Path, description: Description, settings: Export, scores: pd.DataFrame | None) -> dict:
-    """All that is known of a model, as JSON.
+def describe_model(folder: Path, description: Description, settings: Export, scores: pd.DataFrame | None) -> dict:
+    """Collect all information on a model: the content of about.json.
 
     Parameters
     ----------
     folder : path
-        Of the model.
+        Model folder.
     description : Description
     settings : Export
     scores : DataFrame, optional
-        As from `summarise`, of images that it was not trained on.
+        Scores of held-out images, from `snakeseg.evaluation.summary.summarise`.
+
+    Returns
+    -------
+    dict
+        JSON types only.
     """
     parameters = folder / PARAMETERS
     return {
@@ -48,7 +54,7 @@ def about(folder: Path, description: Description, settings: Export, scores: pd.D
             "axes": ["batch", "channel", *AXES[description.dims]],
             "channels": description.channels,
             "pixel_size": description.spacing,
-            "normalise": grey_words(description),
+            "normalise": describe_normalisation(description),
             "statistics": description.statistics,
         },
         "output": {"axes": ["batch", "class", *AXES[description.dims]], "classes": class_names(description)},
@@ -62,15 +68,16 @@ def about(folder: Path, description: Description, settings: Export, scores: pd.D
 
 
 def class_names(description: Description) -> list[str]:
-    """In the order of the output's channels; the edge of objects, where that was learnt, comes last."""
+    """Return the class names in the order of the output channels; the border class, if there is one, is last."""
     return [*description.labels.classes, *["edge"] * (description.network.border > 0)]
 
 
-def grey_words(description: Description) -> str:
-    """How grey values are normalised before they reach the network."""
-    of = description.prepare
-    scope = SCOPES[of.scope] + " without the plain edge around what it shows" * (of.crop and of.scope == "image")
-    return GREY[of.normalise].format(low=of.low, high=of.high, scope=scope)
+def describe_normalisation(description: Description) -> str:
+    """Describe in words how intensities are normalised for the network."""
+    prepare = description.prepare
+    is_cropped = prepare.crop and prepare.scope == "image"
+    scope = SCOPES[prepare.scope] + " without its uniform margin" * is_cropped
+    return NORMALISATIONS[prepare.normalise].format(low=prepare.low, high=prepare.high, scope=scope)
 
 
 def _title(description: Description) -> str:
@@ -80,71 +87,77 @@ def _title(description: Description) -> str:
 
 def _sentence(description: Description) -> str:
     classes = ", ".join(class_names(description))
-    return (
-        f"A {description.network.name} for {description.dims}D images, trained with SnakeSeg to tell apart: {classes}."
-    )
+    return f"A {description.network.name} for {description.dims}D images, trained with SnakeSeg to segment: {classes}."
 
 
-def readme(told: dict) -> str:
-    """The page of a package, in Markdown."""
+def readme(about: dict) -> str:
+    """Return the README of a package, as Markdown.
+
+    Parameters
+    ----------
+    about : dict
+        From `describe_model`.
+    """
     return "\n".join(
-        [f"# {told['title']}", "", told["description"], "", *_use(told), *_validation(told), *_origin(told)]
+        [f"# {about['title']}", "", about["description"], "", *_usage(about), *_validation(about), *_origin(about)]
     )
 
 
-def _use(told: dict) -> Iterator[str]:
-    geometry, given = Geometry(**told["geometry"]), told["input"]
-    size = " x ".join(f"{side:g}" for side in given["pixel_size"] or []) or "unknown size"
-    numbers = f" They are: `{json.dumps(given['statistics'])}`." if given["statistics"] else ""
-    answer = "as large as the input; crop" if geometry.padded else "smaller than the input by"
+def _usage(about: dict) -> Iterator[str]:
+    geometry, network_input = Geometry(**about["geometry"]), about["input"]
+    size = " x ".join(f"{side:g}" for side in network_input["pixel_size"] or []) or "unknown"
+    numbers = f" Their values: `{json.dumps(network_input['statistics'])}`." if network_input["statistics"] else ""
+    extent = "as large as the input; crop" if geometry.padded else "smaller than the input by"
     tiles = (
-        "then they equal one pass over the whole" if geometry.tile_exact else "blend them, as this network sees tiles"
+        "the result then equals that on the whole image"
+        if geometry.tile_exact
+        else "blend them, since the output of this network depends on the position of tiles"
     )
     yield from ("## Input and output", "")
-    yield f"- Input: float32, axes {', '.join(given['axes'])}; {given['channels']} channel(s)."
-    yield f"- Pixels: {size}, in the unit of the training images' files (1 where they name none)."
-    yield f"- Normalisation, before the network: {given['normalise']}.{numbers}"
-    least, step = along_axes(geometry.input_size(1)), along_axes(geometry.multiple)
-    yield f"- Sides of the network's input: {least}, and any multiple of {step} more."
-    yield f"- Output: float32, probabilities of {', '.join(told['output']['classes'])};"
-    yield f"  {answer} {along_axes(geometry.halo)} pixels on every side."
-    yield "- Tiles: mirror the image outwards at its border pixels, and"
-    yield f"  let tiles start at multiples of {step} pixels; {tiles}."
-    average = told["average"]
+    yield f"- Input: float32, axes {', '.join(network_input['axes'])}; {network_input['channels']} channel(s)."
+    yield f"- Pixel size: {size}, in the unit of the training images' files (1 if they state none)."
+    yield f"- Normalisation before the network: {network_input['normalise']}.{numbers}"
+    smallest, step = along_axes(geometry.input_size(1)), along_axes(geometry.multiple)
+    yield f"- Side lengths of the network's input, in pixels: {smallest}, and any multiple of {step} more."
+    yield f"- Output: float32, probabilities of {', '.join(about['output']['classes'])};"
+    yield f"  {extent} {along_axes(geometry.halo)} pixels on every side."
+    yield "- Tiles: extend the image by mirroring at its border pixels, and"
+    yield f"  start tiles at multiples of {step} pixels; {tiles}."
+    average = about["average"]
     if average["flips"] or average["plane"] or average["scales"] != [1.0]:
-        yield "- SnakeSeg averages over flips along axes, exchanges of two (`plane`), magnifications (`scales`):"
-        yield f"  `{json.dumps(average)}`."
-    if told["instances"]:
-        yield "- How SnakeSeg cuts objects out of probabilities, or which pieces of classes it keeps:"
+        yield "- Test-time augmentation of SnakeSeg: mean over flips along axes (`flips`), transpositions of two axes"
+        yield f"  (`plane`) and magnifications (`scales`): `{json.dumps(average)}`."
+    if about["instances"]:
+        yield "- Parameters of SnakeSeg for the segmentation of objects, or for the filter of class components:"
         yield "  `instances` in about.json."
     yield from ("", "SnakeSeg reads a package for bioimage.io: `snakeseg predict PACKAGE.zip IMAGES... -o FOLDER`.", "")
 
 
-def _validation(told: dict) -> Iterator[str]:
+def _validation(about: dict) -> Iterator[str]:
     yield from ("## Validation", "")
-    if not told["scores"]:
-        yield from ("No scores were given on exporting.", "")
+    if not about["scores"]:
+        yield from ("This package has no scores: it was exported without `--scores`.", "")
         return
-    yield from ("On images that this model was not trained on; means over images.", "")
+    yield from ("Means over held-out images, which were not used to train this model.", "")
     yield from ("| score | mean | 95 % interval | images |", "|---|---|---|---|")
-    for row in told["scores"]:
+    for row in about["scores"]:
         if row.get("headline") and row["mean"] is not None:
             ends = [f"{row[end]:.4g}" for end in ("low", "high") if row[end] is not None]
             yield f"| {row['metric']} | {row['mean']:.4g} | {' to '.join(ends)} | {row['n']} |"
     yield from (
         "",
-        "All scores: about.json. A model is only as good as this on images like those it was trained on.",
+        "All scores: about.json. Expect these scores only on images similar to the training images.",
         "",
     )
 
 
-def _origin(told: dict) -> Iterator[str]:
-    provenance = told["model"].get("provenance", {})
-    yield from ("## Origin", "", f"- SnakeSeg {told['snakeseg']}, network `{json.dumps(told['model']['network'])}`.")
+def _origin(about: dict) -> Iterator[str]:
+    provenance = about["model"].get("provenance", {})
+    yield from ("## Origin", "", f"- SnakeSeg {about['snakeseg']}, network `{json.dumps(about['model']['network'])}`.")
     if "train" in provenance:
         train = provenance["train"]
         yield f"- Trained for {train['steps']} steps, fold {provenance.get('fold')}; all settings: about.json."
-    yield f"- Weights: SHA-256 {told['weights']}."
-    yield f"- Authors: {', '.join(told['authors']) or 'not named'}. Licence: {told['licence'] or 'not named'}."
-    yield from (f"- Cite: {entry}" for entry in told["cite"])
+    yield f"- Weights: SHA-256 {about['weights']}."
+    yield f"- Authors: {', '.join(about['authors']) or 'not stated'}. Licence: {about['licence'] or 'not stated'}."
+    yield from (f"- Cite: {entry}" for entry in about["cite"])
     yield ""

@@ -1,4 +1,4 @@
-"""MONAI bundles: metadata, a configuration for inference, and a network for whole images as TorchScript."""
+"""Write MONAI bundles: metadata, an inference configuration, and a TorchScript network for images of any size."""
 
 import json
 from importlib.metadata import version
@@ -15,32 +15,44 @@ from snakeseg.models.export.tested_model import Model
 
 
 def fill(model: Model, folder: Path) -> None:
-    """Write configs/, models/ and docs/ into a folder that has README.md and about.json."""
+    """Write configs/, models/ and docs/ of a bundle into a folder that holds README.md and about.json.
+
+    Parameters
+    ----------
+    model : Model
+    folder : path
+
+    Raises
+    ------
+    BadInput
+        If the output of the TorchScript file differs from that of the network.
+    """
     for name in ("configs", "models", "docs"):
         (folder / name).mkdir()
     (folder / "README.md").rename(folder / "docs" / "README.md")
-    seen = model.inputs[0]
-    traced = trace(model.network, seen)
-    network = write_whole(folder / "models" / "model.ts", traced, model.description.geometry, seen)
+    example = model.inputs[0]
+    traced = trace(model.network, example)
+    network = write_whole(folder / "models" / "model.ts", traced, model.description.geometry, example)
     with torch.inference_mode():
-        np.save(folder / "test-output.npy", network(seen).numpy())
-    np.save(folder / "test-input.npy", seen.numpy())
-    for name, content in (("metadata", metadata(model)), ("inference", inference(model.description))):
+        np.save(folder / "test-output.npy", network(example).numpy())
+    np.save(folder / "test-input.npy", example.numpy())
+    configs = {"metadata": make_metadata(model), "inference": make_inference_config(model.description)}
+    for name, content in configs.items():
         (folder / "configs" / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def metadata(model: Model) -> dict:
-    """The bundle's description, by MONAI's schema."""
-    told, of = model.told, model.description
+def make_metadata(model: Model) -> dict:
+    """Make the content of configs/metadata.json, in MONAI's schema."""
+    about, description = model.about, model.description
     shared = {
         "type": "image",
         "modality": "n/a",
-        "spatial_shape": ["*"] * of.dims,
+        "spatial_shape": ["*"] * description.dims,
         "dtype": "float32",
         "is_patch_data": False,
     }
-    classes = {str(index): name for index, name in enumerate(class_names(of))}
-    channels = {str(index): f"channel {index}" for index in range(of.channels)}
+    classes = {str(index): name for index, name in enumerate(class_names(description))}
+    channels = {str(index): f"channel {index}" for index in range(description.channels)}
     return {
         "version": __version__,
         "changelog": {__version__: "exported by SnakeSeg"},
@@ -48,34 +60,37 @@ def metadata(model: Model) -> dict:
         "pytorch_version": torch.__version__.split("+")[0],
         "numpy_version": np.__version__,
         "required_packages_version": {},
-        "name": told["title"],
+        "name": about["title"],
         "task": "segmentation",
-        "description": told["description"],
-        "authors": ", ".join(told["authors"]),
-        "copyright": ", ".join(told["authors"]),
-        "license": told["licence"] or "",
-        "references": told["cite"],
-        "intended_use": "Images like those it was trained on",
+        "description": about["description"],
+        "authors": ", ".join(about["authors"]),
+        "copyright": ", ".join(about["authors"]),
+        "license": about["licence"] or "",
+        "references": about["cite"],
+        "intended_use": "Images similar to the training images",
         "network_data_format": {
             "inputs": {
-                "image": {**shared, "format": "magnitude", "num_channels": of.channels, "value_range": [],
+                "image": {**shared, "format": "magnitude", "num_channels": description.channels, "value_range": [],
                           "is_patch_data": False, "channel_def": channels}
             },
             "outputs": {
-                "pred": {**shared, "format": "segmentation", "num_channels": of.classes, "value_range": [0, 1],
-                         "is_patch_data": False, "channel_def": classes}
+                "pred": {**shared, "format": "segmentation", "num_channels": description.classes,
+                         "value_range": [0, 1], "is_patch_data": False, "channel_def": classes}
             },
         },
     }  # fmt: skip
 
 
-def inference(of: Description) -> dict:
-    """`python -m monai.bundle run --config_file configs/inference.json --bundle_root . --images "['a.png']"`."""
+def make_inference_config(description: Description) -> dict:
+    """Make the content of configs/inference.json.
+
+    Run it with: python -m monai.bundle run --config_file configs/inference.json --bundle_root . --images "['a.png']"
+    """
     first = [{"_target_": "LoadImage", "image_only": True, "ensure_channel_first": True}]
     last = {"_target_": "SaveImage", "output_dir": "@output_dir", "output_dtype": "$np.uint8", "separate_folder": False}
-    if of.dims == 2:  # MONAI reads pictures as (x, y)
-        turn = {"_target_": "Transpose", "indices": [0, 2, 1]}
-        before, after = [*first, turn], [turn, {**last, "output_ext": ".png", "resample": False}]
+    if description.dims == 2:  # MONAI reads 2D images as (x, y)
+        transpose = {"_target_": "Transpose", "indices": [0, 2, 1]}
+        before, after = [*first, transpose], [transpose, {**last, "output_ext": ".png", "resample": False}]
     else:
         before = [*first, {"_target_": "Orientation", "axcodes": "RAS", "labels": None}]
         after = [{**last, "output_ext": ".nii.gz", "resample": True, "mode": "nearest"}]
@@ -86,7 +101,10 @@ def inference(of: Description) -> dict:
         "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
         "images": [],
         "network_def": "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device)",
-        "preprocessing": {"_target_": "Compose", "transforms": [*before, *_normalise(of), {"_target_": "EnsureType"}]},
+        "preprocessing": {
+            "_target_": "Compose",
+            "transforms": [*before, *_normalisation(description), {"_target_": "EnsureType"}],
+        },
         "inferer": {"_target_": "SimpleInferer"},
         "postprocessing": {"_target_": "Compose", "transforms": [{"_target_": "AsDiscrete", "argmax": True}, *after]},
         "predict": "$lambda path: @inferer(@preprocessing(path)[None].to(@device), @network_def)[0].cpu()",
@@ -96,15 +114,15 @@ def inference(of: Description) -> dict:
     }
 
 
-def _normalise(of: Description) -> list[dict]:
-    """As in `transforms.normalise.normalise`."""
-    prepare = of.prepare
+def _normalisation(description: Description) -> list[dict]:
+    """MONAI transforms that normalise as `snakeseg.transforms.normalise.normalise` does."""
+    prepare = description.prepare
     if prepare.normalise == "none":
         return []
     if prepare.scope == "dataset":
-        offset, scale = of.statistics["offset"], of.statistics["scale"]
+        offset, scale = description.statistics["offset"], description.statistics["scale"]
         return [{"_target_": "NormalizeIntensity", "subtrahend": offset, "divisor": scale, "channel_wise": True}]
     if prepare.normalise == "zscore":
         return [{"_target_": "NormalizeIntensity", "channel_wise": True}]
-    ends = {"lower": prepare.low, "upper": prepare.high, "b_min": 0.0, "b_max": 1.0}
-    return [{"_target_": "ScaleIntensityRangePercentiles", **ends, "channel_wise": True}]
+    limits = {"lower": prepare.low, "upper": prepare.high, "b_min": 0.0, "b_max": 1.0}
+    return [{"_target_": "ScaleIntensityRangePercentiles", **limits, "channel_wise": True}]

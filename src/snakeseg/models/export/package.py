@@ -1,4 +1,4 @@
-"""One model into one package: weights in some format, with all that goes with them, as a folder or a zip."""
+"""Export one model as a package: weights in a format, with README and metadata, as a folder or a zip."""
 
 import json
 import tempfile
@@ -23,63 +23,75 @@ from snakeseg.settings import Export
 
 
 class Format(NamedTuple):
-    """`fill(model, folder)` writes the weights and what describes them; modules and the packages that they are in."""
+    """An export format.
+
+    Parameters
+    ----------
+    fill : function
+        Writes the weights and the format's metadata of a `Model` into a folder.
+    requirements : dict
+        Python modules that `fill` needs, and the package that provides each.
+    """
 
     fill: Callable[[Model, Path], None]
-    needs: dict[str, str]
+    requirements: dict[str, str]
 
 
 def export(folder: Path, kind: str, output: Path, settings: Export, scores: pd.DataFrame | None, skip: bool) -> None:
-    """Write a package.
+    """Export a model as a package.
 
     Parameters
     ----------
     folder : path
-        Of a model.
+        Model folder.
     kind : str
-        One of `FORMATS`.
+        A key of `FORMATS`.
     output : path
         A new folder, or a file that ends in .zip.
     settings : Export
     scores : DataFrame, optional
-        As from `summarise`.
+        Scores of held-out images, from `snakeseg.evaluation.summary.summarise`.
     skip : bool
-        The golden check.
+        Skip the golden check.
 
     Raises
     ------
     BadInput
-        If a library is missing, the model is not as it should be, the output is there, or the package fails a test.
+        If a library is missing, the model is invalid or fails its golden check, the output folder exists, or the
+        package fails its test.
     """
-    made = FORMATS[kind]
-    missing = [package for module, package in made.needs.items() if not _is_there(module)]
+    package_format = FORMATS[kind]
+    missing = [package for module, package in package_format.requirements.items() if not _is_installed(module)]
     if missing:
         remedy = f"pip install {' '.join(missing)}"
-        raise BadInput(f"--format {kind}", f"no {', '.join(missing)}", "what writes and tests it", remedy)
+        expected = "the libraries that write and test this format"
+        raise BadInput(f"--format {kind}", f"no {', '.join(missing)}", expected, remedy)
     model = read_model(folder, settings, scores, skip)
-    with _written(output) as staging:
-        for name, text in (("README.md", readme(model.told)), ("about.json", json.dumps(model.told, indent=1) + "\n")):
+    about = json.dumps(model.about, indent=1) + "\n"
+    with _package_folder(output) as staging:
+        for name, text in (("README.md", readme(model.about)), ("about.json", about)):
             (staging / name).write_text(text, encoding="utf-8")
-        made.fill(model, staging)
+        package_format.fill(model, staging)
 
 
-def _is_there(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even what it is a part of
+    except ModuleNotFoundError:  # its parent package is missing
         return False
 
 
 @contextmanager
-def _written(output: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes the output, zipped if that is to be a zip."""
+def _package_folder(output: Path) -> Iterator[Path]:
+    """Provide a folder to fill, which becomes the output, or its content if the output is a zip."""
     if output.suffix == ".zip":
         with tempfile.TemporaryDirectory(prefix="snakeseg-") as staging:
             yield Path(staging)
             write_package(Path(staging), output)
         return
     if output.exists():
-        raise BadInput(output, "something there", "the name of a new folder, or of a zip", "remove it, or change -o")
+        expected = "the name of a new folder, or of a zip"
+        raise BadInput(output, "an existing file or folder", expected, "remove it, or give another name: -o NAME")
     with atomic_folder(output) as staging:
         yield staging
 
@@ -87,7 +99,7 @@ def _written(output: Path) -> Iterator[Path]:
 def _onnx(model: Model, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         traced = write_torchscript(Path(scratch, "model.ts"), model.network, model.inputs)
-    notes = {"snakeseg": json.dumps(model.told)}
+    notes = {"snakeseg": json.dumps(model.about)}
     write_onnx(folder / "model.onnx", traced, model.network, model.inputs, notes)
     _write_golden(model, folder)
 
@@ -98,7 +110,7 @@ def _torchscript(model: Model, folder: Path) -> None:
 
 
 def _write_golden(model: Model, folder: Path) -> None:
-    """As arrays that anybody can read, with an axis for the batch."""
+    """Write test input and output as NumPy arrays, shape (1, channels or classes, *spatial)."""
     np.save(folder / "test-input.npy", model.golden.input[None])
     with torch.inference_mode():
         np.save(folder / "test-output.npy", model.network(model.inputs[0]).numpy())
