@@ -1,7 +1,7 @@
-"""The documentation's site: `make docs`.
+"""Sphinx configuration of the documentation site; build it with `make docs`.
 
-The source folder is the repository, so that links between pages, config/README.md and other files are the same on the
-site as where the repository is read.
+The source folder is the repository, so that links between pages, config/README.md and other files work both on the site
+and in the repository.
 """
 
 import re
@@ -21,12 +21,13 @@ autodoc_typehints = "none"  # docstrings state the types, with shapes
 myst_heading_anchors = 4
 root_doc = "docs/index"
 include_patterns = ["README.md", "config/README.md", "docs/**.md"]
-# Nothing else is looked through: results may hold millions of files.
+# Exclude all other folders: results may hold millions of files.
 exclude_patterns = [path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in ("config", "docs")]
 
 
 def setup(app) -> None:
-    app.connect("build-finished", lead_to_start)
+    """Register the hooks that write the start page and mend docstrings."""
+    app.connect("build-finished", write_redirect)
     app.connect("autodoc-process-docstring", escape_shapes, priority=400)  # before napoleon reads the sections
 
 
@@ -35,8 +36,8 @@ def escape_shapes(app, what, name, obj, options, lines: list[str]) -> None:
     lines[:] = [re.sub(r"\*(?=spatial|shape)", r"\\*", line) for line in lines]
 
 
-def lead_to_start(app, error: Exception | None) -> None:
-    """The site's own index, since the first page lies in docs/."""
+def write_redirect(app, error: Exception | None) -> None:
+    """Write the index.html of the site, which redirects to the first page in docs/."""
     if not error:
-        lead = '<!doctype html><title>SnakeSeg</title><meta http-equiv="refresh" content="0; url=docs/index.html">'
-        (Path(app.outdir) / "index.html").write_text(lead, encoding="utf-8")
+        redirect = '<!doctype html><title>SnakeSeg</title><meta http-equiv="refresh" content="0; url=docs/index.html">'
+        (Path(app.outdir) / "index.html").write_text(redirect, encoding="utf-8")

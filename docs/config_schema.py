@@ -1,4 +1,4 @@
-"""The JSON schema of a config, from the settings dataclasses: keys, types, defaults, limits and descriptions."""
+"""Make the JSON schema of a config from the settings dataclasses: keys, types, defaults, limits and descriptions."""
 
 from dataclasses import MISSING, Field, fields
 from types import NoneType
@@ -12,27 +12,32 @@ from snakeseg.settings.keys import required
 
 HEADER = "# Made from src/snakeseg/settings by `python docs/generate.py`.\n"
 TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", NoneType: "null"}
-# Limits that hold for a list or map as a whole, not for its entries; those of one type alone.
-OF_LISTS, OF_MAPS, OF_TEXT = ("minItems", "maxItems", "uniqueItems"), ("minProperties",), ("pattern", "maxLength")
-OF_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-LIMITS = {list: OF_LISTS, dict: OF_MAPS, str: OF_TEXT, int: OF_NUMBERS, float: OF_NUMBERS}
+# Keywords of JSON Schema that limit each type; those of a list or map apply to the whole, not to its entries.
+NUMBER_LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+LIMITS = {
+    list: ("minItems", "maxItems", "uniqueItems"),
+    dict: ("minProperties",),
+    str: ("pattern", "maxLength"),
+    int: NUMBER_LIMITS,
+    float: NUMBER_LIMITS,
+}
 EXPERIMENTS = (
-    "map of names to overrides of `network`, `loss`, `train`, `predict`, `instances`; each is trained and scored. One "
-    "that names another network takes none of the first one's settings. By default there is one, `default`"
+    "map of names to overrides of `network`, `loss`, `train`, `predict`, `instances`; each is trained and scored. An "
+    "experiment with another `network.name` takes no key of the run's `network`. By default there is one, `default`"
 )
 START_FROM = "experiment whose weights this one starts from, by layer name (FCN's stages; fine-tuning)"
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes what is equal in full each time, not as an alias."""
+    """YAML dumper that writes repeated values in full, without aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
-        """Return True: no aliases."""
+        """Return True, so that no aliases are written."""
         return True
 
 
 def schema_text() -> str:
-    """Return the schema as the workflow reads it."""
+    """Return the schema as the YAML text that the workflow reads."""
     return HEADER + yaml.dump(config_schema(), Dumper=Dumper, sort_keys=False, default_flow_style=None, width=120)
 
 
@@ -53,7 +58,7 @@ def config_schema() -> dict[str, Any]:
 
 
 def section_schema(cls: type) -> dict[str, Any]:
-    """Return the schema of a section, all of whose keys have defaults."""
+    """Return the schema of a config section; all of its keys have defaults."""
     return {"type": "object", "additionalProperties": False, "default": {}, "properties": keys_of(cls)}
 
 
@@ -61,14 +66,14 @@ def network_schema() -> dict[str, Any]:
     """Return the schema of the section `network`, whose keys depend on the network's name."""
     name = {"description": "architecture", "enum": list(NETWORK_SETTINGS), "default": "unet"}
     names_of: dict[type, list[str]] = {}
-    for each, cls in NETWORK_SETTINGS.items():
-        names_of.setdefault(cls, []).append(each)
+    for network, cls in NETWORK_SETTINGS.items():
+        names_of.setdefault(cls, []).append(network)
     branches = [_network_branch(cls, names) for cls, names in names_of.items()]
     return {"type": "object", "default": {}, "properties": {"name": name}, "allOf": branches}
 
 
 def _network_branch(cls: type[Network], names: list[str]) -> dict[str, Any]:
-    """Return what holds of networks of these names; a network without a name is the first, a U-Net."""
+    """Return the condition and keys of the networks with these names; without a name, the network is a U-Net."""
     condition = {"properties": {"name": {"enum": names}}}
     if "unet" not in names:
         condition["required"] = ["name"]
@@ -76,7 +81,7 @@ def _network_branch(cls: type[Network], names: list[str]) -> dict[str, Any]:
 
 
 def experiments_schema() -> dict[str, Any]:
-    """Return the schema of the experiments; the workflow checks the sections that they add up to."""
+    """Return the schema of `experiments`; the workflow validates the merged sections of each experiment."""
     start = {"description": START_FROM, "type": "string"}
     sections = {name: {"type": "object"} for name in EXPERIMENT_SECTIONS}
     keys = {"start_from": start, **sections}
@@ -90,24 +95,26 @@ def experiments_schema() -> dict[str, Any]:
 
 
 def keys_of(cls: type) -> dict[str, Any]:
-    """Return the schema of each key of a settings dataclass that has a description, which sections have not."""
-    kinds = get_type_hints(cls)
-    return {each.name: _key_schema(each, kinds[each.name]) for each in fields(cls) if "description" in each.metadata}
+    """Return the schema of each key of a settings dataclass: its fields with a description (sections have none)."""
+    types = get_type_hints(cls)
+    keys = [field for field in fields(cls) if "description" in field.metadata]
+    return {field.name: _key_schema(field, types[field.name]) for field in keys}
 
 
-def _key_schema(each: Field, kind: Any) -> dict[str, Any]:
-    made = {"description": each.metadata["description"], **type_schema(kind, each.metadata["limits"])}
-    if each.default is not MISSING:
-        made["default"] = each.default
-    elif each.default_factory is not MISSING:
-        made["default"] = each.default_factory()
-    return made
+def _key_schema(field: Field, annotation: Any) -> dict[str, Any]:
+    """Return the schema of a field: description, type, limits, default."""
+    schema = {"description": field.metadata["description"], **type_schema(annotation, field.metadata["limits"])}
+    if field.default is not MISSING:
+        schema["default"] = field.default
+    elif field.default_factory is not MISSING:
+        schema["default"] = field.default_factory()
+    return schema
 
 
-def type_schema(kind: Any, limits: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an annotated type within limits."""
-    origin, inner = get_origin(kind), get_args(kind)
-    own = {name: limit for name, limit in limits.items() if name in LIMITS.get(origin or kind, ())}
+def type_schema(annotation: Any, limits: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a type annotation, with the limits that apply to it."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    own = {name: limit for name, limit in limits.items() if name in LIMITS.get(origin or annotation, ())}
     if origin is Literal:
         return {"enum": list(inner)} if len(inner) > 1 else {"const": inner[0]}
     if origin is list:
@@ -115,12 +122,13 @@ def type_schema(kind: Any, limits: dict[str, Any]) -> dict[str, Any]:
     if origin is dict:
         return {"type": "object", **own, "additionalProperties": type_schema(inner[1], limits)}
     if inner:  # a union
-        schemas = [type_schema(each, limits) for each in inner]
+        schemas = [type_schema(member, limits) for member in inner]
         if len(inner) == 2 and NoneType in inner and inner[0] in TYPES:
             return {**schemas[0], "type": [TYPES[inner[0]], "null"]}
         return {"anyOf": schemas}
-    return {"type": TYPES[kind], **own}
+    return {"type": TYPES[annotation], **own}
 
 
 def _without(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a schema without one of its keywords."""
     return {key: value for key, value in schema.items() if key != name}

@@ -1,4 +1,4 @@
-"""Write the files that follow from the code: `python docs/generate.py`."""
+"""Generate the reference of commands and config keys, and the config schema: `python docs/generate.py`."""
 
 from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterator
@@ -12,50 +12,62 @@ from snakeseg.cli import parser
 from snakeseg.settings import NETWORK_SETTINGS, SECTIONS, Network
 
 ROOT = Path(__file__).resolve().parents[1]
-BY_HAND = ("init", "sheet", "predict", "plan", "export", "fetch-weights", "status", "doctor")
+# Subcommands that users call; the workflow calls all others.
+USER_COMMANDS = ("init", "sheet", "predict", "plan", "export", "fetch-weights", "status", "doctor", "convert")
 README = ROOT / "config" / "README.md"
 BEGIN, END = "<!-- Keys: made by `python docs/generate.py`. -->", "<!-- End of the keys. -->"
-NAMES = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
-LIMITS = {"minimum": "from {}", "exclusiveMinimum": "above {}", "maximum": "to {}", "exclusiveMaximum": "below {}"}
+TYPE_NAMES = {
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "string": "text",
+    "null": "null",
+}
+NUMBERS = ("integer", "number")
+LIMIT_TEXTS = {"minimum": "from {}", "exclusiveMinimum": "above {}", "maximum": "to {}", "exclusiveMaximum": "below {}"}
 
 
 def command_line() -> str:
-    """Every subcommand with its options."""
+    """Return the page of all subcommands with their options."""
     commands = next(action for action in parser()._actions if action.dest == "command").choices
     lines = [
         "# Command line",
         "",
-        "Made from the parser by `python docs/generate.py`. `snakeseg COMMAND --help` says the same;",
+        "All subcommands of `snakeseg`. `snakeseg COMMAND --help` prints the same text. With `--debug`, every command",
+        "shows tracebacks. `python docs/generate.py` writes this page from the parser.",
+        "",
     ]
-    lines += ["every command takes `--debug`, which shows tracebacks.", ""]
     for title, names in (
-        ("By hand", [name for name in commands if name in BY_HAND]),
-        ("By the workflow's rules", [name for name in commands if name not in BY_HAND]),
+        ("Commands for users", [name for name in commands if name in USER_COMMANDS]),
+        ("Commands of the workflow's rules", [name for name in commands if name not in USER_COMMANDS]),
     ):
-        lines += [f"## {title}", "", *(line for name in names for line in command(name, commands[name]))]
+        lines += [f"## {title}", "", *(line for name in names for line in command_section(name, commands[name]))]
     return "\n".join(lines[:-1]) + "\n"
 
 
-def command(name: str, made: ArgumentParser) -> Iterator[str]:
-    yield from (f"### `snakeseg {name}`", "", f"{made.description[0].upper()}{made.description[1:]}.", "")
+def command_section(name: str, subparser: ArgumentParser) -> Iterator[str]:
+    """Yield the lines of a subcommand's section: heading, description, table of arguments."""
+    description = subparser.description
+    yield from (f"### `snakeseg {name}`", "", f"{description[0].upper()}{description[1:]}.", "")
     yield from ("| argument | meaning | default |", "|---|---|---|")
-    either = {action for group in made._mutually_exclusive_groups for action in group._group_actions}
-    for action in sorted(made._actions, key=lambda action: bool(action.option_strings)):
+    alternatives = {action for group in subparser._mutually_exclusive_groups for action in group._group_actions}
+    for action in sorted(subparser._actions, key=lambda action: bool(action.option_strings)):
         if action.dest not in ("help", "debug"):
-            usual = "one of these" if action in either else default(action)
-            yield f"| `{spelling(action)}` | {cell(action.help)} | {usual} |"
+            default = "one of these" if action in alternatives else default_of(action)
+            yield f"| `{usage(action)}` | {escaped(action.help)} | {default} |"
     yield ""
 
 
-def spelling(action: Action) -> str:
-    """As one types it."""
+def usage(action: Action) -> str:
+    """Return an argument as it is typed, such as `--output FILE`."""
     choices = "{" + ",".join(action.choices) + "}" if action.choices else None
     value = "" if action.nargs == 0 else choices or action.metavar or action.dest.upper()
     value += "..." if action.nargs in ("+", "*") else ""
     return " ".join(filter(None, [", ".join(action.option_strings), value]))
 
 
-def default(action: Action) -> str:
+def default_of(action: Action) -> str:
+    """Return the default of an argument: `required`, the value as code, or an empty text."""
     if action.required and action.nargs not in ("*", "?"):
         return "required"
     return "" if action.default in (None, False, SUPPRESS) or action.default == [] else f"`{action.default}`"
@@ -71,23 +83,24 @@ def reference() -> str:
 def tables() -> str:
     """Return a table of keys for the top level, each section and each network."""
     schema = config_schema()
-    flat = {name: of for name, of in schema["properties"].items() if name not in SECTIONS}
-    parts = [table(flat, schema["required"])]
-    for name, cls in SECTIONS.items():
-        parts += [f"### `{name}`", getdoc(cls)]
+    top_level = {key: entry for key, entry in schema["properties"].items() if key not in SECTIONS}
+    parts = [table(top_level, schema["required"])]
+    for section, cls in SECTIONS.items():
+        parts += [f"### `{section}`", getdoc(cls)]
         if cls is Network:
             shared = keys_of(Network)
             parts.append(table({**shared, **schema["properties"]["network"]["properties"]}, []))
-            for own, names in networks().items():
-                parts += [f"#### {', '.join(f'`{each}`' for each in names)}", getdoc(own)]
-                parts.append(table({key: of for key, of in keys_of(own).items() if key not in shared}, []))
+            for network, names in networks().items():
+                parts += [f"#### {', '.join(f'`{name}`' for name in names)}", getdoc(network)]
+                own_keys = {key: entry for key, entry in keys_of(network).items() if key not in shared}
+                parts.append(table(own_keys, []))
         else:
             parts.append(table(keys_of(cls), []))
     return "\n\n".join(parts)
 
 
 def networks() -> dict[type, list[str]]:
-    """Return the names of the networks that have the same settings, by the class of these."""
+    """Return the network names of each class of network settings."""
     names: dict[type, list[str]] = {}
     for name, cls in NETWORK_SETTINGS.items():
         names.setdefault(cls, []).append(name)
@@ -95,35 +108,37 @@ def networks() -> dict[type, list[str]]:
 
 
 def table(keys: dict[str, dict], required: list[str]) -> str:
-    """Return a table of keys."""
+    """Return a Markdown table of the keys, from their schemas."""
     lines = ["| key | meaning | values | default |", "|---|---|---|---|"]
-    for key, of in keys.items():
-        usual = "required" if key in required else f"`{told(of['default'])}`"
-        lines.append(f"| `{key}` | {cell(of['description'])} | {cell(values(of))} | {usual} |")
+    for key, schema in keys.items():
+        default = "required" if key in required else f"`{as_yaml(schema['default'])}`"
+        lines.append(f"| `{key}` | {escaped(schema['description'])} | {escaped(values(schema))} | {default} |")
     return "\n".join(lines)
 
 
-def values(of: dict) -> str:
-    """What a key may be, in words."""
-    if "anyOf" in of:
-        return " or ".join(map(values, of["anyOf"]))
-    if "enum" in of or "const" in of:
-        return ", ".join(f"`{told(each)}`" for each in of.get("enum", [of.get("const")]))
-    kinds = of["type"] if isinstance(of["type"], list) else [of["type"]]
-    limits = " ".join(words.format(of[key]) for key, words in LIMITS.items() if key in of)
-    if kinds == ["array"]:
-        return f"list of: {values(of['items'])}"
-    if "object" in kinds:
+def values(schema: dict) -> str:
+    """Return the valid values of a key in words, such as `whole number from 1`."""
+    if "anyOf" in schema:
+        return " or ".join(map(values, schema["anyOf"]))
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{as_yaml(value)}`" for value in schema.get("enum", [schema.get("const")]))
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    limits = " ".join(text.format(schema[key]) for key, text in LIMIT_TEXTS.items() if key in schema)
+    if types == ["array"]:
+        return f"list of: {values(schema['items'])}"
+    if "object" in types:
         return "map"
-    return " or ".join(" ".join(filter(None, [NAMES[k], limits if k in ("integer", "number") else ""])) for k in kinds)
+    names = {name: TYPE_NAMES[name] for name in types}
+    return " or ".join(f"{text} {limits}".strip() if name in NUMBERS else text for name, text in names.items())
 
 
-def told(value) -> str:
-    """As YAML writes it."""
+def as_yaml(value) -> str:
+    """Return a value as YAML writes it, on one line."""
     return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
 
 
-def cell(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return a text for a cell of a Markdown table."""
     return text.replace("|", "\\|")
 
 
