@@ -1,4 +1,5 @@
 # `snakeseg doctor --submit` runs this alone: one short job that asks for a GPU and tells what it got. No config, no sheet.
+include: "rules/shared.smk"
 include: "rules/shell.smk"
 
 

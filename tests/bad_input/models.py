@@ -87,7 +87,7 @@ def start(make, told: str, name: str = "w.pth") -> Case:
         sheet(["s1", "image.tif", "", "test"])
         make()
 
-    settings = {"networks": {"a": {"name": "context", "width": 1, "pretrained": name}}}
+    settings = {"experiments": {"a": {"network": {"name": "context", "width": 1, "pretrained": name}}}}
     return Case(write, ["check", json.dumps(settings)], told)
 
 
@@ -145,10 +145,10 @@ CASES: dict[str, Case] = {
     ),
     "model: five dimensions": model(described(dims=5), f"model/model.json, dims: found 5; expected one of 2, 3; {AGAIN}"),
     "model: words for a number": model(
-        described(network={"width": "wide"}), "model/model.json, network, width: found 'wide'; expected a whole number; correct the value of this key"
+        described(network={"width": "wide"}), "model/model.json, network, width: found 'wide'; expected a whole number from 1; correct the value of this key"
     ),
     "model: true for a number": model(
-        described(network={"width": True}), "model/model.json, network, width: found True; expected a whole number; correct the value of this key"
+        described(network={"width": True}), "model/model.json, network, width: found True; expected a whole number from 1; correct the value of this key"
     ),
     "model: a million channels": model(
         described(network={"width": 10**6}), f"model/model.json, width: found 1000000; expected 1 to 10000; {AGAIN}"
@@ -158,7 +158,7 @@ CASES: dict[str, Case] = {
     ),
     "model: a million levels": model(
         described(network={"name": "unet", "depth": 10**6}),
-        f"model/model.json, depth: found 1000000; expected 1 to 6; {AGAIN}",
+        "model/model.json, network, depth: found 1000000; expected a whole number from 1 to 6; correct the value of this key",
     ),
     "model: no channels": model(described(channels=0), f"model/model.json, channels: found 0; expected 1 to 10000; {AGAIN}"),
     "model: a network by a module's name": model(
@@ -277,18 +277,18 @@ CASES: dict[str, Case] = {
     "probabilities: none": Case(sound_plane, ["predict", PLANES, "--sheet", "a.tsv"], "predict: found --sheet but no --probabilities; expected a store to write; add it, or name image files"),
     "settings: no JSON": Case(
         lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", "{", "--output", "o.json"],
-        "settings: found no JSON (...); expected sections of the config; correct it",
+        "settings: found no JSON (...); expected sections of the config; pass the sections of a config as one JSON object",
     ),
     "settings: a list": Case(
         lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", "[]", "--output", "o.json"],
-        "settings: found list; expected sections of the config; correct it",
+        "settings: found list; expected sections with keys; write it as a mapping",
     ),
     "settings: an unknown section": Case(
         lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", '{"labls": {}}', "--output", "o.json"],
-        "settings: found unknown section 'labls'; expected labels, ...; remove it",
+        "settings: found unknown key 'labls'; expected one of network, ...; did you mean 'labels'?",
     ),
     "settings: a number for a section": Case(
         lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", '{"labels": 3}', "--output", "o.json"],
-        "labels: found int; expected keys with values; correct it",
+        "labels: found int; expected keys with values; write it as a mapping",
     ),
 }  # fmt: skip

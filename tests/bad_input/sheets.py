@@ -31,8 +31,8 @@ def named(name: str) -> Case:
 
 CASES: dict[str, Case] = {
     "sheet: missing": table(lambda: None, f"s.tsv: found no such file; {MISSING}"),
-    "sheet: a folder": table(folder("s.tsv"), f"s.tsv: found no such file; {MISSING}"),
-    "sheet: a pipe": table(pipe("s.tsv"), f"s.tsv: found no such file; {MISSING}"),
+    "sheet: a folder": table(folder("s.tsv"), f"s.tsv: found a folder, not a file; {MISSING}"),
+    "sheet: a pipe": table(pipe("s.tsv"), f"s.tsv: found a pipe, socket or device, not a file; {MISSING}"),
     "sheet: a link to nothing": table(lambda: os.symlink("t.tsv", "s.tsv"), f"s.tsv: found no such file; {MISSING}"),
     "sheet: nothing in it": table(b"", f"s.tsv: found no table (No columns to parse from file); {TOLD}"),
     "sheet: only a header": table(HEADER, "s.tsv: found no rows; expected one per image; add some"),

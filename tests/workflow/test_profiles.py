@@ -41,7 +41,7 @@ def test_all_profiles_refuse_programs_alike(repository):
 def test_every_gpu_rule_is_one_in_the_profile(repository):
     text = "".join(path.read_text(encoding="utf-8") for path in (repository / "workflow/rules").glob("*.smk"))
     rules = dict(re.findall(r"^rule (\w+):\n(.*?)^    shell:", text, re.MULTILINE | re.DOTALL))
-    wanting = {name for name, body in rules.items() if re.search("^        gpu=", body, re.MULTILINE)}
+    wanting = {name for name, body in rules.items() if re.search(r"^        (gpu=|\*\*ON_DEVICE)", body, re.MULTILINE)}
     wanting |= set(re.findall(r"^use rule train as (\w+)", text, re.MULTILINE))
     profile = yaml.safe_load((repository / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
     assert wanting == set(profile["__variables__"]["gpu_rules"])
