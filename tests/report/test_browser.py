@@ -58,8 +58,8 @@ def test_every_image_is_a_row_with_a_reason(page):
     assert told[ODD].startswith("unreadable")
     assert "no such file" in told[ODD]
     assert "damaged file" in told["damaged"]
-    assert told["missed"] == "missed objects there, none found"
-    assert told["empty"] == "empty no objects there"
+    assert told["missed"] == "missed objects in the label, none predicted"
+    assert told["empty"] == "empty no objects in the label"
     assert told["unlabelled"] == "unlabelled no label in the sample sheet"
     assert names(page)[0] in (ODD, "damaged")
     scores = [
@@ -74,7 +74,8 @@ def test_verdict_comes_first(page):
     said = page.locator(".verdict").inner_text()
     assert page.locator("main > section").first.get_attribute("id") == "verdict"
     assert re.search(
-        r"On 6 test images, never trained on, the best of 2 experiments is \w+, with a mean AP 0.50 of 0\.\d{3}", said
+        r"On 6 test images, not used in training, the best of 2 experiments is \w+, with a mean AP 0.50 of 0\.\d{3}",
+        said,
     )
     assert "6 predictions failed: 4 could not be scored, 2 missed" in said
     page.get_by_role("link", name="2 missed").click()

@@ -13,7 +13,7 @@ from snakeseg.checks.findings.object_sizes import experiments_of, overview
 from snakeseg.checks.findings.table import table_of
 from snakeseg.checks.inspect import inspect
 from snakeseg.io.sheet import COLUMNS
-from snakeseg.report.data_page import ROWS, DataReport, data_page
+from snakeseg.report.data_page import MAX_TABLE_ROWS, DataReport, data_page
 from snakeseg.settings import Experiment, Labels, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
@@ -70,13 +70,13 @@ def test_a_place_in_an_image_that_is_gone_has_no_picture(tmp_path):
 
 
 def test_without_findings_it_says_so(tmp_path):
-    assert "Nothing stands in the way of training" in page_of(tmp_path, [])
+    assert "The data is ready for training" in page_of(tmp_path, [])
 
 
 def test_it_stays_small_and_is_written_though_nothing_could_be_read(tmp_path):
     findings = [Finding("error", "gone", (f"s{i}",), "no such file", "", "mend it") for i in range(5000)]
     page = without_vega(page_of(tmp_path, findings, rows=5000, read=False))
-    assert page.count("<tr ") == ROWS
+    assert page.count("<tr ") == MAX_TABLE_ROWS
     assert "3000 more" in page
     assert "4994 more" in page
     assert len(page) < 2_000_000

@@ -84,7 +84,7 @@ def test_report_is_self_contained(results):
 def test_notes_for_a_notebook(results):
     notes = (results / "summary.md").read_text("utf-8")
     assert notes.startswith(
-        "# small\n\nTrained and validated on 6 images in 6 groups (instance labels),\n1 fold;\n2 test images"
+        "# small\n\nTraining and validation: 6 images in 6 groups (instance labels),\n1 fold;\n2 test images"
     )
     assert "no difference shown between online and plain in ap\\_0.50" in notes
     assert "| plain | 2 |" in notes.split("## test images")[1].split("##")[0]

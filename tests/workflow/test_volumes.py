@@ -60,7 +60,7 @@ def test_one_fold_is_trained_and_scored(run):
     held = images[images["subset"] == "validation"]
     assert set(held["fold"]) == {1}
     assert sorted(held["sample"]) == NAMES[1:10:2]
-    assert "of fold 1 (of 0 to 1)" in (run / "report.html").read_text("utf-8")
+    assert "(fold 1 of folds 0 to 1)" in (run / "report.html").read_text("utf-8")
 
 
 def test_another_fold_trains_that_one_alone(run, snakemake):
