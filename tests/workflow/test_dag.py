@@ -121,9 +121,9 @@ def test_a_dry_run_tells_the_hours_at_stake(snakemake, write_run, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t-\t1\n", encoding="utf-8")
     told = snakemake(tmp_path, *asked).stdout
-    assert told.count("At stake: 3 of these jobs were done before, in 12 GPU hours and 0.5 others; most in ") == 1
-    assert "most in train plain 0 10, train online 0 2, check 0.5. The reasons above say why" in told
-    assert "in 0 GPU hours and 12.5 others" in snakemake(tmp_path, *asked, "--resources", "gpu=0").stdout
+    assert told.count("At stake: 3 of these jobs were done before, in 12 GPU hours and 0.5 hours without a GPU; ") == 1
+    assert "the longest: train plain 0 (10 h), train online 0 (2 h), check (0.5 h). The reasons above say why" in told
+    assert "in 0 GPU hours and 12.5 hours without a GPU" in snakemake(tmp_path, *asked, "--resources", "gpu=0").stdout
 
 
 def test_lint(snakemake, repository):

@@ -130,7 +130,8 @@ def test_files_of_a_microscope_need_a_sheet(tmp_path, snakemake, monkeypatch):
     write_lif(tmp_path / "plate.lif", *[np.zeros((1, 2, 8, 9), np.uint8)] * 11)
     refused = snakemake(tmp_path, "predict", "--dry-run", "--config", "model=model", "images=.")
     assert refused.returncode != 0
-    assert "plate.lif, which may hold several images; expected files of one; run snakeseg sheet ." in refused.stdout
+    message = "plate.lif, which may hold several images; expected files that hold one image; run snakeseg sheet ."
+    assert message in refused.stdout
     assert main(["sheet", ".", "--output", "samples.tsv"]) == 0
     told = (tmp_path / "samples.tsv").read_text(encoding="utf-8").splitlines()
     assert told[1:] == [f"plate-{n}\tplate.lif#{n}\tpredict" for n in range(1, 12)]
