@@ -1,4 +1,4 @@
-"""The page about the data: everything on it, nothing from outside, hostile text as text."""
+"""The data report: complete, self-contained, with hostile text escaped."""
 
 import re
 
@@ -45,7 +45,7 @@ def page_of(folder, findings, rows=3, read=True, gone=None):
 
 
 def without_vega(page):
-    """Of the library's scripts nothing is said here."""
+    """Return the page without the script of the Vega library."""
     return re.sub(r"<script>(?:(?!</script>).)*vegaEmbed.*?</script>", "", page, flags=re.DOTALL)
 
 
@@ -85,7 +85,7 @@ def test_it_stays_small_and_is_written_though_nothing_could_be_read(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_in_a_browser(tmp_path, open_offline, viewport):
-    """Offline, within the screen, for everyone; by keys: a finding's picture, its label, the next image, sorting."""
+    """Offline, accessible, within the screen; keys open a finding's picture, toggle its label, sort the table."""
     path = tmp_path / "data-report.html"
     path.write_text(page_of(tmp_path, FINDINGS), encoding="utf-8")
     page = open_offline(path, viewport)

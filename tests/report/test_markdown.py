@@ -1,4 +1,4 @@
-"""The summary for a notebook: what it says, and that no text can break it."""
+"""The summary in Markdown: content, and escaping of text from files."""
 
 import json
 

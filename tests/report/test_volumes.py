@@ -1,4 +1,4 @@
-"""What is shown of volumes: which way round, at which size, and what is drawn of their surfaces."""
+"""Display of volumes: orientation, size, surfaces."""
 
 import base64
 import io
@@ -41,13 +41,13 @@ def frame_for(shape, spacing=(1.0, 1.0, 1.0), path=TIFF) -> volumes.Frame:
 
 
 def view_of(image: np.ndarray, truth: np.ndarray, spacing=(1.0, 1.0, 1.0)) -> View:
-    """A view of a stack of slices, predicted as it is."""
+    """Return a view of a stack of slices, with a prediction equal to the truth."""
     frame = frame_for(truth.shape, spacing)
     return View(np.stack([image] * 3, axis=-1), truth, {"x": truth}, {}, {}, 0.0, 0.0, "", frame)
 
 
 def test_a_body_is_shown_from_head_nose_and_right_hand():
-    """A voxel that is right, in front and above comes first along all axes, and their letters say so."""
+    """A voxel at the right, in front and above comes first along all axes, as their letters state."""
     body = np.zeros((3, 4, 5), np.uint8)  # (right, anterior, superior)
     body[2, 3, 4], body[0, 3, 4] = 1, 2
     shown = in_display_order(body, anatomical=True)
@@ -91,7 +91,7 @@ def test_grids_get_coarser_by_means_and_by_nearest_voxels():
 
 
 def test_the_place_shown_first_lies_in_an_object():
-    """Though the middle of a ring is empty."""
+    """Also for a ring, whose centre of mass is empty."""
     y, x = np.mgrid[:40, :40] - 20
     ring = np.abs(np.hypot(y, x) - 15) < 2
     mask = np.stack([np.zeros_like(ring), ring, ring, ring])
@@ -109,7 +109,7 @@ def test_slices_lie_side_by_side_in_a_sheet():
 
 
 def test_a_volume_fits_its_share_and_is_the_same_twice(monkeypatch):
-    """Ids of all objects, and outlines between neighbours, survive in a byte."""
+    """Codes of one byte keep all objects, and the outlines between neighbours."""
     monkeypatch.setattr(stacks, "VOLUME_SIZES", ((40, 70), (20, 50), (10, 50)))
     noise = np.random.default_rng(0).integers(0, 255, (40, 40, 40), np.uint8)
     truth = np.arange(40**3).reshape(40, 40, 40)
@@ -146,7 +146,7 @@ def test_a_slice_for_the_figures_has_square_pixels():
 
 
 def centre(picture: np.ndarray) -> np.ndarray:
-    """(down, right) of what is drawn, from the middle of the picture."""
+    """Return the centre (down, right) of the drawn pixels, relative to the middle of the picture."""
     return np.argwhere(picture[..., 3] > 0).mean(axis=0) - (len(picture) - 1) / 2
 
 
@@ -165,7 +165,7 @@ def test_a_sphere_looks_like_a_disc_whatever_the_spacing(spacing):
 
 
 def test_surfaces_stand_as_the_patient_does():
-    """What is at the right hand is drawn left, the head on top; lit from there."""
+    """The right hand is drawn on the left, the head on top, and the light comes from there."""
     body = np.zeros((30, 30, 30), np.uint8)  # (z, y, x) as shown: from head, nose and right hand
     for place, direction in (((3, 15, 15), (-1, 0)), ((26, 15, 15), (1, 0)), ((15, 15, 3), (0, -1))):
         only = body.copy()
@@ -224,7 +224,7 @@ def scored(tmp_path, monkeypatch) -> Views:
 
 
 def test_layers_of_a_file_lie_over_one_another(scored):
-    """Right, in front and above: near the start of every axis."""
+    """An object at the right, in front and above lies near the start of every axis."""
     view = scored.view("a")
     assert view.frame.spacing == (3.0, 2.0, 1.0)
     box, missed = np.s_[1:3, 1:3, 1:4], np.s_[4:7, 6:9, 8:11]
@@ -252,7 +252,7 @@ def test_classes_have_their_colours_on_surfaces(scored, tmp_path):
 
 
 def test_before_a_run_there_are_images_and_labels_only(scored, tmp_path):
-    """As the data report shows them: ids as they are in the files, in one colour."""
+    """The data report shows the ids of the files unchanged, in one colour."""
     sheet, nothing = scored.sources.reset_index(), pd.DataFrame(columns=["sample"])
     views = Views(tmp_path, sheet, nothing, pd.DataFrame(), 3, None)
     assert set(np.unique(views.view("a").truth)) == {0, 4, 9}
