@@ -1,8 +1,8 @@
-# `make demo` runs the demo, `make test` the tests; both set up .venv first.
+# `make demo` runs the demo, `make test` runs the tests; both set up .venv first.
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-# Libraries read their own files in the locale's encoding, which may be ASCII.
+# Some libraries read their files in the locale's encoding, which may be ASCII.
 export PYTHONUTF8 := 1
 
 .PHONY: setup demo demo-3d test lint docs lock bench clean
@@ -22,7 +22,7 @@ demo-3d: setup
 	snakemake --cores all --configfile config/examples/demo-3d.yaml
 	@echo "The report: $(CURDIR)/results/demo-3d/report.html"
 
-# Three workers for two cores, one compute thread each: a third of their time they wait for Slurm, Snakemake and browsers.
+# Three workers for two cores, with one compute thread each: a third of the time, they wait for other programs.
 test: setup
 	pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
@@ -33,12 +33,12 @@ lint: docs
 	snakefmt --check -l 120 Snakefile workflow
 	snakemake --lint
 
-# Every page anew, so that every warning, such as of a dead link, is an error again.
+# All pages are built anew, so that warnings such as dead links are errors each time.
 docs: setup
 	sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --conf-dir docs . site
 	@echo "The documentation: $(CURDIR)/site/index.html"
 
-# The files that may be installed, by SHA-256: torch.lock of torch and its CUDA libraries, requirements.lock of all else.
+# Lock files with SHA-256: torch.lock for torch and its CUDA libraries, requirements.lock for all other packages.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --constraint constraints.txt \
 	--custom-compile-command 'make lock' --no-emit-package colorama --no-emit-package pyreadline3
 CUDA := 's/^\(torch\|triton\|nvidia[^=]*\|cuda[^=]*\)==.*/--no-emit-package \1/p'

@@ -6,7 +6,8 @@ onsuccess:
         print(f"The report: {RUN}/report.html")
 
 
-# An included file's first rule is no default target, so the root names its own; not that of a workflow whose module this is.
+# The first rule of an included file is not a default target, so this file has its own, unless it is a module of another
+# workflow.
 rule default:
     default_target: len(workflow.included_stack) == 1
     input:

@@ -23,7 +23,7 @@ def test_every_rule_has_its_subcommand(repository):
     text = "".join(path.read_text(encoding="utf-8") for path in (repository / "workflow" / "rules").glob("*.smk"))
     used = set(re.findall(r"""(?:python -m snakeseg |command=")([\w-]+)""", text))
     known = set(next(a for a in parser()._actions if a.dest == "command").choices)
-    # No job's of a run: what comes before or after, uses the network, is started by `predict` or `plan`, or looks on.
+    # Commands without a rule: before or after a run, with internet access, started by `predict` or `plan`, or monitors.
     assert used == known - {"init", "convert", "fetch-weights", "calibrate", "status", "doctor", "probe"}
 
 
@@ -61,7 +61,7 @@ def test_wrong_command_line(words, meant, capsys):
 
 
 def test_help_is_quick():
-    """In seconds of the processor, of which a busy machine takes no more."""
+    """Processor time is measured, since it does not depend on the load of the machine."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-m", "snakeseg", "--help"], stdout=subprocess.DEVNULL, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,4 +1,4 @@
-"""The documentation says what the code does: generated pages, keys, quoted errors, commands, pictures."""
+"""The documentation matches the code: generated pages, keys, quoted errors, commands, pictures."""
 
 import ast
 import importlib.util
@@ -17,7 +17,7 @@ from snakeseg.io.sheet import COLUMNS
 
 @pytest.fixture(scope="module")
 def load(repository):
-    """A script of docs/ as a module."""
+    """Return a function that loads a script of docs/ as a module."""
 
     def load_script(name: str):
         spec = importlib.util.spec_from_file_location(name, repository / "docs" / f"{name}.py")
@@ -49,7 +49,7 @@ def test_generated_files_are_up_to_date(repository, generate, name):
 
 
 def test_every_key_is_in_the_reference(generate, schema):
-    """What has a default or is required, of the whole schema."""
+    """All keys of the schema are in the tables."""
 
     def keys_in(of: dict):
         for key, each in of.get("properties", {}).items():
@@ -69,7 +69,7 @@ def test_every_column_is_explained(repository):
 
 
 def test_every_quoted_error_stands_in_the_sources(repository):
-    """Each error of docs/how-to/troubleshooting.md, but for names and numbers, is told by one file."""
+    """Each error in docs/how-to/troubleshooting.md, without names and numbers, is in one source file."""
     page = (repository / "docs/how-to/troubleshooting.md").read_text(encoding="utf-8").split("## From Snakemake")[0]
     quotes = [
         quote for row in re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE) for quote in re.findall("`(.*?)`", row)
@@ -85,16 +85,16 @@ def test_every_quoted_error_stands_in_the_sources(repository):
 
 
 def pieces_of(quote: str) -> list[str]:
-    """What is printed as it stands in the sources: between names and numbers, and between the parts of a message."""
+    """Return the fixed pieces of a message: between names and numbers, and between its four parts."""
     between = re.split(r"\.\.\.+|: found |^found |; expected |^expected |; ", quote)
     return [piece.strip() for piece in between if piece.strip()]
 
 
 def constants(source: str) -> set[str]:
-    """All text in the strings of a Python file."""
+    """Return the texts of all strings in a Python file."""
     try:
         tree = ast.parse(source)
-    except SyntaxError:  # Snakemake's own words
+    except SyntaxError:  # a Snakemake file
         return {source}
     return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
@@ -104,7 +104,7 @@ def test_pieces_are_what_is_printed_between_names():
 
 
 def test_configs_of_the_pages_are_valid(repository, schema):
-    """Every piece of a config."""
+    """All pieces of a config on the pages fit the schema."""
     whole = Draft202012Validator(schema("config") | {"required": []})
     given = [yaml.safe_load(block) for block in blocks(repository, "yaml")]
     pieces = [each for each in given if set(each) <= set(whole.schema["properties"])]
@@ -114,7 +114,7 @@ def test_configs_of_the_pages_are_valid(repository, schema):
 
 
 def test_commands_of_the_pages_exist(repository):
-    """Every `snakeseg ...` and `make ...` in a block of commands is understood."""
+    """The parser accepts each `snakeseg ...` in a block of commands, and each `make ...` has a target."""
     given = [words[1:] for line in commands(repository) if (words := shlex.split(line))[0] == "snakeseg"]
     assert len(given) > 5
     for words in given:
@@ -137,7 +137,7 @@ def test_pictures_are_those_of_the_script(repository, load, tmp_path):
 
 
 def test_the_tree_of_the_package_is_that_of_the_page(repository):
-    """What docs/architecture.md draws, with a folder of tests for each folder."""
+    """docs/architecture.md draws all files and folders of the package; each folder has a folder of tests."""
     page = (repository / "docs/architecture.md").read_text(encoding="utf-8")
     drawn = re.findall(r"^  ([\w/.]+) ", page.split("src/snakeseg/\n", 1)[1].split("```", 1)[0], re.MULTILINE)
     there = [

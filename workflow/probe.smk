@@ -1,4 +1,4 @@
-# `snakeseg doctor --submit` runs this alone: one short job that asks for a GPU and tells what it got. No config, no sheet.
+# A workflow of its own for `snakeseg doctor --submit`: a short job that requests a GPU and describes its node.
 include: "rules/shared.smk"
 include: "rules/shell.smk"
 

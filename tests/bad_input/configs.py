@@ -8,11 +8,11 @@ NO_YAML = "Config file is not valid JSON or YAML. In case of YAML, make sure to 
 LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10)
 )
-FINITE = "config.train.learning_rate: found {}; expected a finite number; set the key to one"
-ENDLESS = "config: found more than 100000 values; expected fewer; look for aliases (*) that repeat each other"
+FINITE = "config.train.learning_rate: found {}; expected a finite number; set the key to a finite number"
+ENDLESS = "config: found more than 100000 values; expected at most 100000; write out values in place of aliases (*) that contain aliases"
 LIMIT = "; see config/README.md"
-CONTROL = "which has control characters; expected text on one line; remove them"
-BRACES = "which has braces; expected text without braces; rename what it names"
+CONTROL = "which has control characters; expected text on one line; remove these characters"
+BRACES = "which has braces; expected text without braces; remove the braces, and rename the file or folder"
 DASH = "expected a path that does not begin with '-'; write ./"
 
 
@@ -75,14 +75,14 @@ CASES: dict[str, Case] = {
     ),
     "config: an experiment that starts from itself": bad(
         "experiments: {a: {start_from: a}}\n",
-        "config.experiments.a.start_from: found a circle of a; expected an end to it; let one start from none",
+        "config.experiments.a.start_from: found a circle of a; expected an experiment that starts from no other; remove start_from from one of these experiments",
     ),
     "config: no sheet": config(
         "name: run\n", 'config: found \'sheet\' is a required property; expected ["name", "sheet"]' + LIMIT
     ),
     "config: no model where it says": bad(
         "model: nowhere\n",
-        "config.model: found no model.json in nowhere; expected the folder of a trained model; correct it",
+        "config.model: found no model.json in nowhere; expected the folder of a trained model; set config.model to results/NAME/models/EXPERIMENT",
     ),
     "config: no images where it says": bad(
         "model: nowhere\nimages: none/*.tif\n",
@@ -118,11 +118,11 @@ CASES: dict[str, Case] = {
     ),
     "config: a long circle of starts": bad(
         f"experiments: {{{', '.join(f'a{i}: {{start_from: a{(i + 1) % 3000}}}' for i in range(3000))}}}\n",
-        "config.experiments.a0.start_from: found a circle of a0, a1, a2, a3, a4, ...; expected an end to it; let one start from none",
+        "config.experiments.a0.start_from: found a circle of a0, a1, a2, a3, a4, ...; expected an experiment that starts from no other; remove start_from from one of these experiments",
     ),
     "config: simulated images in a folder of one's own": bad(
         "simulate: {}\ndata: images\n",
-        "config.data: found 'images' beside simulate, which writes to results/run/simulated; expected one of the two; remove simulate, or data",
+        "config.data: found 'images' beside simulate, which writes to results/run/simulated; expected one of the two; remove config.simulate or config.data",
     ),
     "config: simulated images in place of others": Case(
         lambda: (
@@ -131,9 +131,12 @@ CASES: dict[str, Case] = {
             sound_plane("results/run/simulated/a.tif"),
         ),
         ["snakemake", "c.yaml"],
-        "results/run/simulated: found a folder that this run did not make (without simulated.json); expected nothing there; move it away, or delete it",
+        "results/run/simulated: found a folder that this run did not make (without simulated.json); expected no such folder; move it away or delete it",
     ),
     "config: more folds than groups": Case(
-        *bad("fold: 7\n", "config.fold: found 7 of 1 folds; expected a number below that; correct one of them")
+        *bad(
+            "fold: 7\n",
+            "config.fold: found 7 of 1 folds; expected a number from 0 to 0; change config.fold or config.folds",
+        )
     ),
 }

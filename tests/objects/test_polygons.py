@@ -174,7 +174,7 @@ def test_wrong_masks(place, capsys):
     command = ["convert", "masks", "--like", "image.tif", "--output", "b.tif"]
     Path("masks/a.png").write_bytes(b"torn")
     assert main(["convert", "masks", "--output", "b.tif"]) == 1
-    assert "masks: found no --like; expected the image that was drawn on" in capsys.readouterr().err
+    assert "masks: found no --like; expected the image on which outlines or masks were drawn" in capsys.readouterr().err
     tifffile.imwrite("masks/b.tif", np.zeros((9, 9), np.uint8))
     assert main(command) == 1
     told = capsys.readouterr().err
@@ -188,7 +188,7 @@ def test_wrong_masks(place, capsys):
     [
         (
             ["a.zip", "--output", "b.tif"],
-            "a.zip: found no --like; expected the image that was drawn on; add --like",
+            "a.zip: found no --like; expected the image on which outlines or masks were drawn; add --like",
         ),
         (["a.zip", "--like", "image.tif", "--output", "b.png"], "b.png: found another format than that of --like"),
         (

@@ -1,4 +1,4 @@
-"""The report page as its readers meet it: offline, in a browser, by mouse and by keys, on a desk and on a phone."""
+"""The report page in a browser: offline, with mouse and keys, on desktop and phone."""
 
 import re
 from contextlib import chdir
@@ -31,7 +31,7 @@ def page(open_page):
 
 
 def names(page) -> list[str]:
-    """Samples of the table of images, as far as they are shown."""
+    """Return the samples of the visible rows of the table of images."""
     return page.locator("#table-of-images tbody tr:visible th").all_inner_texts()
 
 
@@ -51,15 +51,15 @@ def viewer_of(page):
 
 
 def test_every_image_is_a_row_with_a_reason(page):
-    """Failures come first, then the worst; names and reasons are text, whatever they look like."""
+    """Failures come first, then the worst scores; names and reasons are shown as text, even if they look like HTML."""
     assert page.locator("output[name=count]").inner_text() == "24 of 24 rows"
     rows = page.locator("#table-of-images tbody tr")
     told = {names: rows.nth(index).locator("td").nth(2).inner_text() for index, names in enumerate(names(page))}
     assert told[ODD].startswith("unreadable")
     assert "no such file" in told[ODD]
     assert "damaged file" in told["damaged"]
-    assert told["missed"] == "missed objects there, none found"
-    assert told["empty"] == "empty no objects there"
+    assert told["missed"] == "missed objects in the label, none predicted"
+    assert told["empty"] == "empty no objects in the label"
     assert told["unlabelled"] == "unlabelled no label in the sample sheet"
     assert names(page)[0] in (ODD, "damaged")
     scores = [
@@ -74,7 +74,8 @@ def test_verdict_comes_first(page):
     said = page.locator(".verdict").inner_text()
     assert page.locator("main > section").first.get_attribute("id") == "verdict"
     assert re.search(
-        r"On 6 test images, never trained on, the best of 2 experiments is \w+, with a mean AP 0.50 of 0\.\d{3}", said
+        r"On 6 test images, not used in training, the best of 2 experiments is \w+, with a mean AP 0.50 of 0\.\d{3}",
+        said,
     )
     assert "6 predictions failed: 4 could not be scored, 2 missed" in said
     page.get_by_role("link", name="2 missed").click()
@@ -92,7 +93,7 @@ def test_sorts(page):
     assert head.get_attribute("aria-sort") == "descending"
     down = column(page, "AP 0.50")
     assert [float(text) for text in down if text != MISSING] == numbers[::-1]
-    assert up[-1] == down[-1] == MISSING  # what has no score is last, whichever way is up
+    assert up[-1] == down[-1] == MISSING  # rows without a score are last in both directions
 
 
 def test_filters(page):
@@ -105,7 +106,7 @@ def test_filters(page):
 
 
 def test_viewer_by_keys(page):
-    """From the table's worst image: layers, zoom, the next image, and back to where one was."""
+    """From the worst image in the table: layers, zoom, next image, and closing returns the focus."""
     page.get_by_label("State").select_option("scored")
     worst = page.locator("#table-of-images tbody tr:visible button.open").first
     worst.focus()
@@ -137,7 +138,7 @@ def test_viewer_by_keys(page):
 
 
 def test_viewer_by_mouse(page):
-    """The wheel zooms where the mouse is, dragging pans, buttons toggle; what became of objects is counted in words."""
+    """The wheel zooms at the mouse, dragging pans, buttons toggle layers, and kinds of objects are counted."""
     page.locator(".strip button").first.click()
     viewer = viewer_of(page)
     box = viewer.dialog.locator(".stage").bounding_box()
@@ -158,7 +159,7 @@ def test_viewer_by_mouse(page):
 
 
 def test_files_are_linked(page, report):
-    """All links lead to sections of the page or to files that are there."""
+    """All links lead to sections of the page or to existing files."""
     page.locator("button.open").first.click()
     links = [link.get_attribute("href") for link in page.locator("a").all()]
     assert any("images/" in link for link in links)
@@ -176,7 +177,7 @@ def test_a_mark_of_a_chart_opens_its_image(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_accessible_and_within_the_screen(open_page, viewport, scheme, tmp_path):
-    """No violation of WCAG A or AA that axe-core finds in page or viewer; nothing is wider than the screen."""
+    """axe-core finds no violation of WCAG A or AA in page or viewer; nothing is wider than the screen."""
     page = open_page(viewport, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     for state in ("page", "viewer"):
@@ -187,7 +188,7 @@ def test_accessible_and_within_the_screen(open_page, viewport, scheme, tmp_path)
 
 
 def test_the_page_runs_nothing_but_its_own_scripts(report, browser, tmp_path):
-    """What a hostile name or label might smuggle in: scripts, handlers, styles, pictures from elsewhere, `eval`."""
+    """The page refuses injected scripts, handlers, styles, external pictures and `eval`."""
     smuggled = (
         '<script>document.title = "run"</script><img src="x" onerror="document.title = \'run\'">'
         '<style>h1 { visibility: hidden }</style><form action="https://example.org"></form>'

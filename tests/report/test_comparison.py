@@ -1,11 +1,11 @@
-"""Networks side by side: which scores, in which order."""
+"""The comparison of networks: scores, order, example image."""
 
 import json
 
 import pandas as pd
 import pytest
 
-from snakeseg.report.comparison import comparison_image, comparison_rows, rows_of
+from snakeseg.report.comparison import comparison_image, comparison_rows, split_into_rows
 
 
 @pytest.fixture
@@ -50,4 +50,4 @@ def test_image_is_the_median_of_the_validation_images():
 
 
 def test_pictures_are_broken_into_rows():
-    assert rows_of(list("abcde"), 2) == [["a", "b"], ["c", "d"], ["e"]]
+    assert split_into_rows(list("abcde"), 2) == [["a", "b"], ["c", "d"], ["e"]]

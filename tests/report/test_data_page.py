@@ -1,4 +1,4 @@
-"""The page about the data: everything on it, nothing from outside, hostile text as text."""
+"""The data report: complete, self-contained, with hostile text escaped."""
 
 import re
 
@@ -13,7 +13,7 @@ from snakeseg.checks.findings.object_sizes import experiments_of, overview
 from snakeseg.checks.findings.table import table_of
 from snakeseg.checks.inspect import inspect
 from snakeseg.io.sheet import COLUMNS
-from snakeseg.report.data_page import ROWS, DataReport, data_page
+from snakeseg.report.data_page import MAX_TABLE_ROWS, DataReport, data_page
 from snakeseg.settings import Experiment, Labels, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
@@ -45,7 +45,7 @@ def page_of(folder, findings, rows=3, read=True, gone=None):
 
 
 def without_vega(page):
-    """Of the library's scripts nothing is said here."""
+    """Return the page without the script of the Vega library."""
     return re.sub(r"<script>(?:(?!</script>).)*vegaEmbed.*?</script>", "", page, flags=re.DOTALL)
 
 
@@ -70,13 +70,13 @@ def test_a_place_in_an_image_that_is_gone_has_no_picture(tmp_path):
 
 
 def test_without_findings_it_says_so(tmp_path):
-    assert "Nothing stands in the way of training" in page_of(tmp_path, [])
+    assert "The data is ready for training" in page_of(tmp_path, [])
 
 
 def test_it_stays_small_and_is_written_though_nothing_could_be_read(tmp_path):
     findings = [Finding("error", "gone", (f"s{i}",), "no such file", "", "mend it") for i in range(5000)]
     page = without_vega(page_of(tmp_path, findings, rows=5000, read=False))
-    assert page.count("<tr ") == ROWS
+    assert page.count("<tr ") == MAX_TABLE_ROWS
     assert "3000 more" in page
     assert "4994 more" in page
     assert len(page) < 2_000_000
@@ -85,7 +85,7 @@ def test_it_stays_small_and_is_written_though_nothing_could_be_read(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_in_a_browser(tmp_path, open_offline, viewport):
-    """Offline, within the screen, for everyone; by keys: a finding's picture, its label, the next image, sorting."""
+    """Offline, accessible, within the screen; keys open a finding's picture, toggle its label, sort the table."""
     path = tmp_path / "data-report.html"
     path.write_text(page_of(tmp_path, FINDINGS), encoding="utf-8")
     page = open_offline(path, viewport)

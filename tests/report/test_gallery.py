@@ -1,4 +1,4 @@
-"""Pictures of the page's viewer: what they show, of which part, and that they stay within their budget."""
+"""Pictures for the viewer: content, cropping of large images, budget of bytes."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ from PIL import Image
 from snakeseg.report.images import gallery as module
 from snakeseg.report.images.gallery import gallery, link
 from snakeseg.report.images.pictures import KIND_COLOURS, shrink_labels
-from snakeseg.report.images.views import KINDS, LARGEST, Views, shown_part
+from snakeseg.report.images.views import KINDS, READ_SIDE_PIXELS, Views, middle_region
 from snakeseg.settings import Labels
 
 TRUTH = np.kron(np.array([[1, 0, 2, 2], [0, 0, 0, 0], [4, 3, 0, 5]]), np.ones((8, 8), int))
@@ -26,7 +26,7 @@ OBJECTS = [
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
-    """Views of one scored image "a" and a damaged one, in a working folder."""
+    """Return views of a scored image "a" and a damaged one, in a working folder."""
     monkeypatch.chdir(tmp_path)
     for name, array in (("image", TRUTH * 20), ("label", TRUTH), ("run/predictions/x/test-0000/a", FOUND)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -98,25 +98,25 @@ def test_links_lead_from_the_page_to_files_within_the_working_folder(made, tmp_p
 
 
 def test_budget_is_shared_and_only_the_first_have_pictures(made, tmp_path, monkeypatch):
-    """Each takes the largest size that fits its share."""
+    """Each sample gets the largest size that fits its share."""
     noise = np.random.default_rng(0).integers(0, 255, (600, 600), np.uint8)
     for name in ("image", "label", "run/predictions/x/test-0000/a"):
         Image.fromarray(noise if name == "image" else noise // 128).save(tmp_path / f"{name}.png")
     page = tmp_path / "run" / "report.html"
     assert gallery(made(), ["a"], page)["a"]["width"] == 512
-    monkeypatch.setattr(module, "BUDGET", 80_000)
+    monkeypatch.setattr(module, "BUDGET_BYTES", 80_000)
     small = gallery(made(), ["a"], page)["a"]
     assert small["width"] < 512
-    assert module.size_of(small) <= 80_000
-    monkeypatch.setattr(module, "MOST", 1)
+    assert module.encoded_bytes(small) <= 80_000
+    monkeypatch.setattr(module, "MAX_SAMPLES", 1)
     assert list(gallery(made(), ["damaged", "damaged", "a"], page)) == ["damaged"]
 
 
 def test_of_a_large_image_only_the_middle_is_read(tmp_path):
-    """One whose rest is missing from the disk: a fill value that would be seen."""
+    """All chunks but those in the middle are missing; their fill value would change the mean."""
     array = zarr.create_array(tmp_path / "large.zarr", shape=(40_000, 30_000), chunks=(500, 500), dtype=np.uint16)
-    part = shown_part(array.shape)
-    assert [region.stop - region.start for region in part] == [LARGEST, LARGEST]
+    part = middle_region(array.shape)
+    assert [region.stop - region.start for region in part] == [READ_SIDE_PIXELS, READ_SIDE_PIXELS]
     array[part] = 7
     (tmp_path / "run" / "predictions" / "x" / "test-0000").mkdir(parents=True)
     (tmp_path / "run" / "predictions" / "x" / "test-0000" / "large.zarr").symlink_to(tmp_path / "large.zarr")

@@ -1,4 +1,4 @@
-"""The summary for a notebook: what it says, and that no text can break it."""
+"""The summary in Markdown: content, and escaping of text from files."""
 
 import json
 
@@ -36,7 +36,7 @@ def text(tmp_path):
 
 def test_it_says_what_was_trained_on_what_and_how_good_it_is(text):
     assert text.startswith(
-        "# run\n\nTrained and validated on 4 images in 2 groups (binary labels),\n2 folds, 3 seeds;\n10 test images"
+        "# run\n\nTraining and validation: 4 images in 2 groups (binary labels),\n2 folds, 3 seeds;\n10 test images"
     )
     assert "\n- a\\_b: unet, width 4\n- plain: unet, width 4\n\n## test images\n" in text
     lines = text.splitlines()

@@ -1,11 +1,11 @@
-"""The page's words: order and state of images, names of scores, numbers, the verdict, what to cite."""
+"""Texts of the report: order and state of images, names of scores, numbers, the verdict, citations."""
 
 import pandas as pd
 import pytest
 
-from snakeseg.report.citation import methods, works
+from snakeseg.report.citation import methods_paragraph, works_to_cite
 from snakeseg.report.images.examples import ranked
-from snakeseg.report.tables import MISSING, image_rows, number, ranking, title, whole
+from snakeseg.report.tables import MISSING, format_value, format_whole, image_rows, ranking_metric, readable_name
 from snakeseg.report.verdict import headline_part, verdict
 from snakeseg.settings import read_config
 
@@ -37,7 +37,7 @@ def test_failures_come_first_then_the_worst():
     assert rows["state"].tolist() == ["unreadable", "missed", *["scored"] * 3, "empty", "unlabelled"]
     reasons = dict(zip(rows["sample"], rows["reason"], strict=True))
     assert reasons["u"] == "u.png: a damaged file"
-    assert reasons["m"] == "objects there, none found"
+    assert reasons["m"] == "objects in the label, none predicted"
     assert reasons["a"] == ""
 
 
@@ -57,7 +57,7 @@ def test_ranked_shows_nobody_twice():
     rows = image_rows(IMAGES, "ap_0.50")
     found = ranked(rows, "ap_0.50")
     assert [(row["sample"], row["rank"]) for row in found] == [
-        ("m", "worst"), ("a", "worst"), ("v", "worst"), ("b", "middle"), ("e", "best"),
+        ("m", "worst"), ("a", "worst"), ("v", "worst"), ("b", "median"), ("e", "best"),
     ]  # fmt: skip
 
 
@@ -67,18 +67,22 @@ def test_ranked_shows_nobody_twice():
      (1e6, "1,000,000"), ("unet", "unet"), (0, "0")],
 )  # fmt: skip
 def test_numbers(value, text):
-    assert number(value) == text
+    assert format_value(value) == text
 
 
 def test_names():
-    assert [title(name) for name in ("ap_0.50", "mean_iu", "true_objects")] == ["AP 0.50", "mean IU", "true objects"]
-    assert (whole(3.0), whole(float("nan"))) == ("3", MISSING)
+    assert [readable_name(name) for name in ("ap_0.50", "mean_iu", "true_objects")] == [
+        "AP 0.50",
+        "mean IU",
+        "true objects",
+    ]
+    assert (format_whole(3.0), format_whole(float("nan"))) == ("3", MISSING)
 
 
 def test_ranking_is_what_thresholds_were_chosen_by():
-    assert ranking(config_of(instances={"select_by": "adapted_rand_error"})) == "adapted_rand_error"
-    assert ranking(config_of(instances={"select_by": "ap"})) == "ap_0.50"
-    assert ranking(config_of(labels={"kind": "semantic"})) == "dice"
+    assert ranking_metric(config_of(instances={"select_by": "adapted_rand_error"})) == "adapted_rand_error"
+    assert ranking_metric(config_of(instances={"select_by": "ap"})) == "ap_0.50"
+    assert ranking_metric(config_of(labels={"kind": "semantic"})) == "dice"
 
 
 def test_verdict_says_what_how_good_and_what_failed():
@@ -87,29 +91,32 @@ def test_verdict_says_what_how_good_and_what_failed():
         [summary("validation", 0.7, 1), summary("test", 0.6, 4, low=0.2, high=0.9), summary("predict", None, 0)]
     )
     said = verdict(rows, table, {"x": "unet, width 4"}, config_of(), "ap_0.50")
-    assert said["trained"] == "Trained: unet, width 4; 1 image held out for validation."
+    assert said["trained"] == "The network (unet, width 4) was trained with 1 image held out for validation."
     assert said["good"].startswith(
-        "On 4 test images, never trained on, the mean AP 0.50 is 0.600 (95 % interval 0.200 to 0.900)"
+        "On 4 test images, not used in training, the mean AP 0.50 is 0.600 (95 % interval 0.200 to 0.900)"
     )
     assert said["failed"].startswith("2 predictions failed: 1 could not be scored, 1 missed")
-    assert said["others"] == "1 without any object, 1 without a label, so without a score."
+    assert said["others"] == "Other predictions: 1 without objects in the label, 1 without a label (not scored)."
 
 
 def test_verdict_of_validation_images_says_so():
     table = pd.DataFrame([summary("validation", 0.7, 1)])
     rows = image_rows(IMAGES[IMAGES["subset"] == "validation"], "ap_0.50")
     said = verdict(rows, table, {"x": "unet"}, config_of(), "ap_0.50")
-    assert "held out, though thresholds were chosen on it, the mean" in said["good"]
-    assert said["good"].endswith("So few images say little about others: label 5 or more to judge by.")
+    assert "held out of training but used to choose thresholds, the mean" in said["good"]
+    assert said["good"].endswith("So few images say little about others: label 5 or more.")
     classes = config_of(labels={"kind": "semantic"})
     assert (
-        "On 1 validation image, held out, though the pieces to keep were chosen on it, the"
+        "On 1 validation image, held out of training but used to choose which pieces to keep, the"
         in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50")["good"]
     )
     assert said["failed"] == "No prediction failed."
     assert "others" not in said
     none = pd.DataFrame([summary("validation", None, 0)])
-    assert "cannot be said" in verdict(rows, none, {"x": "unet"}, config_of(folds=5), "ap_0.50")["good"]
+    assert (
+        "the quality of the predictions is unknown"
+        in verdict(rows, none, {"x": "unet"}, config_of(folds=5), "ap_0.50")["good"]
+    )
 
 
 def test_headline_is_the_best_on_test_images():
@@ -124,11 +131,11 @@ def test_what_was_used_is_cited():
              "patch": 8, "seed": 0}  # fmt: skip
     model = {"network": {"name": "fcn8s"}, "predict": {"average": True}, "provenance": {"train": train}}
     config = config_of(experiments={"x": {"loss": {"name": "plain"}}}, augment={"std": 7})
-    cited = " ".join(works({"x": model}, config, "ap_0.50"))
+    cited = " ".join(works_to_cite({"x": model}, config, "ap_0.50"))
     for author in ("Long", "Ronneberger", "Schmidt", "Paszke"):
         assert author in cited
     assert "Loshchilov" not in cited
-    text = methods(
+    text = methods_paragraph(
         {"x.seed-1": model}, {"x.seed-1": "fcn8s, width 64"}, config, {"snakeseg": "1.2", "torch": "3.4"}, "Trained."
     )
     for part in (

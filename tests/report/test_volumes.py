@@ -1,4 +1,4 @@
-"""What is shown of volumes: which way round, at which size, and what is drawn of their surfaces."""
+"""Display of volumes: orientation, size, surfaces."""
 
 import base64
 import io
@@ -15,11 +15,20 @@ from snakeseg.io.images import Raster
 from snakeseg.report.images import volumes
 from snakeseg.report.images import voxels as stacks
 from snakeseg.report.images.gallery import class_colours, gallery
-from snakeseg.report.images.meshes import FINER, SIDE, draw_surfaces
+from snakeseg.report.images.meshes import OVERSAMPLING, PICTURE_SIDE, draw_surfaces
 from snakeseg.report.images.pictures import CLASS_COLOURS
-from snakeseg.report.images.views import View, Views, across, place_of
-from snakeseg.report.images.volumes import ENDS, coarser, displayed, frame_of, means, middle_of, nearest, of_a_body
-from snakeseg.report.images.voxels import fitting_stack, size_of, tiled
+from snakeseg.report.images.views import View, Views, initial_voxel, middle_slice
+from snakeseg.report.images.volumes import (
+    ENDS,
+    average_image,
+    downsample,
+    frame_of,
+    in_display_order,
+    is_anatomical,
+    most_central_voxel,
+    sample_labels,
+)
+from snakeseg.report.images.voxels import encode_volume, encoded_bytes, tile_slices
 from snakeseg.settings import Labels
 
 GREY, RED = (200, 200, 200), (255, 0, 0)
@@ -32,16 +41,16 @@ def frame_for(shape, spacing=(1.0, 1.0, 1.0), path=TIFF) -> volumes.Frame:
 
 
 def view_of(image: np.ndarray, truth: np.ndarray, spacing=(1.0, 1.0, 1.0)) -> View:
-    """A view of a stack of slices, predicted as it is."""
+    """Return a view of a stack of slices, with a prediction equal to the truth."""
     frame = frame_for(truth.shape, spacing)
     return View(np.stack([image] * 3, axis=-1), truth, {"x": truth}, {}, {}, 0.0, 0.0, "", frame)
 
 
 def test_a_body_is_shown_from_head_nose_and_right_hand():
-    """A voxel that is right, in front and above comes first along all axes, and their letters say so."""
+    """A voxel at the right, in front and above comes first along all axes, as their letters state."""
     body = np.zeros((3, 4, 5), np.uint8)  # (right, anterior, superior)
     body[2, 3, 4], body[0, 3, 4] = 1, 2
-    shown = displayed(body, anatomical=True)
+    shown = in_display_order(body, anatomical=True)
     assert shown.shape == (5, 4, 3)
     assert (shown[:][0, 0, 0], shown[:][0, 0, 2]) == (1, 2)
     np.testing.assert_array_equal(shown[1:3, 2:4, 0:2], shown[:][1:3, 2:4, 0:2])
@@ -52,64 +61,64 @@ def test_a_body_is_shown_from_head_nose_and_right_hand():
 
 def test_a_stack_of_slices_is_shown_as_it_is():
     stack = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
-    np.testing.assert_array_equal(displayed(stack, anatomical=False)[:], stack)
+    np.testing.assert_array_equal(in_display_order(stack, anatomical=False)[:], stack)
     assert frame_for(stack.shape, (3.0, 2.0, 1.0)).spacing == (3.0, 2.0, 1.0)
 
 
 def test_large_volumes_are_read_in_the_middle_and_shown_smaller(monkeypatch):
-    monkeypatch.setattr(volumes, "LARGEST", 12)
-    monkeypatch.setattr(volumes, "FINEST", 6)
+    monkeypatch.setattr(volumes, "READ_SIDE_VOXELS", 12)
+    monkeypatch.setattr(volumes, "SHOWN_SIDE_VOXELS", 6)
     image = np.random.default_rng(0).normal(100, 20, (2, 20, 12, 4))
     frame = frame_for(image.shape[1:], (1.0, 1.0, 5.0))
     assert (frame.part, frame.grid) == ((slice(4, 16), slice(0, 12), slice(0, 4)), (6, 6, 4))
     assert frame.steps == (2.0, 2.0, 5.0)
-    made, mean, deviation = means(image, frame)
+    made, mean, deviation = average_image(image, frame)
     middle = image[:, 4:16]
     np.testing.assert_allclose(made, middle.reshape(2, 6, 2, 6, 2, 4).mean(axis=(2, 4)), rtol=1e-5)
     assert (mean, deviation) == pytest.approx((middle[0].mean(), middle[0].std()), rel=1e-5)
     ids = np.arange(20 * 12 * 4).reshape(1, 20, 12, 4)
-    np.testing.assert_array_equal(nearest(ids, frame), ids[0, 5:16:2, 1::2])
+    np.testing.assert_array_equal(sample_labels(ids, frame), ids[0, 5:16:2, 1::2])
 
 
 def test_grids_get_coarser_by_means_and_by_nearest_voxels():
     image = np.random.default_rng(0).integers(0, 255, (7, 12, 3, 3), np.uint8)
-    small = coarser(image, 4, average=True)
+    small = downsample(image, 4, average=True)
     assert small.shape == (4, 4, 3, 3)
     assert abs(float(small.mean()) - float(image[..., :3].mean())) < 8
-    np.testing.assert_array_equal(coarser(image, 12, average=True), image)
+    np.testing.assert_array_equal(downsample(image, 12, average=True), image)
     labels = np.kron(np.array([[[0, 70_000], [3, 0]]] * 2), np.ones((8, 8, 8), int))
-    np.testing.assert_array_equal(coarser(labels, 2), labels[4::8, 4::8, 4::8])
+    np.testing.assert_array_equal(downsample(labels, 2), labels[4::8, 4::8, 4::8])
 
 
 def test_the_place_shown_first_lies_in_an_object():
-    """Though the middle of a ring is empty."""
+    """Also for a ring, whose centre of mass is empty."""
     y, x = np.mgrid[:40, :40] - 20
     ring = np.abs(np.hypot(y, x) - 15) < 2
     mask = np.stack([np.zeros_like(ring), ring, ring, ring])
-    at = middle_of(mask)
+    at = most_central_voxel(mask)
     assert mask[at]
     assert at[0] == 2
 
 
 def test_slices_lie_side_by_side_in_a_sheet():
     stack = np.arange(7 * 4 * 5 * 3).reshape(7, 4, 5, 3)
-    sheet, columns = tiled(stack)
+    sheet, columns = tile_slices(stack)
     for z in range(7):
         row, column = divmod(z, columns)
         np.testing.assert_array_equal(sheet[row * 4 : row * 4 + 4, column * 5 : column * 5 + 5], stack[z])
 
 
 def test_a_volume_fits_its_share_and_is_the_same_twice(monkeypatch):
-    """Ids of all objects, and outlines between neighbours, survive in a byte."""
-    monkeypatch.setattr(stacks, "STEPS", ((40, 70), (20, 50), (10, 50)))
+    """Codes of one byte keep all objects, and the outlines between neighbours."""
+    monkeypatch.setattr(stacks, "VOLUME_SIZES", ((40, 70), (20, 50), (10, 50)))
     noise = np.random.default_rng(0).integers(0, 255, (40, 40, 40), np.uint8)
     truth = np.arange(40**3).reshape(40, 40, 40)
     view = view_of(noise, truth)
-    whole, small = fitting_stack(view, 10**6), fitting_stack(view, 30_000)
+    whole, small = encode_volume(view, 10**6), encode_volume(view, 30_000)
     assert whole["volume"]["grid"] == [40, 40, 40]
     assert small["volume"]["grid"] == [20, 20, 20]
-    assert size_of(small) <= 30_000 < size_of(whole)
-    assert whole == fitting_stack(view, 10**6)
+    assert encoded_bytes(small) <= 30_000 < encoded_bytes(whole)
+    assert whole == encode_volume(view, 10**6)
     codes = np.frombuffer(zlib.decompress(base64.b64decode(whole["truth"])), np.uint8).reshape(truth.shape)
     np.testing.assert_array_equal(codes > 0, truth > 0)
     assert (np.diff(codes.astype(int), axis=2) != 0).all()
@@ -118,7 +127,7 @@ def test_a_volume_fits_its_share_and_is_the_same_twice(monkeypatch):
 def test_geometry_of_a_stack():
     truth = np.zeros((10, 20, 30), int)
     truth[2:5, 4:7, 24:27] = 1
-    made = fitting_stack(view_of(truth.astype(np.uint8) * 200, truth, (4.0, 1.0, 0.5)), 10**6)["volume"]
+    made = encode_volume(view_of(truth.astype(np.uint8) * 200, truth, (4.0, 1.0, 0.5)), 10**6)["volume"]
     assert made["extent"] == [40.0, 20.0, 15.0]
     assert made["at"] == [3, 5, 25]
     assert made["ends"] is None
@@ -128,7 +137,7 @@ def test_geometry_of_a_stack():
 def test_a_slice_for_the_figures_has_square_pixels():
     truth = np.zeros((3, 10, 20), int)
     truth[1, 2:4, 4:8] = 5
-    flat = across(view_of(truth.astype(np.uint8), truth, (1.0, 3.0, 1.0)))
+    flat = middle_slice(view_of(truth.astype(np.uint8), truth, (1.0, 3.0, 1.0)))
     assert flat.picture.shape == (30, 20, 3)
     assert np.argwhere(flat.truth == 5).min(axis=0).tolist() == [6, 4]
 
@@ -137,7 +146,7 @@ def test_a_slice_for_the_figures_has_square_pixels():
 
 
 def centre(picture: np.ndarray) -> np.ndarray:
-    """(down, right) of what is drawn, from the middle of the picture."""
+    """Return the centre (down, right) of the drawn pixels, relative to the middle of the picture."""
     return np.argwhere(picture[..., 3] > 0).mean(axis=0) - (len(picture) - 1) / 2
 
 
@@ -147,7 +156,7 @@ def test_a_sphere_looks_like_a_disc_whatever_the_spacing(spacing):
     places = [np.arange(-half / s, half / s) * s + s / 2 for s in spacing]
     sphere = sum(np.square(each) for each in np.meshgrid(*places, indexing="ij")) < radius**2
     drawn = draw_surfaces(sphere.astype(np.uint8), spacing, [GREY], anatomical=True)
-    assert drawn.shape == (SIDE, SIDE, 4)
+    assert drawn.shape == (PICTURE_SIDE, PICTURE_SIDE, 4)
     there = np.argwhere(drawn[..., 3] > 127)
     high, wide = np.ptp(there, axis=0) + 1
     assert len(there) == pytest.approx(np.pi / 4 * high * wide, rel=0.06)
@@ -156,14 +165,14 @@ def test_a_sphere_looks_like_a_disc_whatever_the_spacing(spacing):
 
 
 def test_surfaces_stand_as_the_patient_does():
-    """What is at the right hand is drawn left, the head on top; lit from there."""
+    """The right hand is drawn on the left, the head on top, and the light comes from there."""
     body = np.zeros((30, 30, 30), np.uint8)  # (z, y, x) as shown: from head, nose and right hand
     for place, direction in (((3, 15, 15), (-1, 0)), ((26, 15, 15), (1, 0)), ((15, 15, 3), (0, -1))):
         only = body.copy()
         only[tuple(slice(at - 2, at + 3) for at in place)] = 1
-        assert centre(draw_surfaces(only, (1, 1, 1), [GREY], anatomical=True)) @ direction > SIDE / 8, place
+        assert centre(draw_surfaces(only, (1, 1, 1), [GREY], anatomical=True)) @ direction > PICTURE_SIDE / 8, place
     whole = draw_surfaces(np.pad(np.ones((20, 20, 20), np.uint8), 5), (1, 1, 1), [GREY], anatomical=True)[..., 0]
-    top, bottom = whole[: SIDE // 3], whole[-SIDE // 3 :]
+    top, bottom = whole[: PICTURE_SIDE // 3], whole[-PICTURE_SIDE // 3 :]
     assert top[top > 0].mean() > bottom[bottom > 0].mean()
 
 
@@ -174,7 +183,7 @@ def test_what_is_near_hides_what_is_far():
         for code, at in ((1, 4), (2, 25)):
             walls[tuple(slice(at, at + 2) if other == axis else slice(4, 26) for other in range(3))] = code
         drawn = draw_surfaces(walls, (1, 1, 1), [GREY, RED], anatomical)
-        assert drawn[SIDE // 2, SIDE // 2, 1] > 0, axis  # the second is red alone
+        assert drawn[PICTURE_SIDE // 2, PICTURE_SIDE // 2, 1] > 0, axis  # the second is red alone
         assert (drawn[..., 1] > 0).sum() > (drawn[..., 3] > 0).sum() / 2
 
 
@@ -182,11 +191,11 @@ def test_surfaces_have_no_holes_and_are_the_same_twice():
     block = np.zeros((9, 9, 9), np.uint8)
     block[1:8, 1:8, 1:8] = 1
     drawn = draw_surfaces(block, (2.0, 1.0, 1.0), [GREY], anatomical=True)
-    row = drawn[SIDE // 2, :, 3] > 0
+    row = drawn[PICTURE_SIDE // 2, :, 3] > 0
     first, last = np.flatnonzero(row)[[0, -1]]
     assert row[first : last + 1].all()
     assert drawn.tobytes() == draw_surfaces(block, (2.0, 1.0, 1.0), [GREY], anatomical=True).tobytes()
-    assert FINER > 1
+    assert OVERSAMPLING > 1
 
 
 def test_nothing_is_drawn_of_nothing():
@@ -215,7 +224,7 @@ def scored(tmp_path, monkeypatch) -> Views:
 
 
 def test_layers_of_a_file_lie_over_one_another(scored):
-    """Right, in front and above: near the start of every axis."""
+    """An object at the right, in front and above lies near the start of every axis."""
     view = scored.view("a")
     assert view.frame.spacing == (3.0, 2.0, 1.0)
     box, missed = np.s_[1:3, 1:3, 1:4], np.s_[4:7, 6:9, 8:11]
@@ -226,7 +235,7 @@ def test_layers_of_a_file_lie_over_one_another(scored):
     assert (view.classes[""][missed] == 1).all()
     assert (view.errors["x"][missed] > 0).all()
     assert not view.predicted["x"][missed].any()
-    assert view.truth[place_of(view)] > 0
+    assert view.truth[initial_voxel(view)] > 0
 
 
 def test_classes_have_their_colours_on_surfaces(scored, tmp_path):
@@ -243,7 +252,7 @@ def test_classes_have_their_colours_on_surfaces(scored, tmp_path):
 
 
 def test_before_a_run_there_are_images_and_labels_only(scored, tmp_path):
-    """As the data report shows them: ids as they are in the files, in one colour."""
+    """The data report shows the ids of the files unchanged, in one colour."""
     sheet, nothing = scored.sources.reset_index(), pd.DataFrame(columns=["sample"])
     views = Views(tmp_path, sheet, nothing, pd.DataFrame(), 3, None)
     assert set(np.unique(views.view("a").truth)) == {0, 4, 9}
@@ -255,5 +264,5 @@ def test_before_a_run_there_are_images_and_labels_only(scored, tmp_path):
 
 def test_formats_that_know_right_from_left(tmp_path):
     names = ["a.nii", "a.nii.gz", "a.MHA", "a.nrrd", "a.nii;b.nii", "a.ome.tif", "a.zarr"]
-    assert [of_a_body(tmp_path / name) for name in names] == [True] * 5 + [False] * 2
-    assert of_a_body(tmp_path)  # a DICOM series
+    assert [is_anatomical(tmp_path / name) for name in names] == [True] * 5 + [False] * 2
+    assert is_anatomical(tmp_path)  # a DICOM series

@@ -1,4 +1,4 @@
-"""The report of volumes as its readers meet it: three planes that scroll, offline, on a desk and on a phone."""
+"""The report of volumes in a browser: three linked planes, offline, on desktop and phone."""
 
 from contextlib import chdir
 from pathlib import Path
@@ -9,12 +9,12 @@ from made_volumes import make_volumes
 
 pytestmark = pytest.mark.slow
 AXIAL, CORONAL, SAGITTAL = range(3)
-# All numbers of a plane's pixels.
+# JavaScript: values of all pixels of a plane (red, green, blue, opacity).
 PIXELS = """const pixels = canvas => {
   const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
   copy.drawImage(canvas, 0, 0);
   return copy.getImageData(0, 0, canvas.width, canvas.height).data; };"""
-# The colour of one by its place from the left and the top, as shares of the sides; and how many numbers are large.
+# JavaScript: colour of the pixel at a relative position from the left and top; number of bright values.
 COLOUR = f"""(canvas, [x, y]) => {{ {PIXELS}
   const start = 4 * (Math.floor(y * canvas.height) * canvas.width + Math.floor(x * canvas.width));
   return [...pixels(canvas).slice(start, start + 3)]; }}"""
@@ -42,7 +42,7 @@ def open_volume(open_offline, report):
 
 
 def go_to(page, numbers: tuple[int, int, int]) -> None:
-    """To the slices of these numbers, by the keys of the sliders."""
+    """Move the sliders to the slices of these numbers, with keys."""
     for axis, number in enumerate(numbers):
         slider = page.locator(".plane input").nth(axis)
         slider.press("Home")
@@ -59,11 +59,11 @@ def colour(page, axis: int, x: float, y: float) -> list[int]:
 
 
 def test_a_box_is_where_it_is_in_the_body(open_volume):
-    """In radiological convention: what is right, in front and above is left and on top of every plane."""
+    """Radiological convention: right, front and above are at the left and top of every plane."""
     page = open_volume()
     for key in "23":
         page.keyboard.press(key)  # without outlines
-    # The 16th voxel from the left, the 20th from the back, the 8th from below; the middle of their pixels.
+    # The centre of the 16th voxel from the left, the 20th from the back, the 8th from below.
     go_to(page, (8, 20, 16))
     assert numbers(page) == ["8 of 10", "20 of 24", "16 of 20"]
     right, front, above = (20 - 15 - 0.4) / 20, (24 - 19 - 0.4) / 24, (10 - 7 - 0.4) / 10
@@ -77,7 +77,7 @@ def test_a_box_is_where_it_is_in_the_body(open_volume):
 
 
 def test_planes_have_the_proportions_of_the_body(open_volume):
-    """20 x 24 x 30 mm, though there are only 10 slices; one scale for all."""
+    """The volume is 20 x 24 x 30 mm with 10 slices; all planes have one scale."""
     page = open_volume()
     sizes = [plane.bounding_box() for plane in page.locator(".plane canvas").all()]
     scale = sizes[0]["width"] / 20
@@ -88,7 +88,7 @@ def test_planes_have_the_proportions_of_the_body(open_volume):
 
 
 def test_scrolls_by_slider_wheel_arrows_and_cross(open_volume):
-    """It starts in the middle of what is there; the slider's arrows, the wheel and a click on a plane go elsewhere."""
+    """The viewer starts in the middle of an object; arrow keys, the wheel and clicks change the slices."""
     page = open_volume()
     assert page.locator(".plane input").first.evaluate("slider => slider === document.activeElement")
     start = numbers(page)
@@ -105,7 +105,7 @@ def test_scrolls_by_slider_wheel_arrows_and_cross(open_volume):
 
 
 def test_layers_toggle(open_volume):
-    """By the keys and buttons that pictures have; of a missed object, truth and error are seen, no prediction."""
+    """Keys and buttons toggle layers; a missed object has an outline of the truth and an error, but no prediction."""
     page = open_volume("test-1")
     go_to(page, (8, 20, 16))
     coronal = page.locator(".plane canvas").nth(CORONAL)
@@ -134,12 +134,12 @@ def test_surfaces_and_class_scores_are_on_the_page(open_volume):
     page.keyboard.press("Escape")
     assert page.locator(".strip img").count() == page.locator(".strip button").count() > 0
     assert {"Dice front", "Dice back"} <= set(page.locator(".cards .name").all_inner_texts())
-    assert "Which pieces of a class are kept was chosen on the validation" in page.locator("#scores").inner_text()
+    assert "The pieces of a class to keep were chosen on the validation" in page.locator("#scores").inner_text()
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_accessible_and_within_the_screen(open_volume, viewport, tmp_path):
-    """Side by side on a desk, below one another on a phone; no violation of WCAG that axe-core finds."""
+    """Planes are side by side on a desktop and stacked on a phone; axe-core finds no violation of WCAG."""
     page = open_volume("test-0", viewport)
     page.screenshot(path=tmp_path / "viewer.png")
     boxes = [plane.bounding_box() for plane in page.locator(".plane").all()]

@@ -55,7 +55,7 @@ def test_a_config_is_no_program(key, profile, plan):
     """Snakemake would run it by YTE before any rule of the workflow is read."""
     code = "__import__('os').system('touch canary') and 'a' or 's.tsv'"
     said = plan(f'{key}: true\nname: run\nsheet: "?{code}"\n', profile=profile)
-    assert "found __use_yte__, which makes a config a program; expected plain YAML or JSON; remove it" in said
+    assert "found __use_yte__, which makes a config a program; expected plain YAML or JSON; remove this key" in said
     assert not Path("canary").exists()
     assert plan(GOOD, profile=profile) == ""
 
@@ -63,7 +63,7 @@ def test_a_config_is_no_program(key, profile, plan):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"experiments": {1: {}}}, "config.experiments: found the key 1, which YAML takes for a int"),
+        ({"experiments": {1: {}}}, "config.experiments: found the key 1, which YAML reads as int"),
         ({"experiments": {None: {}}}, "config.experiments: found the key None"),
         ({"labels": {"kind": "semantic", "values": {True: 0, "b": 1}}}, "config.labels.values: found the key True"),
         ({"folds": 2.0}, "config.folds: found 2.0 is not of type 'integer'"),
@@ -111,7 +111,7 @@ def test_links_of_other_users_are_not_followed(plan):
     assert plan(GOOD) == ""  # one's own
     os.lchown("results/run/validation", 65534, 65534)
     said = plan(GOOD)
-    assert "results/run/validation: found a link of another user; expected a folder, or nothing; remove it" in said
+    assert "validation: found a link of another user; expected a folder, or nothing; remove the link" in said
 
 
 def test_a_sheet_of_endless_columns(plan):

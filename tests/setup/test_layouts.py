@@ -112,7 +112,10 @@ def test_masks(tmp_path, monkeypatch):
 def test_nothing_is_overwritten(task, monkeypatch, capsys, there):
     (task / there).write_text("mine", encoding="utf-8")
     assert run(task, monkeypatch, "Task09") == 1
-    assert f"{there}: found a file; expected none: nothing is overwritten; move it" in capsys.readouterr().err
+    assert (
+        f"{there}: found an existing file; expected no file, since nothing is overwritten; move it"
+        in capsys.readouterr().err
+    )
     assert (task / there).read_text(encoding="utf-8") == "mine"
     assert len(list(task.glob("Task09.*"))) == 1
 

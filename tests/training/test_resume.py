@@ -315,7 +315,7 @@ def test_events_and_mapped_images_change_no_weights(data, alone, tmp_path):
 def test_the_range_test_leaves_a_figure_and_a_table(data, tmp_path, capsys):
     arguments = ["learning-rate", *command(data, tmp_path / "found.png")[1:]]
     assert main(arguments) == 0
-    told = re.search(r"learning rate (\S+) proposed, 0.01 set", capsys.readouterr().err)
+    told = re.search(r"proposed learning rate: (\S+); configured: 0.01", capsys.readouterr().err)
     assert 1e-6 < float(told[1]) < 10
     assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
     with open(tmp_path / "found.tsv", encoding="utf-8", newline="") as file:

@@ -22,7 +22,7 @@ def rows_of(*changed: list[str]) -> list[list[str]]:
 
 @pytest.fixture
 def refused(tmp_path, snakemake, write_run):
-    """Run with six good images and some changes; returns the lines that complain."""
+    """Run with six good images and some changes; return the lines of errors."""
 
     def run(changes: dict | None = None, rows: list | None = None, spoil=lambda folder: None) -> str:
         rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def refused(tmp_path, snakemake, write_run):
 
 
 def test_all_bad_files_are_reported_at_once(refused, tmp_path, monkeypatch, capsys):
-    """Six rows, six different faults, one run; and `snakeseg status` says so once more."""
+    """One run reports six different faults in six rows, and `snakeseg status` repeats them."""
 
     def spoil(folder):
         (folder / "i0.tif").unlink()

@@ -1,4 +1,4 @@
-"""Jobs in a container, by a stand-in for Apptainer that says how it was called and runs what it is given."""
+"""Jobs in a container, with a stand-in for Apptainer that records its arguments and runs the command."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Entry points, profiles, folds and experiments: what would run, without running it."""
+"""Dry runs: entry points, profiles, folds and experiments."""
 
 import re
 from pathlib import Path
@@ -10,13 +10,13 @@ pytestmark = pytest.mark.slow
 
 
 def jobs(done) -> dict[str, int]:
-    """Counts from the table of jobs of a dry run."""
+    """Return the number of jobs of each rule from the table of a dry run."""
     assert done.returncode == 0, done.stdout
     return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)}
 
 
 def test_both_snakefiles_run_the_same_jobs(snakemake, repository):
-    """A root Snakefile that only includes would answer that nothing is to be done."""
+    """A root Snakefile without a rule of its own would do nothing."""
     root = jobs(snakemake(repository, "--dry-run", "--forceall"))
     inner = jobs(snakemake(repository, "--dry-run", "--forceall", snakefile="workflow/Snakefile"))
     assert root.pop("default") == 1
@@ -112,7 +112,7 @@ def test_seeds_repeat_experiments_and_their_starts(snakemake, write_run, tmp_pat
 
 
 def test_a_dry_run_tells_the_hours_at_stake(snakemake, write_run, tmp_path):
-    """Of planned jobs that were done before, as their benchmark files tell; nothing where there are none."""
+    """The hours are those in the benchmark files of planned jobs; without files there is no message."""
     write_run(tmp_path)
     asked = ["--dry-run", "--configfile", "config.yaml"]
     assert "At stake" not in snakemake(tmp_path, *asked).stdout
@@ -121,9 +121,9 @@ def test_a_dry_run_tells_the_hours_at_stake(snakemake, write_run, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t-\t1\n", encoding="utf-8")
     told = snakemake(tmp_path, *asked).stdout
-    assert told.count("At stake: 3 of these jobs were done before, in 12 GPU hours and 0.5 others; most in ") == 1
-    assert "most in train plain 0 10, train online 0 2, check 0.5. The reasons above say why" in told
-    assert "in 0 GPU hours and 12.5 others" in snakemake(tmp_path, *asked, "--resources", "gpu=0").stdout
+    assert told.count("At stake: 3 of these jobs were done before, in 12 GPU hours and 0.5 hours without a GPU; ") == 1
+    assert "the longest: train plain 0 (10 h), train online 0 (2 h), check (0.5 h). The reasons above say why" in told
+    assert "in 0 GPU hours and 12.5 hours without a GPU" in snakemake(tmp_path, *asked, "--resources", "gpu=0").stdout
 
 
 def test_lint(snakemake, repository):
@@ -140,7 +140,7 @@ def test_every_rule_logs_and_measures_and_makes_one_call(repository):
 
 
 def test_own_data_in_the_readme_parses(repository, snakemake, tmp_path):
-    """The config that the README shows for own data is taken as it stands, and so are the networks it compares."""
+    """The README's example config, and its comparison of networks, are valid as they stand."""
     text = (repository / "README.md").read_text(encoding="utf-8")
     config, compared = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
     Path(tmp_path, config["sheet"]).parent.mkdir(parents=True, exist_ok=True)

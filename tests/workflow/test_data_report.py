@@ -1,4 +1,4 @@
-"""The data report, asked for by name: before any training, on good data and on bad."""
+"""`snakemake data_report` before any training, on good and on bad data."""
 
 import re
 
@@ -35,7 +35,7 @@ def test_on_the_demos_images(tmp_path, snakemake, write_run):
 
 
 def test_on_data_that_the_check_refuses(tmp_path, snakemake, write_run, sheet_rows):
-    """A leak and a damaged file: the run refuses both at once, the report shows them beside all the rest."""
+    """A leak and a damaged file: the run refuses both at once, the report shows both with all other findings."""
     rng = np.random.default_rng(0)
     for row in sheet_rows[1:]:
         (tmp_path / row[1]).parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Trainings that fail in a real run, and what `snakeseg status` makes of them."""
+"""Trainings that fail in a real run, and the report of `snakeseg status` about them."""
 
 import json
 
@@ -11,7 +11,7 @@ WEIGHTS = "results/small/models/{}/fold-0/model.safetensors"
 
 
 def test_a_failed_training_and_the_one_beside_it(tmp_path, snakemake, write_run, monkeypatch, capsys):
-    """Of two experiments the one's loss runs away, twice; mended, nothing of that is left."""
+    """The loss of one of two experiments diverges twice; after a correction, no failure remains."""
     monkeypatch.chdir(tmp_path)
     wild = {
         "network": {"normalisation": "none"},

@@ -26,7 +26,7 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def alone(snakemake, write_run, tmp_path_factory):
-    """The folder of a run left alone, up to its model."""
+    """Return the folder of an undisturbed run, up to its model."""
     folder = tmp_path_factory.mktemp("alone")
     write_run(folder, CHANGES)
     done = snakemake(folder, MODEL, "--configfile", "config.yaml", "--cores", "1")
@@ -36,7 +36,7 @@ def alone(snakemake, write_run, tmp_path_factory):
 
 @pytest.mark.parametrize("everything", [True, False], ids=["with its jobs", "without its jobs"])
 def test_killed_workflow_ends_in_the_same_bits(everything, alone, tmp_path, snakemake, repository, monkeypatch, capsys):
-    """SIGKILL of snakemake with its jobs, and of snakemake alone, whose job goes on as an orphan or dies of it."""
+    """SIGKILL of snakemake with its jobs, and of snakemake alone, whose job continues as an orphan or dies."""
     folder = shutil.copytree(alone, tmp_path / "run")
     monkeypatch.chdir(folder)
     model = (folder / MODEL).parent

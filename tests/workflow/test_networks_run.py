@@ -22,7 +22,7 @@ EXPERIMENTS = {
 
 @pytest.fixture(scope="module")
 def run(snakemake, write_run, sheet_rows, tmp_path_factory):
-    """With validation images alone: what is compared is compared on them."""
+    """Return a run with only validation images, on which networks are compared."""
     folder = tmp_path_factory.mktemp("networks")
     torch.save(make_network(2, 1, 2, FCNSettings(name="fcn32s", **SLIM)).state_dict(), folder / "start.pth")
     changes = {"experiments": EXPERIMENTS, "train": {"steps": 3, "patch": 40}, "predict": {"average": False}}
@@ -33,7 +33,7 @@ def run(snakemake, write_run, sheet_rows, tmp_path_factory):
 
 
 def test_stages_start_from_the_stage_before(run):
-    """All layers of the stage before are taken, and the fixed ones are still there after a step."""
+    """All layers of the previous stage are loaded, and fixed ones are unchanged after a step."""
     for name, start, taken in (("coarse", "start.pth", 113), ("finer", "models/coarse", 112)):
         log = (run / f"logs/small/train/{name}/fold-0.log").read_text(encoding="utf-8")
         found = re.search(r"(\d+) of (\d+) tensors from (\S+)", log)
@@ -46,7 +46,7 @@ def test_stages_start_from_the_stage_before(run):
 
 
 def test_order_follows_the_stages(run, snakemake, write_run, sheet_rows):
-    """Another setting of the first stage retrains those that hang on it, and nobody else."""
+    """A change of the first stage retrains the experiments that depend on it, and no others."""
     experiments = {**EXPERIMENTS, "coarse": {**EXPERIMENTS["coarse"], "train": {"steps": 2}}}
     changes = {"experiments": experiments, "train": {"steps": 3, "patch": 40}, "predict": {"average": False}}
     write_run(run, changes, sheet_rows[:7])

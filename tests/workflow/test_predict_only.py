@@ -1,4 +1,4 @@
-"""Prediction with nothing but a model and images, and of images in parts."""
+"""Prediction with only a model and images, and prediction of images in parts."""
 
 import re
 import shutil
@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 
 def rules(done) -> list[str]:
-    """The jobs that a dry run names, or that ran."""
+    """Return the jobs of a run or a dry run."""
     assert done.returncode == 0, done.stdout
     return re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE)
 
@@ -76,7 +76,7 @@ def test_parts_give_the_same_bytes_and_a_lost_one_comes_back_alone(folder, snake
     (folder / "config.yaml").write_text(yaml.safe_dump(PARTED), encoding="utf-8")
     whole = run(1)[2]
     done, labels, parted = run(3)
-    assert done.count("infer") == 4  # three parts of the one, and the other
+    assert done.count("infer") == 4  # three parts of one image, and the other image
     assert done.count("plan") == 1
     assert parted == whole
     stores = sorted((folder / "results/run/probabilities/predictions/model/predict-a").iterdir())
@@ -91,7 +91,7 @@ def test_parts_give_the_same_bytes_and_a_lost_one_comes_back_alone(folder, snake
 
 
 def test_a_killed_part_changes_nothing(folder, monkeypatch):
-    """Killed three times while it writes, then left alone: the bytes of one that never was."""
+    """A job that is killed three times while it writes ends with the bytes of an undisturbed one."""
     monkeypatch.chdir(folder)
     Path("samples.tsv").write_text("sample\timage\tsubset\na\timages/cell-0.tif\tpredict\n", encoding="utf-8")
     whole, part = Path("whole.zarr.zip"), Path("part.zarr.zip")
@@ -107,7 +107,7 @@ def test_a_killed_part_changes_nothing(folder, monkeypatch):
             time.sleep(0.002)
         process.kill()
         code = end(process)
-        if part.exists():  # it came to its end before
+        if part.exists():  # the job ended before
             assert part.read_bytes() == whole.read_bytes()
             part.unlink()
             continue

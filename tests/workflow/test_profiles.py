@@ -1,4 +1,4 @@
-"""What jobs ask for, and what a site can call it."""
+"""Resources that jobs request, and the names of a site for them."""
 
 import re
 from dataclasses import asdict
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def asked(snakemake, write_run, tmp_path):
-    """The resources of a rule's first job in a dry run of the small run."""
+    """Return a function that gives the resources of a rule's first job in a dry run."""
 
     def ask(rule: str, *options: str, changes: dict | None = None) -> dict[str, str]:
         write_run(tmp_path, changes)
@@ -56,7 +56,7 @@ def test_every_gpu_rule_is_one_in_the_profile(repository):
     ],
 )
 def test_sites_ask_for_a_gpu_in_their_own_words(gpu_job, expected, asked, repository, tmp_path):
-    """The command may use it all the same, and what a rule is given besides is added."""
+    """The command may still use the GPU, and further resources of a rule are added."""
     profile = site_profile(repository, tmp_path / "site", gpu_job=gpu_job, of_rule={"train": {"runtime": 7}})
     found = asked("train", "--workflow-profile", str(profile))
     assert (expected | {"compute_gpus": "1", "runtime": "7"}).items() <= found.items()

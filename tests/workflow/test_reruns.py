@@ -1,4 +1,4 @@
-"""What is done again when a file, the config or the version changes, and what is not. Nothing is computed."""
+"""Which jobs run again after a change of a file, the config or the version; nothing is computed."""
 
 import os
 import re
@@ -36,7 +36,7 @@ LEARNED = CUT | {"check", "train", "measure"}
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory, repository) -> Path:
-    """A copy of the workflow, to make a later version of."""
+    """Return a copy of the workflow, for the edits of a later version."""
     folder = tmp_path_factory.mktemp("installed")
     for name in ("workflow", "src", "profiles", "config"):
         shutil.copytree(repository / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -47,7 +47,7 @@ def installed(tmp_path_factory, repository) -> Path:
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory, snakemake, write_run, installed):
-    """The files of a run that Snakemake takes for finished, and a function that returns the jobs to be done again."""
+    """Write a run that looks finished to Snakemake; return a function that gives the jobs that would run again."""
     folder = tmp_path_factory.mktemp("own")
     write_run(folder, {"data": "own", "simulate": None, "experiments": {"plain": {}}}, ROWS)
     (folder / "own").mkdir()
@@ -62,7 +62,7 @@ def again(tmp_path_factory, snakemake, write_run, installed):
         return done.stdout
 
     def planned() -> set[str]:
-        """Rules, with the batch or part of those that have one."""
+        """Return the rules, with the batch or part of those that have one."""
         blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: .*\n)+)", said(), re.MULTILINE)
         parts = [re.search(r"wildcards: .*?(?:batch|part)=([^,\n]+)", text) for _, text in blocks]
         return {f"{rule} {part[1]}" if part else rule for (rule, _), part in zip(blocks, parts, strict=True)}

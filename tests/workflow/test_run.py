@@ -21,7 +21,7 @@ def results(tmp_path_factory, small_run):
 
 
 def planned(done) -> set[str]:
-    """Names of the rules of a dry run."""
+    """Return the names of the rules of a dry run."""
     return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE)) - {"default"}
 
 
@@ -84,21 +84,21 @@ def test_report_is_self_contained(results):
 def test_notes_for_a_notebook(results):
     notes = (results / "summary.md").read_text("utf-8")
     assert notes.startswith(
-        "# small\n\nTrained and validated on 6 images in 6 groups (instance labels),\n1 fold;\n2 test images"
+        "# small\n\nTraining and validation: 6 images in 6 groups (instance labels),\n1 fold;\n2 test images"
     )
     assert "no difference shown between online and plain in ap\\_0.50" in notes
     assert "| plain | 2 |" in notes.split("## test images")[1].split("##")[0]
 
 
 def test_probabilities_are_held_against_the_truth(results):
-    """Of all pixels of the one validation image."""
+    """Calibration counts all pixels of the single validation image."""
     found = json.loads((results / "models" / "plain" / "fold-0" / "instances.json").read_text(encoding="utf-8"))
     assert sum(one["pixels"] for one in found["calibration"]["bins"]) == 64**2
     assert 0 < found["calibration"]["error"] < 1
 
 
 def test_status_of_a_finished_run(results, monkeypatch, capsys):
-    """Nothing is open, and every rule's jobs have told what they took."""
+    """No job is unfinished, and the jobs of every rule have measured resources."""
     monkeypatch.chdir(results.parents[1])
     assert main(["status", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -118,7 +118,7 @@ def test_second_run_does_nothing(results, snakemake):
 
 
 def test_resources_rerun_nothing(results, snakemake, repository):
-    """Another profile, more memory, more nodes: what is there stays."""
+    """Another profile, more memory or more nodes run nothing again."""
     profile = ["--workflow-profile", str(repository / "profiles/slurm")]
     more = [
         "--set-resources",
@@ -143,7 +143,7 @@ def test_deleted_predictions_rerun_only_what_hangs_on_them(results, snakemake):
 
 
 def test_changed_settings_rerun_what_uses_them_at_once(results, snakemake, write_run, small_config):
-    """One setting that is both checked and trained with: a dry run that plans only the check would be a stale run."""
+    """For a setting of both check and training, a dry run must plan both at once."""
     folder = results.parents[1]
     experiments = {**small_config["experiments"], "plain": {"network": {"width": 6}}}
     write_run(folder, {"experiments": experiments})
@@ -198,7 +198,7 @@ def test_an_edited_row_reruns_its_batch(results, snakemake, write_run, sheet_row
 
 
 def test_one_core_gives_the_same_bytes(results, tmp_path, small_run):
-    """Same in, same out, whatever --cores says; and --resources gpu=0 is taken."""
+    """Equal inputs give equal outputs with any --cores; --resources gpu=0 works."""
     other = small_run(tmp_path, "--cores", "1", "--resources", "gpu=0")
     compared = 0
     for pattern in ("evaluation/*.tsv", "models/*/*/model.*", "models/*/*/instances.json",
@@ -211,7 +211,7 @@ def test_one_core_gives_the_same_bytes(results, tmp_path, small_run):
 
 
 def test_predict_command_equals_the_workflow(results, tmp_path):
-    """Files outside any sheet get the labels that the workflow gives them."""
+    """`snakeseg predict` gives files the same labels as the workflow."""
     images = sorted((results / "simulated" / "images").glob("cells-0[67].tif"))
     model = results / "models" / "plain" / "fold-0"
     assert main(["predict", str(model), *map(str, images), "-o", str(tmp_path / "out")]) == 0
@@ -238,7 +238,7 @@ def test_snakemakes_own_report(results, snakemake):
 
 
 def test_a_model_is_exported_with_its_scores(results, snakemake):
-    """By the path of its package; nothing else runs."""
+    """A package is made by its path as target; nothing else runs."""
     folder = results.parents[1]
     asked = "results/small/export/plain/fold-0.onnx.zip"
     done = snakemake(folder, asked, "--configfile", "config.yaml", "--cores", "2")

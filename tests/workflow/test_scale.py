@@ -1,4 +1,4 @@
-"""Ten thousand rows: what runs again when sheet or files change. A stand-in for the package writes empty files."""
+"""Jobs that run again in a run of ten thousand rows; a stand-in for the package writes empty files."""
 
 import os
 import re
@@ -74,13 +74,13 @@ def test_a_changed_file_makes_its_batch_again(many):
     image, before = folder / "i5000.tif", (folder / "i5000.tif").stat()
     image.write_text("another image", encoding="utf-8")
     (batch,) = planned()["prepare"]
-    image.write_text("an image", encoding="utf-8")  # tests may come in any order
+    image.write_text("an image", encoding="utf-8")  # tests may run in any order
     os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert batch == f"train-{64 + (5000 - 1024 - 2048) // 96:04d}"
 
 
 def test_a_share_of_the_batches(many, snakemake):
-    """With a model that is there, `--batch predict=2/4` is the second quarter."""
+    """With an existing model, `--batch predict=2/4` is the second quarter of the images."""
     folder, _ = many
     write_sheet(folder, 0, test=ROWS)
     (folder / "model").mkdir()

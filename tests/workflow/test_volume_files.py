@@ -32,7 +32,7 @@ def spoil(path, **fields):
 
 
 def test_all_bad_volumes_are_reported_at_once(tmp_path, snakemake, write_run):
-    """Eleven rows, as many faults, one run."""
+    """Eleven rows with eleven different faults are reported by one run."""
     rows = [["sample", "image", "label", "subset"]]
     for i in range(11):
         volume(tmp_path, f"i{i}.nii", seed=i)
@@ -75,7 +75,7 @@ def test_all_bad_volumes_are_reported_at_once(tmp_path, snakemake, write_run):
 
 
 def test_channels_in_files_of_their_own(tmp_path, snakemake):
-    """Predicted from all their files, again if one of them changes, and written as the first is."""
+    """Images with a file per channel are predicted again if any file changes; labels have the first one's format."""
     save_right_of_bright(tmp_path / "model", channels=2)
     rows = ["sample\timage\tsubset"]
     for name in "ab":
@@ -101,7 +101,7 @@ def test_channels_in_files_of_their_own(tmp_path, snakemake):
 
 
 def test_several_images_in_one_file(tmp_path, snakemake):
-    """Each is named by its number in the sheet, and all are predicted again if the file changes."""
+    """The sheet names each image by its number, and all are predicted again if the file changes."""
     save_right_of_bright(tmp_path / "model")
     arrays = [np.random.default_rng(n).integers(0, 2, (1, 10, 12, 14)).astype(np.uint8) for n in range(2)]
     write_lif(tmp_path / "plate.lif", *arrays)
@@ -124,13 +124,14 @@ def test_several_images_in_one_file(tmp_path, snakemake):
 
 
 def test_files_of_a_microscope_need_a_sheet(tmp_path, snakemake, monkeypatch):
-    """Only their reader knows how many images they hold: `snakeseg sheet` asks it."""
+    """`snakeseg sheet` lists the images in a microscope's file, which the workflow cannot."""
     monkeypatch.chdir(tmp_path)
     save_right_of_bright(tmp_path / "model")
     write_lif(tmp_path / "plate.lif", *[np.zeros((1, 2, 8, 9), np.uint8)] * 11)
     refused = snakemake(tmp_path, "predict", "--dry-run", "--config", "model=model", "images=.")
     assert refused.returncode != 0
-    assert "plate.lif, which may hold several images; expected files of one; run snakeseg sheet ." in refused.stdout
+    message = "plate.lif, which may hold several images; expected files that hold one image; run snakeseg sheet ."
+    assert message in refused.stdout
     assert main(["sheet", ".", "--output", "samples.tsv"]) == 0
     told = (tmp_path / "samples.tsv").read_text(encoding="utf-8").splitlines()
     assert told[1:] == [f"plate-{n}\tplate.lif#{n}\tpredict" for n in range(1, 12)]

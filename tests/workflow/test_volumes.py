@@ -42,7 +42,7 @@ def test_labels_lie_on_the_sources_grid(run):
 
 
 def test_objects_are_where_the_cells_are(run):
-    """Even this little training finds most of the cells, on the right slices: mirrored ones would share a tenth."""
+    """A short training finds most cells on the right slices; mirrored predictions would overlap by a tenth."""
     images = pd.read_csv(run / "evaluation/images.tsv", sep="\t")
     assert (images["status"] == "scored").all()
     assert images["dice"].min() > 0.4
@@ -60,7 +60,7 @@ def test_one_fold_is_trained_and_scored(run):
     held = images[images["subset"] == "validation"]
     assert set(held["fold"]) == {1}
     assert sorted(held["sample"]) == NAMES[1:10:2]
-    assert "of fold 1 (of 0 to 1)" in (run / "report.html").read_text("utf-8")
+    assert "(fold 1 of folds 0 to 1)" in (run / "report.html").read_text("utf-8")
 
 
 def test_another_fold_trains_that_one_alone(run, snakemake):
@@ -84,7 +84,7 @@ def test_there_is_no_fold_beyond_the_last(run, snakemake):
 
 
 def test_classes_keep_what_validation_chose(run, snakemake, tmp_path):
-    """Of the same volumes with classes for labels, every class has a rule, with the trials that chose it."""
+    """With semantic labels of the same volumes, every class has a rule for its pieces and the trials behind it."""
     config = yaml.safe_load((run.parents[1] / "config.yaml").read_text(encoding="utf-8"))
     rows = pd.read_csv(run.parents[1] / "samples.tsv", sep="\t")
     for name in NAMES:

@@ -6,7 +6,7 @@ rule augment:
     log:
         f"{LOGS}/augment/{{batch}}.log",
     benchmark:
-        f"{TIMES}/augment/{{batch}}.tsv"
+        f"{BENCHMARKS}/augment/{{batch}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -27,7 +27,7 @@ rule weigh:
     log:
         f"{LOGS}/weigh/{{batch}}.log",
     benchmark:
-        f"{TIMES}/weigh/{{batch}}.tsv"
+        f"{BENCHMARKS}/weigh/{{batch}}.tsv"
     conda:
         ENVIRONMENT
     resources:

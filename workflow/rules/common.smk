@@ -1,7 +1,6 @@
-"""Reads config and sheet, and names things; nothing else."""
+"""Read config and sheet, and define names of files, folders and wildcards."""
 
 import hashlib
-
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -15,23 +14,24 @@ from snakemake.utils import validate
 
 
 def list_images(where):
-    """List the images of a folder, or that match a pattern; each file must hold one image."""
-    found, suffixes = file_names.find_images(where), ", ".join(file_names.FORMATS)
-    if not found:
+    """List the images in a folder or of a pattern; each file must hold one image."""
+    paths, suffixes = file_names.find_images(where), ", ".join(file_names.FORMATS)
+    if not paths:
         expected = f"files that end in {suffixes}"
-        raise refusal(BadInput("config.images", f"no image in {where}", expected, "correct the folder or pattern"))
-    if unprintable := [path for path in found if text.CONTROL.search(path)]:
+        remedy = "set config.images to a folder or pattern of images"
+        raise refusal(BadInput("config.images", f"no image in {where}", expected, remedy))
+    if unprintable := [path for path in paths if text.CONTROL.search(path)]:
         named = f"{unprintable[0]}, whose name has control characters or is not UTF-8"
-        raise refusal(BadInput("config.images", named, "text on one line", "rename it"))
-    if several := [path for path in found if path.lower().endswith(file_names.MICROSCOPES)]:
+        raise refusal(BadInput("config.images", named, "text on one line", "rename the file"))
+    if several := [path for path in paths if path.lower().endswith(file_names.MICROSCOPES)]:
         named = f"{several[0]}, which may hold several images"
         remedy = f"run snakeseg sheet {where} --output samples.tsv and give sheet=samples.tsv in place of images"
-        raise refusal(BadInput("config.images", named, "files of one", remedy))
-    return found
+        raise refusal(BadInput("config.images", named, "files that hold one image", remedy))
+    return paths
 
 
 def read_sheet(path, data):
-    """Read the sheet, or make one of the images to predict; every column is filled in."""
+    """Read the sheet, or make one from config.images; all columns are filled in."""
     try:
         if not IMAGES:
             return sheets.read_sheet(path, data)
@@ -46,24 +46,25 @@ def read_sheet(path, data):
 
 @cache
 def model_files(*names):
-    """Return the files of these names in the config's model, or in its folds."""
+    """Return the files of these names in the folder config.model, or in its fold-* folders."""
     paths = [folder / name for folder in file_names.model_folders(Path(MODEL)) for name in names]
     return [str(path) for path in paths if path.is_file()]
 
 
 def models(wildcards):
-    """Return what predicting depends on: the models of all folds, or those of the config's model."""
+    """Return the model files that prediction depends on: those of all folds, or those of config.model."""
     if MODEL:
         return model_files("model.safetensors", "model.json")
     return expand(rules.train.output, fold=FOLDS, experiment=wildcards.experiment)
 
 
 def model_folder(wildcards):
+    """Return the folder of the model or models with which an experiment predicts."""
     return MODEL or f"{RUN}/models/{wildcards.experiment}"
 
 
 def stores(wildcards):
-    """Return the probabilities that label files are made of: one store, or one for each part."""
+    """Return the stores of probabilities for label files: one store, or one per part."""
     base = f"{RUN}/probabilities/{wildcards.kind}/{wildcards.experiment}/{wildcards.part}"
     if wildcards.kind == "validation":
         return [f"{base}.zarr.zip"]
@@ -72,12 +73,12 @@ def stores(wildcards):
 
 
 def folder_of(name):
-    """Return, for params, the folder of the input files of a name, which may be more than a command line holds."""
+    """Return a params function for the folder of some input files, whose paths could exceed a command line."""
     return lambda wildcards, input: os.path.dirname(next(iter(input[name]), ""))
 
 
 def shown(path, caption, category, **labels):
-    """Return an output that Snakemake's own report shows."""
+    """Mark an output for Snakemake's own report."""
     return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)
 
 
@@ -92,7 +93,7 @@ if problems := find_problems(config, SCHEMA):
 validate(config, SCHEMA_FILE)
 if problems := [*size_problems(config)]:
     raise refusal(*problems)
-EXPERIMENTS = lay_over(config, SCHEMA)
+EXPERIMENTS = experiment_sections(config, SCHEMA)
 STARTS = {name: e["start_from"] for name, e in config["experiments"].items() if (e or {}).get("start_from")}
 problems = [
     *experiment_problems(config, EXPERIMENTS, STARTS, SCHEMA),
@@ -109,22 +110,23 @@ MODEL, IMAGES = config["model"], list_images(config["images"]) if config["images
 if MODEL:
     EXPERIMENTS = {text.legal_name(os.path.basename(os.path.realpath(MODEL))): next(iter(EXPERIMENTS.values()))}
     if not model_files("model.json"):
-        expected = "the folder of a trained model"
-        raise refusal(BadInput("config.model", f"no model.json in {MODEL}", expected, "correct it"))
+        expected, remedy = "the folder of a trained model", "set config.model to results/NAME/models/EXPERIMENT"
+        raise refusal(BadInput("config.model", f"no model.json in {MODEL}", expected, remedy))
 elif IMAGES:
-    raise refusal(BadInput("config.images", "no model", "the folder of one to predict them with", "set config.model"))
+    expected, remedy = "config.model beside images", "set config.model to the folder of a trained model"
+    raise refusal(BadInput("config.images", "no model", expected, remedy))
 SHEET = Path(config["sheet"])
 RUN = f"results/{config['name']}"
 SIMULATED = [f"{RUN}/simulated"] if config["simulate"] else []
-# A sheet that is read is not compared: its rows are. One that the workflow writes, when other images are there, is.
-READ_SHEET = SHEET if IMAGES else ancient(SHEET)
+# A sheet of the user may be touched, since digests of its rows are compared. One that the workflow writes is compared.
+SHEET_INPUT = SHEET if IMAGES else ancient(SHEET)
 DATA = Path(*SIMULATED) if SIMULATED else Path(config["data"] or ("." if IMAGES else SHEET.parent))
 LOGS = f"logs/{config['name']}"
-TIMES = f"benchmarks/{config['name']}"
+BENCHMARKS = f"benchmarks/{config['name']}"
 FOLDS = list(range(config["folds"])) if config["fold"] == "all" else [config["fold"]]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-# Checks go first, and alone: nothing is computed before all problems are known.
-# A job on a node has no more than was asked for where it was sent from.
+# Checks take all cores, so that nothing else runs before all problems are reported. On a cluster's node they take one:
+# Snakemake there does not know the cores of the main process.
 ALL_CORES = (workflow.resource_settings.cores or 1) if workflow.is_main_process else 1
 THREADS = min(8, CORES) if config["threads"] == "auto" else config["threads"]
 
@@ -136,14 +138,15 @@ is_training = sheet["subset"] == "train"
 TRAINING = is_training.to_numpy().nonzero()[0]
 TRAIN_BATCHES = sheet["batch"][is_training].unique().tolist()
 PREDICT_BATCHES = sheet["batch"][~is_training].unique().tolist()
-FILES = {column: sheets.cells_of(sheet[column]) for column in ("image", "label")}
-TEXTS = ["\t".join(row) for row in zip(*(sheets.cells_of(sheet[column]) for column in sheet if column != "parts"))]
-# Looking up many files takes long one by one. A job on a cluster reads the sheet again, but looks up its own files only.
+CELLS = {column: sheets.cells_of(sheet[column]) for column in ("image", "label")}
+ROW_TEXTS = ["\t".join(row) for row in zip(*(sheets.cells_of(sheet[column]) for column in sheet if column != "parts"))]
+# Threads look up many files faster. A job on a cluster reads the sheet again, but looks up only its own files.
 if workflow.is_main_process:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(digest, ROWS.values()))
 if MODEL and not PREDICT_BATCHES:
-    raise refusal(BadInput(SHEET, "no row to predict", "some", "set the column subset to predict or test"))
+    expected = "a row of subset predict or test"
+    raise refusal(BadInput(SHEET, "no row to predict", expected, "set the column subset to predict or test"))
 PREDICTIONS = [f"{RUN}/predictions/{e}/{b}" for e in EXPERIMENTS for b in PREDICT_BATCHES]
 VALIDATIONS = [f"{RUN}/validation/{e}/fold-{f}" for e in EXPERIMENTS for f in FOLDS]
 if workflow.is_main_process and (links := [*link_problems([*PREDICTIONS, *VALIDATIONS, *SIMULATED, f"{RUN}/figures"])]):

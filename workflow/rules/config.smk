@@ -1,4 +1,4 @@
-"""Checks the config, all of it at once, and lays the experiments over it; nothing else."""
+"""Check the whole config at once, and merge each experiment's overrides with it."""
 
 import json
 import os
@@ -10,29 +10,30 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from snakemake.exceptions import WorkflowError
 
+# Largest numbers of values in a config, and of trainings in a run.
 MAX_CONFIG_VALUES, MAX_TRAININGS = 100_000, 10_000
-# Names that a message lists, and that a misspelt one is compared with.
+# Largest number of names that a message lists and that a misspelt one is compared with.
 MAX_NAMED = 20
-# What `snakeseg simulate` leaves in the folder that it makes (`commands.images.SIMULATION_MARK`).
+# File with which `snakeseg simulate` marks its folder (`commands.images.SIMULATION_MARK`).
 SIMULATION_MARK = "simulated.json"
-# Paths of the config that commands are given.
+# Keys whose paths become arguments of commands.
 PATH_KEYS = ("sheet", "data", "model", "images")
 EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
 
 
 def refusal(*problems):
-    """Return the error that ends the workflow, with one line for each problem."""
+    """Return the error that ends the workflow, with one line per problem."""
     return WorkflowError("\n".join(map(str, problems)))
 
 
 def match_in_full(validator, pattern, value, schema):
-    """Check the schema keyword `pattern` for the whole text: Python's `$` also matches before a final line break."""
+    """Match the schema keyword `pattern` with the whole text: Python's `$` also matches before a final line break."""
     if isinstance(value, str) and not re.fullmatch(pattern, value):
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 def is_whole(checker, value):
-    """Return whether a value is of the schema's type `integer`, which 2.0 is not."""
+    """Return True for values of the schema's type `integer`; 2.0 is not one."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -49,7 +50,7 @@ def find_problems(config, schema):
 
 
 def schema_problems(values, schema, where):
-    """Yield a problem for everything that the schema forbids."""
+    """Yield a problem for each violation of the schema."""
     for error in ConfigValidator(schema).iter_errors(values):
         place = ".".join([where, *map(str, error.absolute_path)]) if error.absolute_path else where
         known = error.schema.get("properties", {})
@@ -66,7 +67,7 @@ def schema_problems(values, schema, where):
 
 
 def value_problems(config):
-    """Yield a problem for each text and number that no key may hold, and for too many values (YAML's aliases)."""
+    """Yield a problem for each invalid text, number and key, and for too many values (from aliases in YAML)."""
     todo = [("config", config)]
     for _ in range(MAX_CONFIG_VALUES):
         if not todo:
@@ -78,36 +79,33 @@ def value_problems(config):
         elif isinstance(value, list):
             todo += [(place, item) for item in value]
         elif isinstance(value, float) and not isfinite(value):
-            yield BadInput(place, value, "a finite number", "set the key to one")
+            yield BadInput(place, value, "a finite number", "set the key to a finite number")
         yield from text_problems(place, value)
-    yield BadInput(
-        "config",
-        f"more than {MAX_CONFIG_VALUES} values",
-        "fewer",
-        "look for aliases (*) that repeat each other",
-    )
+    found, expected = f"more than {MAX_CONFIG_VALUES} values", f"at most {MAX_CONFIG_VALUES}"
+    yield BadInput("config", found, expected, "write out values in place of aliases (*) that contain aliases")
 
 
 def key_problems(place, key):
-    """Yield a problem for a key that is no text, such as a number or a date."""
+    """Yield a problem for a key that is not text, such as a number or a date."""
     if not isinstance(key, str):
-        found = f"the key {key}, which YAML takes for a {type(key).__name__}"
-        yield BadInput(place, found, "text", "write it in quotes")
+        found = f"the key {key}, which YAML reads as {type(key).__name__}"
+        yield BadInput(place, found, "text", "write the key in quotes")
 
 
 def text_problems(place, value):
-    """Yield a problem for text that must not become part of file names, messages and Snakemake's patterns."""
+    """Yield a problem for text with characters that file names, messages or Snakemake's patterns cannot hold."""
     if not isinstance(value, str):
         return
-    checked = value.replace("\n", "") if place == "config.export.description" else value
-    if text.CONTROL.search(checked):
-        yield BadInput(place, f"'{value}', which has control characters", "text on one line", "remove them")
+    checked_text = value.replace("\n", "") if place == "config.export.description" else value
+    if text.CONTROL.search(checked_text):
+        yield BadInput(place, f"'{value}', which has control characters", "text on one line", "remove these characters")
     if "{" in value or "}" in value:
-        yield BadInput(place, f"'{value}', which has braces", "text without braces", "rename what it names")
+        remedy = "remove the braces, and rename the file or folder"
+        yield BadInput(place, f"'{value}', which has braces", "text without braces", remedy)
 
 
 def path_problems(config):
-    """Yield a problem for every path that a command would take for an option."""
+    """Yield a problem for each path that a command would read as an option."""
     for key in PATH_KEYS:
         if str(config.get(key) or "").startswith("-"):
             path = config[key]
@@ -122,33 +120,34 @@ def size_problems(config):
         yield BadInput("config", found, f"at most {MAX_TRAININGS}", "lower config.folds, or split the run")
 
 
-def lay_over(config, schema):
-    """Return every experiment's own sections: the config's, with the experiment's overrides laid over them."""
+def experiment_sections(config, schema):
+    """Return the sections of each experiment: those of the config, merged with the experiment's overrides."""
     experiments = config["experiments"] or {"default": {}}
-    made = {
+    sections = {
         name: {
             section: overlay(config[section], (override or {}).get(section, {}), schema["properties"][section])
             for section in EXPERIMENT_SECTIONS
         }
         for name, override in experiments.items()
     }
-    seeded = [(name, seed) for name in made for seed in config["seeds"]]
-    repeats = {with_seed(n, s): {**made[n], "train": {**made[n]["train"], "seed": s}} for n, s in seeded}
-    return repeats or made
+    seeded = [(name, seed) for name in sections for seed in config["seeds"]]
+    repeats = {with_seed(n, s): {**sections[n], "train": {**sections[n]["train"], "seed": s}} for n, s in seeded}
+    return repeats or sections
 
 
 def with_seed(name, seed):
+    """Return the name of an experiment's repeat with a seed."""
     return f"{name}.seed-{seed}"
 
 
 def overlay(base, override, schema):
-    """Return an experiment's section; one that names another network has none of the first one's settings."""
+    """Merge an experiment's override with a section; another network starts from its own defaults."""
     same_network = override.get("name", base.get("name")) == base.get("name")
     return {**(base if same_network else defaults_of(schema, override)), **override}
 
 
 def defaults_of(schema, values):
-    """Return the default of each key of a section; of the network that the values name, those of its own too."""
+    """Return the defaults of a section's keys, with those of the network that the values name."""
     keys = {**schema["properties"]}
     for branch in schema.get("allOf", []):
         if ConfigValidator(branch["if"]).is_valid(values):
@@ -157,66 +156,69 @@ def defaults_of(schema, values):
 
 
 def experiment_problems(config, experiments, starts, schema):
-    """Yield the problems of the experiments' sections, of their processes, and of where they start from."""
-    found = [
+    """Yield the problems of the experiments: of their sections, batches and starting weights."""
+    problems = [
         problem
         for name, sections in experiments.items()
         for section, values in sections.items()
         for problem in schema_problems(values, schema["properties"][section], f"config.experiments.{name}.{section}")
     ]
-    yield from found or batch_problems(experiments)
+    yield from problems or batch_problems(experiments)
     yield from start_problems(starts, config["experiments"])
 
 
 def batch_problems(experiments):
-    """Yield a problem for every experiment whose processes cannot share its batch."""
+    """Yield a problem for each experiment whose batch cannot be split equally among its processes."""
     for name, sections in experiments.items():
         batch, processes = sections["train"]["batch"], sections["train"]["processes"]
         if batch != "auto" and batch % processes:
             where, found = f"config.experiments.{name}.train.processes", f"{processes} for a batch of {batch}"
-            yield BadInput(where, found, "a number that divides it", "correct one of them")
+            yield BadInput(where, found, "a number that divides it", "change train.batch or train.processes")
 
 
 def start_problems(starts, known):
-    """Yield a problem for every experiment that starts from one there is not, and for every circle of starts."""
-    ended = set()  # experiments that need no second look
+    """Yield a problem for each experiment that starts from an unknown one or from itself in a circle."""
+    done = set()  # experiments whose chain of starts has been checked
     for name, start in starts.items():
         where, chain = f"config.experiments.{name}.start_from", {name: None}
-        while start in starts and start not in chain and start not in ended:
+        while start in starts and start not in chain and start not in done:
             chain[start] = None
             start = starts[start]
         if start in chain:
             circle = ", ".join([*chain][:5] + ["..."] * (len(chain) > 5))
-            yield BadInput(where, f"a circle of {circle}", "an end to it", "let one start from none")
+            expected = "an experiment that starts from no other"
+            remedy = "remove start_from from one of these experiments"
+            yield BadInput(where, f"a circle of {circle}", expected, remedy)
         elif start not in known:
-            some = [*known][:MAX_NAMED]
-            yield BadInput(where, f"'{start}'", f"one of {', '.join(some)}", text.did_you_mean(start, some))
-        ended.update(chain)
+            listed = [*known][:MAX_NAMED]
+            yield BadInput(where, f"'{start}'", f"one of {', '.join(listed)}", text.did_you_mean(start, listed))
+        done.update(chain)
 
 
 def fold_problems(config):
-    """Yield a problem if there is no such fold."""
+    """Yield a problem if config.fold is not one of the folds."""
     if config["fold"] != "all" and config["fold"] >= config["folds"]:
         found = f"{config['fold']} of {config['folds']} folds"
-        yield BadInput("config.fold", found, "a number below that", "correct one of them")
+        expected = f"a number from 0 to {config['folds'] - 1}"
+        yield BadInput("config.fold", found, expected, "change config.fold or config.folds")
 
 
 def simulation_problems(config):
-    """Yield a problem if the config names another folder for simulated images, or if their folder holds other files."""
+    """Yield a problem if simulated images would go to the folder of other data."""
     folder = f"results/{config['name']}/simulated"
     if not config["simulate"]:
         return
     if config["data"] not in (None, folder):
         found = f"'{config['data']}' beside simulate, which writes to {folder}"
-        yield BadInput("config.data", found, "one of the two", "remove simulate, or data")
+        yield BadInput("config.data", found, "one of the two", "remove config.simulate or config.data")
     elif os.path.lexists(folder) and not os.path.isfile(f"{folder}/{SIMULATION_MARK}"):
         found = f"a folder that this run did not make (without {SIMULATION_MARK})"
-        yield BadInput(folder, found, "nothing there", "move it away, or delete it")
+        yield BadInput(folder, found, "no such folder", "move it away or delete it")
 
 
 def link_problems(folders):
-    """Yield a problem for every link of another user in the way of outputs: Snakemake empties folders behind it."""
+    """Yield a problem for each link of another user in the path of an output; Snakemake would empty its target."""
     user = os.getuid()
     for path in sorted({str(part) for folder in folders for part in [Path(folder), *Path(folder).parents][:-2]}):
         if os.path.islink(path) and os.lstat(path).st_uid != user:
-            yield BadInput(path, "a link of another user", "a folder, or nothing", "remove it")
+            yield BadInput(path, "a link of another user", "a folder, or nothing", "remove the link")

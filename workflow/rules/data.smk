@@ -1,4 +1,4 @@
-# Asked for by name, before any training: `snakemake data_report`. Unlike `check`, it never fails on problems.
+# Not part of a run: `snakemake data_report`, before any training. Unlike `check`, it does not fail on problems.
 rule data_report:
     input:
         SIMULATED,
@@ -11,7 +11,7 @@ rule data_report:
     log:
         f"{LOGS}/data-report.log",
     benchmark:
-        f"{TIMES}/data-report.tsv"
+        f"{BENCHMARKS}/data-report.tsv"
     conda:
         ENVIRONMENT
     params:

@@ -7,7 +7,7 @@ rule evaluate:
     log:
         f"{LOGS}/evaluate/{{kind}}/{{experiment}}/{{part}}.log",
     benchmark:
-        f"{TIMES}/evaluate/{{kind}}/{{experiment}}/{{part}}.tsv"
+        f"{BENCHMARKS}/evaluate/{{kind}}/{{experiment}}/{{part}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -35,7 +35,7 @@ rule summarise:
     log:
         f"{LOGS}/summarise.log",
     benchmark:
-        f"{TIMES}/summarise.tsv"
+        f"{BENCHMARKS}/summarise.tsv"
     conda:
         ENVIRONMENT
     params:
@@ -56,7 +56,7 @@ rule compare:
     log:
         f"{LOGS}/compare.log",
     benchmark:
-        f"{TIMES}/compare.tsv"
+        f"{BENCHMARKS}/compare.tsv"
     conda:
         ENVIRONMENT
     params:

@@ -1,4 +1,4 @@
-# Part of no run: `snakemake export` makes all, a path of one makes that one.
+# Not part of a run: `snakemake export` packs all models; the path of a package as target packs that one.
 rule pack:
     input:
         weights=rules.train.output.weights,
@@ -10,7 +10,7 @@ rule pack:
     log:
         f"{LOGS}/pack/{{experiment}}/fold-{{fold}}.{{format}}.log",
     benchmark:
-        f"{TIMES}/pack/{{experiment}}/fold-{{fold}}.{{format}}.tsv"
+        f"{BENCHMARKS}/pack/{{experiment}}/fold-{{fold}}.{{format}}.tsv"
     wildcard_constraints:
         format="|".join(FORMATS),
     conda:

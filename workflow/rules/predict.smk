@@ -8,7 +8,7 @@ rule validate:
     log:
         f"{LOGS}/validate/{{experiment}}/fold-{{fold}}.log",
     benchmark:
-        f"{TIMES}/validate/{{experiment}}/fold-{{fold}}.tsv"
+        f"{BENCHMARKS}/validate/{{experiment}}/fold-{{fold}}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -33,28 +33,28 @@ if IMAGES:
         log:
             f"{LOGS}/sheet.log",
         benchmark:
-            f"{TIMES}/sheet.tsv"
+            f"{BENCHMARKS}/sheet.tsv"
         conda:
             ENVIRONMENT
         params:
-            images=config["images"],  # not one by one: there may be more than a command line holds
+            images=config["images"],  # the folder or pattern, since all paths could exceed a command line
             digest=hashlib.sha256("\n".join(IMAGES).encode()).hexdigest()[:16],
         shell:
             "python -m snakeseg sheet {params.images:q} --output {output:q} 2> {log:q}"
 
 
-# All parts of an image take the same tiles, whatever machines they run on.
+# One plan for all parts of an image, so that they have the same tiles on all machines.
 rule plan:
     input:
         SIMULATED,
-        sheet=READ_SHEET,
+        sheet=SHEET_INPUT,
         models=models,
     output:
         f"{RUN}/plans/{{experiment}}/{{batch}}.json",
     log:
         f"{LOGS}/plan/{{experiment}}/{{batch}}.log",
     benchmark:
-        f"{TIMES}/plan/{{experiment}}/{{batch}}.tsv"
+        f"{BENCHMARKS}/plan/{{experiment}}/{{batch}}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -75,7 +75,7 @@ rule infer:
     input:
         SIMULATED,
         [] if MODEL else rules.inspect.output,
-        sheet=READ_SHEET,
+        sheet=SHEET_INPUT,
         models=models,
         plan=lambda w: expand(rules.plan.output, **w) if PARTS[w.batch] > 1 else [],
     output:
@@ -83,7 +83,7 @@ rule infer:
     log:
         f"{LOGS}/infer/{{experiment}}/{{batch}}/{{share}}.log",
     benchmark:
-        f"{TIMES}/infer/{{experiment}}/{{batch}}/{{share}}.tsv"
+        f"{BENCHMARKS}/infer/{{experiment}}/{{batch}}/{{share}}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -107,7 +107,7 @@ rule infer:
 
 rule instances:
     input:
-        sheet=READ_SHEET,
+        sheet=SHEET_INPUT,
         probabilities=stores,
         parameters=model_files("instances.json") if MODEL else rules.tune.output,
     output:
@@ -115,7 +115,7 @@ rule instances:
     log:
         f"{LOGS}/instances/{{kind}}/{{experiment}}/{{part}}.log",
     benchmark:
-        f"{TIMES}/instances/{{kind}}/{{experiment}}/{{part}}.tsv"
+        f"{BENCHMARKS}/instances/{{kind}}/{{experiment}}/{{part}}.tsv"
     conda:
         ENVIRONMENT
     resources:

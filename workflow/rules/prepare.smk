@@ -6,7 +6,7 @@ if config["simulate"]:
         log:
             f"{LOGS}/simulate.log",
         benchmark:
-            f"{TIMES}/simulate.tsv"
+            f"{BENCHMARKS}/simulate.tsv"
         conda:
             ENVIRONMENT
         params:
@@ -24,7 +24,7 @@ rule inspect:
     log:
         f"{LOGS}/inspect/{{batch}}.log",
     benchmark:
-        f"{TIMES}/inspect/{{batch}}.tsv"
+        f"{BENCHMARKS}/inspect/{{batch}}.tsv"
     priority: 2
     conda:
         ENVIRONMENT
@@ -49,7 +49,7 @@ rule check:
     log:
         f"{LOGS}/check.log",
     benchmark:
-        f"{TIMES}/check.tsv"
+        f"{BENCHMARKS}/check.tsv"
     priority: 1
     conda:
         ENVIRONMENT
@@ -75,7 +75,7 @@ rule statistics:
     log:
         f"{LOGS}/statistics.log",
     benchmark:
-        f"{TIMES}/statistics.tsv"
+        f"{BENCHMARKS}/statistics.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -104,7 +104,7 @@ rule prepare:
     log:
         f"{LOGS}/prepare/{{batch}}.log",
     benchmark:
-        f"{TIMES}/prepare/{{batch}}.tsv"
+        f"{BENCHMARKS}/prepare/{{batch}}.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -26,7 +26,7 @@ rule report:
     log:
         f"{LOGS}/report.log",
     benchmark:
-        f"{TIMES}/report.tsv"
+        f"{BENCHMARKS}/report.tsv"
     conda:
         ENVIRONMENT
     params:

@@ -1,48 +1,47 @@
-"""What jobs ask a cluster for: memory and time, by the sizes of what they work on; nothing else.
+"""Memory and time that jobs request from a cluster, estimated from the sizes of their data.
 
-Coarse on purpose, and above what was measured: attempts ask for more, and a training goes on where it was cut off.
+The estimates are coarse and above measured values. Each attempt requests more, and an interrupted training resumes.
 """
 
 from collections import Counter
 from functools import cache
 
 costs = load_shared("networks.costs")
-# Python with torch; with a GPU, its driver and libraries too.
+# Memory in MB of Python with torch, and of the GPU's driver and libraries.
 BASE_MB, GPU_MB = 2000, 4000
-# Operations a second that may be counted on, of a thread and of a slow GPU; and time that is asked for, as a multiple
-# of that of the operations.
-THREAD_SPEED, GPU_SPEED, SPARE = 1e10, 2e12, 2.5
-# Files of these names hold more than they weigh.
-COMPRESSED = (".png", ".gz", ".zarr")
-# Looked up for every job.
+# Operations per second of a thread and of a slow GPU, and requested time as a multiple of the computed one.
+THREAD_SPEED, GPU_SPEED, TIME_FACTOR = 1e10, 2e12, 2.5
+# Suffixes of compressed files, and the assumed ratio of their pixels to their bytes.
+COMPRESSED, COMPRESSION_RATIO = (".png", ".gz", ".zarr"), 4
+# Images of each batch and of the training set, computed once for all jobs.
 IMAGES_OF = sheet.groupby("batch")["image"].agg(list).to_dict()
 TRAINING_IMAGES = sheet["image"][is_training].tolist()
-# How many images a file holds, of those that hold several.
+# Number of images in each file that holds several.
 IMAGES_IN = Counter(path for cell in sheet["image"] if "#" in cell for path in on_disk(cell))
 
 
 def growing(request):
-    """A resource that grows with every attempt."""
+    """Return a resource function whose request grows with each attempt."""
     return lambda wildcards, attempt: attempt * request(wildcards)
 
 
 @cache
 def pixels(image):
-    """About how many grey values an image's files hold; none for a folder, which is read piece by piece."""
+    """Estimate the number of pixels in an image's files; 0 for a folder, which is read chunk by chunk."""
     if config["simulate"]:
         return config["simulate"]["size"] ** config["spatial_dims"]
     sizes = {path: os.path.getsize(path) for path in filter(os.path.isfile, on_disk(image))}
-    held = {path: size * (4 if path.endswith(COMPRESSED) else 1) for path, size in sizes.items()}
+    held = {path: size * (COMPRESSION_RATIO if path.endswith(COMPRESSED) else 1) for path, size in sizes.items()}
     return sum(size // (IMAGES_IN[path] or 1) for path, size in held.items())
 
 
 def gpus(wanted):
-    """GPUs that a command may use: none under `--resources gpu=0`; a profile that asks for them in its own way keeps them."""
+    """Return the number of GPUs that a command may use: 0 under `--resources gpu=0`, else the wanted number."""
     limit = workflow.global_resources.get("gpu")
     return 0 if limit is not None and limit.value == 0 else wanted
 
 
-# Of a job that runs a network, on a GPU if it is given one.
+# Resources of a job that runs a network, on a GPU if there is one.
 ON_DEVICE = {
     "gpu": 1,
     "compute_threads": THREADS,
@@ -53,36 +52,37 @@ ON_DEVICE = {
 
 @cache
 def largest_image(batch):
-    """Grey values of a batch's largest image; of the largest to train on, without a batch."""
+    """Return the number of pixels of a batch's largest image; with "" for the batch, of the largest training image."""
     return max(map(pixels, IMAGES_OF[batch] if batch else TRAINING_IMAGES))
 
 
 def image_memory(batch):
-    """Megabytes to work on one image of a batch at a time: about ten arrays of eight bytes a pixel."""
+    """Return the MB to process one image of a batch at a time: about ten arrays of eight bytes per pixel."""
     return BASE_MB + int(80 * largest_image(batch) / 1e6)
 
 
 def batch_memory(wildcards):
+    """Return the MB to process the images of a batch, one at a time."""
     return image_memory(wildcards.batch)
 
 
 def part_memory(wildcards):
-    """Of a fold's or a batch's images."""
+    """Return the MB to process the images of a fold or a batch, one at a time."""
     return image_memory("" if wildcards.kind == "validation" else wildcards.part)
 
 
 def training_memory(wildcards):
-    """Megabytes for the training images with their copies and weights, and, without a GPU, for a step."""
+    """Return the MB for training images, copies and weight maps and, without a GPU, for a step."""
     sections = EXPERIMENTS[wildcards.experiment]
-    held = 9 * (1 + config["augment"]["copies"]) * sum(map(pixels, TRAINING_IMAGES))
+    data = 9 * (1 + config["augment"]["copies"]) * sum(map(pixels, TRAINING_IMAGES))
     limit = sections["train"]["cache_gb"]
-    held = held if limit is None else min(held, limit * 1e9)
+    data = data if limit is None else min(data, limit * 1e9)
     step = costs.step_bytes(config["spatial_dims"], sections["network"], *patch_and_batch(sections["train"]))
-    return BASE_MB + int(held / 1e6) + (GPU_MB if gpus(1) else int(step / 1e6))
+    return BASE_MB + int(data / 1e6) + (GPU_MB if gpus(1) else int(step / 1e6))
 
 
 def training_minutes(wildcards):
-    """Minutes of the steps, or the budget, and half an hour."""
+    """Return the minutes of the training steps, or the configured minutes, plus 30."""
     sections = EXPERIMENTS[wildcards.experiment]
     train, network = sections["train"], sections["network"]
     if train["minutes"]:
@@ -92,15 +92,15 @@ def training_minutes(wildcards):
 
 
 def predicting_minutes(wildcards):
-    """Minutes for all rows by the models of all folds, and half an hour."""
+    """Return the minutes to predict all rows with the models of all folds, plus 30."""
     images = IMAGES_OF[wildcards.batch] if hasattr(wildcards, "batch") else TRAINING_IMAGES
-    network, grey_values = EXPERIMENTS[wildcards.experiment]["network"], sum(map(pixels, images))
-    operations = costs.prediction_operations(config["spatial_dims"], network, grey_values)
+    network, total = EXPERIMENTS[wildcards.experiment]["network"], sum(map(pixels, images))
+    operations = costs.prediction_operations(config["spatial_dims"], network, total)
     return 30 + computing_minutes(len(FOLDS) * operations)
 
 
 def patch_and_batch(train):
-    """Sides of a patch, and patches a step: the most that may be chosen for a patch of "auto", one for such a batch."""
+    """Return the sides of a patch and the batch size; for "auto", the largest patch and a batch of one."""
     dims = config["spatial_dims"]
     patch = (512 if dims == 2 else 128) if train["patch"] == "auto" else train["patch"]
     batch = 1 if train["batch"] == "auto" else train["batch"]
@@ -108,5 +108,5 @@ def patch_and_batch(train):
 
 
 def computing_minutes(operations):
-    """Minutes that are asked for so many operations."""
-    return int(SPARE * operations / (GPU_SPEED if gpus(1) else THREAD_SPEED * THREADS) / 60)
+    """Return the minutes to request for a number of operations."""
+    return int(TIME_FACTOR * operations / (GPU_SPEED if gpus(1) else THREAD_SPEED * THREADS) / 60)

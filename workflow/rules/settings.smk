@@ -1,23 +1,23 @@
-"""What commands are given of the config: as JSON, only what differs from the defaults.
+"""Sections of the config for commands, as JSON with only the values that differ from the defaults.
 
-A key that a later version adds then changes no params, and reruns nothing.
+So a key that a later version adds does not change params, and nothing runs again.
 """
 
 import json
 
-# The maps that are kept on request are an option of the command, not of the model.
+# Keys of config.predict that become options of the command, and do not belong to the model.
 KEPT_MAPS = ("keep_probabilities", "uncertainty")
-# What `check` and `data_report` are given of the run, and of every experiment.
+# Sections for `check` and `data_report`: of the run, and of each experiment.
 CHECKED = ("folds", "validation", "spatial_dims", "labels", "prepare", "augment")
 EXPERIMENTS_CHECKED = ("network", "train", "predict")
-# What weights depend on.
+# Sections on which trained weights depend.
 LEARNED_FROM = (*CHECKED, *EXPERIMENTS_CHECKED, "loss")
 
 
 def differing(schema, section, values):
-    """Return what of a section, or of a key of the top level, differs from its default; None if nothing does."""
+    """Return the values of a section or top-level key that differ from the defaults; None if none does."""
     of = schema["properties"][section]
-    keys = next((each for each in (of, *of.get("anyOf", [])) if "properties" in each), None)
+    keys = next((option for option in (of, *of.get("anyOf", [])) if "properties" in option), None)
     if keys is None or not isinstance(values, dict):
         return None if values == of.get("default") else values
     defaults = defaults_of(keys, values)
@@ -26,12 +26,12 @@ def differing(schema, section, values):
 
 
 def changed(source, sections):
-    """Return what of these sections differs from the defaults."""
+    """Return the values of these sections that differ from the defaults, by section."""
     chosen = {section: source[section] for section in sections}
     if "predict" in chosen:
         chosen["predict"] = {key: value for key, value in chosen["predict"].items() if key not in KEPT_MAPS}
-    found = {section: differing(SCHEMA, section, values) for section, values in chosen.items()}
-    return {section: values for section, values in found.items() if values is not None}
+    differences = {section: differing(SCHEMA, section, values) for section, values in chosen.items()}
+    return {section: values for section, values in differences.items() if values is not None}
 
 
 def settings(*sections, experiment=None):
@@ -40,7 +40,7 @@ def settings(*sections, experiment=None):
 
 
 def check_settings():
-    """Return what input is checked against, as JSON for the command line; a given model fits whatever it reads."""
+    """Return the settings that input is checked against, as JSON; without experiments if config.model predicts."""
     experiments = {
         name: {**changed(sections, EXPERIMENTS_CHECKED), **({"start_from": STARTS[name]} if name in STARTS else {})}
         for name, sections in ({} if MODEL else EXPERIMENTS).items()
@@ -50,6 +50,6 @@ def check_settings():
 
 def run_settings():
     """Return the whole config as JSON for the command line."""
-    found = {key: differing(SCHEMA, key, values) for key, values in config.items() if key != "experiments"}
-    own = {key: values for key, values in found.items() if values is not None}
+    differences = {key: differing(SCHEMA, key, values) for key, values in config.items() if key != "experiments"}
+    own = {key: values for key, values in differences.items() if values is not None}
     return json.dumps({**own, "experiments": config["experiments"]})

@@ -1,4 +1,4 @@
-"""In a dry run, what the planned jobs took when they last ran: nobody does days of training again unawares."""
+"""In a dry run, report the time that the planned jobs took before, so that no long training is repeated by mistake."""
 
 import csv
 import logging
@@ -8,13 +8,14 @@ from itertools import count
 from snakemake.logging import get_event, logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-LARGEST = 5
-# Of a benchmark file; a larger one is none.
-MAX_BYTES = 100_000
+# Number of jobs that the message lists.
+MAX_LISTED_JOBS = 5
+# Largest size of a benchmark file; larger files are ignored.
+MAX_BENCHMARK_BYTES = 100_000
 
 
 class Stake(logging.Handler):
-    """Hears of every planned job, and adds up; Snakemake tells its table of jobs before them and after."""
+    """Log handler that adds up the hours of planned jobs; Snakemake logs its table of jobs before and after them."""
 
     def __init__(self):
         super().__init__()
@@ -23,16 +24,16 @@ class Stake(logging.Handler):
     def emit(self, record):
         event = get_event(record)
         if event == LogEvent.JOB_INFO and record.benchmark:
-            hours = hours_before(record.benchmark)
-            case = " ".join([record.rule_name, *record.wildcards.values()])
-            self.jobs.append((hours * (record.resources.get("gpu") or 1), bool(record.resources.get("gpu")), case))
+            hours = previous_hours(record.benchmark)
+            name = " ".join([record.rule_name, *record.wildcards.values()])
+            self.jobs.append((hours * (record.resources.get("gpu") or 1), bool(record.resources.get("gpu")), name))
         elif event == LogEvent.RUN_INFO and next(self.tables) == 1 and any(hours for hours, *_ in self.jobs):
-            logger.warning(stake_in_words([job for job in self.jobs if job[0]]))
+            logger.warning(stake_message([job for job in self.jobs if job[0]]))
 
 
-def hours_before(benchmark):
-    """Hours in a benchmark file; 0 if it is missing or cannot be read."""
-    if not os.path.isfile(benchmark) or os.path.getsize(benchmark) > MAX_BYTES:
+def previous_hours(benchmark):
+    """Return the hours in a benchmark file; 0 if it is missing or cannot be read."""
+    if not os.path.isfile(benchmark) or os.path.getsize(benchmark) > MAX_BENCHMARK_BYTES:
         return 0
     try:
         with open(benchmark, encoding="utf-8") as file:
@@ -41,13 +42,13 @@ def hours_before(benchmark):
         return 0
 
 
-def stake_in_words(jobs):
-    """How much there is to lose, and where the most of it lies."""
-    gpu, other = (sum(hours for hours, on_gpu, _ in jobs if on_gpu == wanted) for wanted in (True, False))
-    largest = ", ".join(f"{case} {hours:.3g}" for hours, _, case in sorted(jobs, reverse=True)[:LARGEST])
+def stake_message(jobs):
+    """Return the message: total hours of jobs (hours, on GPU, name), and the longest jobs."""
+    gpu, cpu = (sum(hours for hours, on_gpu, _ in jobs if on_gpu == wanted) for wanted in (True, False))
+    longest = ", ".join(f"{name} ({hours:.3g} h)" for hours, _, name in sorted(jobs, reverse=True)[:MAX_LISTED_JOBS])
     return (
-        f"At stake: {len(jobs)} of these jobs were done before, in {gpu:.3g} GPU hours and {other:.3g} others;"
-        f" most in {largest}. The reasons above say why they are to be done again.\n"
+        f"At stake: {len(jobs)} of these jobs were done before, in {gpu:.3g} GPU hours and {cpu:.3g} hours without a"
+        f" GPU; the longest: {longest}. The reasons above say why each job would run again.\n"
     )
 
 

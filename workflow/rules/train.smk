@@ -14,7 +14,7 @@ rule train:
     log:
         f"{LOGS}/train/{{experiment}}/fold-{{fold}}.log",
     benchmark:
-        f"{TIMES}/train/{{experiment}}/fold-{{fold}}.tsv"
+        f"{BENCHMARKS}/train/{{experiment}}/fold-{{fold}}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -30,7 +30,7 @@ rule train:
         augmented=folder_of("augmented"),
         weights=folder_of("weights"),
         command="train",
-        # A profile that spreads the processes over nodes says by what (srun).
+        # A profile that distributes the processes over nodes sets the resource mpi to the launcher (srun).
         launch=lambda w, resources: (
             [*split(resources.mpi), f"--ntasks={resources.tasks}"] if resources.get("mpi") else []
         ),
@@ -46,7 +46,7 @@ rule train:
         " --output {params.output:q} 2>&1 | (trap '' INT TERM USR1; tee {log:q})"
 
 
-# Part of no run: make it by its name, to choose `train.learning_rate`.
+# Not part of a run: request the figure by its path, to choose `train.learning_rate`.
 use rule train as learning_rate with:
     output:
         figure=f"{RUN}/models/{{experiment}}/fold-{{fold}}/learning-rate.png",
@@ -54,7 +54,7 @@ use rule train as learning_rate with:
     log:
         f"{LOGS}/learning-rate/{{experiment}}/fold-{{fold}}.log",
     benchmark:
-        f"{TIMES}/learning-rate/{{experiment}}/fold-{{fold}}.tsv"
+        f"{BENCHMARKS}/learning-rate/{{experiment}}/fold-{{fold}}.tsv"
     params:
         command="learning-rate",
         launch=[],
@@ -69,7 +69,7 @@ rule measure:
     log:
         f"{LOGS}/measure/{{experiment}}.log",
     benchmark:
-        f"{TIMES}/measure/{{experiment}}.tsv"
+        f"{BENCHMARKS}/measure/{{experiment}}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -94,7 +94,7 @@ rule tune:
     log:
         f"{LOGS}/tune/{{experiment}}.log",
     benchmark:
-        f"{TIMES}/tune/{{experiment}}.tsv"
+        f"{BENCHMARKS}/tune/{{experiment}}.tsv"
     conda:
         ENVIRONMENT
     resources:

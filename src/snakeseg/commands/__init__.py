@@ -1,1 +1,1 @@
-"""What each subcommand does: read, call the inner rooms, write. Only the module of the one that is run is imported."""
+"""Subcommands: each reads its inputs, calls a step, and writes outputs. Modules are imported on use."""

@@ -1,4 +1,4 @@
-"""Subcommands that look at the data and report what they find."""
+"""Subcommands that check the input data and report on it."""
 
 import json
 from argparse import Namespace
@@ -13,48 +13,56 @@ from snakeseg.io.tables import write_table
 from snakeseg.progress import tell
 from snakeseg.settings import Settings, read_settings
 
-# Columns of the table of a successful check.
-CHECKED = ("sample", "path", "shape", "channels", "type", "smallest", "largest", "spacing", "objects", "foreground")
+# Columns of check.tsv.
+CHECK_COLUMNS = (
+    "sample", "path", "shape", "channels", "type", "smallest", "largest", "spacing", "objects", "foreground",
+)  # fmt: skip
 
 
-def inspect(given: Namespace) -> None:
-    """What was found in a batch's files, and all problems, as JSON; it never fails on them, `check` does."""
+def inspect(args: Namespace) -> None:
+    """Write facts about the files of a batch and their problems as JSON; fail on no problem, unlike `check`."""
     from snakeseg.checks.inspect import inspect as inspect_rows
 
-    settings = read_settings(given.settings)
-    rows = rows_of(given, subset=["train", "test", "predict"])
+    settings = read_settings(args.settings)
+    rows = rows_of(args, subset=["train", "test", "predict"])
     facts, problems = inspect_rows(rows, settings.spatial_dims, settings.labels)
-    write_text(given.output, json.dumps({"facts": facts, "problems": problems}, indent=1) + "\n")
+    write_text(args.output, json.dumps({"facts": facts, "problems": problems}, indent=1) + "\n")
 
 
-def check(given: Namespace) -> None:
-    """A table of what was found in all files, or all problems at once; and what the run would do, in words."""
+def check(args: Namespace) -> None:
+    """Write the table of facts about all files, and print an estimate of the run.
+
+    Raises
+    ------
+    BadInputs
+        With all problems at once, if there are any.
+    """
     from snakeseg.checks.findings.all import warning_lines
 
-    settings, sheet = read_settings(given.settings), read_sheet(given.sheet, given.data)
-    inspected = _inspected(given, settings, sheet)
+    settings, sheet = read_settings(args.settings), read_sheet(args.sheet, args.data)
+    inspected = _inspected(args, settings, sheet)
     facts, problems = inspected
-    estimate = [] if problems else _estimate(given, settings, sheet, inspected)
+    estimate = [] if problems else _estimate(args, settings, sheet, inspected)
     warnings = [] if problems else warning_lines(sheet, inspected, settings)
-    if given.json:
+    if args.json:
         print(json.dumps({"problems": problems, "warnings": warnings, "outlook": estimate}))
     elif not problems:
         tell("\n".join([*estimate, *warnings]))
     if problems:
         raise BadInputs(problems)
-    write_table(given.output, facts[[name for name in CHECKED if name in facts]])
+    write_table(args.output, facts[[name for name in CHECK_COLUMNS if name in facts]])
 
 
-def _inspected(given: Namespace, settings: Settings, sheet: pd.DataFrame):
-    """Read what `inspect` found in all batches, and check it together (with torch, which `inspect` does without)."""
+def _inspected(args: Namespace, settings: Settings, sheet: pd.DataFrame):
+    """Read the results of `inspect` for all batches, and check them together (with torch, unlike `inspect`)."""
     from snakeseg.checks.input import gather
 
-    batches = [read_json(given.inspected / f"{batch}.json") for batch in sheet["batch"].unique()]
+    batches = [read_json(args.inspected / f"{batch}.json") for batch in sheet["batch"].unique()]
     return gather(batches, sheet, settings)
 
 
-def _estimate(given: Namespace, settings: Settings, sheet: pd.DataFrame, inspected) -> list[str]:
-    """Return what the run would do and take, nothing of a run without training; a lack of room is a problem more."""
+def _estimate(args: Namespace, settings: Settings, sheet: pd.DataFrame, inspected) -> list[str]:
+    """Return an estimate of the run in lines, none without training; add a problem if the disk is too small."""
     from snakeseg.training.estimate import estimate_run
 
     lines: list[str] = []
@@ -62,26 +70,26 @@ def _estimate(given: Namespace, settings: Settings, sheet: pd.DataFrame, inspect
         return lines
     parts = parts_of(sheet, settings.folds, settings.validation)
     in_order = inspected.facts.set_index("sample").loc[sheet["sample"]]
-    estimate = estimate_run(parts, in_order, settings, given.trained, given.output.parent)
+    estimate = estimate_run(parts, in_order, settings, args.trained, args.output.parent)
     collect(inspected.problems, lambda: lines.extend(estimate))
     return lines
 
 
-def data_report(given: Namespace) -> None:
-    """A page about the data, and tables of all images and all findings, in a folder; problems are among them."""
+def data_report(args: Namespace) -> None:
+    """Write the data report, and tables of all images and all findings, into a folder; problems do not make it fail."""
     from snakeseg.checks.findings.all import as_table, gather_findings
     from snakeseg.checks.findings.label_kind import trusted
     from snakeseg.checks.findings.object_sizes import experiments_of, overview
     from snakeseg.checks.findings.table import shown
     from snakeseg.report.data_page import DataReport, data_page
 
-    settings, sheet = read_settings(given.settings), read_sheet(given.sheet, given.data)
-    table, findings = gather_findings(sheet, _inspected(given, settings, sheet), settings)
+    settings, sheet = read_settings(args.settings), read_sheet(args.sheet, args.data)
+    table, findings = gather_findings(sheet, _inspected(args, settings, sheet), settings)
     experiments = experiments_of(settings.experiments, settings.spatial_dims)
     objects = overview(trusted(table, settings.labels), settings.labels, experiments)
-    output = given.output / "data-report.html"
-    write_table(given.output / "data.tsv", shown(table))
-    write_table(given.output / "findings.tsv", as_table(findings))
-    report = DataReport(given.name, settings.spatial_dims, sheet, table, findings, objects)
+    output = args.output / "data-report.html"
+    write_table(args.output / "data.tsv", shown(table))
+    write_table(args.output / "findings.tsv", as_table(findings))
+    report = DataReport(args.name, settings.spatial_dims, sheet, table, findings, objects)
     write_text(output, data_page(report, output))
     tell(output)

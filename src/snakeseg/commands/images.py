@@ -1,4 +1,4 @@
-"""Subcommands that make images, labels and sheets of other files."""
+"""Subcommands that write images, labels and sheets from other files."""
 
 import json
 from argparse import Namespace
@@ -14,72 +14,77 @@ from snakeseg.io.files import atomic_folder, atomic_output, write_text
 from snakeseg.io.tables import write_table
 from snakeseg.settings import read_settings
 
-# What the folder of simulated images holds besides: it may be replaced.
+# A file that marks a folder of simulated images, which may be replaced (also in workflow/rules/config.smk).
 SIMULATION_MARK = "simulated.json"
 
 
-def sheet(given: Namespace) -> None:
-    """A sample sheet of images that need no labels."""
+def sheet(args: Namespace) -> None:
+    """Write a sample sheet of images without labels."""
     from snakeseg.io.images import images_in
 
-    images = [image for path in find_images(given.images) for image in images_in(Path(path))]
+    images = [image for path in find_images(args.images) for image in images_in(Path(path))]
     rows = [{"sample": sample_name(image), "image": str(image), "subset": "predict"} for image in images]
-    write_table(given.output, pd.DataFrame(rows, columns=["sample", "image", "subset"]))
+    write_table(args.output, pd.DataFrame(rows, columns=["sample", "image", "subset"]))
 
 
-def convert(given: Namespace) -> None:
-    """Outlines of a label image, or labels of outlines or masks."""
+def convert(args: Namespace) -> None:
+    """Convert a label image to outlines, or outlines or masks to a label image."""
     from snakeseg.io.formats import images_of_folder
     from snakeseg.io.images import read_label
     from snakeseg.io.rois import SUFFIXES, write_shapes
     from snakeseg.objects.polygons import outlines_of
 
-    masks = images_of_folder(given.input)
-    if masks or given.input.suffix.lower() in SUFFIXES:
-        _write_labels(given, masks)
+    masks = images_of_folder(args.input)
+    if masks or args.input.suffix.lower() in SUFFIXES:
+        _write_labels(args, masks)
         return
-    if given.output.suffix.lower() not in (".geojson", ".json", ".zip"):
-        raise BadInput(given.output, f"outlines as '{given.output.suffix}'", ".geojson or .zip", "change --output")
-    write_shapes(given.output, outlines_of(read_label(given.input, 2).array))
+    if args.output.suffix.lower() not in (".geojson", ".json", ".zip"):
+        remedy = "change --output to a name that ends in .geojson or .zip"
+        raise BadInput(args.output, f"outlines as '{args.output.suffix}'", ".geojson or .zip", remedy)
+    write_shapes(args.output, outlines_of(read_label(args.input, 2).array))
 
 
-def _write_labels(given: Namespace, masks: list[Path]) -> None:
-    """Write labels of masks, or of outlines if there are none, in the format of the image they were drawn on."""
+def _write_labels(args: Namespace, masks: list[Path]) -> None:
+    """Write labels from masks, or from outlines if there are no masks, in the format of the image of --like."""
     from snakeseg.io.formats import label_suffix, suffix_of
     from snakeseg.io.images import open_image, write_labels
     from snakeseg.io.rois import read_shapes
     from snakeseg.objects.masks import labels_of_masks
     from snakeseg.objects.polygons import rasterised
 
-    if given.like is None:
-        raise BadInput(given.input, "no --like", "the image that was drawn on", "add --like IMAGE")
-    source = open_image(given.like, 2)
-    if suffix_of(given.output).lower() != label_suffix(given.like).lower():
-        raise BadInput(given.output, "another format than that of --like", label_suffix(given.like), "change --output")
+    if args.like is None:
+        expected = "the image on which outlines or masks were drawn"
+        raise BadInput(args.input, "no --like", expected, "add --like IMAGE")
+    source = open_image(args.like, 2)
+    suffix = label_suffix(args.like)
+    if suffix_of(args.output).lower() != suffix.lower():
+        remedy = f"change --output to a name that ends in {suffix}"
+        raise BadInput(args.output, "another format than that of --like", suffix, remedy)
     shape = source.array.shape[1:]
-    labels = labels_of_masks(masks, source) if masks else rasterised(read_shapes(given.input), shape)
-    with atomic_output(given.output) as beside:
+    labels = labels_of_masks(masks, source) if masks else rasterised(read_shapes(args.input), shape)
+    with atomic_output(args.output) as beside:
         write_labels(beside, labels, source)
 
 
-def simulate(given: Namespace) -> None:
-    """Images and labels in two folders: TIFF planes, or NIfTI volumes whose slices are two pixels thick."""
+def simulate(args: Namespace) -> None:
+    """Write simulated images and labels into two folders: TIFF planes, or NIfTI volumes with slices of 2 mm."""
     from snakeseg.transforms.simulate import simulate_cells
 
-    settings = read_settings(given.settings)
+    settings = read_settings(args.settings)
     dims, settings = settings.spatial_dims, settings.simulate
-    with atomic_folder(given.output, SIMULATION_MARK) as folder:
+    with atomic_folder(args.output, SIMULATION_MARK) as folder:
         write_text(folder / SIMULATION_MARK, json.dumps({"dims": dims, **asdict(settings)}) + "\n")
         for kind in ("images", "labels"):
             (folder / kind).mkdir()
         for index in range(settings.images):
             rng = np.random.default_rng([settings.seed, index])
-            made = simulate_cells(rng, (settings.size,) * dims, settings.cells)
-            for kind, array in zip(("images", "labels"), made, strict=True):
+            pair = simulate_cells(rng, (settings.size,) * dims, settings.cells)
+            for kind, array in zip(("images", "labels"), pair, strict=True):
                 _write_simulated(folder / kind / f"cells-{index:02d}", array)
 
 
 def _write_simulated(path: Path, array) -> None:
+    """Write a plane as TIFF, or every second slice of a volume as NIfTI."""
     import nibabel
     import tifffile
 

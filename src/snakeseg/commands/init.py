@@ -1,4 +1,4 @@
-"""The subcommand that comes before all others: from a folder to a sheet and a config."""
+"""The subcommand that writes a sample sheet and a config for a folder of images and labels."""
 
 import json
 import sys
@@ -12,31 +12,32 @@ from snakeseg.progress import tell
 from snakeseg.text import legal_name, printable_lines
 
 
-def init(given: Namespace) -> int:
-    """Find images and labels, look at them, show what was understood, write where to begin; overwrites nothing."""
-    from snakeseg.report.images.preview import draw
+def init(args: Namespace) -> int:
+    """Find images and labels in a folder, show a proposal with a preview, and write sheet and config; 1 if declined."""
+    from snakeseg.report.images.preview import draw_preview
     from snakeseg.setup.plan import plan
     from snakeseg.setup.text import for_programs, in_words, next_command
 
-    name = legal_name(given.folder.resolve().name)
-    config = given.output or Path(f"{name}.yaml")
+    name = legal_name(args.folder.resolve().name)
+    config = args.output or Path(f"{name}.yaml")
     table, picture = config.with_suffix(".tsv"), config.with_suffix(".png")
     for path in (config, table, picture):
         if path.exists():
-            raise BadInput(path, "a file", "none: nothing is overwritten", "move it away, or give another name: -o")
-    made = plan(given.folder, given.layout)
+            remedy = "move it away, or give another name: -o NAME.yaml"
+            raise BadInput(path, "an existing file", "no file, since nothing is overwritten", remedy)
+    made = plan(args.folder, args.layout)
     for problem in made.found.problems:
         tell(f"not understood: {problem}")
-    if not given.json:
+    if not args.json:
         print(printable_lines("\n".join(in_words(made))))
     with atomic_file(picture) as beside:
-        draw(beside, made.found.sheet, made.found.dims, made.found.labels)
-    if not (given.yes or given.json) and not _agreed(picture):
+        draw_preview(beside, made.found.sheet, made.found.dims, made.found.labels)
+    if not (args.yes or args.json) and not _agreed(picture):
         picture.unlink()
         return 1
     write_table(table, made.sheet)
     write_text(config, made.config(name, table))
-    if given.json:
+    if args.json:
         print(json.dumps({**for_programs(made), "config": str(config), "sheet": str(table), "picture": str(picture)}))
     else:
         print(f"wrote:  {config}, {table}; look at {picture}\nnext:   {next_command(config)}")
@@ -45,7 +46,7 @@ def init(given: Namespace) -> int:
 
 
 def _agreed(picture: Path) -> bool:
-    """Return the answer of a person at a terminal; True if stdin is no terminal."""
+    """Ask on the terminal whether to write the files; True if stdin is not a terminal."""
     if not sys.stdin.isatty():
         return True
     return input(f"Look at {picture}. Write config and sheet? [Y/n] ").strip().lower() in ("", "y", "yes")

@@ -1,4 +1,4 @@
-"""Subcommands that look after runs: what became of one, and whether this machine can make one."""
+"""Subcommands that monitor runs and check the machine."""
 
 import json
 import sys
@@ -8,40 +8,41 @@ from argparse import Namespace
 from snakeseg.io.files import write_text
 from snakeseg.text import printable_lines
 
-SECONDS_BETWEEN_LOOKS = 15
+WATCH_INTERVAL_S = 15
+# Clears a terminal.
 CLEAR = "\033[2J\033[H"
 
 
-def status(given: Namespace) -> int:
-    """What a run's jobs do or died of; 1 if any needs the user."""
+def status(args: Namespace) -> int:
+    """Print the state of a run's jobs and the causes of failures; return 1 if the user has to act."""
     from snakeseg.monitor.jobs import look_at, name_of_run
     from snakeseg.monitor.text import as_data, describe
 
     while True:
-        run = look_at(name_of_run(given.run))
-        text = json.dumps(as_data(run)) if given.json else describe(run)
-        print(CLEAR + text if given.watch and sys.stdout.isatty() else text, flush=True)
-        if not given.watch or not run.controller.startswith("runs"):
+        run = look_at(name_of_run(args.run))
+        text = json.dumps(as_data(run)) if args.json else describe(run)
+        print(CLEAR + text if args.watch and sys.stdout.isatty() else text, flush=True)
+        if not args.watch or not run.controller.startswith("runs"):
             return int(bool(run.complaint) or any(case.cause for case in run.cases))
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(WATCH_INTERVAL_S)
 
 
-def doctor(given: Namespace) -> int:
-    """A line for every check as it is made; 1 if there is a problem."""
+def doctor(args: Namespace) -> int:
+    """Print each check of the machine as it is made; return 1 if there is a problem."""
     from snakeseg.monitor.doctor.all import all_checks
 
     checks = []
-    for check in all_checks(given.profile, given.submit):
+    for check in all_checks(args.profile, args.submit):
         checks.append(check)
-        if not given.json:
+        if not args.json:
             print(printable_lines(check), flush=True)
-    if given.json:
+    if args.json:
         print(json.dumps([check._asdict() for check in checks]))
     return int(any(check.verdict == "problem" for check in checks))
 
 
-def probe(given: Namespace) -> None:
-    """What a job finds where it runs, as JSON."""
+def probe(args: Namespace) -> None:
+    """Write a description of the node on which this job runs, as JSON."""
     from snakeseg.monitor.doctor.machine import describe_node
 
-    write_text(given.output, json.dumps(describe_node()) + "\n")
+    write_text(args.output, json.dumps(describe_node()) + "\n")

@@ -1,4 +1,4 @@
-"""Subcommands from probabilities to objects."""
+"""Subcommands from class probabilities to objects."""
 
 import json
 from argparse import Namespace
@@ -13,30 +13,36 @@ from snakeseg.io.sheet import NAME, read_sheet
 from snakeseg.settings import read_settings
 
 
-def tune(given: Namespace) -> None:
-    """The chosen parameters, all trials, and how far probabilities can be believed, beside each model's weights."""
+def tune(args: Namespace) -> None:
+    """Write the chosen parameters, all trials and the calibration of probabilities into each model's folder."""
     from snakeseg.models.description import PARAMETERS
     from snakeseg.objects.tune import tune_parameters
 
-    settings = read_settings(given.settings)
-    chosen = tune_parameters(_held_out(given, settings.spatial_dims), settings.labels, settings.instances)
-    for folder in given.models:
+    settings = read_settings(args.settings)
+    chosen = tune_parameters(_held_out(args, settings.spatial_dims), settings.labels, settings.instances)
+    for folder in args.models:
         write_text(folder / PARAMETERS, json.dumps(chosen, indent=1) + "\n")
 
 
-def _held_out(given: Namespace, dims: int) -> Iterator[tuple[Mapping, np.ndarray]]:
-    """Yield what was predicted of each held-out image, and its label."""
+def _held_out(args: Namespace, dims: int) -> Iterator[tuple[Mapping, np.ndarray]]:
+    """Yield the prediction and the label of each held-out image."""
     from snakeseg.io.images import read_label
     from snakeseg.io.store import read_store
 
-    labels = read_sheet(given.sheet, given.data).set_index("sample")["label"]
-    for store in given.stores:
+    labels = read_sheet(args.sheet, args.data).set_index("sample")["label"]
+    for store in args.stores:
         for name, _, group in read_store(store):
             yield group, read_label(labels[name], dims).array
 
 
-def instances(given: Namespace) -> None:
-    """A folder of label files in their sources' formats."""
+def instances(args: Namespace) -> None:
+    """Write predicted labels into a folder, each in the format of its image.
+
+    Raises
+    ------
+    BadInput
+        If a store has a sample that is not in the sheet.
+    """
     from snakeseg.io.formats import label_suffix
     from snakeseg.io.images import open_image
     from snakeseg.io.store import read_parts
@@ -44,14 +50,15 @@ def instances(given: Namespace) -> None:
     from snakeseg.objects.label_files import write_label_file
     from snakeseg.objects.parameters import load_parameters
 
-    folder = model_folders(given.model)[0]
+    folder = model_folders(args.model)[0]
     description = load_description(folder)
     parameters = load_parameters(folder, description.labels)
-    images = read_sheet(given.sheet, given.data).set_index("sample")["image"]
-    with atomic_folder(given.output) as output:
-        for name, about, found in read_parts(given.probabilities):
+    images = read_sheet(args.sheet, args.data).set_index("sample")["image"]
+    with atomic_folder(args.output) as output:
+        for name, attributes, arrays in read_parts(args.probabilities):
             if name not in images or not fullmatch(NAME, name):
-                raise BadInput(given.probabilities[0], f"sample '{name}'", f"one of {given.sheet}", "predict again")
+                remedy = "delete this file and run snakemake again, which writes it"
+                raise BadInput(args.probabilities[0], f"sample '{name}'", f"a sample of {args.sheet}", remedy)
             source = open_image(images[name], description.dims)
             path = output / f"{name}{label_suffix(source.path)}"
-            write_label_file(path, found, description.labels, parameters, source, about["note"])
+            write_label_file(path, arrays, description.labels, parameters, source, attributes["note"])

@@ -1,4 +1,4 @@
-"""Subcommands from a model to probabilities, and to labels of image files."""
+"""Subcommands that predict with a model: probabilities of sheet rows, labels of image files, tile plans."""
 
 import json
 from argparse import Namespace
@@ -14,37 +14,45 @@ from snakeseg.progress import progress
 from snakeseg.text import printable_lines
 
 
-def predict(given: Namespace) -> None:
-    """Write predictions of sheet rows as a store, or labels of image files."""
-    _require_given(given)
-    with _predictor(given) as predictor:
-        if given.images:
-            _predict_files(given, predictor)
+def predict(args: Namespace) -> None:
+    """Write predictions of sheet rows into a store, or labels of image files into a folder.
+
+    Raises
+    ------
+    BadInput
+        If the options do not state one kind of input with its output, or an image or model cannot be used.
+    """
+    _require_inputs_and_outputs(args)
+    with _predictor(args) as predictor:
+        if args.images:
+            _predict_files(args, predictor)
         else:
-            _predict_rows(given, predictor)
+            _predict_rows(args, predictor)
 
 
-def _predict_rows(given: Namespace, predictor) -> None:
+def _predict_rows(args: Namespace, predictor) -> None:
+    """Predict the rows of a sheet, and write one store."""
     from snakeseg.io.store import write_store
     from snakeseg.prediction.images import one_by_one, open_images
     from snakeseg.prediction.predict import notes, predict_image
     from snakeseg.prediction.predictor import choose_strides
 
-    images = open_images(predictor.description, _rows(given))
-    strides = read_json(given.plan) or choose_strides(predictor, images, _bytes(given.memory_gb))
-    part = _part(given.part)
+    images = open_images(predictor.description, _rows(args))
+    strides = read_json(args.plan) or choose_strides(predictor, images, _bytes(args.memory_gb))
+    part = _part(args.part)
     tick = _ticker(images, strides, part)
 
     def samples() -> Iterator:
         for name, image in one_by_one(images):
-            streamed = predict_image(predictor, image.fitted, strides[name], part, given.keep_probabilities, tick)
+            streamed = predict_image(predictor, image.fitted, strides[name], part, args.keep_probabilities, tick)
             if streamed:
                 yield name, notes(predictor, image.fitted, strides[name]), streamed
 
-    write_store(given.probabilities, samples())
+    write_store(args.probabilities, samples())
 
 
-def _predict_files(given: Namespace, predictor) -> None:
+def _predict_files(args: Namespace, predictor) -> None:
+    """Predict image files, and write one label file for each."""
     from snakeseg.io.store import read_parts, write_store
     from snakeseg.objects.label_files import write_label_file
     from snakeseg.objects.parameters import load_parameters
@@ -52,95 +60,97 @@ def _predict_files(given: Namespace, predictor) -> None:
     from snakeseg.prediction.predict import notes, predict_image
     from snakeseg.prediction.predictor import choose_strides
 
-    images = open_images(predictor.description, files_by_label_name(list_images(given.images), given.output))
-    strides = choose_strides(predictor, images, _bytes(given.memory_gb))
+    images = open_images(predictor.description, files_by_label_name(list_images(args.images), args.output))
+    strides = choose_strides(predictor, images, _bytes(args.memory_gb))
     tick = _ticker(images, strides, (0, 1))
-    given.output.mkdir(parents=True, exist_ok=True)
+    args.output.mkdir(parents=True, exist_ok=True)
     parameters = load_parameters(predictor.folders[0], predictor.description.labels)
-    kept, labels = given.keep_probabilities or given.uncertainty, predictor.description.labels
+    kept, labels = args.keep_probabilities or args.uncertainty, predictor.description.labels
     for name, image in one_by_one(images):
-        with temporary_folder(given.output / name) as folder:
-            store = (given.output if kept else folder) / f"{name}.answers.zarr.zip"
-            streamed = predict_image(predictor, image.fitted, strides[name], keep=given.keep_probabilities, tick=tick)
+        with temporary_folder(args.output / name) as folder:
+            store = (args.output if kept else folder) / f"{name}.answers.zarr.zip"
+            streamed = predict_image(predictor, image.fitted, strides[name], keep=args.keep_probabilities, tick=tick)
             write_store(store, [(name, notes(predictor, image.fitted, strides[name]), streamed)])
-            ((_, about, arrays),) = read_parts([store])
-            write_label_file(given.output / name, arrays, labels, parameters, image.source, about["note"])
+            ((_, attributes, arrays),) = read_parts([store])
+            write_label_file(args.output / name, arrays, labels, parameters, image.source, attributes["note"])
 
 
-def plan(given: Namespace) -> None:
-    """A table of how images will be tiled, and what that takes."""
+def plan(args: Namespace) -> None:
+    """Print how images will be tiled, with the memory and time that it takes; write the tile sizes to a file."""
     from snakeseg.prediction.images import ImageFile, label_name, list_images, open_images
     from snakeseg.prediction.predictor import plan as plan_image
 
-    _require_images(given)
-    with _predictor(given) as predictor:
-        files = {label_name(path): ImageFile(path) for path in list_images(given.images)} or _rows(given)
+    _require_images(args)
+    with _predictor(args) as predictor:
+        files = {label_name(path): ImageFile(path) for path in list_images(args.images)} or _rows(args)
         images = open_images(predictor.description, files)
-        plans = {name: plan_image(predictor, image.shape, _bytes(given.memory_gb)) for name, image in images.items()}
-    for name, found in () if given.json else plans.items():
-        shape, tile = (" x ".join(map(str, sides)) for sides in (images[name].shape, found.stride))
+        plans = {name: plan_image(predictor, image.shape, _bytes(args.memory_gb)) for name, image in images.items()}
+    for name, tiling in () if args.json else plans.items():
+        shape, tile = (" x ".join(map(str, sides)) for sides in (images[name].shape, tiling.stride))
         line = (
-            f"{name}: {shape} in {found.tiles} tiles of {tile}, {found.redundancy:.2f} pixels read for each,"
-            f" {found.memory / 1e9:.2f} GB, {found.seconds:.3g} s"
+            f"{name}: {shape} in {tiling.tiles} tiles of {tile}, {tiling.redundancy:.2f} pixels read per pixel,"
+            f" {tiling.memory / 1e9:.2f} GB, {tiling.seconds:.3g} s"
         )
         print(printable_lines(line))
-    if given.json:
-        print(json.dumps({name: found._asdict() for name, found in plans.items()}))
-    if given.output:
-        write_text(given.output, json.dumps({name: found.stride for name, found in plans.items()}) + "\n")
+    if args.json:
+        print(json.dumps({name: tiling._asdict() for name, tiling in plans.items()}))
+    if args.output:
+        write_text(args.output, json.dumps({name: tiling.stride for name, tiling in plans.items()}) + "\n")
 
 
-def calibrate(given: Namespace) -> None:
-    """Seconds and memory of tiles, for plans."""
+def calibrate(args: Namespace) -> None:
+    """Measure time and memory of tiles of several sizes, and write them for later plans."""
     from snakeseg.devices import choose_device, free_memory
     from snakeseg.prediction.timing import keep_samples, measure_tiles
 
-    device = choose_device(given.gpus, given.threads)
-    keep_samples(given.output, measure_tiles(given.model, device, free_memory(device) / 2))
+    device = choose_device(args.gpus, args.threads)
+    keep_samples(args.output, measure_tiles(args.model, device, free_memory(device) / 2))
 
 
-def _require_images(given: Namespace) -> None:
-    """Raise BadInput unless there is something to predict, named in one way."""
-    if bool(given.images) == bool(given.sheet):
-        found = "image files and --sheet" if given.images else "neither image files nor --sheet"
-        raise BadInput(given.command, found, "one of the two", "name images after the model, or a sheet")
+def _require_images(args: Namespace) -> None:
+    """Raise BadInput unless either image files or a sheet are given."""
+    if bool(args.images) == bool(args.sheet):
+        found = "image files and --sheet" if args.images else "neither image files nor --sheet"
+        remedy = "give either image files after MODEL, or --sheet SHEET"
+        raise BadInput(args.command, found, "one of the two", remedy)
 
 
-def _require_given(given: Namespace) -> None:
-    """Raise BadInput unless it is known what to predict, and where to write it."""
-    _require_images(given)
-    if given.images and given.output is None:
-        raise BadInput("predict", "images but no output folder", "-o FOLDER", "add it")
-    if given.sheet and given.probabilities is None:
-        raise BadInput("predict", "--sheet but no --probabilities", "a store to write", "add it, or name image files")
-    if given.images and given.probabilities:
-        remedy = "leave it out; --keep-probabilities keeps them in the folder of -o"
+def _require_inputs_and_outputs(args: Namespace) -> None:
+    """Raise BadInput unless the options state one kind of input, and the output that belongs to it."""
+    _require_images(args)
+    if args.images and args.output is None:
+        raise BadInput("predict", "images but no output folder", "-o FOLDER", "add -o FOLDER")
+    if args.sheet and args.probabilities is None:
+        remedy = "add --probabilities FILE.zarr.zip, or give image files and -o FOLDER"
+        raise BadInput("predict", "--sheet but no --probabilities", "a store to write", remedy)
+    if args.images and args.probabilities:
+        remedy = "replace --probabilities FILE by --keep-probabilities, which writes them into the folder of -o"
         raise BadInput("predict", "image files and --probabilities, which is for rows of a sheet", "-o FOLDER", remedy)
 
 
 @contextmanager
-def _predictor(given: Namespace) -> Iterator:
-    """The predictor of the models that are given, as folders or packages, for as long as the block lasts."""
+def _predictor(args: Namespace) -> Iterator:
+    """Load the predictor of the models (folders or packages); unpacked packages are removed when the block ends."""
     from snakeseg.devices import choose_device
     from snakeseg.models.description import model_at
     from snakeseg.prediction.predictor import load_predictor
 
     with ExitStack() as stack:
-        folders = [stack.enter_context(model_at(path)) for path in [given.model, *(given.ensemble or [])]]
-        device = choose_device(given.gpus, given.threads)
-        uncertainty = getattr(given, "uncertainty", False)
-        yield load_predictor(folders, device, given.folds, uncertainty, given.skip_golden)
+        folders = [stack.enter_context(model_at(path)) for path in [args.model, *(args.ensemble or [])]]
+        device = choose_device(args.gpus, args.threads)
+        uncertainty = getattr(args, "uncertainty", False)
+        yield load_predictor(folders, device, args.folds, uncertainty, args.skip_golden)
 
 
-def _rows(given: Namespace) -> dict:
-    """The image files of the sheet's rows, by sample."""
+def _rows(args: Namespace) -> dict:
+    """Return the image files of the sheet's rows, by sample."""
     from snakeseg.prediction.images import ImageFile
 
-    return {row.sample: ImageFile(Path(row.image), row.spacing) for row in rows_of_part(given).itertuples()}
+    return {row.sample: ImageFile(Path(row.image), row.spacing) for row in rows_of_part(args).itertuples()}
 
 
 def _ticker(images: Mapping, strides: Mapping, part: tuple[int, int]) -> Callable[[], None]:
-    """A function to call after every tile of all images, which reports progress."""
+    """Return a function that reports progress, to be called after every tile of all images."""
     from snakeseg.prediction.tiles import tiles_of_part
 
     total = sum(len(tiles_of_part(image.shape, strides[name], *part)) for name, image in images.items())
@@ -150,9 +160,11 @@ def _ticker(images: Mapping, strides: Mapping, part: tuple[int, int]) -> Callabl
 
 
 def _part(text: str) -> tuple[int, int]:
+    """Parse "K/N": the index of a part, from 0, and the number of parts."""
     index, _, total = text.partition("/")
     return int(index), int(total)
 
 
 def _bytes(gigabytes: float | None) -> float | None:
+    """Convert gigabytes to bytes; None stays None."""
     return gigabytes and gigabytes * 1e9

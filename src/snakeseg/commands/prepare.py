@@ -1,4 +1,4 @@
-"""Subcommands that make what training reads: statistics, normalised images, elastic copies, weight maps."""
+"""Subcommands that write the inputs of training: statistics, normalised images, elastic copies, weight maps."""
 
 import json
 from argparse import Namespace
@@ -11,27 +11,27 @@ from snakeseg.settings import read_settings
 from snakeseg.training.prepare import data_statistics, elastic_copies, prepare_rows, weight_maps
 
 
-def statistics(given: Namespace) -> None:
-    """Grey values and class counts as JSON."""
-    settings, rows = read_settings(given.settings), rows_of(given, subset=["train"])
-    found = data_statistics(rows, settings.spatial_dims, settings.labels, settings.prepare)
-    write_text(given.output, json.dumps(found, indent=1) + "\n")
+def statistics(args: Namespace) -> None:
+    """Write statistics of intensities and classes of the training images as JSON."""
+    settings, rows = read_settings(args.settings), rows_of(args, subset=["train"])
+    computed = data_statistics(rows, settings.spatial_dims, settings.labels, settings.prepare)
+    write_text(args.output, json.dumps(computed, indent=1) + "\n")
 
 
-def prepare(given: Namespace) -> None:
-    """A store of normalised images, classes and objects."""
-    settings, rows = read_settings(given.settings), rows_of(given, subset=["train"])
-    statistics = read_json(given.statistics)
+def prepare(args: Namespace) -> None:
+    """Write a store of normalised images, classes and objects."""
+    settings, rows = read_settings(args.settings), rows_of(args, subset=["train"])
+    statistics = read_json(args.statistics)
     samples = prepare_rows(rows, settings.spatial_dims, settings.labels, settings.prepare, statistics)
-    write_store(given.output, progress(samples, len(rows), "preparing"))
+    write_store(args.output, progress(samples, len(rows), "preparing"))
 
 
-def augment(given: Namespace) -> None:
-    """A store of elastic copies."""
-    write_store(given.output, elastic_copies(given.prepared[0], read_settings(given.settings).augment))
+def augment(args: Namespace) -> None:
+    """Write a store of elastic copies."""
+    write_store(args.output, elastic_copies(args.prepared[0], read_settings(args.settings).augment))
 
 
-def weigh(given: Namespace) -> None:
-    """A store of weight maps, of originals and copies."""
-    settings, stores = read_settings(given.settings).weigh, given.prepared + given.augmented
-    write_store(given.output, weight_maps(stores, settings, read_json(given.statistics)))
+def weigh(args: Namespace) -> None:
+    """Write a store of weight maps, of original images and copies."""
+    settings, stores = read_settings(args.settings).weigh, args.prepared + args.augmented
+    write_store(args.output, weight_maps(stores, settings, read_json(args.statistics)))

@@ -1,4 +1,4 @@
-"""Subcommands around training."""
+"""Subcommands that train a model, choose its learning rate, measure it, and download published weights."""
 
 import json
 from argparse import Namespace
@@ -28,83 +28,85 @@ from snakeseg.training.task import Task, TrainingFiles, begin, make_task, make_v
 from snakeseg.training.tensorboard import event_writer
 
 
-def train(given: Namespace) -> None:
-    """A model folder: weights, description, history. What a killed training left in `state` is gone on from."""
-    settings, started = read_settings(given.settings).train, launched()
+def train(args: Namespace) -> None:
+    """Train a model, and write its weights, description and history; an interrupted training resumes from its state."""
+    settings, team = read_settings(args.settings).train, launched()
     require_equal_shares(settings)
-    follows = started is not None and started[0].rank > 0 and started[0].size == settings.processes
-    with nullcontext() if follows else lock(given.output, tell):
-        if not follows:
-            (given.output / "stop").unlink(missing_ok=True)
-        if not started:
-            claim_gpus(given.gpus)  # for all processes of a team
-        run_together(settings.processes, given.gpus, given.output, _train, given)
+    is_follower = team is not None and team[0].rank > 0 and team[0].size == settings.processes
+    with nullcontext() if is_follower else lock(args.output, tell):
+        if not is_follower:
+            (args.output / "stop").unlink(missing_ok=True)
+        if not team:
+            claim_gpus(args.gpus)  # for all processes of the team
+        run_together(settings.processes, args.gpus, args.output, _train, args)
 
 
-def _train(given: Namespace, team: Team) -> None:
-    """The training of one process of a team; the first writes."""
-    settings, rows = read_settings(given.settings), rows_of(given, subset=["train"])
-    files, task = _files_and_task(given, settings, rows, team)
-    provenance = training_provenance(task.plan.train, task.device, given.threads, given.fold, task.attributes)
-    digest = first_says(training_digest(given.settings, provenance, files.all()), team)
-    if first_decides(is_finished(given.output, digest), team):
-        tell(f"{given.output} holds the weights of this very training already")
-        if team.rank == 0:  # a process that was killed after its last step may have left them
-            remove_states(given.output / "state")
+def _train(args: Namespace, team: Team) -> None:
+    """Train in one process of a team; the process of rank 0 writes the model."""
+    settings, rows = read_settings(args.settings), rows_of(args, subset=["train"])
+    files, task = _files_and_task(args, settings, rows, team)
+    provenance = training_provenance(task.plan.train, task.device, args.threads, args.fold, task.attributes)
+    digest = first_says(training_digest(args.settings, provenance, files.all()), team)
+    if first_decides(is_finished(args.output, digest), team):
+        tell(f"{args.output}: this training is already complete, with the same data and settings")
+        if team.rank == 0:  # left by a process that was killed after its last step
+            remove_states(args.output / "state")
         return
     network, criterion = begin(task, settings.loss, files.start)
-    states = StateSettings(given.output / "state", digest, task.plan.train.state_seconds)
-    validate = make_validation(task, files, _held_out(given, settings, rows))
-    names = [noted["name"] for noted in task.attributes]
-    with event_writer(given.output / "events", task.plan.train.tensorboard and team.rank == 0) as observe:
+    states = StateSettings(args.output / "state", digest, task.plan.train.state_seconds)
+    validate = make_validation(task, files, _held_out(args, settings, rows))
+    names = [attributes["name"] for attributes in task.attributes]
+    with event_writer(args.output / "events", task.plan.train.tensorboard and team.rank == 0) as observe:
         options = FitOptions(names, states, validate, team, observe)
         history = fit(network, task.items, task.plan, criterion, task.device, options)
     if team.rank == 0:
-        with atomic_file(given.output / "history.tsv") as beside:
+        with atomic_file(args.output / "history.tsv") as beside:
             write_history(beside, history)
-        write_golden(given.output, make_golden(network, task.description, task.items[0].image))
-        save_model(given.output, network, task.description, {**provenance, "digest": digest})
+        write_golden(args.output, make_golden(network, task.description, task.items[0].image))
+        save_model(args.output, network, task.description, {**provenance, "digest": digest})
         remove_states(states.folder)
-        (given.output / "stop").unlink(missing_ok=True)
+        (args.output / "stop").unlink(missing_ok=True)
 
 
-def _files_and_task(given: Namespace, settings: Settings, rows: pd.DataFrame, team: Team) -> tuple[TrainingFiles, Task]:
-    stores = (stores_of(paths, rows) for paths in (given.prepared, given.augmented, given.weights))
+def _files_and_task(args: Namespace, settings: Settings, rows: pd.DataFrame, team: Team) -> tuple[TrainingFiles, Task]:
+    """Return the files of a training, and its network, data and plan."""
+    stores = (stores_of(paths, rows) for paths in (args.prepared, args.augmented, args.weights))
     pretrained = settings.network.pretrained
-    files = TrainingFiles(*stores, given.start or (Path(pretrained) if pretrained else None))
-    device = choose_device(given.gpus, given.threads if launched() else max(1, given.threads // team.size))
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    names = set(rows["sample"]) - _held_out(given, settings, rows)
-    return files, make_task(settings, files, names, device, team, given.output.parent)
+    files = TrainingFiles(*stores, args.start or (Path(pretrained) if pretrained else None))
+    device = choose_device(args.gpus, args.threads if launched() else max(1, args.threads // team.size))
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    names = set(rows["sample"]) - _held_out(args, settings, rows)
+    return files, make_task(settings, files, names, device, team, args.output.parent)
 
 
-def _held_out(given: Namespace, settings: Settings, rows: pd.DataFrame) -> set[str]:
-    return set(rows["sample"][assign_folds(rows, settings.folds, settings.validation) == given.fold])
+def _held_out(args: Namespace, settings: Settings, rows: pd.DataFrame) -> set[str]:
+    """Return the samples that the fold holds out for validation."""
+    return set(rows["sample"][assign_folds(rows, settings.folds, settings.validation) == args.fold])
 
 
-def learning_rate(given: Namespace) -> None:
-    """A figure of the loss over rising learning rates, with a proposal, and the numbers beside it."""
-    from snakeseg.report.images.figures import learning_rate_range
+def learning_rate(args: Namespace) -> None:
+    """Write a figure and a table of the loss over rising learning rates; propose a learning rate."""
+    from snakeseg.report.images.figures import draw_range_test
     from snakeseg.training.lr_range_test import propose, range_test
 
-    settings, rows = read_settings(given.settings), rows_of(given, subset=["train"])
-    files, task = _files_and_task(given, settings, rows, ALONE)
+    settings, rows = read_settings(args.settings), rows_of(args, subset=["train"])
+    files, task = _files_and_task(args, settings, rows, ALONE)
     network, criterion = begin(task, settings.loss, files.start)
     losses = range_test(network, task.items, task.plan, criterion, task.device)
     proposal = propose(losses)
-    tell(f"learning rate {proposal:.2g} proposed, {settings.train.learning_rate:.2g} set")
-    write_table(given.output.with_suffix(".tsv"), pd.DataFrame(losses))
-    with atomic_file(given.output) as beside:
-        learning_rate_range(beside, pd.DataFrame(losses), proposal, settings.train.learning_rate)
+    tell(f"proposed learning rate: {proposal:.2g}; configured: {settings.train.learning_rate:.2g}")
+    write_table(args.output.with_suffix(".tsv"), pd.DataFrame(losses))
+    with atomic_file(args.output) as beside:
+        draw_range_test(beside, pd.DataFrame(losses), proposal, settings.train.learning_rate)
 
 
-def measure(given: Namespace) -> None:
-    """What a model's network is and costs, as JSON."""
-    device = choose_device(given.gpus, given.threads)
-    write_text(given.output, json.dumps(measure_model(given.model, device, given.threads), indent=1) + "\n")
+def measure(args: Namespace) -> None:
+    """Write size, cost and checkerboard of a model's network as JSON."""
+    device = choose_device(args.gpus, args.threads)
+    write_text(args.output, json.dumps(measure_model(args.model, device, args.threads), indent=1) + "\n")
 
 
-def fetch_weights(given: Namespace) -> None:
-    """A file of published weights, checked; the only command that uses the network."""
-    fetch(given.name, given.output, given.url)
-    tell(given.output)
+def fetch_weights(args: Namespace) -> None:
+    """Download published weights and check them; no other command uses the internet."""
+    fetch(args.name, args.output, args.url)
+    tell(args.output)

@@ -1,1 +1,1 @@
-"""The report: pictures, figures, page, provenance."""
+"""The report of a run and the report about its data: pages, tables, figures and provenance."""

@@ -1,4 +1,4 @@
-"""How to cite a run: the works that it rests on, and a paragraph for a methods section."""
+"""How to cite a run: the works to cite, and a paragraph for a methods section."""
 
 import re
 from dataclasses import asdict
@@ -6,6 +6,7 @@ from dataclasses import asdict
 from snakeseg.report.comparison import SEEDED
 from snakeseg.settings import Config
 
+# References, by the name under which this module uses them.
 WORKS = {
     "unet": "Ronneberger O, Fischer P, Brox T (2015). U-Net: convolutional networks for biomedical image segmentation. "
     "MICCAI 2015, LNCS 9351, 234-241.",
@@ -29,16 +30,15 @@ WORKS = {
     "rand": "Arganda-Carreras I et al. (2015). Crowdsourcing the creation of image segmentation algorithms for "
     "connectomics. Frontiers in Neuroanatomy 9, 142.",
 }
-NETWORKS = {
+# Works to cite for each network.
+NETWORK_WORKS = {
     "unet": ("unet",), "fcn32s": ("fcn", "vgg"), "fcn16s": ("fcn", "vgg"), "fcn8s": ("fcn", "vgg"),
     "context": ("context",), "dynunet": ("dynunet", "monai"), "segresnet": ("segresnet", "monai"),
 }  # fmt: skip
-
-
-GREY = {
-    "percentile": "Grey values were scaled by the percentiles {low:g} and {high:g} of {scope}.",
-    "zscore": "Grey values were scaled to mean 0 and standard deviation 1 of {scope}.",
-    "none": "Grey values were left as they are.",
+NORMALISATIONS = {
+    "percentile": "Intensities were scaled by the percentiles {low:g} and {high:g} of {scope}.",
+    "zscore": "Intensities were scaled to mean 0 and standard deviation 1 over {scope}.",
+    "none": "Intensities were not normalised.",
 }
 LOSSES = {
     "border": "cross entropy weighted by class and towards borders (w0 = {w0:g}, sigma = {sigma:g} pixels)",
@@ -49,54 +49,63 @@ LOSSES = {
 }
 
 
-def works(models: dict[str, dict], config: Config, metric: str) -> list[str]:
-    """What to cite: by the networks, optimisers and scores that were used.
+def works_to_cite(models: dict[str, dict], config: Config, metric: str) -> list[str]:
+    """Return the references for the networks, optimisers and scores of a run.
 
     Parameters
     ----------
     models : dict
-        By experiment, what model.json says of its first model.
+        Contents of model.json of each experiment's first model, by experiment.
     config : Config
+        The config of the run.
     metric : str
-        The score that images are ranked by.
+        The score by which images are ranked.
+
+    Returns
+    -------
+    list of str
+        References, without duplicates.
     """
-    used = [work for model in models.values() for work in NETWORKS[model["network"]["name"]]]
-    used += ["unet"]  # elastic copies and the border-aware loss
+    used = [work for model in models.values() for work in NETWORK_WORKS[model["network"]["name"]]]
+    used += ["unet"]  # elastic deformation and the border-aware loss
     used += ["adamw"] * any(model["provenance"]["train"]["optimiser"] == "adamw" for model in models.values())
     used += ["rand" if metric == "adapted_rand_error" else "ap"] * (config.labels.kind != "semantic")
     return [WORKS[name] for name in dict.fromkeys([*used, "pytorch", "snakemake"])]
 
 
-def methods(models: dict[str, dict], networks: dict[str, str], config: Config, packages: dict, trained: str) -> str:
-    """A paragraph to copy: versions, data, training, prediction.
+def methods_paragraph(
+    models: dict[str, dict], networks: dict[str, str], config: Config, packages: dict, trained: str
+) -> str:
+    """Return a paragraph for a methods section: versions, data, training, prediction.
 
     Parameters
     ----------
     models, config
-        As in `works`.
+        As in `works_to_cite`.
     networks : dict
-        By experiment, its network in words.
+        Networks in words, by experiment.
     packages : dict
-        Their versions.
+        Versions of packages, by name.
     trained : str
-        What was trained on what, as a sentence.
+        Sentence about the training, from `verdict`.
     """
     elastic, prepare = config.augment, config.prepare
-    scope = "each image" if prepare.scope == "image" else "the training images"
-    told = [
+    scope = "each image" if prepare.scope == "image" else "all training images"
+    grid = " x ".join([str(elastic.grid)] * config.spatial_dims)
+    sentences = [
         f"Images were segmented with SnakeSeg {packages['snakeseg']} (PyTorch {packages['torch']}). {trained}",
-        GREY[prepare.normalise].format(low=prepare.low, high=prepare.high, scope=scope),
-        f"Training images were deformed elastically (displacements of a standard deviation of {elastic.std:g} pixels at"
-        f" {' x '.join([str(elastic.grid)] * config.spatial_dims)} control points).",
+        NORMALISATIONS[prepare.normalise].format(low=prepare.low, high=prepare.high, scope=scope),
+        f"Training images were deformed elastically (random displacements with a standard deviation of {elastic.std:g}"
+        f" pixels at {grid} control points).",
     ]
     for name, model in models.items():
-        who = networks[name] if len(models) == 1 else f"{name} ({networks[name]})"
-        told.append(f"{who}: {_training(name, model, config)}")
-    return " ".join(told)
+        title = networks[name] if len(models) == 1 else f"{name} ({networks[name]})"
+        sentences.append(f"{title}: {_training(name, model, config)}")
+    return " ".join(sentences)
 
 
 def _training(name: str, model: dict, config: Config) -> str:
-    """What was done to one experiment's network."""
+    """Describe the training of one experiment: length, optimiser, patches, loss."""
     train = model["provenance"]["train"]
     budget = f"{train['minutes']:g} minutes" if train["minutes"] else f"{train['steps']} steps"
     loss = {**asdict(config.loss), **((config.experiments.get(re.sub(SEEDED, "", name)) or {}).get("loss") or {})}

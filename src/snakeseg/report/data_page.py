@@ -1,4 +1,4 @@
-"""The page about the data: findings first, then the data at a glance, then every image."""
+"""The report about the data as a page: findings first, then an overview of the data, then every image."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,37 +11,46 @@ import pandas as pd
 
 from snakeseg.arrays import Region
 from snakeseg.io.images import open_image, read_label
-from snakeseg.report import charts
+from snakeseg.report.data_charts import intensity_ranges, object_lengths, objects_of_images
 from snakeseg.report.images.gallery import gallery
-from snakeseg.report.images.pictures import grey, jpeg_url, outlines
+from snakeseg.report.images.pictures import draw_outlines, jpeg_url, stretch_to_rgb
 from snakeseg.report.images.views import Views
-from snakeseg.report.templating import numbered, render
+from snakeseg.report.templating import number_charts, render
 
-# How many findings of a topic, pictures of each, and images are shown; the tables beside the page have all.
-LINES, PICTURES, ROWS = 6, 6, 2000
-# Pixels a side of what is shown around a place, how often each is repeated, and the ring's radius after that.
-PLACE, TIMES, RING, YELLOW = 96, 3, 54, (240, 228, 66)
+# Limits of the page; findings.tsv and data.tsv have all findings and all images.
+MAX_FINDINGS_PER_TOPIC, MAX_PICTURES_PER_FINDING, MAX_TABLE_ROWS = 6, 6, 2000
+# Picture of a place: side of the crop in pixels of the image, and its magnification.
+CROP_SIDE_PIXELS, MAGNIFICATION = 96, 3
+# Ring around the place: radius in pixels of the picture, and colour.
+RING_RADIUS_PIXELS, RING_COLOUR = 54, (240, 228, 66)
 SEVERITIES = ("error", "warning", "note")
+# How names of parts begin, in the order in which a run uses them.
 PARTS = ("training", "validation", "fold", "test", "predict")
-COLUMNS = ["shape", "type", "smallest", "p1", "p50", "p99", "largest", "objects", "extent_50", "touching", "foreground"]
+# Headings of the table of images, by column of data.tsv, besides the name, part and findings.
+HEADINGS = {
+    "shape": "shape", "type": "data type", "smallest": "minimum", "p1": "1st percentile", "p50": "median",
+    "p99": "99th percentile", "largest": "maximum", "objects": "objects", "extent_50": "median object length, pixels",
+    "touching": "touching objects", "foreground": "share of foreground",
+}  # fmt: skip
 
 
 class DataReport(NamedTuple):
-    """What the page shows.
+    """Contents of the data report.
 
     Attributes
     ----------
     name : str
-        Of the run.
+        Name of the run.
     dims : int
+        Number of spatial dimensions of the images, 2 or 3.
     sheet : DataFrame
-        From `read_sheet`.
+        The sample sheet, from `read_sheet`.
     table : DataFrame
-        From `findings.table.table_of`.
+        Facts about each image, from `findings.table.table_of`.
     findings : list of Finding
-        Worst first.
+        Findings, the most severe first.
     objects : dict
-        From `findings.object_sizes.overview`.
+        Sizes of objects, from `findings.object_sizes.overview`; empty without objects.
     """
 
     name: str
@@ -53,70 +62,75 @@ class DataReport(NamedTuple):
 
 
 def data_page(report: DataReport, page: Path) -> str:
-    """Return the page as HTML; all text from files is escaped.
+    """Return the data report as HTML; text from files is escaped.
 
     Parameters
     ----------
     report : DataReport
+        Contents of the page.
     page : path
-        Where it will be, which links start from.
+        Path of the page, to which its links are relative.
+
+    Returns
+    -------
+    str
+        The page.
     """
     table, findings, objects = report.table, report.findings, report.objects
-    listed = _listed(table, findings)
-    # Labels that could not be read leave the image without outlines.
+    listed = _order_by_severity(table, findings)
+    # Images whose labels could not be read are shown without outlines.
     readable = table["ids"].notna().to_numpy()
-    known = report.sheet.assign(label=report.sheet["label"].where(readable, ""), part=table["part"].to_numpy())
-    views = Views(page.parent, known, pd.DataFrame(columns=["sample"]), pd.DataFrame(), report.dims, None)
+    sources = report.sheet.assign(label=report.sheet["label"].where(readable, ""), part=table["part"].to_numpy())
+    views = Views(page.parent, sources, pd.DataFrame(columns=["sample"]), pd.DataFrame(), report.dims, None)
     pictures = gallery(views, listed["sample"], page)
     sections = {"verdict": "Verdict", "findings": "Findings", "overview": "At a glance",
                 **({"objects": "Objects"} if objects else {}), "images": "Images"}  # fmt: skip
-    shown = numbered({
-        "greys": [charts.grey_values(table)],
-        "objects": [charts.extents(objects["bars"]), charts.objects_of_images(table)] if objects else [],
+    drawn = number_charts({
+        "intensities": [intensity_ranges(table)],
+        "objects": [object_lengths(objects["bars"]), objects_of_images(table)] if objects else [],
     })  # fmt: skip
     return render(
-        "data.html.j2", shown, **_of_parts(table), name=report.name, sections=sections, columns=COLUMNS,
+        "data.html.j2", drawn, **_part_values(table), name=report.name, sections=sections, columns=HEADINGS,
         gallery=pictures, topics=list(_topics(findings, views, pictures)), objects=objects,
-        beside=_beside(objects["experiments"], objects["middle"]) if objects else [],
+        networks=_network_rows(objects["experiments"], objects["middle"]) if objects else [],
         severities={severity: sum(f.severity == severity for f in findings) for severity in SEVERITIES},
         states=[severity for severity in SEVERITIES if (listed["state"] == severity).any()],
-        listed=[_plain_row(row) for row in listed.head(ROWS).to_dict("records")], images=len(table),
+        listed=[_plain_row(row) for row in listed.head(MAX_TABLE_ROWS).to_dict("records")], images=len(table),
         unpictured=len(set(table["sample"]) - set(pictures)), layers={"image": "Image", "truth": "Label"},
         volumes=report.dims == 3, classes={},
     )  # fmt: skip
 
 
-def _of_parts(table: pd.DataFrame) -> dict:
-    """Training, validation and so on, in the order in which they are used: how many images, and what they hold."""
-    parts = sorted(table.groupby("part"), key=_rank)
+def _part_values(table: pd.DataFrame) -> dict:
+    """Return the template's values about parts (training, validation, ...): names, numbers of images, overview."""
+    parts = sorted(table.groupby("part"), key=_part_order)
     return {
         "parts": [part for part, _ in parts],
-        "counted": [f"{len(own):,} {'to predict' if part == 'predict' else part}" for part, own in parts],
-        "glance": [_plain_row(_glance(part, own)) for part, own in parts],
+        "counted": [f"{len(rows):,} {'to predict' if part == 'predict' else part}" for part, rows in parts],
+        "overview": [_plain_row(_overview_row(part, rows)) for part, rows in parts],
     }
 
 
-def _listed(table: pd.DataFrame, findings: list) -> pd.DataFrame:
-    """Images in the order of the page's table, with the worst severity (`state`) and the topics of their findings."""
-    told: dict[str, dict[str, str]] = {}
+def _order_by_severity(table: pd.DataFrame, findings: list) -> pd.DataFrame:
+    """Add the worst severity (`state`) and the topics of each image's findings, and sort the images by them."""
+    by_sample: dict[str, dict[str, str]] = {}
     for finding in findings:
         for sample in finding.samples:
-            told.setdefault(sample, {}).setdefault(finding.topic, finding.severity)
-    own = [told.get(sample, {}) for sample in table["sample"]]
-    listed = table.assign(
-        topics=["; ".join(each) for each in own], state=[next(iter(each.values()), "") for each in own]
-    )
-    order = [((*SEVERITIES, "").index(state), -len(each)) for state, each in zip(listed["state"], own, strict=True)]
+            by_sample.setdefault(sample, {}).setdefault(finding.topic, finding.severity)
+    severities = [by_sample.get(sample, {}) for sample in table["sample"]]
+    states = [next(iter(topics.values()), "") for topics in severities]
+    listed = table.assign(topics=["; ".join(topics) for topics in severities], state=states)
+    order = [((*SEVERITIES, "").index(state), -len(topics)) for state, topics in zip(states, severities, strict=True)]
     return listed.iloc[sorted(range(len(order)), key=order.__getitem__)]
 
 
 def _topics(findings: list, views: Views, pictures: dict[str, dict]) -> Iterator[dict]:
-    """Findings by topic, with pictures: of all together if each is about one image, else of each."""
+    """Yield the findings of each topic; pictures of findings about a single image are gathered under the topic."""
     topics: dict[tuple[str, str], list] = {}
     for finding in findings:
         topics.setdefault((finding.severity, finding.topic), []).append(finding)
-    for (severity, topic), alike in topics.items():
-        first = [(finding, list(_pictures(finding, views, pictures))) for finding in alike[:LINES]]
+    for (severity, topic), members in topics.items():
+        first = [(finding, list(_pictures(finding, views, pictures))) for finding in members[:MAX_FINDINGS_PER_TOPIC]]
         yield {
             "severity": severity,
             "topic": topic,
@@ -124,78 +138,82 @@ def _topics(findings: list, views: Views, pictures: dict[str, dict]) -> Iterator
                 {"samples": f.samples, "found": f.found, "means": f.means, "remedy": f.remedy, "pictures": shown}
                 for f, shown in first
             ],
-            "count": len(alike),
-            "advice": list(dict.fromkeys((f.means, f.remedy) for f in alike)),
+            "count": len(members),
+            "advice": list(dict.fromkeys((f.means, f.remedy) for f in members)),
             "pictures": [picture for f, shown in first if len(f.samples) == 1 for picture in shown],
         }
 
 
 def _pictures(finding, views: Views, pictures: dict[str, dict]) -> Iterator[dict]:
-    """The place that a finding is about, or the images, which the page has anyhow."""
-    for sample in finding.samples[:PICTURES]:
+    """Yield pictures of a finding: of the pixel that it names, else of its images, which the page carries anyway."""
+    for sample in finding.samples[:MAX_PICTURES_PER_FINDING]:
         if finding.at:
-            with suppress(ValueError):  # an image that cannot be read is a finding of its own
-                url = _place(views.sources.loc[sample], views.dims, finding.at)
+            with suppress(ValueError):  # an image that cannot be read has a finding of its own
+                url = _place_url(views.sources.loc[sample], views.dims, finding.at)
                 yield {"sample": sample, "at": finding.at, "url": url}
         elif "picture" in pictures.get(sample, {}):
             yield {"sample": sample, "part": views.sources.at[sample, "part"]}
 
 
-def _place(source: pd.Series, dims: int, at: str) -> str:
-    """A data URL of what is around a pixel, outlined, with a ring around it."""
+def _place_url(source: pd.Series, dims: int, at: str) -> str:
+    """Return a data URL of the surroundings of a pixel, with outlines of objects and a ring around the pixel."""
     array = open_image(source["image"], dims).array
     place = [int(number) for number in at.split()]
-    region = _around(place, array.shape[1:])
+    region = _region_around(place, array.shape[1:])
     image, label = array[(slice(0, 3), *region)], read_label(source["label"], dims).array[region]
-    image, label = (each.reshape(*each.shape[:-dims], *each.shape[-2:]) for each in (image, label))
-    picture = np.ascontiguousarray(outlines(grey(image), label, None).repeat(TIMES, 0).repeat(TIMES, 1))
-    y, x = (int(TIMES * (at - own.start + 0.5)) for at, own in zip(place[-2:], region[-2:], strict=True))
-    return jpeg_url(cv2.circle(picture, (x, y), RING, YELLOW, 2, cv2.LINE_AA), 80)
+    image, label = (crop.reshape(*crop.shape[:-dims], *crop.shape[-2:]) for crop in (image, label))
+    outlined = draw_outlines(stretch_to_rgb(image), label, None)
+    picture = np.ascontiguousarray(outlined.repeat(MAGNIFICATION, 0).repeat(MAGNIFICATION, 1))
+    y, x = (int(MAGNIFICATION * (at - own.start + 0.5)) for at, own in zip(place[-2:], region[-2:], strict=True))
+    return jpeg_url(cv2.circle(picture, (x, y), RING_RADIUS_PIXELS, RING_COLOUR, 2, cv2.LINE_AA), 80)
 
 
-def _around(place: list[int], shape: tuple[int, ...]) -> Region:
-    """One plane, and at most `PLACE` pixels a side, with the place in the middle if there is room."""
-    sides = [1] * (len(shape) - 2) + [PLACE] * 2
+def _region_around(place: list[int], shape: tuple[int, ...]) -> Region:
+    """Return a region of one plane, at most `CROP_SIDE_PIXELS` a side, with the place in its middle where possible."""
+    sides = [1] * (len(shape) - 2) + [CROP_SIDE_PIXELS] * 2
     starts = [max(0, min(at - side // 2, size - side)) for at, side, size in zip(place, sides, shape, strict=True)]
     return tuple(slice(start, start + side) for start, side in zip(starts, sides, strict=True))
 
 
-def _glance(part: str, own: pd.DataFrame) -> dict:
-    """What the images of a part have in common, as a row of a table."""
-    labelled = own["ids"].notna()
-    # Of the first class, the background, is what the others leave.
-    shares = {key.removeprefix("share_"): own[key].mean() for key in [k for k in own if k.startswith("share_")][1:]}
+def _overview_row(part: str, rows: pd.DataFrame) -> dict:
+    """Summarise the images of a part as a row of the overview table."""
+    labelled = rows["ids"].notna()
+    # The share of the first class, the background, follows from those of the others.
+    names = [key for key in rows if key.startswith("share_")][1:]
+    shares = {name.removeprefix("share_"): rows[name].mean() for name in names}
     return {
-        "part": part, "sizes": _some(own["shape"]), "types": _some(own["type"]), "pixel sizes": _some(own["spacing"]),
-        "images": len(own), "with label": int(labelled.sum()), "lowest": own["smallest"].min(),
-        "middle": own["p50"].median(), "highest": own["largest"].max(),
-        "objects": int(own["objects"].sum()) if labelled.any() else None,
-        "per image": own["objects"].median(),
+        "part": part, "sizes": _commonest(rows["shape"]), "types": _commonest(rows["type"]),
+        "pixel sizes": _commonest(rows["spacing"]), "images": len(rows), "with label": int(labelled.sum()),
+        "lowest intensity": rows["smallest"].min(), "median intensity": rows["p50"].median(),
+        "highest intensity": rows["largest"].max(),
+        "objects": int(rows["objects"].sum()) if labelled.any() else None,
+        "objects per image (median)": rows["objects"].median(),
         **{f"{name}, %": f"{100 * share:.1f}" if share == share else None for name, share in shares.items()},
     }  # fmt: skip
 
 
-def _beside(experiments: list[dict], middle: float) -> list[dict]:
-    """What networks see beside the middle object, as rows of a table."""
+def _network_rows(experiments: list[dict], median_length: float) -> list[dict]:
+    """Compare receptive field and patch of each network with the median object, as rows of a table."""
     return [
-        {"experiment": e["experiment"], "network": e["network"], "sees, in pixels": e["field"], "patch": e["patch"],
-         "middle objects along a patch": None if e["patch"] == "auto" else f"{e['patch'] / middle:.1f}"}
+        {"experiment": e["experiment"], "network": e["network"], "receptive field, pixels": e["field"],
+         "patch side, pixels": e["patch"],
+         "median objects per patch side": None if e["patch"] == "auto" else f"{e['patch'] / median_length:.1f}"}
         for e in experiments
     ]  # fmt: skip
 
 
-def _rank(entry: tuple) -> tuple[int, str]:
-    """Place of an entry (part, ...) among the parts: in the order in which they are used."""
+def _part_order(entry: tuple) -> tuple[int, str]:
+    """Return the sort key of (part, ...): the place of the part in `PARTS`, then its name."""
     return next((i for i, word in enumerate(PARTS) if entry[0].startswith(word)), 0), entry[0]
 
 
 def _plain_row(row: dict) -> dict:
-    """Whole numbers without decimals, which columns with gaps hold as floats."""
+    """Turn whole floats into integers: pandas stores integer columns with gaps as floats."""
     return {key: int(v) if isinstance(v, float) and v.is_integer() else v for key, v in row.items()}
 
 
-def _some(values: pd.Series) -> str:
-    """The commonest two values, and how many more there are."""
+def _commonest(values: pd.Series) -> str:
+    """Return the two commonest values, and the number of further ones."""
     counts = values.dropna().value_counts()
     more = f", {len(counts) - 2} more" if len(counts) > 2 else ""
     return ", ".join(map(str, counts.index[:2])) + more

@@ -1,4 +1,4 @@
-"""The short version of the page, for a notebook."""
+"""The summary of a run in Markdown, for a lab notebook."""
 
 import json
 import re
@@ -9,28 +9,35 @@ import pandas as pd
 from jinja2 import Environment
 
 from snakeseg.evaluation.summary import HEADLINES, SUBSETS
-from snakeseg.report.tables import about
+from snakeseg.report.tables import applicable_scores
 from snakeseg.settings import Config
 
-MARKS = re.compile(r"([\\`*_{}\[\]<>|~#$&])")
+# Characters that Markdown would interpret.
+SPECIAL_CHARACTERS = re.compile(r"([\\`*_{}\[\]<>|~#$&])")
 
 
 def render_markdown(
-    run: Path, sheet: pd.DataFrame, config: Config, summary: pd.DataFrame, said: dict[str, list[str]]
+    run: Path, sheet: pd.DataFrame, config: Config, summary: pd.DataFrame, pair_sentences: dict[str, list[str]]
 ) -> str:
-    """What was trained on what, how many images have scores, headline scores with intervals, and who is better.
+    """Return a summary in Markdown: training data, headline scores with intervals, differences between experiments.
 
     Parameters
     ----------
     run : path
         Folder of the run's results.
     sheet : DataFrame
-        From `read_sheet`.
+        The sample sheet, from `read_sheet`.
     config : Config
+        The config of the run.
     summary : DataFrame
         From `evaluation.summary.summarise`.
-    said : dict
+    pair_sentences : dict
         From `evaluation.comparison.sentences`.
+
+    Raises
+    ------
+    OSError
+        If the measures of a network are missing.
     """
     template = Environment(finalize=escape, trim_blocks=True, lstrip_blocks=True).from_string(
         resources.files("snakeseg.report").joinpath("templates/summary.md.j2").read_text(encoding="utf-8")
@@ -40,7 +47,7 @@ def render_markdown(
         name: json.loads((run / "models" / name / "measures.json").read_text(encoding="utf-8"))["network"]
         for name in experiments
     }
-    wanted = about(config, HEADLINES)
+    wanted = applicable_scores(config, HEADLINES)
     headlines = [name for name in wanted if (summary.loc[summary["metric"] == name, "n"] > 0).any()]
     parts = dict(list(summary.groupby("subset")))
     return template.render(
@@ -49,32 +56,33 @@ def render_markdown(
         groups=sheet.groupby("subset")["group"].nunique().to_dict(),
         networks=networks,
         headlines=headlines,
-        parts={subset: list(_lines(parts[subset], headlines)) for subset in SUBSETS if subset in parts},
+        parts={subset: list(_table_lines(parts[subset], headlines)) for subset in SUBSETS if subset in parts},
         intervals=[subset for subset, part in parts.items() if part["low"].notna().any()],
-        said=said,
+        pair_sentences=pair_sentences,
     )
 
 
 def escape(value):
-    """Text that Markdown shows as it is, on one line; other values as they are.
+    """Escape text so that Markdown shows it unchanged, on one line; return other values unchanged.
 
     Examples
     --------
     a_b | *c* becomes a\\_b \\| \\*c\\*.
     """
-    return MARKS.sub(r"\\\1", " ".join(value.split())) if isinstance(value, str) else value
+    return SPECIAL_CHARACTERS.sub(r"\\\1", " ".join(value.split())) if isinstance(value, str) else value
 
 
-def _lines(part: pd.DataFrame, headlines: list[str]):
-    """Cells of the table of one subset: an experiment, its counts, its scores."""
+def _table_lines(part: pd.DataFrame, headlines: list[str]):
+    """Yield the table of one subset, line by line: experiment, numbers of images, scores."""
     for experiment, rows in part.groupby("experiment"):
         rows = rows.set_index("metric")
         first = rows.iloc[0]
         counts = (rows["n"].max(), first["missed"], first["empty"], first["unscored"])
-        yield [experiment, *map(str, counts), *(_score(rows.loc[name]) for name in headlines)]
+        yield [experiment, *map(str, counts), *(_format_mean(rows.loc[name]) for name in headlines)]
 
 
-def _score(row: pd.Series) -> str:
+def _format_mean(row: pd.Series) -> str:
+    """Format a mean score with its 95 % interval, or a dash."""
     if not row["n"]:
         return "-"
     return f"{row['mean']:.3f}" + (f" ({row['low']:.3f} to {row['high']:.3f})" if row["low"] == row["low"] else "")

@@ -1,4 +1,4 @@
-"""Writes a run's results as one self-contained page, with its figures and the provenance."""
+"""Write the results of a run as one self-contained page, with its figures and its provenance."""
 
 import base64
 import io
@@ -12,81 +12,93 @@ from PIL import Image
 from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.io.files import atomic_folder, write_text
 from snakeseg.report import charts
-from snakeseg.report.charts import Chart
-from snakeseg.report.citation import methods, works
-from snakeseg.report.comparison import MEASURES, SCORES
+from snakeseg.report.chart import Chart
+from snakeseg.report.citation import methods_paragraph, works_to_cite
+from snakeseg.report.comparison import COMPARED_SCORES, MEASURES
 from snakeseg.report.images.examples import draw_examples, ranked
 from snakeseg.report.images.gallery import class_colours, gallery
 from snakeseg.report.images.views import KINDS, Views
 from snakeseg.report.markdown import render_markdown
 from snakeseg.report.run_results import RunResults
-from snakeseg.report.tables import SHOWN, STATES, about, class_scores
-from snakeseg.report.templating import numbered, render
+from snakeseg.report.tables import SCORE_COLUMNS, STATES, applicable_scores, class_scores
+from snakeseg.report.templating import number_charts, render
 from snakeseg.report.verdict import headline_part, verdict
 from snakeseg.settings import Config
 
-# What the viewer shows over one another.
+# Names of the viewer's layers, by layer, from bottom to top.
 LAYERS = {layer: layer.capitalize() for layer in ("image", "truth", "prediction", "errors")}
-# Scores of the cards at the top.
-CARDS = ("ap_0.50", "ap_0.75", "dice", "pixel_error", "adapted_rand_error", "hd95")
+# Scores on the cards at the top of the page.
+CARD_SCORES = ("ap_0.50", "ap_0.75", "dice", "pixel_error", "adapted_rand_error", "hd95")
 
 
 def write_report(run: Path, sheet: pd.DataFrame, config: Config, output: Path) -> None:
-    """Write `output` (HTML) and, beside it, figures/, summary.md and provenance.json.
+    """Write the report page and, beside it, figures/, summary.md and provenance.json.
 
     Parameters
     ----------
     run : path
         Folder of the run's results.
     sheet : DataFrame
-        From `read_sheet`.
+        The sample sheet, from `read_sheet`.
     config : Config
+        The config of the run.
     output : path
+        The HTML file to write.
+
+    Raises
+    ------
+    OSError
+        If a file of the run or of the sheet is missing.
+    BadInput
+        If an example image cannot be read.
     """
-    material = RunResults(run, sheet, config)
-    views = material.views()
-    pictures = gallery(views, material.rows["sample"], output)
-    shown = _charts(material, pictures)
-    provenance = material.provenance()
+    results = RunResults(run, sheet, config)
+    views = results.views()
+    pictures = gallery(views, results.rows["sample"], output)
+    drawn = _make_charts(results, pictures)
+    provenance = results.provenance()
     with atomic_folder(output.parent / "figures", "training") as folder:
-        draw_examples(folder, run, views, material.rows, material.metric)
-        _draw_charts(folder, shown)
-        write_text(output, _render(material, views, pictures, shown, _embedded(folder), provenance))
-    write_text(output.parent / "summary.md", render_markdown(run, sheet, config, material.summary, material.said))
+        draw_examples(folder, run, views, results.rows, results.metric)
+        _draw_charts(folder, drawn)
+        write_text(output, _render(results, views, pictures, drawn, _embed_figures(folder), provenance))
+    notes = render_markdown(run, sheet, config, results.summary, results.pair_sentences)
+    write_text(output.parent / "summary.md", notes)
     write_text(output.parent / "provenance.json", json.dumps(provenance, indent=1) + "\n")
 
 
-def _charts(material: RunResults, pictures: dict[str, dict]) -> dict[str, dict[str, Chart]]:
-    """All charts, by section and name."""
-    rows, metric = material.rows, material.metric
-    measured = ("sample", "grey_value", "contrast")
-    known = [{"sample": sample, **entry} for sample, entry in pictures.items() if "picture" in entry]
-    known = rows.merge(pd.DataFrame(known, columns=measured), "left", on="sample")
-    if "foreground" in material.facts:
-        known = known.merge(material.facts[["sample", "foreground"]], "left", on="sample")
-    parameters = material.first_models("instances.json")
-    return numbered({
+def _make_charts(results: RunResults, pictures: dict[str, dict]) -> dict[str, dict[str, Chart]]:
+    """Return all charts, by section and by the chart's id."""
+    rows, metric = results.rows, results.metric
+    columns = ("sample", "grey_value", "contrast")
+    measured = [{"sample": sample, **entry} for sample, entry in pictures.items() if "picture" in entry]
+    properties = rows.merge(pd.DataFrame(measured, columns=columns), "left", on="sample")
+    if "foreground" in results.facts:
+        properties = properties.merge(results.facts[["sample", "foreground"]], "left", on="sample")
+    parameters = results.first_models("instances.json")
+    has_objects = bool(applicable_scores(results.config, ["ap_0.50"]))
+    return number_charts({
         "scores": [
-            charts.spread_of_images(rows, material.summary, metric),
-            charts.scores_over_thresholds(material.summary) if about(material.config, ["ap_0.50"]) else None,
+            charts.spread_of_images(rows, results.summary, metric),
+            charts.scores_over_thresholds(results.summary) if has_objects else None,
         ],
-        "properties": charts.score_over_properties(known, metric),
-        "training": [charts.learning_curves(material.histories)],
+        "properties": charts.score_over_properties(properties, metric),
+        "training": [charts.learning_curves(results.histories)],
         "calibration": [charts.reliability_diagram(parameters), *charts.sensitivity(parameters)],
     })  # fmt: skip
 
 
-def _draw_charts(folder: Path, shown: dict[str, dict[str, Chart]]) -> None:
-    """As PNG files, for Snakemake's own report."""
-    for group, made in shown.items():
-        (folder / group).mkdir(exist_ok=True)
-        for chart in made.values():
-            name = "-".join("".join(c if c.isalnum() else " " for c in chart.title).lower().split())
-            (folder / group / f"{name}.png").write_bytes(chart.png())
+def _draw_charts(folder: Path, drawn: dict[str, dict[str, Chart]]) -> None:
+    """Write all charts as PNG files, for Snakemake's own report."""
+    for section, section_charts in drawn.items():
+        (folder / section).mkdir(exist_ok=True)
+        for chart in section_charts.values():
+            title = chart.file_title or chart.title
+            name = "-".join("".join(c if c.isalnum() else " " for c in title).lower().split())
+            (folder / section / f"{name}.png").write_bytes(chart.png())
 
 
-def _embedded(folder: Path) -> dict[str, str]:
-    """Figures of examples as data URLs, as JPEG to keep the page small."""
+def _embed_figures(folder: Path) -> dict[str, str]:
+    """Return the figures of example images as data URLs, in JPEG to keep the page small."""
     urls = {}
     for path in (*folder.glob("training/[aw]*.png"), *folder.glob("images/comparison.png")):
         stream = io.BytesIO()
@@ -96,70 +108,72 @@ def _embedded(folder: Path) -> dict[str, str]:
 
 
 def _render(
-    material: RunResults, views: Views, pictures: dict, shown: dict, figures: dict[str, str], provenance: dict
+    results: RunResults, views: Views, pictures: dict, drawn: dict, figures: dict[str, str], provenance: dict
 ) -> str:
-    """The page as HTML; all text from files is escaped."""
+    """Return the page as HTML; text from files is escaped."""
     sections = {
         "verdict": "Verdict", "images": "Images", "scores": "Scores",
-        "comparison": "Comparison" if len(material.networks) > 1 else "Network", "training": "Training",
-        **({"calibration": "Calibration"} if shown["calibration"] else {}), "data": "Data", "provenance": "Provenance",
+        "comparison": "Comparison" if len(results.networks) > 1 else "Network", "training": "Training",
+        **({"calibration": "Calibration"} if drawn["calibration"] else {}), "data": "Data", "provenance": "Provenance",
         "cite": "Cite",
     }  # fmt: skip
-    said = verdict(material.rows, material.summary, material.networks, material.config, material.metric)
+    sentences = verdict(results.rows, results.summary, results.networks, results.config, results.metric)
     return render(
-        "report.html.j2", shown, **_of_verdict(material), **_of_tables(material),
-        **_of_citing(material, provenance, said["trained"]), name=material.config.name,
-        layers=LAYERS, ranking=material.metric, sections=sections, verdict=said, kinds=KINDS, figures=figures,
+        "report.html.j2", drawn, **_verdict_values(results), **_table_values(results),
+        **_citation_values(results, provenance, sentences["trained"]), name=results.config.name,
+        layers=LAYERS, ranking=results.metric, sections=sections, verdict=sentences, kinds=KINDS, figures=figures,
         volumes=views.dims == 3, classes=class_colours(views), gallery=pictures,
-        unpictured=len(set(material.rows["sample"]) - set(pictures)),
-        parameters=material.first_models("instances.json"),
+        unpictured=len(set(results.rows["sample"]) - set(pictures)),
+        parameters=results.first_models("instances.json"),
     )  # fmt: skip
 
 
-def _of_verdict(material: RunResults) -> dict:
-    """What stands at the top: the part of the images that tells most, and what is not as it should be."""
-    rows, metric = material.rows, material.metric
-    best = headline_part(material.summary, metric) or {"experiment": None, "subset": None}
-    part = [p for p in material.parts if (p["experiment"], p["subset"]) == (best["experiment"], best["subset"])]
-    of_part = rows[(rows["experiment"] == best["experiment"]) & (rows["subset"] == best["subset"])]
+def _verdict_values(results: RunResults) -> dict:
+    """Return the template's values for the verdict: the headline scores, their images, the number of failures."""
+    rows, metric = results.rows, results.metric
+    headline = headline_part(results.summary, metric) or {"experiment": None, "subset": None}
+    key = (headline["experiment"], headline["subset"])
+    parts = [part for part in results.parts if (part["experiment"], part["subset"]) == key]
+    own_rows = rows[(rows["experiment"] == key[0]) & (rows["subset"] == key[1])]
     states = {state: int((rows["state"] == state).sum()) for state in STATES if state != "scored"}
+    names = (metric, *class_scores(results.config), *applicable_scores(results.config, CARD_SCORES))
     return {
-        "best": part[0] if part else None,
-        "cards": dict.fromkeys((metric, *class_scores(material.config), *about(material.config, CARDS))),
-        "strip": ranked(of_part, metric),
+        "best": parts[0] if parts else None,
+        "cards": dict.fromkeys(names),
+        "strip": ranked(own_rows, metric),
         "states": {state: number for state, number in states.items() if number},
     }
 
 
-def _of_tables(material: RunResults) -> dict:
-    """Rows and columns of all tables."""
-    rows, metric = material.rows, material.metric
-    there = set(material.summary["metric"])
-    wanted = dict.fromkeys((metric, *class_scores(material.config), *about(material.config, SHOWN)))
-    shown = [name for name in wanted if name in there]
+def _table_values(results: RunResults) -> dict:
+    """Return the template's values for all tables: their rows and columns."""
+    rows, metric = results.rows, results.metric
+    computed = set(results.summary["metric"])
+    wanted = (metric, *class_scores(results.config), *applicable_scores(results.config, SCORE_COLUMNS))
+    shown = [name for name in dict.fromkeys(wanted) if name in computed]
     return {
         "images": rows.to_dict("records"),
         "choices": {name: list(dict.fromkeys(rows[name])) for name in ("subset", "experiment", "state")},
-        "parts": material.parts,
+        "parts": results.parts,
         "shown": shown,
         "lower": [name for name in shown if lower_is_better(name)],
-        "comparison": material.comparison,
-        "pairs": material.pairs.to_dict("records"),
-        "said": material.said,
-        "spread": material.spread,
-        "compared": [name for name in SCORES if name in there],
+        "comparison": results.comparison,
+        "pairs": results.pairs.to_dict("records"),
+        "pair_sentences": results.pair_sentences,
+        "spread": results.spread,
+        "compared": [name for name in COMPARED_SCORES if name in computed],
         "measures": MEASURES,
-        "facts": material.facts.to_dict("records"),
-        "subsets": material.sheet["subset"].value_counts().to_dict(),
+        "facts": results.facts.to_dict("records"),
+        "subsets": results.sheet["subset"].value_counts().to_dict(),
     }
 
 
-def _of_citing(material: RunResults, provenance: dict, trained: str) -> dict:
-    """How the run came to be, and what to say of it elsewhere."""
-    models, packages = material.first_models("model.json"), provenance["packages"]
+def _citation_values(results: RunResults, provenance: dict, trained: str) -> dict:
+    """Return the template's values for provenance, the methods paragraph and the works to cite."""
+    models, packages = results.first_models("model.json"), provenance["packages"]
     return {
         "provenance": provenance,
-        "settings": json.dumps(asdict(material.config), indent=1),
-        "methods": methods(models, material.networks, material.config, packages, trained),
-        "works": works(models, material.config, material.metric),
+        "settings": json.dumps(asdict(results.config), indent=1),
+        "methods": methods_paragraph(models, results.networks, results.config, packages, trained),
+        "works": works_to_cite(models, results.config, results.metric),
     }

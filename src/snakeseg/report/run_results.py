@@ -1,4 +1,4 @@
-"""What the page is made of: a run's tables and descriptions, read once."""
+"""The tables and model descriptions of a run, each read once, as the report needs them."""
 
 import json
 import platform
@@ -17,23 +17,25 @@ from snakeseg.io.files import checksum
 from snakeseg.io.tables import read_table
 from snakeseg.report.comparison import comparison_rows
 from snakeseg.report.images.views import Views
-from snakeseg.report.tables import image_rows, ranking
+from snakeseg.report.tables import image_rows, ranking_metric
 from snakeseg.settings import Config
 
+# Packages whose versions the provenance states.
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "zarr", "tifffile", "nibabel")
 
 
 @dataclass(frozen=True)
 class RunResults:
-    """A run.
+    """Results of a run, read on demand and kept.
 
     Parameters
     ----------
     run : path
-        Folder of its results.
+        Folder of the run's results.
     sheet : DataFrame
-        From `read_sheet`.
+        The sample sheet, from `read_sheet`.
     config : Config
+        The config of the run.
     """
 
     run: Path
@@ -42,93 +44,110 @@ class RunResults:
 
     @cached_property
     def metric(self) -> str:
-        """The score that images are ranked by."""
-        return ranking(self.config)
+        """The score by which images are ranked."""
+        return ranking_metric(self.config)
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """Images in the order of the page's table."""
+        """Image table of all experiments, failures first, then the worst scores (see `image_rows`)."""
         return image_rows(self.table("evaluation/images.tsv"), self.metric)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per experiment, subset and score."""
+        """Summary of scores: one row per experiment, subset and score."""
         return self.table("evaluation/summary.tsv")
 
     @cached_property
     def facts(self) -> pd.DataFrame:
-        """What the files hold."""
+        """Facts about the input files, from `check`: one row per sample."""
         return self.table("check.tsv")
 
     @property
     def folds(self) -> list[int]:
-        """Numbers of those that were trained."""
-        one = self.config.fold
-        return list(range(self.config.folds)) if one == "all" else [one]
+        """Numbers of the folds that were trained."""
+        fold = self.config.fold
+        return list(range(self.config.folds)) if fold == "all" else [fold]
 
     @cached_property
     def models(self) -> dict[str, Path]:
-        """Folders of all models, by experiment and fold."""
+        """Model folders, by "EXPERIMENT/fold-K"."""
         names = sorted(self.rows["experiment"].unique())
         folds = [f"fold-{fold}" for fold in self.folds]
         return {f"{name}/{fold}": self.run / "models" / name / fold for name in names for fold in folds}
 
     @cached_property
     def histories(self) -> dict[str, pd.DataFrame]:
-        """The course of every training."""
+        """Training histories (step, loss), by "EXPERIMENT/fold-K"."""
         return {name: pd.read_csv(folder / "history.tsv", sep="\t") for name, folder in self.models.items()}
 
     def first_models(self, file: str) -> dict[str, dict]:
-        """A file of each experiment's first model."""
+        """Read a JSON file of each experiment's first model.
+
+        Parameters
+        ----------
+        file : str
+            Name of the file in the model folder.
+
+        Returns
+        -------
+        dict
+            Contents of the file, by experiment.
+        """
         names = sorted(self.rows["experiment"].unique())
-        return {name: _json(self.run / "models" / name / f"fold-{self.folds[0]}" / file) for name in names}
+        return {name: _read_json(self.run / "models" / name / f"fold-{self.folds[0]}" / file) for name in names}
 
     @cached_property
     def networks(self) -> dict[str, str]:
-        """Each experiment's network in words."""
+        """Networks in words, by experiment."""
         names = sorted(self.rows["experiment"].unique())
-        return {name: _json(self.run / "models" / name / "measures.json")["network"] for name in names}
+        return {name: _read_json(self.run / "models" / name / "measures.json")["network"] for name in names}
 
     @cached_property
     def comparison(self) -> list[dict]:
-        """What each experiment's network is, costs and scores."""
+        """Network, cost and scores of each experiment, from `comparison_rows`."""
         starts = {n: e["start_from"] for n, e in self.config.experiments.items() if (e or {}).get("start_from")}
         return comparison_rows(self.run, self.summary, starts)
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """Experiments against each other, by every headline score."""
+        """Tests of every pair of experiments by every headline score."""
         return self.table("evaluation/comparison.tsv")
 
     @cached_property
-    def said(self) -> dict[str, list[str]]:
-        """The same in words, by the score that images are ranked by; by subset."""
+    def pair_sentences(self) -> dict[str, list[str]]:
+        """Tests of every pair of experiments by the ranking score, as sentences by subset."""
         return sentences(self.pairs, self.metric)
 
     @cached_property
     def spread(self) -> list[dict]:
-        """How far folds and seeds lie apart, where there are several."""
+        """Standard deviations over folds and seeds, of experiments that have several."""
         return self.table("evaluation/spread.tsv").query("folds > 1 or seeds > 1").to_dict("records")
 
     @cached_property
     def parts(self) -> list[dict]:
-        """Scores of every experiment and subset: counts of images, and scores by name."""
+        """Scores of every experiment and subset: numbers of images, and `scores` by metric."""
         counts = ["unscored", "missed", "empty"]
-        made = []
-        for (experiment, subset), part in self.summary.groupby(["experiment", "subset"]):
-            scores = {row["metric"]: row for row in part.to_dict("records")}
-            states = {name: int(part[name].iloc[0]) for name in counts}
-            states |= {"experiment": experiment, "subset": subset, "n": int(part["n"].max())}
-            made.append({**states, "scores": scores})
-        return sorted(made, key=lambda part: (part["experiment"], SUBSETS.index(part["subset"])))
+        parts = []
+        for (experiment, subset), rows in self.summary.groupby(["experiment", "subset"]):
+            scores = {row["metric"]: row for row in rows.to_dict("records")}
+            states = {name: int(rows[name].iloc[0]) for name in counts}
+            states |= {"experiment": experiment, "subset": subset, "n": int(rows["n"].max())}
+            parts.append({**states, "scores": scores})
+        return sorted(parts, key=lambda part: (part["experiment"], SUBSETS.index(part["subset"])))
 
     def views(self) -> Views:
-        """What is shown of images."""
+        """Return the reader of the run's images, labels and predictions for display."""
         dims, labels = self.config.spatial_dims, self.config.labels
         return Views(self.run, self.sheet, self.rows, self.table("evaluation/objects.tsv"), dims, labels)
 
     def provenance(self) -> dict:
-        """Versions, settings and checksums: what is needed to repeat the run and to know that it was repeated."""
+        """Return versions, settings and checksums: all that is needed to repeat the run and to check the repeat.
+
+        Returns
+        -------
+        dict
+            config; versions of packages; python; machine; SHA-256 of models (weights) and of files (input), by name.
+        """
         cells = {cell for column in ("image", "label") for cell in self.sheet[column] if cell}
         files = sorted({str(path) for cell in cells for path in files_of(cell)})
         return {
@@ -141,9 +160,20 @@ class RunResults:
         }
 
     def table(self, path: str) -> pd.DataFrame:
-        """One of the run's tables."""
+        """Read a table of the run.
+
+        Parameters
+        ----------
+        path : str
+            Path within the run's folder.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        """
         return read_table(self.run / path)
 
 
-def _json(path: Path) -> dict:
+def _read_json(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The page's table of images: what became of each of them, the worst first; and what scores are called."""
+"""Tables of the report: states and order of the images, names of scores, numbers as text."""
 
 from collections.abc import Iterable
 
@@ -7,61 +7,75 @@ import pandas as pd
 from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.settings import Config
 
-# What became of an image, and why it is told; in the order of the table.
+# States of an image and the reason shown for each, in the order of the table.
 STATES = {
     "unreadable": "could not be scored",
-    "missed": "objects there, none found",
+    "missed": "objects in the label, none predicted",
     "scored": "",
-    "empty": "no objects there",
+    "empty": "no objects in the label",
     "unlabelled": "no label",
 }
-SHOWN = ("ap_0.50", "ap_0.70", "ap_0.75", "ap_0.90", "pq_0.50", "precision_0.50", "recall_0.50", "f1_0.50", "seg",
-         "splits", "merges", "dice", "iou", "mean_iu", "pixel_error", "hd95", "nsd", "adapted_rand_error",
-         "v_rand", "v_info", "voi_split", "voi_merge")  # fmt: skip
-# How names of scores begin that are about objects, which classes have none of.
-OF_OBJECTS = ("ap_", "pq_", "precision_", "recall_", "f1_", "seg", "splits", "merges", "adapted_rand", "v_", "voi_")
+# Scores that have a column in the tables.
+SCORE_COLUMNS = (
+    "ap_0.50", "ap_0.70", "ap_0.75", "ap_0.90", "pq_0.50", "precision_0.50", "recall_0.50", "f1_0.50", "seg",
+    "splits", "merges", "dice", "iou", "mean_iu", "pixel_error", "hd95", "nsd", "adapted_rand_error",
+    "v_rand", "v_info", "voi_split", "voi_merge",
+)  # fmt: skip
+# Prefixes of the scores of objects, which semantic labels do not have.
+OBJECT_SCORES = ("ap_", "pq_", "precision_", "recall_", "f1_", "seg", "splits", "merges", "adapted_rand", "v_", "voi_")
 MISSING = "\N{EN DASH}"
-WORDS = {"ap": "AP", "iou": "IoU", "iu": "IU", "f1": "F1", "pq": "PQ", "voi": "VOI", "v": "V", "hd95": "HD95",
-         "nsd": "NSD", "seg": "SEG", "dice": "Dice", "rand": "Rand"}  # fmt: skip
+# How parts of the scores' names are written.
+SPELLING = {"ap": "AP", "iou": "IoU", "iu": "IU", "f1": "F1", "pq": "PQ", "voi": "VOI", "v": "V", "hd95": "HD95",
+            "nsd": "NSD", "seg": "SEG", "dice": "Dice", "rand": "Rand"}  # fmt: skip
 
 
-def about(config: Config, names: Iterable[str]) -> list[str]:
-    """Those of the scores that say something about labels of this kind."""
+def applicable_scores(config: Config, names: Iterable[str]) -> list[str]:
+    """Return the scores that apply to the run's kind of labels: semantic labels have no scores of objects."""
     semantic = config.labels.kind == "semantic"
-    return [name for name in names if not (semantic and name.startswith(OF_OBJECTS))]
+    return [name for name in names if not (semantic and name.startswith(OBJECT_SCORES))]
 
 
-def ranking(config: Config) -> str:
-    """The score by which images are ranked from worst to best."""
+def ranking_metric(config: Config) -> str:
+    """Return the score by which images are ranked: Dice for semantic labels, else `instances.select_by`."""
     if config.labels.kind == "semantic":
         return "dice"
-    chosen = config.instances.select_by
-    return chosen if chosen in SHOWN else "ap_0.50"
+    metric = config.instances.select_by
+    return metric if metric in SCORE_COLUMNS else "ap_0.50"
 
 
 def class_scores(config: Config) -> list[str]:
-    """Scores of each class, where there are several besides the background."""
+    """Return the names of the scores of single classes, if there are several besides the background."""
     classes = config.labels.classes[1:] if config.labels.kind == "semantic" else []
     return [f"{score}_{name}" for score in ("dice", "hd95") for name in classes] if len(classes) > 1 else []
 
 
-def title(name: str) -> str:
-    """The name of a score or a column, to be read.
+def readable_name(name: str) -> str:
+    """Return the name of a score or a column as the report writes it.
+
+    Parameters
+    ----------
+    name : str
+        Name of a score, or of a column of a table.
 
     Examples
     --------
-    >>> title("ap_0.50"), title("true_objects")
+    >>> readable_name("ap_0.50"), readable_name("true_objects")
     ('AP 0.50', 'true objects')
     """
-    return " ".join(WORDS.get(word, word) for word in str(name).split("_"))
+    return " ".join(SPELLING.get(word, word) for word in str(name).split("_"))
 
 
-def number(value) -> str:
-    """A table's value: what has no number is a dash, and large numbers have no decimals.
+def format_value(value) -> str:
+    """Format a value of a table: three decimals, fewer for large numbers; a dash for missing values.
+
+    Parameters
+    ----------
+    value : object
+        A number, a text, or a missing value (None, NaN, "").
 
     Examples
     --------
-    >>> number(0.98765), number(65536), number("unet")
+    >>> format_value(0.98765), format_value(65536), format_value("unet")
     ('0.988', '65,536', 'unet')
     """
     if value is None or value != value or value == "":
@@ -71,24 +85,25 @@ def number(value) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def whole(value) -> str:
-    """As `number`, of a whole number that a table with gaps holds as a float."""
-    return number(int(value)) if isinstance(value, float) and value == value else number(value)
+def format_whole(value) -> str:
+    """Format an integer that may be stored as a float, as pandas does in columns with gaps."""
+    return format_value(int(value)) if isinstance(value, float) and value == value else format_value(value)
 
 
 def image_rows(images: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Images in the order of the page's table: failures first, then the worst by a score.
+    """Sort the image table for the page: failures first, then the worst scores.
 
     Parameters
     ----------
     images : DataFrame
-        As evaluated: experiment, subset, sample, status, reason, and the scores of those that have any.
+        From `evaluate`: experiment, subset, sample, status, reason, and scores of the scored images.
     metric : str
+        The score to sort by.
 
     Returns
     -------
     DataFrame
-        The same rows, with `state`, one of `STATES`, and a reason wherever it is not "scored".
+        The same rows, with `state`, one of `STATES`, and a reason for each state but "scored".
     """
     state = images["status"].astype(str)
     for name in ("empty", "missed"):

@@ -1,4 +1,4 @@
-"""Templates and assets to pages that need nothing else."""
+"""Render templates, assets and charts to self-contained pages."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -9,39 +9,43 @@ from markupsafe import Markup
 
 from snakeseg import __version__
 from snakeseg.evaluation.summary import lower_is_better
-from snakeseg.report import charts
-from snakeseg.report.charts import Chart
-from snakeseg.report.tables import number, title, whole
+from snakeseg.report.chart import Chart, vega_javascript
+from snakeseg.report.tables import format_value, format_whole, readable_name
 
 SCRIPTS = ("table.js", "flat.js", "volume.js", "viewer.js", "vega-interpreter.js", "charts.js")
 
 
 def render(template: str, drawn: dict[str, dict[str, Chart]], /, **values) -> str:
-    """A page with its charts; all text from files is escaped.
+    """Return a page with its charts as HTML; text from files is escaped.
 
     Parameters
     ----------
     template : str
-        Name of a file of `templates/`.
+        Name of a file in `templates/`.
     drawn : dict
-        Charts by section and name.
+        Charts, by section and id (from `number_charts`).
     **values
-        What the template asks for.
+        Variables of the template.
+
+    Returns
+    -------
+    str
+        The page, with scripts and styles inside, and a Content-Security-Policy that allows nothing else.
     """
-    made = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    # Names of scores and numbers as pages write them.
-    made.filters |= {"named": title, "number": number, "whole": whole, "lower_is_better": lower_is_better}
-    made.globals["asset"] = _asset
-    specs = {id: chart.spec for group in drawn.values() for id, chart in group.items()}
-    vega = Markup(charts.javascript()) if specs else ""
-    return made.get_template(template).render(
+    environment = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    formats = {"named": readable_name, "number": format_value, "whole": format_whole}
+    environment.filters |= {**formats, "lower_is_better": lower_is_better}
+    environment.globals["asset"] = _asset
+    specs = {id: chart.spec for section in drawn.values() for id, chart in section.items()}
+    vega = Markup(vega_javascript()) if specs else ""
+    return environment.get_template(template).render(
         charts=drawn, specs=specs, vega=vega, policy=_policy([*map(_asset, SCRIPTS), vega], [_asset("page.css")]),
         version=__version__, **values,
     )  # fmt: skip
 
 
 def _policy(scripts: list[str], styles: list[str]) -> str:
-    """The Content-Security-Policy of a page: these scripts and styles alone, pictures of its own, and no network."""
+    """Return the Content-Security-Policy that allows these scripts and styles, embedded pictures, and no network."""
     sources = [
         " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in texts)
         for texts in (scripts, styles)
@@ -52,14 +56,25 @@ def _policy(scripts: list[str], styles: list[str]) -> str:
     )
 
 
-def numbered(groups: dict[str, list[Chart | None]]) -> dict[str, dict[str, Chart]]:
-    """Charts by section, each with a name of its own; those that are None are left out."""
+def number_charts(sections: dict[str, list[Chart | None]]) -> dict[str, dict[str, Chart]]:
+    """Give every chart an id, "SECTION-INDEX"; leave out those that are None.
+
+    Parameters
+    ----------
+    sections : dict
+        Lists of charts, by section.
+
+    Returns
+    -------
+    dict
+        Charts, by section and id.
+    """
     return {
-        group: {f"{group}-{index}": chart for index, chart in enumerate(filter(None, made))}
-        for group, made in groups.items()
+        section: {f"{section}-{index}": chart for index, chart in enumerate(filter(None, made))}
+        for section, made in sections.items()
     }
 
 
 def _asset(name: str) -> Markup:
-    """A style sheet or script of ours, as it is."""
+    """Return a style sheet or script of `assets/`, unescaped."""
     return Markup(resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8"))

@@ -1,29 +1,36 @@
-"""What a run comes to, in sentences: what was trained on what, how good it is, what failed."""
+"""The verdict of a run in sentences: what was trained, how good it is, what failed."""
 
 import pandas as pd
 
 from snakeseg.evaluation.comparison import counted
 from snakeseg.evaluation.summary import lower_is_better
-from snakeseg.report.tables import title
+from snakeseg.report.tables import readable_name
 from snakeseg.settings import Config
 
-# Images below which a mean is hardly one.
-FEW = 5
-# What a score of 1 (of 0, where lower is better) would mean.
+# Below this number of images, the verdict warns that the mean says little about other images.
+MIN_IMAGES = 5
+# Explanations of scores.
 MEANING = {
-    "ap_0.50": "the share of all true and predicted objects that match, with an IoU of 0.5 or more",
-    "dice": "the overlap of true and predicted pixels",
-    "adapted_rand_error": "0 if all pixels are grouped into objects as in the truth",
+    "ap_0.50": "AP 0.50 is the share of all true and predicted objects that match: whose overlap (IoU) is 0.5 or more",
+    "dice": "Dice is the overlap of true and predicted pixels, from 0 (none) to 1 (identical)",
+    "adapted_rand_error": "It is 0 if the prediction groups all pixels into the same objects as the label",
 }
 
 
 def headline_part(summary: pd.DataFrame, metric: str) -> dict | None:
-    """The row of the summary that tells most: the best experiment on test images, else on validation images.
+    """Return the headline row of the summary: the best experiment on test images, else on validation images.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From `evaluation.summary.summarise`.
+    metric : str
+        The score by which experiments are ranked.
 
     Returns
     -------
     dict or None
-        None if nothing has a score.
+        None if no test or validation image has the score.
     """
     rows = summary[(summary["metric"] == metric) & (summary["n"] > 0)]
     for subset in ("test", "validation"):
@@ -36,61 +43,72 @@ def headline_part(summary: pd.DataFrame, metric: str) -> dict | None:
 def verdict(
     rows: pd.DataFrame, summary: pd.DataFrame, networks: dict[str, str], config: Config, metric: str
 ) -> dict[str, str]:
-    """The sentences: trained, good, failed and, where there are any to tell of, others.
+    """Return the sentences of the verdict.
 
     Parameters
     ----------
     rows : DataFrame
         From `image_rows`.
     summary : DataFrame
-        One row per experiment, subset and metric.
+        From `evaluation.summary.summarise`.
     networks : dict
-        By experiment, its network in words.
+        Networks in words, by experiment.
     config : Config
+        The config of the run.
     metric : str
-        The one to judge by.
+        The score by which experiments are ranked.
+
+    Returns
+    -------
+    dict
+        Sentences by topic: trained, good (the mean score), failed and, if there are any, others (predictions that
+        have no objects to score, or no label).
     """
     states = rows["state"].value_counts()
-    failed = _told(states, {"unreadable": "could not be scored", "missed": "missed (objects there, none found)"})
-    others = _told(states, {"empty": "without any object", "unlabelled": "without a label, so without a score"})
+    failed = _list_states(states, {"unreadable": "could not be scored", "missed": "missed all objects in the image"})
+    unscored = {"empty": "without objects in the label", "unlabelled": "without a label (not scored)"}
+    others = _list_states(states, unscored)
     number = states.get("unreadable", 0) + states.get("missed", 0)
     return {
         "trained": _trained(rows, networks, config),
-        "good": _good(summary, metric, len(networks), config.labels.kind == "semantic"),
+        "good": _mean_score(summary, metric, len(networks), config.labels.kind == "semantic"),
         "failed": f"{counted(number, 'prediction')} failed: {failed}." if failed else "No prediction failed.",
-        **({"others": f"{others}."} if others else {}),
+        **({"others": f"Other predictions: {others}."} if others else {}),
     }
 
 
 def _trained(rows: pd.DataFrame, networks: dict[str, str], config: Config) -> str:
-    held = rows.loc[rows["subset"] == "validation", "sample"].nunique()
-    names = list(networks)
-    who = networks[names[0]] if len(names) == 1 else f"{len(names)} experiments ({', '.join(names)})"
+    """Return the sentence about training and held-out images."""
+    number = rows.loc[rows["subset"] == "validation", "sample"].nunique()
+    held_out, names = counted(number, "image"), list(networks)
+    one = f"The network ({networks[names[0]]}) was trained"
+    trained = one if len(names) == 1 else f"{len(names)} experiments ({', '.join(names)}) were trained"
     if config.fold != "all":
-        number, of = config.fold, config.folds
-        return f"Trained: {who}; {counted(held, 'image')} of fold {number} (of 0 to {of - 1}) held out for validation."
+        fold = f"fold {config.fold} of folds 0 to {config.folds - 1}"
+        return f"{trained} with {held_out} held out for validation ({fold})."
     if config.folds > 1:
-        return f"Trained: {who}, in {config.folds} folds of {counted(held, 'image')}, each held out once."
-    return f"Trained: {who}; {counted(held, 'image')} held out for validation."
+        return f"{trained} in {config.folds} folds, with each of {held_out} held out for validation once."
+    return f"{trained} with {held_out} held out for validation."
 
 
-def _good(summary: pd.DataFrame, metric: str, experiments: int, semantic: bool) -> str:
-    best = headline_part(summary, metric)
-    if best is None:
-        return "No image has a score, so how good it is cannot be said."
-    number = int(best["n"])
-    what, these = "the pieces to keep" if semantic else "thresholds", "it" if number == 1 else "them"
-    held_out = f"held out, though {what} were chosen on {these}"
-    where = "never trained on" if best["subset"] == "test" else held_out
-    low, high = best.get("low"), best.get("high")
+def _mean_score(summary: pd.DataFrame, metric: str, experiments: int, semantic: bool) -> str:
+    """Return the sentences about the headline score: its images, mean, interval and meaning."""
+    headline = headline_part(summary, metric)
+    if headline is None:
+        return "No image has a score, so the quality of the predictions is unknown: label some test images."
+    number, subset, score = int(headline["n"]), headline["subset"], readable_name(metric)
+    chosen = "which pieces to keep" if semantic else "thresholds"
+    use = "not used in training" if subset == "test" else f"held out of training but used to choose {chosen}"
+    low, high = headline.get("low"), headline.get("high")
     interval = f" (95 % interval {low:.3f} to {high:.3f})" if low is not None and low == low else ""
-    best_of = f"the best of {experiments} experiments is {best['experiment']}, with a" if experiments > 1 else "the"
-    meaning = f": {MEANING[metric]}" if metric in MEANING else ""
-    images = counted(number, f"{best['subset']} image")
-    few = f" So few images say little about others: label {FEW} or more to judge by." if number < FEW else ""
-    is_of = "of" if experiments > 1 else "is"
-    return f"On {images}, {where}, {best_of} mean {title(metric)} {is_of} {best['mean']:.3f}{interval}{meaning}.{few}"
+    single = f"the mean {score} is"
+    best = f"the best of {experiments} experiments is {headline['experiment']}, with a mean {score} of"
+    mean = f"{best if experiments > 1 else single} {headline['mean']:.3f}{interval}"
+    meaning = f" {MEANING[metric]}." if metric in MEANING else ""
+    few = f" So few images say little about others: label {MIN_IMAGES} or more." if number < MIN_IMAGES else ""
+    return f"On {counted(number, f'{subset} image')}, {use}, {mean}.{meaning}{few}"
 
 
-def _told(states: pd.Series, words: dict[str, str]) -> str:
+def _list_states(states: pd.Series, words: dict[str, str]) -> str:
+    """List the numbers of images in states, such as "2 could not be scored, 1 missed all objects in the image"."""
     return ", ".join(f"{states[state]} {text}" for state, text in words.items() if states.get(state))

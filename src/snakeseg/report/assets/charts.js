@@ -1,5 +1,5 @@
 "use strict";
-// Charts: drawn one after the other once the page is there; a click on a mark opens its image.
+// Draw the charts one after the other when the page has loaded; a click on a mark opens its image.
 
 function chartTheme() {
   const style = getComputedStyle(document.documentElement);
@@ -19,7 +19,7 @@ async function drawCharts() {
     view.addEventListener("click", (event, item) => {
       if (item?.datum?.sample) viewer.openImage(item.datum.sample, item.datum.experiment);
     });
-    await new Promise(resolve => setTimeout(resolve)); // the page stays alive in between
+    await new Promise(resolve => setTimeout(resolve)); // lets the page respond between charts
   }
   document.documentElement.dataset.charts = "drawn";
 }

@@ -1,13 +1,13 @@
 "use strict";
-// A picture in the viewer, with its layers over one another: it zooms and moves.
+// The viewer's pane for planes: a picture and its layers, with zoom and pan.
 
 const pane = (() => {
   const dialog = document.getElementById("viewer");
   const [stage, sheet] = [".stage", ".sheet"].map(selector => dialog.querySelector(selector));
-  const MOST = 40; // times the size at which the image fits
+  const MAX_ZOOM = 40; // relative to the zoom at which the image fits the stage
   let entry = null, place = { x: 0, y: 0, zoom: 1 };
 
-  // `place.zoom` is 1 where the image fits; x and y are where its corner is, in pixels of the stage.
+  // `place.zoom` is 1 if the image fits the stage; x and y are the position of its corner, in pixels of the stage.
 
   const fit = () => Math.min(stage.clientWidth / entry.width, stage.clientHeight / entry.height);
 
@@ -21,7 +21,7 @@ const pane = (() => {
   }
 
   function zoomBy(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
-    const zoom = Math.min(MOST, Math.max(1, place.zoom * factor)), ratio = zoom / place.zoom;
+    const zoom = Math.min(MAX_ZOOM, Math.max(1, place.zoom * factor)), ratio = zoom / place.zoom;
     move(x - (x - place.x) * ratio, y - (y - place.y) * ratio, zoom);
   }
 
@@ -43,7 +43,7 @@ const pane = (() => {
   const keys = { "+": "in", "=": "in", "-": "out", 0: "fit" };
   const arrows = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-  /** Whether the key means anything here; arrows do where there is something to move. */
+  /** Handle a key; return false for keys without a function here. Arrows pan only a zoomed image. */
   function onKey({ key }) {
     if (keys[key]) actions[keys[key]]();
     else if (arrows[key] && place.zoom > 1) panBy(80 * arrows[key][0], 80 * arrows[key][1]);

@@ -1,11 +1,11 @@
 "use strict";
-// Tables: a click on a column's head sorts by it; the table of images is filtered by text and by choices.
+// Sort tables by a click on a column's heading; filter the table of images by text and by choices.
 
 const bodyRows = table => [...table.tBodies[0].rows];
 const cellText = (row, column) => row.cells[column].textContent.trim();
 const asNumber = text => Number(text.replaceAll(",", "").replace("−", "-"));
 
-/** Order of two cells: numbers by size, other texts by letters; what is missing comes last, whichever way is up. */
+/** Compare two cells: numbers by value, texts alphabetically; missing values come last in both directions. */
 function compareCells(a, b, up) {
   if (a === "–" || b === "–") return (a === "–") - (b === "–");
   const [x, y] = [asNumber(a), asNumber(b)];
@@ -42,7 +42,7 @@ function filterImages() {
 
 filters.addEventListener("input", filterImages);
 filters.addEventListener("submit", event => event.preventDefault());
-// Numbers of failed images are links to them.
+// Links with a state, such as "2 missed", filter the table by it.
 for (const link of document.querySelectorAll("[data-show]"))
   link.addEventListener("click", () => {
     filters.reset();

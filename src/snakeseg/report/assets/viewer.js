@@ -1,6 +1,6 @@
 "use strict";
-// The viewer: a dialog over the page that shows one image at a time, in the order of the table. What it looks like is
-// the pane's: `flat.js` for pictures, `volume.js` for volumes.
+// The viewer: a dialog that shows one image at a time, in the order of the table. The pane inside it draws the image:
+// `flat.js` for planes, `volume.js` for volumes.
 
 const viewer = (() => {
   const gallery = JSON.parse(document.getElementById("gallery").textContent);
@@ -9,7 +9,7 @@ const viewer = (() => {
   let row = null;
 
   const entryOf = row => gallery[row.dataset.sample];
-  // What an experiment made of an image; where there are none, an image is enough.
+  // The layers of an experiment's prediction; on a page without experiments, an empty object for images with a picture.
   const shownOf = row => "experiment" in row.dataset ? entryOf(row)?.shown?.[row.dataset.experiment] : entryOf(row)?.picture && {};
   const rowsInOrder = () => bodyRows(document.getElementById("table-of-images")).filter(row => !row.hidden && shownOf(row));
 
@@ -18,7 +18,7 @@ const viewer = (() => {
     return { image: entry.picture, truth: entry.truth, prediction: shown.prediction, errors: shown.errors, surfaces: [entry.surface, shown.surface] };
   }
 
-  // What is shown.
+  // Content.
 
   function showLayers() {
     const there = layersOf(row);
@@ -32,7 +32,7 @@ const viewer = (() => {
     showLayers();
   }
 
-  /** Elements with text, which is never taken for HTML. */
+  /** Create an element with text, which is never parsed as HTML. */
   function element(name, text, attributes = {}) {
     return Object.assign(document.createElement(name), { textContent: text, ...attributes });
   }
@@ -86,7 +86,7 @@ const viewer = (() => {
     if (reading) return;
     if (keys[event.key]) step(keys[event.key]);
     else if (toggle) toggle.click();
-    else if (pane.onKey(event)) ; // it has done what there is to do
+    else if (pane.onKey(event)) ; // the pane has handled the key
     else if (arrows[event.key]) step(arrows[event.key]);
     else return;
     event.preventDefault();

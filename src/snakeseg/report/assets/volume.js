@@ -1,20 +1,20 @@
 "use strict";
-// A volume in the viewer: three planes cut out of the same voxels (z, y, x), linked by a cross.
+// The viewer's pane for volumes: three planes through the same voxels (z, y, x), linked by a cross.
 
 const pane = (() => {
   const root = document.querySelector("#viewer .planes");
   const NAMES = { body: ["Axial", "Coronal", "Sagittal"], stack: ["xy", "xz", "yz"] };
-  const LINE = 1.6, NOTCH = 60; // width of outlines; how far the wheel turns for a slice
-  let volume = null, voxels = {}, at = [0, 0, 0], on = {}, asked = 0, active = 0;
+  const LINE_WIDTH = 1.6, WHEEL_STEP = 60; // in CSS pixels: width of outlines; turn of the wheel that moves one slice
+  let volume = null, voxels = {}, at = [0, 0, 0], on = {}, request = 0, active = 0;
 
-  // Each plane lies across an axis; its rows and columns go along the other two.
+  // Each plane is perpendicular to an axis; its rows and columns run along the other two.
   const planes = [...root.querySelectorAll(".plane")].map((figure, axis) => {
     const [rows, columns] = [0, 1, 2].filter(other => other !== axis);
-    const [name, number, canvas, slider] = ["b", "output", "canvas", "input"].map(one => figure.querySelector(one));
+    const [name, number, canvas, slider] = ["b", "output", "canvas", "input"].map(selector => figure.querySelector(selector));
     return { figure, axis, rows, columns, name, number, canvas, slider, letters: figure.querySelectorAll("i") };
   });
 
-  // From text to voxels.
+  // Decoding.
 
   async function inflated(text) {
     const packed = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
@@ -36,7 +36,7 @@ const pane = (() => {
   }
 
   async function show(entry, layers) {
-    const mine = ++asked, same = entry.volume === volume;
+    const ownRequest = ++request, same = entry.volume === volume;
     root.setAttribute("aria-busy", "true");
     voxels = {};
     volume = entry.volume;
@@ -45,13 +45,13 @@ const pane = (() => {
     layOut();
     const made = { image: await slicesOf(layers.image, volume) };
     for (const name of ["truth", "prediction", "errors"]) if (layers[name]) made[name] = await inflated(layers[name]);
-    if (mine !== asked) return; // another image has been opened since
+    if (ownRequest !== request) return; // another image has been opened since
     voxels = made;
     root.setAttribute("aria-busy", "false");
     redraw();
   }
 
-  // Where things are. Slices have the numbers of the file, whose axes a body is shown against.
+  // Geometry. Slices have the numbers of the file. A body is displayed against the direction of its file's axes.
 
   function describe(surfaces) {
     for (const { axis, rows, columns, name, slider, canvas, letters } of planes) {
@@ -82,7 +82,7 @@ const pane = (() => {
     at[axis] = Math.min(volume.grid[axis] - 1, Math.max(0, index));
   }
 
-  /** All planes at one scale: side by side, or as wide as the screen where they are below one another. */
+  /** Lay out all planes at one scale: side by side, or one below the other on a narrow screen. */
   function layOut() {
     const [z, y, x] = volume.extent, wide = matchMedia("(min-width: 48.01rem)").matches;
     const style = getComputedStyle(root), inner = root.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
@@ -103,7 +103,7 @@ const pane = (() => {
     return (0x96 << 24 | blue << 16 | green << 8 | red) >>> 0;
   });
 
-  /** The value of a voxel by its row and column in a plane. */
+  /** Return a function of row and column that gives the value of a voxel in a plane. */
   function cut(array, { axis, rows, columns }) {
     const strides = [volume.grid[1] * volume.grid[2], volume.grid[2], 1], start = at[axis] * strides[axis];
     return (row, column) => array[start + row * strides[rows] + column * strides[columns]];
@@ -116,7 +116,7 @@ const pane = (() => {
     return small;
   }
 
-  /** Along the edges of voxels that differ from their neighbours. */
+  /** Draw lines along the edges of voxels that differ from their neighbours. */
   function outline(context, labelOf, height, width, colour) {
     const [x, y] = [context.canvas.width / width, context.canvas.height / height];
     context.beginPath();
@@ -126,7 +126,7 @@ const pane = (() => {
         if (column && label !== labelOf(row, column - 1)) context.moveTo(column * x, row * y), context.lineTo(column * x, (row + 1) * y);
         if (row && label !== labelOf(row - 1, column)) context.moveTo(column * x, row * y), context.lineTo((column + 1) * x, row * y);
       }
-    Object.assign(context, { strokeStyle: colour, lineWidth: LINE * devicePixelRatio, lineCap: "square" });
+    Object.assign(context, { strokeStyle: colour, lineWidth: LINE_WIDTH * devicePixelRatio, lineCap: "square" });
     context.stroke();
   }
 
@@ -153,7 +153,7 @@ const pane = (() => {
     context.imageSmoothingEnabled = true;
     for (const layer of ["truth", "prediction"].filter(layer => on[layer] && voxels[layer])) {
       outline(lines, cut(voxels[layer], plane), height, width, styleOf(layer));
-      lines.globalCompositeOperation = "screen"; // where both are, white
+      lines.globalCompositeOperation = "screen"; // overlapping outlines turn white
     }
     context.drawImage(lines.canvas, 0, 0);
     cross(context, plane);
@@ -174,7 +174,7 @@ const pane = (() => {
     redraw();
   }
 
-  // Sliders, arrows, the wheel, and a click or touch for the cross.
+  // Input: sliders, arrow keys, the wheel; a click or touch moves the cross.
 
   const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 };
 
@@ -193,13 +193,13 @@ const pane = (() => {
       event.preventDefault();
       active = axis;
       turned += event.deltaY;
-      const slices = Math.trunc(turned / NOTCH);
-      turned -= slices * NOTCH;
+      const slices = Math.trunc(turned / WHEEL_STEP);
+      turned -= slices * WHEEL_STEP;
       goTo(axis, at[axis] + slices);
       redraw();
     }, { passive: false });
     const follow = event => {
-      if (event.type === "pointermove" && !(event.buttons && event.pointerType === "mouse")) return; // fingers scroll the page
+      if (event.type === "pointermove" && !(event.buttons && event.pointerType === "mouse")) return; // touch scrolls the page
       goTo(columns, Math.floor(event.offsetX / canvas.clientWidth * volume.grid[columns]));
       goTo(rows, Math.floor(event.offsetY / canvas.clientHeight * volume.grid[rows]));
       redraw();
@@ -209,6 +209,6 @@ const pane = (() => {
   }
 
   const resize = () => { layOut(); redraw(); };
-  const thumbnail = ({ surfaces: [truth, prediction] }) => [prediction ?? truth].filter(Boolean); // an empty one is a picture, too
+  const thumbnail = ({ surfaces: [truth, prediction] }) => [prediction ?? truth].filter(Boolean); // a surface without objects is a picture too
   return { show, paint, onKey, actions: {}, thumbnail, resize, focus: () => planes[0].slider.focus() };
 })();

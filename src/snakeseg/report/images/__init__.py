@@ -1,1 +1,1 @@
-"""Images of the report: views of planes and volumes, figures, galleries."""
+"""Images of the reports: views of planes and volumes, figures, and the pictures of the viewer."""

@@ -1,4 +1,4 @@
-"""Figures of examples, as grids of pictures: training images, weight maps, predictions."""
+"""Figures of example images: training images with elastic copies, weight maps, predictions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,30 +8,40 @@ import pandas as pd
 
 from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.io.store import read_store
-from snakeseg.report.comparison import comparison_image, rows_of
+from snakeseg.report.comparison import comparison_image, split_into_rows
 from snakeseg.report.images.figures import grid_of_pictures
-from snakeseg.report.images.pictures import Picture, grey, outlines, shrink, shrink_labels
-from snakeseg.report.images.views import Views, across
-from snakeseg.report.images.volumes import displayed, middle_of, of_a_body, square
-from snakeseg.report.tables import title
+from snakeseg.report.images.pictures import Picture, draw_outlines, shrink, shrink_labels, stretch_to_rgb
+from snakeseg.report.images.views import Views, middle_slice
+from snakeseg.report.images.volumes import in_display_order, is_anatomical, most_central_voxel, square_pixels
+from snakeseg.report.tables import readable_name
 
+# Number of worst, median and best images, and of training images, in a figure.
 EXAMPLES = 3
-SIDE = 360
+# Pictures of a training image in a figure: itself and its elastic copies.
+PICTURES_PER_IMAGE = 5
+SIDE_PIXELS = 360
 
 
 def draw_examples(folder: Path, run: Path, views: Views, rows: pd.DataFrame, metric: str) -> None:
-    """Write them into `training` and `images` of a folder.
+    """Draw examples of training images and of predictions.
 
     Parameters
     ----------
     folder : path
+        Folder of the figures; its subfolders `training` and `images` are made.
     run : path
         Folder of the run's results.
     views : Views
+        Reader of the run's images.
     rows : DataFrame
         From `image_rows`.
     metric : str
-        The score that they are ranked by.
+        The score by which images are ranked.
+
+    Raises
+    ------
+    BadInput
+        If an image, label or prediction of an example cannot be read.
     """
     for name in ("training", "images"):
         (folder / name).mkdir(exist_ok=True)
@@ -42,21 +52,37 @@ def draw_examples(folder: Path, run: Path, views: Views, rows: pd.DataFrame, met
     for (experiment, subset), part in rows.groupby(["experiment", "subset"]):
         pictures = [_overlay(views, row, metric) for row in ranked(part, metric)]
         if pictures:
-            grid_of_pictures(folder / "images" / f"overlays-{experiment}-{subset}.png", rows_of(pictures, EXAMPLES))
+            grid_of_pictures(
+                folder / "images" / f"overlays-{experiment}-{subset}.png", split_into_rows(pictures, EXAMPLES)
+            )
     sample = comparison_image(rows, metric)
     if sample and rows["experiment"].nunique() > 1:
         chosen = rows[rows["sample"] == sample].to_dict("records")
         pictures = [_overlay(views, {**row, "rank": row["experiment"]}, metric) for row in chosen]
-        grid_of_pictures(folder / "images" / "comparison.png", rows_of(pictures))
+        grid_of_pictures(folder / "images" / "comparison.png", split_into_rows(pictures))
 
 
 def ranked(rows: pd.DataFrame, metric: str) -> list[dict]:
-    """The worst, middle and best images, each with its `rank`; the first ones where nothing is scored."""
+    """Choose the worst, median and best images.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of one experiment and subset, from `image_rows`.
+    metric : str
+        The score by which images are ranked.
+
+    Returns
+    -------
+    list of dict
+        At most `EXAMPLES` rows for each `rank`: "worst", "median", "best", each row once. If no image has the score,
+        the first unlabelled ones, with the rank "not scored".
+    """
     scored = rows.dropna(subset=[metric]) if metric in rows else rows[:0]
     if scored.empty:
         return rows[rows["state"] == "unlabelled"][:EXAMPLES].assign(rank="not scored").to_dict("records")
     scored = scored.sort_values([metric, "sample"], ascending=not lower_is_better(metric)).to_dict("records")
-    starts = {"worst": 0, "middle": max(0, (len(scored) - EXAMPLES) // 2), "best": max(0, len(scored) - EXAMPLES)}
+    starts = {"worst": 0, "median": max(0, (len(scored) - EXAMPLES) // 2), "best": max(0, len(scored) - EXAMPLES)}
     chosen: dict[int, dict] = {}
     for word, start in starts.items():
         for index in range(start, min(start + EXAMPLES, len(scored))):
@@ -65,60 +91,62 @@ def ranked(rows: pd.DataFrame, metric: str) -> list[dict]:
 
 
 def _overlay(views: Views, row: dict, metric: str) -> Picture:
-    """An image, or a slice of a volume, with its true and predicted outlines."""
+    """Return an image, or a slice of a volume, with its true and predicted outlines."""
     view = views.view(row["sample"])
-    view = across(view) if view.frame else view
-    truth = None if view.truth is None else shrink_labels(view.truth, SIDE)
-    predicted = shrink_labels(view.predicted[row["experiment"]], SIDE)
-    score = f", {title(metric)} {row[metric]:.3f}" if row["status"] == "scored" else ""
-    return f"{row['sample']}\n{row['rank']}{score}", outlines(shrink(view.picture, SIDE), truth, predicted)
+    view = middle_slice(view) if view.frame else view
+    truth = None if view.truth is None else shrink_labels(view.truth, SIDE_PIXELS)
+    predicted = shrink_labels(view.predicted[row["experiment"]], SIDE_PIXELS)
+    score = f", {readable_name(metric)} {row[metric]:.3f}" if row["status"] == "scored" else ""
+    outlined = draw_outlines(shrink(view.picture, SIDE_PIXELS), truth, predicted)
+    return f"{row['sample']}\n{row['rank']}{score}", outlined
 
 
 def _augmentation_rows(stores: dict[str, Path], dims: int) -> Iterator[list[Picture]]:
-    """Some training images, each followed by its elastic copies, with outlines."""
+    """Yield rows of pictures: a training image and its elastic copies, with outlines."""
     samples: dict[str, list] = {}
     for kind in ("prepared", "augmented"):
-        for name, noted, group in read_store(stores[kind]):
-            source = noted.get("copy_of", name)
-            shown = samples.setdefault(source, []) if len(samples) < EXAMPLES or source in samples else None
-            if shown is not None and len(shown) < 5:
-                shown.append((name, _outlined(*_planes(dims, noted, group["objects"][:], group["image"][:]))))
+        for name, attributes, group in read_store(stores[kind]):
+            source = attributes.get("copy_of", name)
+            row = samples.setdefault(source, []) if len(samples) < EXAMPLES or source in samples else None
+            if row is not None and len(row) < PICTURES_PER_IMAGE:
+                row.append((name, _outlined(*_planes(dims, attributes, group["objects"][:], group["image"][:]))))
     yield from samples.values()
 
 
 def _weight_rows(stores: dict[str, Path], dims: int) -> Iterator[list[Picture]]:
-    """Some training images with outlines, and their weight maps; none if every pixel of them counts alike."""
-    made = list(_weighted(stores, dims))
-    yield from made if any(np.ptp(weights[1]) for _, weights in made) else ()
+    """Yield rows of pictures: a training image and its weight map; nothing if all weights are equal."""
+    rows = list(_weighted(stores, dims))
+    yield from rows if any(np.ptp(weights[1]) for _, weights in rows) else ()
 
 
 def _weighted(stores: dict[str, Path], dims: int) -> Iterator[list[Picture]]:
+    """Yield rows of pictures: a training image with outlines, and its weight map."""
     maps = {name: group for name, _, group in read_store(stores["weights"])}
-    for name, noted, group in list(read_store(stores["prepared"]))[:EXAMPLES]:
+    for name, attributes, group in list(read_store(stores["prepared"]))[:EXAMPLES]:
         arrays = group["objects"][:], group["image"][:], maps[name]["weights"][:]
-        objects, image, weights = _planes(dims, noted, *arrays)
+        objects, image, weights = _planes(dims, attributes, *arrays)
         caption = f"weights {weights.min():.2g} to {weights.max():.3g}"
-        yield [(name, _outlined(objects, image)), (caption, shrink(weights, SIDE))]
+        yield [(name, _outlined(objects, image)), (caption, shrink(weights, SIDE_PIXELS))]
 
 
-def _planes(dims: int, noted: dict, objects: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
-    """Prepared arrays themselves; of volumes the slice (..., y, x) through the middle of objects, as they are shown."""
+def _planes(dims: int, attributes: dict, objects: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Return planes (..., y, x) of prepared arrays: of volumes, the slice through the middle of the objects."""
     if dims == 2:
         return [objects, *arrays]
-    body = of_a_body(noted["image"]["path"])
-    shown = [displayed(array, body)[:] for array in (objects, *arrays)]
-    at = middle_of(shown[0] > 0)[0] if objects.any() else len(shown[0]) // 2
-    steps = noted["spacing"][::-1] if body else noted["spacing"]
-    rows, columns = square(shown[0].shape[1:], steps[1:])
-    return [array[..., at, :, :][..., rows, :][..., columns] for array in shown]
+    anatomical = is_anatomical(attributes["image"]["path"])
+    volumes = [in_display_order(array, anatomical)[:] for array in (objects, *arrays)]
+    z = most_central_voxel(volumes[0] > 0)[0] if objects.any() else len(volumes[0]) // 2
+    spacing = attributes["spacing"][::-1] if anatomical else attributes["spacing"]
+    rows, columns = square_pixels(volumes[0].shape[1:], spacing[1:])
+    return [volume[..., z, :, :][..., rows, :][..., columns] for volume in volumes]
 
 
 def _outlined(objects: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """A prepared image (channels, y, x) with the outlines of its objects."""
-    return outlines(shrink(grey(image), SIDE), shrink_labels(objects, SIDE), None)
+    """Return a prepared image (channels, y, x) as a picture with the outlines of its objects (y, x)."""
+    return draw_outlines(shrink(stretch_to_rgb(image), SIDE_PIXELS), shrink_labels(objects, SIDE_PIXELS), None)
 
 
 def _first_stores(run: Path, sheet: pd.DataFrame) -> dict[str, Path]:
-    """Stores of the first batch of training images, by the step that wrote them."""
+    """Return the stores of the first batch of training images, by the step that wrote them."""
     batch = sheet["batch"][sheet["subset"] == "train"].iloc[0]
     return {kind: run / kind / f"{batch}.zarr.zip" for kind in ("prepared", "augmented", "weights")}

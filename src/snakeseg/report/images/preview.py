@@ -1,4 +1,4 @@
-"""A picture sheet: some images with the outlines of their labels, as they were understood."""
+"""The preview of `snakeseg init`: some images with the outlines of their labels."""
 
 from pathlib import Path
 
@@ -7,36 +7,51 @@ import pandas as pd
 
 from snakeseg.errors import collect
 from snakeseg.report.images.figures import grid_of_pictures
-from snakeseg.report.images.pictures import Picture, outlines, shrink, shrink_labels
-from snakeseg.report.images.views import Views, across
+from snakeseg.report.images.pictures import Picture, draw_outlines, shrink, shrink_labels
+from snakeseg.report.images.views import Views, middle_slice
 from snakeseg.settings import Labels
 
-SHOWN, COLUMNS, SIDE = 8, 4, 480
+# Pictures of a preview, pictures of a row, and pixels of a picture's longer side.
+MAX_PICTURES, COLUMNS, SIDE_PIXELS = 8, 4, 480
 
 
-def draw(path: Path, sheet: pd.DataFrame, dims: int, labels: Labels) -> None:
-    """Write it as PNG: labelled images, and one of those to predict."""
-    labelled, others = sheet[sheet["label"] != ""], sheet[sheet["label"] == ""]
-    count = min(len(labelled), SHOWN - bool(len(others)))
-    chosen = [*labelled.iloc[np.linspace(0, len(labelled) - 1, count).astype(int)]["sample"], *others["sample"][:1]]
+def draw_preview(path: Path, sheet: pd.DataFrame, dims: int, labels: Labels) -> None:
+    """Draw some labelled images and one without label, and write the figure as PNG; nothing if none can be read.
+
+    Parameters
+    ----------
+    path : path
+        The file to write.
+    sheet : DataFrame
+        Rows of a sample sheet: sample, image, label, subset.
+    dims : int
+        Number of spatial dimensions of the images, 2 or 3.
+    labels : Labels
+        Meaning of the labels.
+    """
+    labelled, unlabelled = sheet[sheet["label"] != ""], sheet[sheet["label"] == ""]
+    count = min(len(labelled), MAX_PICTURES - bool(len(unlabelled)))
+    spread = np.linspace(0, len(labelled) - 1, count).astype(int)
+    samples = [*labelled.iloc[spread]["sample"], *unlabelled["sample"][:1]]
     views = Views(Path(), sheet, pd.DataFrame(columns=["sample"]), pd.DataFrame(), dims, labels)
-    pictures = [picture for name in chosen if (picture := collect([], lambda name=name: _picture(views, name)))]
+    pictures = [picture for name in samples if (picture := collect([], lambda name=name: _picture(views, name)))]
     if pictures:
         grid_of_pictures(path, [pictures[start : start + COLUMNS] for start in range(0, len(pictures), COLUMNS)])
 
 
 def _picture(views: Views, sample: str) -> Picture:
+    """Return the picture of a sample with outlines; its caption states the subset and the number of objects."""
     view = views.view(sample)
-    objects = None if view.truth is None else len(np.unique(view.truth[view.truth > 0]))
-    flat = across(view) if view.frame else view
-    truth = None if flat.truth is None else _enlarged(shrink_labels(flat.truth, SIDE))
-    what = "piece" if views.labels.kind == "semantic" else "object"
-    told = {None: "no label", 1: f"1 {what}"}.get(objects, f"{objects} {what}s")
-    caption = f"{sample}: {views.sources.loc[sample, 'subset']}, {told}"
-    return caption, outlines(_enlarged(shrink(flat.picture, SIDE)), truth, None)
+    number = None if view.truth is None else len(np.unique(view.truth[view.truth > 0]))
+    flat = middle_slice(view) if view.frame else view
+    truth = None if flat.truth is None else _enlarge(shrink_labels(flat.truth, SIDE_PIXELS))
+    noun = "piece" if views.labels.kind == "semantic" else "object"
+    counted = {None: "no label", 1: f"1 {noun}"}.get(number, f"{number} {noun}s")
+    caption = f"{sample}: {views.sources.loc[sample, 'subset']}, {counted}"
+    return caption, draw_outlines(_enlarge(shrink(flat.picture, SIDE_PIXELS)), truth, None)
 
 
-def _enlarged(array: np.ndarray) -> np.ndarray:
-    """Small pictures in larger pixels, so that outlines leave something to be seen."""
-    times = max(1, SIDE // max(array.shape[:2]))
+def _enlarge(array: np.ndarray) -> np.ndarray:
+    """Repeat the pixels of a small picture, so that outlines do not hide it."""
+    times = max(1, SIDE_PIXELS // max(array.shape[:2]))
     return array.repeat(times, axis=0).repeat(times, axis=1)

@@ -1,6 +1,6 @@
-"""Volumes for the page's viewer: the image as a sheet of slices, labels deflated, and pictures of surfaces.
+"""Encode volumes for the viewer of a page: the image as a sheet of slices, compressed labels, pictures of surfaces.
 
-The page cuts all three planes out of the same voxels, so that none is carried three times.
+The page cuts all three planes out of the same voxels, so that it carries each voxel once.
 """
 
 import base64
@@ -10,39 +10,39 @@ import numpy as np
 
 from snakeseg.report.images.meshes import draw_surfaces
 from snakeseg.report.images.pictures import CLASS_COLOURS, KIND_COLOURS, PREDICTION, TRUTH, webp_url
-from snakeseg.report.images.views import View, place_of
-from snakeseg.report.images.volumes import ENDS, coarser
+from snakeseg.report.images.views import View, initial_voxel
+from snakeseg.report.images.volumes import ENDS, downsample
 
 # Voxels of the longest side, and WebP quality.
-STEPS = ((192, 75), (160, 70), (128, 65), (96, 60), (80, 55), (64, 50), (48, 45), (32, 45), (24, 45))
-# Voxels that take a byte, at the very most: a share that is smaller than this needs no trial.
-MOST_PER_BYTE = 60
-# Voxels a side of what surfaces are drawn of.
-COARSE = 64
+VOLUME_SIZES = ((192, 75), (160, 70), (128, 65), (96, 60), (80, 55), (64, 50), (48, 45), (32, 45), (24, 45))
+# Upper bound of voxels per byte of WebP: sizes with more voxels than that cannot fit and are not tried.
+MAX_VOXELS_PER_BYTE = 60
+# Largest number of voxels a side from which surfaces are drawn.
+SURFACE_SIDE_VOXELS = 64
 
 
-def fitting_stack(view: View, share: int) -> dict:
-    """A volume with its layers at the first step at which they fit.
+def encode_volume(view: View, share: int) -> dict:
+    """Encode a volume and its layers at the first of `VOLUME_SIZES` at which they fit into `share` bytes.
 
     Parameters
     ----------
     view : View
-        Of a volume.
+        View of a volume.
     share : int
-        Bytes.
+        Bytes for the volume and its layers.
 
     Returns
     -------
     dict
-        As of a picture (see `gallery.gallery`): picture is a sheet of all slices; truth, prediction and errors are the
-        deflated codes of voxels. Further: surface (of the truth and of each experiment), and volume, its geometry.
+        As for a plane (see `gallery.gallery`), but picture is a sheet of all slices, and truth, prediction and errors
+        are compressed codes of voxels. Also surface (of the truth and of each experiment), and volume (its geometry).
     """
-    surfaces, most = _surfaces(view), share * MOST_PER_BYTE
-    for side, quality in STEPS:
-        picture = coarser(view.picture, side, average=True)
-        if picture[..., 0].size > most and side > STEPS[-1][0]:
+    surfaces, max_voxels = _surfaces(view), share * MAX_VOXELS_PER_BYTE
+    for side, quality in VOLUME_SIZES:
+        picture = downsample(view.picture, side, average=True)
+        if picture[..., 0].size > max_voxels and side > VOLUME_SIZES[-1][0]:
             continue
-        sheet, columns = tiled(picture)
+        sheet, columns = tile_slices(picture)
         made = {"picture": webp_url(sheet, quality), "volume": _geometry(view, picture.shape[:3], columns)}
         made |= {"truth": _deflated(view.truth, side), "surface": surfaces.get("")}
         made["shown"] = {
@@ -53,20 +53,34 @@ def fitting_stack(view: View, share: int) -> dict:
             }
             for name, predicted in view.predicted.items()
         }
-        if size_of(made) <= share:
+        if encoded_bytes(made) <= share:
             break
-        most = 1.5 * picture[..., 0].size * share / size_of(made)  # what is far too large by this needs no trial
+        # Sizes that are far too large by this result are not tried.
+        max_voxels = 1.5 * picture[..., 0].size * share / encoded_bytes(made)
     return made
 
 
-def size_of(made: dict) -> int:
-    """Bytes of all pictures and layers."""
+def encoded_bytes(entry: dict) -> int:
+    """Return the bytes of all pictures and layers of an entry of the gallery."""
     names = ("picture", "truth", "surface", "prediction", "errors")
-    return sum(len(part.get(name) or "") for part in (made, *made.get("shown", {}).values()) for name in names)
+    return sum(len(part.get(name) or "") for part in (entry, *entry.get("shown", {}).values()) for name in names)
 
 
-def tiled(picture: np.ndarray) -> tuple[np.ndarray, int]:
-    """Slices (z, y, x, colours) side by side, row by row, as one picture; and how many a row has."""
+def tile_slices(picture: np.ndarray) -> tuple[np.ndarray, int]:
+    """Tile the slices of a volume into one sheet, row by row.
+
+    Parameters
+    ----------
+    picture : uint8 array, shape (z, y, x, 3)
+        The volume in RGB.
+
+    Returns
+    -------
+    sheet : uint8 array, shape (rows * y, columns * x, 3)
+        All slices; the last places of the last row may be black.
+    columns : int
+        Number of slices in a row.
+    """
     depth, height, width = picture.shape[:3]
     columns = max(1, min(depth, round((depth * height / width) ** 0.5)))
     rows = -(-depth // columns)
@@ -77,13 +91,13 @@ def tiled(picture: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _geometry(view: View, grid: tuple[int, ...], columns: int) -> dict:
-    """What the page must know of the voxels, along (z, y, x)."""
+    """Return the geometry of the encoded voxels, along (z, y, x), as plain data for the page."""
     frame = view.frame
-    place = zip(place_of(view), grid, view.picture.shape, strict=False)
+    initial = zip(initial_voxel(view), grid, view.picture.shape, strict=False)
     return {
         "grid": list(grid),
         "columns": columns,
-        "at": [at * small // large for at, small, large in place],
+        "at": [at * small // large for at, small, large in initial],
         "total": list(frame.total),
         "part": [[part.start, part.stop] for part in frame.part],
         "extent": [round(extent, 6) for extent in _extents(view)],
@@ -92,20 +106,20 @@ def _geometry(view: View, grid: tuple[int, ...], columns: int) -> dict:
 
 
 def _deflated(labels: np.ndarray | None, side: int) -> str | None:
-    """Ids as bytes, deflated, as text; so many objects share a code that touching ones hardly ever do."""
+    """Compress ids to one byte a voxel, in base64; two touching objects have the same of the 255 codes only rarely."""
     if labels is None:
         return None
-    labels = coarser(labels, side)
+    labels = downsample(labels, side)
     codes = np.where(labels > 0, (labels - 1) % 255 + 1, 0).astype(np.uint8)
     return base64.b64encode(zlib.compress(codes.tobytes(), 6)).decode()
 
 
 def _surfaces(view: View) -> dict[str, str]:
-    """Pictures of objects by experiment, and of the true ones under "".
+    """Draw the surfaces of objects by experiment, and of the true objects under "".
 
-    Classes have colours where there are several; else predicted objects have that of what became of them.
+    Several classes have one colour each; else each predicted object has the colour of its kind (match, split, ...).
     """
-    made = {}
+    urls = {}
     for name, labels in {"": view.truth, **view.predicted}.items():
         if labels is None:
             continue
@@ -116,12 +130,12 @@ def _surfaces(view: View) -> dict[str, str]:
             codes, colours = view.errors[name], list(KIND_COLOURS.values())
         else:
             codes, colours = labels > 0, [PREDICTION if name else TRUTH]
-        codes = coarser(codes.astype(np.uint8), COARSE)
+        codes = downsample(codes.astype(np.uint8), SURFACE_SIDE_VOXELS)
         steps = [extent / n for extent, n in zip(_extents(view), codes.shape, strict=True)]
-        made[name] = webp_url(draw_surfaces(codes, steps, colours, view.frame.anatomical), 80)
-    return made
+        urls[name] = webp_url(draw_surfaces(codes, steps, colours, view.frame.anatomical), 80)
+    return urls
 
 
 def _extents(view: View) -> list[float]:
-    """Sides of the volume along (z, y, x), in the unit of its spacing."""
+    """Return the sides of the volume along (z, y, x), in the unit of its spacing."""
     return [n * step for n, step in zip(view.frame.grid, view.frame.steps, strict=True)]
