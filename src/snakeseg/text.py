@@ -31,6 +31,6 @@ def legal_name(text: str) -> str:
 
 
 def did_you_mean(word: object, known, otherwise: str = "remove it") -> str:
-    """Return the remedy for a misspelt word: a question with the closest known word, or `otherwise` if none is close."""
+    """Return the remedy for a misspelt word: suggest the closest known word, or return `otherwise`."""
     close = get_close_matches(str(word), [str(name) for name in known], n=1)
     return f"did you mean '{close[0]}'?" if close else otherwise

@@ -153,7 +153,7 @@ CASES: dict[str, Case] = {
     "a name that is too long": image(
         "a" * 300 + ".tif", lambda: None, "found no such file; expected an image; correct the path"
     ),
-    "another format": image("a.jpg", b"x", "found format '.jpg'; expected .ome.tiff, ...; convert the file"),
+    "another format": image("a.jpg", b"x", "found format '.jpg'; expected .ome.tiff, ...; convert it to one of these"),
     "tiff: nothing in it": image("a.tif", b"", damaged()),
     "tiff: text": image("a.tif", b"no image" * 99, damaged("not a TIFF file...")),
     "tiff: cut off": image("a.tif", changed(lambda b: b[: len(b) // 2]), damaged()),

@@ -112,7 +112,7 @@ CASES: dict[str, Case] = {
     ),
     "zarr: a chunk of a terabyte": image(
         "a.zarr", array(shape=[10**6, 10**6], chunks=[10**6, 10**6]),
-        "found 1000000 x 1000000 pixels in one piece; expected less than ... million of them; store it in smaller chunks",
+        "found 1000000 x 1000000 pixels in one piece; expected at most ... million, which fill half of the memory; store it in smaller chunks",
     ),
     "zarr: more pixels than there are": image(
         "a.zarr", array(shape=[10**9, 10**9]),

@@ -293,7 +293,7 @@ def test_missing_file(tmp_path, suffix):
 @pytest.mark.parametrize("name", ["a.jpg", "a", "tif", "a.nii.bz2"])
 def test_unknown_suffix(tmp_path, name):
     (tmp_path / name).touch()
-    with pytest.raises(BadInput, match=r"found format '.*'; expected .ome.tiff, .*; convert the file"):
+    with pytest.raises(BadInput, match=r"found format '.*'; expected .ome.tiff, .*; convert it to one of these"):
         read(tmp_path / name, 2)
 
 
