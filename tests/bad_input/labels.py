@@ -36,7 +36,7 @@ CASES: dict[str, Case] = {
     ),
     "label: colours": bad(
         lambda: Image.fromarray(np.stack([IDS.astype(np.uint8)] * 3, 2)).save("label.png"),
-        "found 3 channels; expected a label image of one channel; save ids or classes, no colours",
+        "found 3 channels; expected a label image of one channel; save object ids or class values, not colours",
         "label.png",
     ),
     "label: another shape": bad(

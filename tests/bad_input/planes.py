@@ -108,7 +108,7 @@ def beside(made):
 OUTSIDE = "expected files of its own folder; move them there, and correct the header"
 OUT = "found a link to /etc/passwd; expected a file of its own folder; put the file there in place of the link"
 WIDE = (
-    "found shape {} with axes '{}'; expected 2 spatial axes and at most one of channels;"
+    "found shape {} with axes '{}'; expected 2 spatial axes and at most one channel axis;"
     " set spatial_dims, or save the file with its axes named"
 )
 MISSING = "expected all that its OME header names; copy all of its files into one folder"
@@ -204,7 +204,7 @@ CASES: dict[str, Case] = {
     "tiff: complex numbers": image(
         "a.tif",
         tiff(array=SMALL.astype(np.complex64)),
-        "found pixels of type complex64; expected grey values; save channels apart, as numbers",
+        "found pixels of type complex64; expected one real number per pixel and channel; save each channel as integers or floats",
     ),
     "tiff: a stack for planes": image(
         "a.tif", tiff(array=np.stack([SMALL] * 3), photometric="minisblack"), WIDE.format("(3, 24, 24)", "ZYX")
@@ -277,7 +277,7 @@ CASES: dict[str, Case] = {
     "ome: pixels of no size": image(
         "a.ome.tif",
         ome("a", sizes='SizeT="1" PhysicalSizeX="0" PhysicalSizeY="0"'),
-        "found pixels of 0 x 0; expected positive sizes; repair them in its header",
+        "found pixels of 0 x 0; expected positive sizes; correct the pixel size in its header",
     ),
     "ome: pixels of no known size": image(
         "a.ome.tif", ome("a", sizes='SizeT="1" PhysicalSizeX="wide" PhysicalSizeY="1"'), damaged("...'wide'")

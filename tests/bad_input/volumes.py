@@ -130,7 +130,7 @@ CASES: dict[str, Case] = {
     "nifti: an unknown type": volume("a.nii", nifti(datatype=77), damaged("...77...")),
     "nifti: colours": volume(
         "a.nii", nifti(array=np.zeros((8, 7, 6), [("R", "u1"), ("G", "u1"), ("B", "u1")])),
-        "found pixels of type [('R', 'u1'), ('G', 'u1'), ('B', 'u1')]; expected grey values; save channels apart, as numbers",
+        "found pixels of type [('R', 'u1'), ('G', 'u1'), ('B', 'u1')]; expected one real number per pixel and channel; save each channel as integers or floats",
     ),
     "nifti: a folder": volume("a.nii.gz", folder("a.nii.gz"), f"found a folder, not a file; {IMAGE}"),
     "nifti: a pipe": volume("a.nii.gz", pipe("a.nii.gz"), f"found a pipe, socket or device, not a file; {IMAGE}"),

@@ -108,7 +108,7 @@ CASES: dict[str, Case] = {
         "a.zarr", with_chunk(lambda: pickle.dumps(Bomb()), compressor=None, dtype="|O", filters=[{"id": "pickle"}]), damaged()
     ),
     "zarr: text": image(
-        "a.zarr", array(dtype="<U8", fill_value=""), "found pixels of type ...; expected grey values; save channels apart, as numbers"
+        "a.zarr", array(dtype="<U8", fill_value=""), "found pixels of type ...; expected one real number per pixel and channel; save each channel as integers or floats"
     ),
     "zarr: a chunk of a terabyte": image(
         "a.zarr", array(shape=[10**6, 10**6], chunks=[10**6, 10**6]),
@@ -118,7 +118,7 @@ CASES: dict[str, Case] = {
         "a.zarr", array(shape=[10**9, 10**9]),
         "found 1000000000 x 1000000000 pixels in ... bytes; expected at least ... bytes for them; copy it again from its source",
     ),
-    "zarr: no pixels": image("a.zarr", array(shape=[0, 24]), "found shape (0, 24); expected at least one pixel; remove the row"),
+    "zarr: no pixels": image("a.zarr", array(shape=[0, 24]), "found shape (0, 24); expected at least one pixel; remove its row from the sheet"),
     "zarr: a chunk that is a pipe": as_a_pipe("a.zarr/0.0"),
     "zarr: a chunk that leads elsewhere": as_a_link("a.zarr/0.0"),
     "zarr: a description that leads elsewhere": as_a_link("a.zarr/.zarray"),
@@ -151,6 +151,6 @@ CASES: dict[str, Case] = {
     "ome-zarr: an axis too many": image("a.ome.zarr", ome_zarr(axes="zyx", scale=(1, 1, 1)), damaged()),
     "ome-zarr: a scale too few": image("a.ome.zarr", ome_zarr(scale=(1,)), damaged()),
     "ome-zarr: pixels of no size": image(
-        "a.ome.zarr", ome_zarr(scale=(0, 1), version=3), "found pixels of 0 x 1; expected positive sizes; repair them in its header"
+        "a.ome.zarr", ome_zarr(scale=(0, 1), version=3), "found pixels of 0 x 1; expected positive sizes; correct the pixel size in its header"
     ),
 }  # fmt: skip

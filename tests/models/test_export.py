@@ -345,7 +345,7 @@ class Boom:
     [
         ([("../evil.txt", b"x")], "the file name '../evil.txt'; expected names inside the package"),
         ([("/etc/evil", b"x")], "the file name '/etc/evil'"),
-        ([("..\\evil.txt", b"x")], "in it; expected names inside"),
+        ([("..\\evil.txt", b"x")], "'; expected names inside the package"),
         ([("C:evil.txt", b"x")], "the file name 'C:evil.txt'"),
         ([("model.json", b"{}")], "a file name twice"),
         ([("instances.json", 2**25)], "files that unpack to 34 MB; expected at most"),
