@@ -14,7 +14,14 @@ from numcodecs import BZ2, LZ4, LZMA, Blosc, GZip, Zlib, Zstd
 
 from snakeseg.errors import BadInput
 from snakeseg.io.images import open_image
-from snakeseg.io.readers.codecs import BLOSC_HEADER, LEAST, chunks_of, require_sound_blosc, trust_no_chunk, zstd_size
+from snakeseg.io.readers.codecs import (
+    BLOSC_HEADER,
+    MIN_LIMIT_BYTES,
+    chunks_of,
+    require_sound_blosc,
+    trust_no_chunk,
+    zstd_size,
+)
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -77,7 +84,7 @@ def test_chunks_are_unpacked_up_to_their_size(codec):
             out = np.empty_like(array)
             codec.decode(packed, out)
             np.testing.assert_array_equal(out, array)
-    zeros = np.zeros(LEAST + 1, np.uint8)
+    zeros = np.zeros(MIN_LIMIT_BYTES + 1, np.uint8)
     assert bytes(codec.decode(codec.encode(zeros))) == zeros.tobytes()
     with chunks_of(9), pytest.raises(ValueError, match="unpacks to more"):
         codec.decode(codec.encode(zeros))
