@@ -140,11 +140,11 @@ CASES: dict[str, Case] = {
     ),
     "dicom: a link that leads elsewhere": told_of("a/b.dcm", lambda: (folder("a")(), link("a/b.dcm", "/etc/passwd")()), OUT, "a"),
     "dicom: an empty folder": volume(
-        "a", folder("a"), "found a folder without DICOM files; expected one series; give the folder of one series alone"
+        "a", folder("a"), "found a folder without DICOM files; expected one DICOM series; name a folder with the files of a single series"
     ),
     "dicom: other files": volume(
         "a", lambda: (folder("a")(), Path("a/b.txt").write_text("none", encoding="utf-8")),
-        "found a folder without DICOM files; expected one series; give the folder of one series alone",
+        "found a folder without DICOM files; expected one DICOM series; name a folder with the files of a single series",
     ),
     "dicom: a pipe among the files": Case(
         lambda: (folder("a")(), pipe("a/b.dcm")()), ["predict", VOLUMES, "a", "-o", "out"],
