@@ -45,7 +45,7 @@ CASES: dict[str, Case] = {
     "mha: cut off": volume("a.mha", mhd("LOCAL").encode() + bytes(99), damaged()),
     "mha: a terapixel": volume(
         "a.mha", mhd("LOCAL", "10000 10000 10000").encode() + bytes(99),
-        "found 10000 x 10000 x 10000 pixels in one piece; expected at most ... million, which fill half of the memory; convert it to .nii",
+        "found 10000 x 10000 x 10000 pixels in one piece; expected at most ... million (half of the memory); convert it to .nii",
     ),
     "mha: a header without end": volume(
         "a.mha", b"Comment = " + b"x" * 2**20 + b"\n" + mhd("/etc/hostname").encode(), f"found a damaged file (no end within 1048576 bytes {HEADER}"

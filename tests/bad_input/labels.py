@@ -56,7 +56,7 @@ CASES: dict[str, Case] = {
     ),
     "label: a terapixel": bad(
         lambda: saved_as_terapixel(),
-        "found 1000000 x 1000000 pixels in one piece; expected at most ... million, which fill half of the memory; convert it to a tiled TIFF or Zarr",
+        "found 1000000 x 1000000 pixels in one piece; expected at most ... million (half of the memory); convert it to a tiled TIFF or Zarr",
     ),
     "label: a NumPy file": bad(
         lambda: np.save("label.npy", {"masks": IDS, "bomb": Bomb()}),

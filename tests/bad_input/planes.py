@@ -87,7 +87,7 @@ def ome(inside: str, before: str = "", sizes: str = 'SizeT="1"', planes: str = "
 
 
 LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "ha" * 50}">' for i in range(10))
-TYPE = "found a document type in its OME header; expected none; export the image again"
+TYPE = "found a document type in its OME header; expected XML without one; export the image again"
 
 
 def named(file: str) -> str:
@@ -204,7 +204,8 @@ CASES: dict[str, Case] = {
     "tiff: complex numbers": image(
         "a.tif",
         tiff(array=SMALL.astype(np.complex64)),
-        "found pixels of type complex64; expected one real number per pixel and channel; save each channel as integers or floats",
+        "found pixels of type complex64; expected one real number per pixel and channel;"
+        " save each channel as integers or floats",
     ),
     "tiff: a stack for planes": image(
         "a.tif", tiff(array=np.stack([SMALL] * 3), photometric="minisblack"), WIDE.format("(3, 24, 24)", "ZYX")

@@ -112,7 +112,7 @@ CASES: dict[str, Case] = {
     ),
     "zarr: a chunk of a terabyte": image(
         "a.zarr", array(shape=[10**6, 10**6], chunks=[10**6, 10**6]),
-        "found 1000000 x 1000000 pixels in one piece; expected at most ... million, which fill half of the memory; store it in smaller chunks",
+        "found 1000000 x 1000000 pixels in one piece; expected at most ... million (half of the memory); store it in smaller chunks",
     ),
     "zarr: more pixels than there are": image(
         "a.zarr", array(shape=[10**9, 10**9]),
@@ -144,7 +144,7 @@ CASES: dict[str, Case] = {
     "zarr: a chunk of something else": image("a.zarr", with_chunk(lambda: b"nothing", compressor={"id": "zlib", "level": 1}), damaged()),
     "ome-zarr: no multiscales": image(
         "a.ome.zarr", lambda: zarr.create_group("a.ome.zarr"),
-        "found a Zarr group without multiscales; expected an array, or OME-Zarr; give one array's folder",
+        "found a Zarr group without multiscales; expected a Zarr array, or OME-Zarr; name the folder of an array in it",
     ),
     "ome-zarr: a level elsewhere": image("a.ome.zarr", ome_zarr(path="../../b"), damaged()),
     "ome-zarr: a level that is not there": image("a.ome.zarr", ome_zarr(path="7"), damaged()),

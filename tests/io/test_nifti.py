@@ -222,12 +222,12 @@ BAD_FILES = {
     ),
     "negative rows": (spoiled(dim=[3, 7, -5, 9, 1, 1, 1, 1]), r"shape \(7, -5, 9\); expected at least one pixel"),
     "no rows": (spoiled(dim=[3, 7, 0, 9, 1, 1, 1, 1]), r"shape \(7, 0, 9\); expected at least one pixel"),
-    "zero size": (spoiled(pixdim=[1, 1, 0, 2, 0, 0, 0, 0]), r"pixels of 1 x 0 x 2; expected positive sizes; repair"),
+    "zero size": (spoiled(pixdim=[1, 1, 0, 2, 0, 0, 0, 0]), r"pixels of 1 x 0 x 2; expected positive sizes; correct"),
     "negative size": (spoiled(pixdim=[1, 1, -1, 2, 0, 0, 0, 0]), r"pixels of 1 x -1 x 2; expected positive sizes"),
     "NaN size": (spoiled(pixdim=[1, np.nan, 1, 2, 0, 0, 0, 0]), r"pixels of nan x 1 x 2; expected positive sizes"),
     "NaN affine": (spoiled(srow_y=[0, np.nan, 0, 0]), r"the affine 0.8 0 0 -90 / 0 nan 0 0 / .*; expected finite"),
     "flat affine": (spoiled(srow_y=[0, 0, 0, 5]), r"the affine .* / 0 0 0 5 / .*; expected finite numbers that span"),
-    "no place": (spoiled(sform_code=0, qform_code=0), r"neither sform nor qform .*; expected one that tells left"),
+    "no place": (spoiled(sform_code=0, qform_code=0), r"neither sform nor qform .*; expected one of them, to tell left"),
 }
 
 
@@ -251,7 +251,7 @@ def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tmp_path, monkeypatch
     """Where the header agrees, room is looked for beforehand."""
     path = save_nifti(tmp_path / "a.nii.gz", np.zeros((200, 200, 200), np.uint8), PLAIN)
     monkeypatch.setattr(nifti.shutil, "disk_usage", lambda folder: type("", (), {"free": 1e6}))
-    with pytest.raises(BadInput, match=r"a.nii.gz: found 0.001 GB of room .*; expected 0.008 GB to unpack it"):
+    with pytest.raises(BadInput, match=r"a.nii.gz: found 0.001 GB free .*; expected 0.008 GB to unpack it"):
         read(path, 3)
 
 

@@ -82,7 +82,7 @@ def require_memory(path: str | Path, shape: Sequence[int], size: int, remedy: st
     limit = psutil.virtual_memory().total / 2 / size
     if math.prod(map(int, shape)) > limit:
         found = f"{' x '.join(map(str, shape))} pixels in one piece"
-        raise BadInput(path, found, f"at most {limit / 1e6:.0f} million, which fill half of the memory", remedy)
+        raise BadInput(path, found, f"at most {limit / 1e6:.0f} million (half of the memory)", remedy)
 
 
 def require_stored(path: str | Path, shape: Sequence[int], stored: int, least: float) -> None:
