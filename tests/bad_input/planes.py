@@ -105,13 +105,13 @@ def beside(made):
     return make
 
 
-OUTSIDE = "expected files of its own folder; move them there, and correct the header"
-OUT = "found a link to /etc/passwd; expected a file of its own folder; put the file there in place of the link"
+OUTSIDE = "expected files in its own folder; move them there, and correct the header"
+OUT = "found a link to /etc/passwd; expected a file in its own folder; put the file there in place of the link"
 WIDE = (
     "found shape {} with axes '{}'; expected 2 spatial axes and at most one channel axis;"
     " set spatial_dims, or save the file with its axes named"
 )
-MISSING = "expected all that its OME header names; copy all of its files into one folder"
+MISSING = "expected all files that its OME header names; copy all of its files into one folder"
 STRIPS = {"rowsperstrip": 4, "compression": "zlib"}
 
 CASES: dict[str, Case] = {
@@ -248,7 +248,7 @@ CASES: dict[str, Case] = {
     "ome: a file that is missing": image(
         "a.ome.tif",
         beside(lambda: None),
-        f"found 1 of 2 planes that lie in no file here; {MISSING}",
+        f"found 1 of 2 planes missing; {MISSING}",
     ),
     "ome: four thousand million planes": image(
         "a.ome.tif",

@@ -184,7 +184,7 @@ def test_png_labels(tmp_path):
 def test_png_cannot_hold_more_than_16_bits(tmp_path):
     source = read(save(tmp_path / "a.png", PLANE), 2)
     with pytest.raises(
-        BadInput, match=r"found 65536 objects; expected at most 65535 in a PNG; give the images as TIFF"
+        BadInput, match=r"found 65536 objects; expected at most 65535 in a PNG; convert the images to TIFF"
     ):
         write_and_read(source, np.array([[65536]], np.uint32), tmp_path)
 

@@ -227,7 +227,7 @@ BAD_FILES = {
     "NaN size": (spoiled(pixdim=[1, np.nan, 1, 2, 0, 0, 0, 0]), r"pixels of nan x 1 x 2; expected positive sizes"),
     "NaN affine": (spoiled(srow_y=[0, np.nan, 0, 0]), r"the affine 0.8 0 0 -90 / 0 nan 0 0 / .*; expected finite"),
     "flat affine": (spoiled(srow_y=[0, 0, 0, 5]), r"the affine .* / 0 0 0 5 / .*; expected finite numbers that span"),
-    "no place": (spoiled(sform_code=0, qform_code=0), r"neither sform nor qform .*; expected one of them, to tell left"),
+    "no place": (spoiled(sform_code=0, qform_code=0), r"neither sform nor qform .*; expected one of them, to"),
 }
 
 
