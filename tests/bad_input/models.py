@@ -87,7 +87,7 @@ def start(make, told: str, name: str = "w.pth") -> Case:
         sheet(["s1", "image.tif", "", "test"])
         make()
 
-    settings = {"networks": {"a": {"name": "context", "width": 1, "pretrained": name}}}
+    settings = {"experiments": {"a": {"network": {"name": "context", "width": 1, "pretrained": name}}}}
     return Case(write, ["check", json.dumps(settings)], told)
 
 
@@ -277,18 +277,18 @@ CASES: dict[str, Case] = {
     "probabilities: none": Case(sound_plane, ["predict", PLANES, "--sheet", "a.tsv"], "predict: found --sheet but no --probabilities; expected a store to write; add it, or name image files"),
     "settings: no JSON": Case(
         lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", "{", "--output", "o.json"],
-        "settings: found no JSON (...); expected sections of the config; correct it",
+        "settings: found no JSON (...); expected sections of the config; pass the sections of a config as one JSON object",
     ),
     "settings: a list": Case(
         lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", "[]", "--output", "o.json"],
-        "settings: found list; expected sections of the config; correct it",
+        "settings: found list; expected sections with keys; write it as a mapping",
     ),
     "settings: an unknown section": Case(
         lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", '{"labls": {}}', "--output", "o.json"],
-        "settings: found unknown section 'labls'; expected labels, ...; remove it",
+        "settings: found unknown key 'labls'; expected one of network, ...; did you mean 'labels'?",
     ),
     "settings: a number for a section": Case(
         lambda: sheet(["s1", "image.tif", "", "train"]), ["inspect", "--sheet", "s.tsv", "--settings", '{"labels": 3}', "--output", "o.json"],
-        "labels: found int; expected keys with values; correct it",
+        "labels: found int; expected keys with values; write it as a mapping",
     ),
 }  # fmt: skip

@@ -32,7 +32,7 @@ def test_no_end_is_an_error(monkeypatch):
 def test_errors_are_handed_on():
     with pytest.raises(ValueError, match="invalid literal"):
         call_isolated(int, "a")
-    with pytest.raises(ValueError, match="more memory than there is"):
+    with pytest.raises(ValueError, match="more memory than is available"):
         call_isolated(bytearray, 2**62)
 
 
