@@ -11,7 +11,7 @@ from itertools import accumulate, product
 import numpy as np
 
 # Largest number of pixels that a pass over an array holds in memory.
-BLOCK = 2**22
+MAX_BLOCK_PIXELS = 2**22
 Region = tuple[slice, ...]
 
 
@@ -102,7 +102,9 @@ def box_of(array, box: Region) -> Lazy:
     return Lazy(tuple(b.stop - b.start for b in box), source.dtype, read)
 
 
-def blocks(shape: Sequence[int], chunks: Sequence[int] | None = None, limit: int = BLOCK) -> Iterator[Region]:
+def blocks(
+    shape: Sequence[int], chunks: Sequence[int] | None = None, limit: int = MAX_BLOCK_PIXELS
+) -> Iterator[Region]:
     """Divide an array into blocks that follow its chunks.
 
     Parameters

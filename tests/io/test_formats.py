@@ -485,10 +485,10 @@ def test_regions_are_read_on_demand_and_equal_the_whole(tmp_path, name):
 @pytest.mark.parametrize("name", [name for name in SAVED if name != "a.png"])
 def test_labels_of_any_size_are_written_part_by_part(tmp_path, name, monkeypatch):
     """Never more than a band is asked for, and what is read back is the same."""
-    monkeypatch.setattr(tiff, "BLOCK", 100)
-    monkeypatch.setattr(tiff, "TILE", 32)
-    monkeypatch.setattr(nifti, "BLOCK", 3000)
-    monkeypatch.setattr(ome_zarr, "CHUNK", {2: 64})
+    monkeypatch.setattr(tiff, "MAX_BLOCK_PIXELS", 100)
+    monkeypatch.setattr(tiff, "TILE_SIDE", 32)
+    monkeypatch.setattr(nifti, "MAX_BLOCK_PIXELS", 3000)
+    monkeypatch.setattr(ome_zarr, "CHUNK_SIDE", {2: 64})
     source, asked = open_image(SAVED[name](tmp_path / name), 2), []
     labels = (LARGE // 300).astype(np.uint32)
     lazy = as_lazy(labels).map(lambda part: asked.append(part.size) or part, np.uint32)
@@ -501,7 +501,7 @@ def test_labels_of_any_size_are_written_part_by_part(tmp_path, name, monkeypatch
 
 
 def test_zarr_labels_have_a_pyramid(tmp_path, monkeypatch):
-    monkeypatch.setattr(ome_zarr, "SMALLEST", 100)
+    monkeypatch.setattr(ome_zarr, "COARSEST_SIDE", 100)
     source = open_image(save_zarr(tmp_path / "a.ome.zarr", LARGE), 2)
     write_labels(tmp_path / "b.ome.zarr", LARGE, source)
     group = zarr.open_group(tmp_path / "b.ome.zarr", mode="r")
@@ -583,9 +583,9 @@ def test_damage_within_is_found_when_it_is_read(tmp_path):
 @pytest.mark.parametrize("shape", [(70, 90), (3, 70, 90)])
 def test_large_ome_tiff_labels_have_a_pyramid(tmp_path, monkeypatch, shape):
     """Every second row and column, down to one screen; the finest level is what the workflow reads."""
-    monkeypatch.setattr(tiff, "BLOCK", 1000)
-    monkeypatch.setattr(tiff, "SCREEN", 30)
-    monkeypatch.setattr(tiff, "TILE", 16)
+    monkeypatch.setattr(tiff, "MAX_BLOCK_PIXELS", 1000)
+    monkeypatch.setattr(tiff, "COARSEST_PAGE_SIDE", 30)
+    monkeypatch.setattr(tiff, "TILE_SIDE", 16)
     tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros(shape, np.uint8), metadata={"axes": "ZYX"[-len(shape) :]})
     labels = np.random.default_rng(0).integers(0, 70_000, shape).astype(np.uint32)
     write_labels(tmp_path / "b.ome.tif", as_lazy(labels), open_image(tmp_path / "a.ome.tif", len(shape)), 70_000)

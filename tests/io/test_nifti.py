@@ -86,7 +86,7 @@ def test_read_in_canonical_order(saved):
 
 def test_labels_overlay_the_source(saved, tmp_path, monkeypatch):
     """Header and place are the source's to the bit, and each voxel has the label that was found for it."""
-    monkeypatch.setattr(nifti, "BLOCK", 40)
+    monkeypatch.setattr(nifti, "MAX_BLOCK_PIXELS", 40)
     path, _ = saved
     raster, asked = open_image(path, 3), []
     labels = (raster.array[:][0] > 300).astype(np.uint32) * 300

@@ -51,14 +51,14 @@ def test_equals_textbook(shape, spacing, sigma):
 @pytest.mark.parametrize(("shape", "block"), [((100, 80), 17), ((100, 80), 64), ((30, 26, 28), 9)])
 def test_blocks_leave_no_trace(monkeypatch, shape, block):
     """Blocks smaller than the reach of the border term give what one block gives."""
-    monkeypatch.setattr(weights, "BLOCK", {2: block, 3: block})
+    monkeypatch.setattr(weights, "BLOCK_SIDE", {2: block, 3: block})
     objects = draw_objects(1, shape, 20)
     expected = textbook(objects, 10.0, 2.0, (1,) * len(shape))
     np.testing.assert_allclose(border_weights(objects, sigma=2.0), expected, rtol=0, atol=TOLERANCE)
 
 
 def test_blocks_with_anisotropic_spacing(monkeypatch):
-    monkeypatch.setattr(weights, "BLOCK", {2: 16})
+    monkeypatch.setattr(weights, "BLOCK_SIDE", {2: 16})
     objects = draw_objects(2, (60, 90), 20)
     expected = textbook(objects, 10.0, 2.0, (2.0, 0.5))
     np.testing.assert_allclose(border_weights(objects, 10, 2, (2.0, 0.5)), expected, rtol=0, atol=TOLERANCE)

@@ -10,7 +10,7 @@ from snakeseg.errors import BadInput
 from snakeseg.io.files import EPOCH, atomic_file
 
 # Limit of the extracted size: bytes per byte of the package, plus an allowance in bytes for small text files.
-MAX_UNPACKED_PER_BYTE, SMALL_FILES_BYTES = 20, 2**24
+MAX_PACKAGE_RATIO, SMALL_FILES_BYTES = 20, 2**24
 # Errors that Python's zipfile raises on damaged or malicious files.
 ZIP_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, UnicodeDecodeError)
 # Suffixes of files that compression does not make smaller.
@@ -45,7 +45,7 @@ def extract(package: Path, wanted: Collection[str], needed: Collection[str], fol
     ------
     BadInput
         If the file is not a zip, lacks a needed file, has entries with unsafe names, or unpacks to more than
-        `MAX_UNPACKED_PER_BYTE` times its size.
+        `MAX_PACKAGE_RATIO` times its size.
     """
     try:
         with zipfile.ZipFile(package) as archive:
@@ -57,7 +57,7 @@ def extract(package: Path, wanted: Collection[str], needed: Collection[str], fol
                 raise BadInput(package, f"no {', '.join(missing)} in it", expected, "use the program that made it")
             chosen = [entries[name] for name in wanted if name in entries]
             size = sum(entry.file_size for entry in chosen)
-            limit = MAX_UNPACKED_PER_BYTE * package.stat().st_size + SMALL_FILES_BYTES
+            limit = MAX_PACKAGE_RATIO * package.stat().st_size + SMALL_FILES_BYTES
             if size > limit:
                 found, expected = f"files that unpack to {size / 1e6:.0f} MB", f"at most {limit / 1e6:.0f} MB"
                 raise BadInput(package, found, expected, "download it again from its authors")

@@ -12,7 +12,7 @@ from snakeseg.io.files import EPOCH, atomic_file, require_kind, write_text
 
 SUFFIXES = (".geojson", ".json", ".roi", ".zip")
 # Largest total size of the unpacked entries of a .zip, in bytes.
-MAX_UNPACKED_BYTES = 2**28
+MAX_ZIP_BYTES = 2**28
 # Largest absolute coordinate of a point, in pixels.
 MAX_COORDINATE = 1e9
 
@@ -73,8 +73,8 @@ def _rois(path: Path) -> list[tuple[str, list[np.ndarray]]]:
     if path.suffix.lower() == ".zip":
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_UNPACKED_BYTES:
-            raise ValueError(f"{size} bytes when unpacked; expected at most {MAX_UNPACKED_BYTES}")
+        if size > MAX_ZIP_BYTES:
+            raise ValueError(f"{size} bytes when unpacked; expected at most {MAX_ZIP_BYTES}")
     content = _import_roifile(path).roiread(path)
     rois = content if isinstance(content, list) else [content]
     return [(roi.name, [np.asarray(ring, float) for ring in roi.coordinates(multi=True)] if roi.composite

@@ -14,7 +14,7 @@ NEGLIGIBLE = 1e-7
 # Side length in pixels of the cells of the coarse grid on which objects are coloured.
 CELL_PIXELS = 2
 # Side length of blocks in pixels, by number of axes: a block fits in the caches of a CPU.
-BLOCK = {1: 2**20, 2: 1024, 3: 128}
+BLOCK_SIDE = {1: 2**20, 2: 1024, 3: 128}
 
 
 def border_weights(
@@ -74,7 +74,7 @@ def border_weights(
 
 def _blocks(shape: Sequence[int], margin: Sequence[int]) -> Iterator[tuple[Region, Region, Region]]:
     """Yield each block of an image, the block extended by the margin, and the block's region in the extended one."""
-    side = BLOCK[len(shape)]
+    side = BLOCK_SIDE[len(shape)]
     for start in product(*(range(0, size, side) for size in shape)):
         block = tuple(slice(a, a + side) for a in start)
         extended = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(block, margin, strict=True))

@@ -15,7 +15,7 @@ import psutil
 from numcodecs.registry import codec_registry
 
 # Largest unpacked size of a chunk in bytes; a context variable, so that zarr's decoding threads inherit it.
-MAX_UNPACKED_BYTES: ContextVar[int] = ContextVar("MAX_UNPACKED_BYTES")
+MAX_CHUNK_BYTES: ContextVar[int] = ContextVar("MAX_CHUNK_BYTES")
 # Allowed filters. All others are removed, as they decode to objects other than numbers, or run code (pickle).
 FILTERS = {
     "astype", "bitround", "delta", "fixedscaleoffset", "packbits", "quantize", "shuffle",
@@ -34,11 +34,11 @@ ZSTD_FRAME, ZSTD_SKIPPABLE, ZSTD_BLOCK_BYTES = 0xFD2FB528, 0x184D2A5, 2**17
 @contextmanager
 def chunks_of(pixels: int) -> Iterator[None]:
     """Reject chunks that decompress to more than `pixels` pixels, within the block; outside, half of the memory."""
-    token = MAX_UNPACKED_BYTES.set(max(MAX_BYTES_PER_PIXEL * pixels, MIN_LIMIT_BYTES))
+    token = MAX_CHUNK_BYTES.set(max(MAX_BYTES_PER_PIXEL * pixels, MIN_LIMIT_BYTES))
     try:
         yield
     finally:
-        MAX_UNPACKED_BYTES.reset(token)
+        MAX_CHUNK_BYTES.reset(token)
 
 
 @cache
@@ -104,7 +104,7 @@ def _lzma_decompressor(codec) -> lzma.LZMADecompressor:
 
 
 def _limit_bytes() -> int:
-    return MAX_UNPACKED_BYTES.get(None) or psutil.virtual_memory().total // 2
+    return MAX_CHUNK_BYTES.get(None) or psutil.virtual_memory().total // 2
 
 
 def _require_fitting(size: int) -> None:

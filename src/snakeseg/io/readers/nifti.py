@@ -12,14 +12,14 @@ import nibabel
 import numpy as np
 from nibabel.affines import voxel_sizes
 
-from snakeseg.arrays import BLOCK, Lazy, Region, blocks
+from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, blocks
 from snakeseg.errors import BadInput
 from snakeseg.io.files import DEFLATE_RATIO
 from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.orientation import to_canonical, turned, turned_affine, with_axes
 
 # Letters of the axes by their number. By the standard the fourth axis is time, but most files have channels there.
-AXES = {4: "XYZC", 5: "XYZTC"}
+AXES_BY_COUNT = {4: "XYZC", 5: "XYZTC"}
 # Compression level of gzip; with its default of 9, large labels take minutes.
 GZIP_LEVEL = 3
 # Largest size of the header with its extensions, which are read into memory.
@@ -45,7 +45,7 @@ def read(path) -> StoredImage:
         _require_exact_size(path, image)
     pixels = cache(lambda: _decompress(path, image).dataobj) if is_compressed else lambda: image.dataobj
     shape = _volume_shape(image.shape)
-    axes = AXES.get(len(shape), "XYZTCUV"[: len(shape)])
+    axes = AXES_BY_COUNT.get(len(shape), "XYZTCUV"[: len(shape)])
     if len(shape) == 5 and shape[4] == 1:
         axes = "XYZCT"
 
@@ -54,7 +54,7 @@ def read(path) -> StoredImage:
 
     dtype = np.asanyarray(image.dataobj[(slice(0, 1),) * len(image.shape)]).dtype
     # Planes are contiguous; of large planes, rows are.
-    plane = (*shape[:2], 1) if math.prod(shape[:2]) <= BLOCK else (shape[0], 1, 1)
+    plane = (*shape[:2], 1) if math.prod(shape[:2]) <= MAX_BLOCK_PIXELS else (shape[0], 1, 1)
     stored = Lazy(shape, dtype, read_region, plane + (1,) * len(shape[3:]))
     turn = to_canonical(image.affine)
     affine = turned_affine(image.affine, shape, turn)
@@ -98,7 +98,7 @@ def write_stored(path, labels, header, largest: int, note: str, packed: bool) ->
         header.set_data_offset(0)  # 0: the smallest valid offset
         header.write_to(out)
         stored_dtype = dtype.newbyteorder(header.endianness)
-        for region in blocks(labels.shape[::-1], limit=BLOCK):  # in the file, the first axis varies fastest
+        for region in blocks(labels.shape[::-1], limit=MAX_BLOCK_PIXELS):  # in the file, the first axis varies fastest
             out.write(labels[region[::-1]].astype(stored_dtype).tobytes(order="F"))
 
 

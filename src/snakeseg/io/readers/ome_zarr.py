@@ -18,9 +18,9 @@ from snakeseg.io.readers.sidecar_files import require_own
 # Axes of an array without metadata: the last ones of these.
 PLAIN_AXES = "TCZYX"
 # Side length of written chunks in pixels, by number of axes.
-CHUNK = {2: 1024, 3: 128}
+CHUNK_SIDE = {2: 1024, 3: 128}
 # Largest side of the coarsest level of a pyramid, in pixels.
-SMALLEST = 512
+COARSEST_SIDE = 512
 # Largest number of pixels and chunks that need not be stored, as they contain only the fill value (background).
 # Reading that many takes about a minute.
 FREE_PIXELS, FREE_CHUNKS = 2**30, 2**18
@@ -116,7 +116,7 @@ def write(path, labels, source, largest, note) -> None:
     while True:
         transform = [{"type": "scale", "scale": spacing}]
         levels.append({"path": str(len(levels)), "coordinateTransformations": transform})
-        if max(shape) <= SMALLEST:
+        if max(shape) <= COARSEST_SIDE:
             break
         shape, spacing = tuple(-(-n // 2) for n in shape), [2 * s for s in spacing]
         array = _write_level(root, str(len(levels)), array, shape, 2)
@@ -128,7 +128,7 @@ def write(path, labels, source, largest, note) -> None:
 
 def _write_level(root: zarr.Group, name: str, source, shape: tuple[int, ...], step: int) -> zarr.Array:
     """Write every `step`-th pixel of an array-like as an array of a group."""
-    chunk = CHUNK[len(shape)]
+    chunk = CHUNK_SIDE[len(shape)]
     # Chunks of background are stored, too, so that `_require_stored` accepts the file.
     options = {"chunks": tuple(min(chunk, n) for n in shape), "config": {"write_empty_chunks": True}}
     array = root.create_array(name, shape=shape, dtype=source.dtype, **options)

@@ -12,14 +12,14 @@ from snakeseg.io.files import DEFLATE_RATIO, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
 
 # Number of copies of the pixels in memory while an image is read.
-COPIES = 4
+PIXEL_COPIES = 4
 
 
 def read(path) -> StoredImage:
     """Open an image; its pixels are decoded on the first read. Palettes give indices, and alpha is dropped."""
     Image.MAX_IMAGE_PIXELS = None  # large images are allowed; the checks below replace Pillow's limit
     with Image.open(path, formats=["PNG"]) as file:  # no other format, such as PostScript named .png
-        require_memory(path, file.size, COPIES * len(file.getbands()), "convert it to a tiled TIFF or Zarr")
+        require_memory(path, file.size, PIXEL_COPIES * len(file.getbands()), "convert it to a tiled TIFF or Zarr")
         pixels_per_byte = 8 * DEFLATE_RATIO  # for pixels of one bit
         require_stored(path, file.size, path.stat().st_size, math.prod(file.size) / pixels_per_byte)
         _require_chunks_in_file(path)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from snakeseg.errors import BadInput
 
-MAX_HEADER_BYTES = 2**20
+MAX_TEXT_HEADER_BYTES = 2**20
 MAX_NAME_BYTES = 250  # ITK truncates longer names
 MAX_FILES = 2**16
-CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+CONTROL_BYTES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # ITK strips white space (by the locale) from both ends of a name, and bytes beyond ASCII from its end.
 PLAIN_NAME = re.compile(r"(?![\s\udc80-\udcff]).*[!-~]")
 # Key and value of a MetaImage line. Much longer keys make ITK write outside of its buffers.
@@ -47,7 +47,7 @@ def named_files(path: Path) -> list[str]:
         If the header contains anything that this parser does not accept.
     """
     with open(path, "rb") as file:
-        lines = _lines(file.read(MAX_HEADER_BYTES))
+        lines = _lines(file.read(MAX_TEXT_HEADER_BYTES))
     try:
         names = _meta_names(lines) if path.suffix.lower() in (".mha", ".mhd") else _nrrd_names(lines)
         for name in names:
@@ -63,10 +63,10 @@ def _lines(header: bytes) -> Iterator[str]:
     """Yield the lines of a header without their ends (LF or CR LF); raise ValueError for control characters."""
     lines = header.split(b"\n")
     for number, line in enumerate(lines, 1):
-        if number == len(lines) and len(header) == MAX_HEADER_BYTES:
-            raise ValueError(f"no end within {MAX_HEADER_BYTES} bytes")
+        if number == len(lines) and len(header) == MAX_TEXT_HEADER_BYTES:
+            raise ValueError(f"no end within {MAX_TEXT_HEADER_BYTES} bytes")
         line = line.removesuffix(b"\r")
-        if CONTROL.search(line):
+        if CONTROL_BYTES.search(line):
             raise ValueError(f"a control character (line {number})")
         yield line.decode("utf-8", "surrogateescape")
 

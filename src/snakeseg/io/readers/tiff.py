@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tifffile
 
-from snakeseg.arrays import BLOCK, Lazy, Region, as_lazy, decoded_whole
+from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, as_lazy, decoded_whole
 from snakeseg.errors import BadInput
 from snakeseg.io.files import PIXELS_PER_BYTE, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
@@ -18,10 +18,10 @@ from snakeseg.io.readers.ome_xml import require_harmless
 CHANNELS = "CS"
 # Attributes of the OME header with the pixel size along each axis.
 OME_SIZES = {"Z": "PhysicalSizeZ", "Y": "PhysicalSizeY", "X": "PhysicalSizeX"}
-# Side of tiles in pixels. Labels of more than BLOCK pixels are written in tiles, so that no page must fit in memory.
-TILE = 256
+# Side of tiles in pixels. Larger labels than MAX_BLOCK_PIXELS are written in tiles, so that no page must fit in memory.
+TILE_SIDE = 256
 # Largest side of the coarsest level of a pyramid, in pixels.
-SCREEN = 1024
+COARSEST_PAGE_SIDE = 1024
 # Tags of a page's width and length. Files with pages of more different sizes are rejected: no pyramid has so many.
 SIZE_TAGS, MAX_PAGE_SIZES = (256, 257), 500
 
@@ -134,20 +134,20 @@ def write_as(path, labels, options: dict, note: str) -> None:
     # BigTIFF if offsets may exceed 4 GB; "minisblack", since tifffile takes some shapes for colours.
     is_large = pixels * labels.dtype.itemsize > 2**32 - 2**25
     options = {**options, "compression": "zlib", "photometric": "minisblack", "software": note or "tifffile.py"}
-    steps = _pyramid_steps(labels.shape) if options["ome"] and pixels > BLOCK else []
+    steps = _pyramid_steps(labels.shape) if options["ome"] and pixels > MAX_BLOCK_PIXELS else []
     with tifffile.TiffWriter(path, bigtiff=is_large, ome=options.pop("ome")) as file:
-        if pixels <= BLOCK:
+        if pixels <= MAX_BLOCK_PIXELS:
             file.write(labels[:], **options)
             return
         for step in [1, *steps]:
             level = as_lazy(labels) if step == 1 else _subsampled(labels, step)
             options |= {"subifds": len(steps)} if step == 1 else {"subifds": None, "subfiletype": 1, "metadata": None}
-            file.write(_tiles(level), shape=level.shape, dtype=level.dtype, tile=(TILE, TILE), **options)
+            file.write(_tiles(level), shape=level.shape, dtype=level.dtype, tile=(TILE_SIDE, TILE_SIDE), **options)
 
 
 def _pyramid_steps(shape: tuple[int, ...]) -> list[int]:
     """Return the subsampling factors of the coarser levels: 2, 4, ..., until a page fits on a screen."""
-    return [2**level for level in range(1, 20) if max(shape[-2:]) > SCREEN * 2 ** (level - 1)]
+    return [2**level for level in range(1, 20) if max(shape[-2:]) > COARSEST_PAGE_SIDE * 2 ** (level - 1)]
 
 
 def _subsampled(labels, step: int) -> Lazy:
@@ -179,10 +179,10 @@ def _tiles(labels) -> Iterator[np.ndarray]:
     """Yield the tiles in the order of the file, page by page; a band of rows is read at a time."""
     height, width = labels.shape[-2:]
     for page in np.ndindex(labels.shape[:-2]):
-        for row in range(0, height, TILE):
-            band = labels[(*(slice(i, i + 1) for i in page), slice(row, row + TILE))].reshape(-1, width)
-            for column in range(0, width, TILE):
-                yield np.ascontiguousarray(band[:, column : column + TILE])
+        for row in range(0, height, TILE_SIDE):
+            band = labels[(*(slice(i, i + 1) for i in page), slice(row, row + TILE_SIDE))].reshape(-1, width)
+            for column in range(0, width, TILE_SIDE):
+                yield np.ascontiguousarray(band[:, column : column + TILE_SIDE])
 
 
 def _ome_sizes(file: tifffile.TiffFile) -> dict:
