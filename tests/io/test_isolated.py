@@ -1,4 +1,4 @@
-"""A process that dies of a file takes nothing with it."""
+"""A crash of the separate process is an error of the call, and later calls succeed."""
 
 import os
 import signal
