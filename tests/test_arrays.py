@@ -1,4 +1,4 @@
-"""Arrays read on demand, passes over them block by block, and work that runs ahead."""
+"""Lazy arrays, iteration over blocks, and prefetching."""
 
 import threading
 import weakref

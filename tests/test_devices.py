@@ -1,4 +1,4 @@
-"""Jobs that share a machine take different GPUs."""
+"""Jobs that share a machine claim different GPUs."""
 
 import multiprocessing
 import os
@@ -9,7 +9,7 @@ from snakeseg.devices import claim_gpus
 
 
 def hold(count: int, pipe) -> None:
-    """Claim so many GPUs, tell which are seen, and hold them until told to end."""
+    """Claim GPUs, send the visible ones, and keep the claim until a message arrives."""
     claim_gpus(count)
     pipe.send(os.environ["CUDA_VISIBLE_DEVICES"])
     pipe.recv()
@@ -17,7 +17,7 @@ def hold(count: int, pipe) -> None:
 
 @pytest.fixture
 def claim(tmp_path, monkeypatch):
-    """Start a process that claims some of the visible GPUs, and tell which it sees then, and how to end it."""
+    """Return a function that starts a process with a claim of visible GPUs and returns those that it sees."""
     tmp_path.chmod(0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     started = []
@@ -44,8 +44,8 @@ def claim(tmp_path, monkeypatch):
 
 def test_each_takes_its_own_until_none_is_left(claim):
     assert [claim(1, "0,1,2") for _ in range(2)] == ["0", "1"]
-    assert claim(2, "0,1,2") == "0,1,2"  # one is free: too few, so nothing changes
-    assert claim(1, "0,1,2") == "2"  # which that has given back
+    assert claim(2, "0,1,2") == "0,1,2"  # only one is free, so nothing changes
+    assert claim(1, "0,1,2") == "2"  # released by the second process
     claim.end(1)
     assert claim(1, "0,1,2") == "1"
     assert claim(1, "0,1,2") == "0,1,2"
@@ -59,7 +59,7 @@ def test_what_a_scheduler_gave_is_left_alone(claim):
 
 
 def test_what_cannot_be_claimed_is_no_error(claim, tmp_path):
-    """A link, a pipe, or a folder where others may write: nothing is opened, and nothing changes."""
+    """A link, a pipe, or a folder that others can write to: no lock file is opened, and nothing changes."""
     target = tmp_path / "precious"
     for name in "012":
         (tmp_path / f"snakeseg-gpu-{name}.lock").symlink_to(target)

@@ -1,4 +1,4 @@
-"""Progress: everything passes through, and now and then a line tells how far it is."""
+"""Progress: all items are yielded, and lines report the state at intervals."""
 
 import io
 import sys
@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that the test sets."""
+    """Replace the clock by one that the test sets."""
     now = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     return now
@@ -37,7 +37,7 @@ def test_work_is_drawn_one_at_a_time():
 
 
 def test_a_line_every_quarter_minute_and_at_the_end(capsys, clock):
-    """Half done after 30 s leaves 30 s."""
+    """Half of the work done after 30 s leaves 30 s."""
     for item in progress(range(12), 12, "training", lambda: "loss 0.5"):
         clock[0] = 5.0 * (item + 1)
     lines = capsys.readouterr().err.splitlines()

@@ -1,4 +1,4 @@
-"""Arrays that are read on demand, and work that runs ahead of its use."""
+"""Lazily read arrays, iteration over their blocks, and prefetching."""
 
 import math
 from collections import deque
@@ -10,23 +10,24 @@ from itertools import accumulate, product
 
 import numpy as np
 
-# Pixels that a pass over an array takes at once.
-BLOCK = 2**22
+# Largest number of pixels that a pass over an array holds in memory.
+MAX_BLOCK_PIXELS = 2**22
 Region = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
 class Lazy:
-    """An array of which only what is asked for is read: ``array[regions]`` gives NumPy's.
+    """Array that is read on demand: ``array[regions]`` reads these regions and returns them as a NumPy array.
 
     Parameters
     ----------
     shape : tuple of int
+        Length of each axis, in pixels.
     dtype : dtype
     read : function
-        From a slice per axis, each with start and stop, to an array.
-    chunks : tuple of int or None
-        Shape of the pieces that are cheap to read.
+        Reads a region. Takes a tuple with a slice (start and stop, no step) for each axis and returns a NumPy array.
+    chunks : tuple of int, optional
+        Shape of the pieces in which the array is stored. Reads that follow their borders are the fastest.
     """
 
     shape: tuple[int, ...]
@@ -40,41 +41,43 @@ class Lazy:
         return len(self.shape)
 
     def __getitem__(self, regions) -> np.ndarray:
-        given = regions if isinstance(regions, tuple) else (regions,)
-        given = (*given, *[slice(None)] * (self.ndim - len(given)))
-        if any(region.step not in (None, 1) for region in given):
-            raise IndexError(f"{given}; expected slices without steps")
-        return self.read(tuple(slice(*r.indices(n)[:2]) for r, n in zip(given, self.shape, strict=True)))
+        slices = regions if isinstance(regions, tuple) else (regions,)
+        slices = (*slices, *[slice(None)] * (self.ndim - len(slices)))
+        if any(part.step not in (None, 1) for part in slices):
+            raise IndexError(f"{slices}; expected slices without steps")
+        return self.read(tuple(slice(*part.indices(n)[:2]) for part, n in zip(slices, self.shape, strict=True)))
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return np.asarray(self[:], dtype)
 
     def map(self, function: Callable[[np.ndarray], np.ndarray], dtype: np.dtype) -> "Lazy":
-        """The same with a function of pixels applied to whatever is read."""
+        """Return a lazy array of type `dtype` that applies a pixelwise function to each region after it is read."""
         return Lazy(self.shape, np.dtype(dtype), lambda region: function(self.read(region)), self.chunks)
 
 
 def as_lazy(array) -> Lazy:
-    """What has a shape, a type and slices, as a `Lazy`."""
+    """Wrap an array-like (with shape, dtype and slicing) in a `Lazy`; return a `Lazy` unchanged."""
     if isinstance(array, Lazy):
         return array
     return Lazy(tuple(array.shape), array.dtype, lambda region: array[region], getattr(array, "chunks", None))
 
 
 def decoded_whole(shape: Sequence[int], dtype: np.dtype, decode: Callable[[], np.ndarray]) -> Lazy:
-    """An array that can only be decoded whole: on the first read, once; its pixels are freed with the `Lazy`.
+    """Return a lazy array for a source that can only be decoded as a whole.
+
+    The first read decodes it, later reads reuse the pixels, and these are freed together with the `Lazy`.
 
     Parameters
     ----------
     shape : sequence of int
     dtype : dtype
     decode : function
-        Returns an array, or what has slices, of this shape and type.
+        Returns the decoded array-like, which must have this shape and type.
 
     Raises
     ------
     ValueError
-        On reading, if the array has another shape or type.
+        On the first read, if the decoded array has another shape or type.
     """
 
     @cache
@@ -88,7 +91,7 @@ def decoded_whole(shape: Sequence[int], dtype: np.dtype, decode: Callable[[], np
 
 
 def box_of(array, box: Region) -> Lazy:
-    """A box of an array-like, one slice per axis; the array itself if that is all of it."""
+    """Return the part of an array-like in a box (one slice per axis) as a lazy array."""
     source = as_lazy(array)
     if tuple(b.stop - b.start for b in box) == source.shape:
         return source
@@ -99,60 +102,76 @@ def box_of(array, box: Region) -> Lazy:
     return Lazy(tuple(b.stop - b.start for b in box), source.dtype, read)
 
 
-def blocks(shape: Sequence[int], chunks: Sequence[int] | None = None, limit: int = BLOCK) -> Iterator[Region]:
-    """Regions of at most about `limit` pixels that cover an array once, in C order, along its chunks if it has any."""
+def blocks(
+    shape: Sequence[int], chunks: Sequence[int] | None = None, limit: int = MAX_BLOCK_PIXELS
+) -> Iterator[Region]:
+    """Divide an array into blocks that follow its chunks.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    chunks : sequence of int, optional
+        Shape of the chunks; by default single pixels.
+    limit : int
+        Largest number of pixels in a block; a single chunk may be larger.
+
+    Yields
+    ------
+    tuple of slice
+        Regions that cover the array exactly once, in C order.
+    """
     sides = list(chunks or [1] * len(shape))
     for axis in reversed(range(len(sides))):
-        room = limit // math.prod(sides)
-        sides[axis] *= max(1, min(room, -(-shape[axis] // sides[axis])))
+        factor = limit // math.prod(sides)
+        sides[axis] *= max(1, min(factor, -(-shape[axis] // sides[axis])))
     return regions_of(shape, sides)
 
 
 def regions_of(shape: Sequence[int], sides: Sequence[int]) -> Iterator[Region]:
-    """Blocks with these sides that cover an array exactly once, in C order; those at its end may be smaller."""
+    """Divide an array into blocks with the side lengths `sides`, in C order; blocks at the far edges may be smaller."""
     starts = (range(0, size, side) for size, side in zip(shape, sides, strict=True))
     for corner in product(*starts):
         yield tuple(slice(a, min(a + side, n)) for a, side, n in zip(corner, sides, shape, strict=True))
 
 
 def overlap(first: Region, second: Region) -> bool:
-    """Whether two regions share any pixel."""
+    """Return True if two regions share at least one pixel."""
     return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
 
 
 def ahead(function: Callable, items: Iterable, depth: int = 2) -> Iterator:
-    """`map` in a thread of its own that is at most `depth` results ahead of their use."""
-    pool, waiting = ThreadPoolExecutor(1), deque()
+    """Apply a function to all items in a background thread, at most `depth` results ahead of the consumer."""
+    pool, pending = ThreadPoolExecutor(1), deque()
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > depth:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            pending.append(pool.submit(function, item))
+            if len(pending) > depth:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def concatenate(arrays: Sequence, axis: int) -> Lazy:
-    """Array-likes one after the other along an axis."""
+    """Concatenate array-likes of one dtype along an axis, lazily."""
     stops = list(accumulate(array.shape[axis] for array in arrays))
     shape = (*arrays[0].shape[:axis], stops[-1], *arrays[0].shape[axis + 1 :])
 
     def read(region: Region) -> np.ndarray:
-        found = []
+        pieces = []
         for array, stop in zip(arrays, stops, strict=True):
             start = stop - array.shape[axis]
             first, last = max(region[axis].start, start), min(region[axis].stop, stop)
             if first < last:
-                found.append(array[(*region[:axis], slice(first - start, last - start), *region[axis + 1 :])])
-        return np.concatenate(found, axis) if len(found) > 1 else found[0]
+                pieces.append(array[(*region[:axis], slice(first - start, last - start), *region[axis + 1 :])])
+        return np.concatenate(pieces, axis) if len(pieces) > 1 else pieces[0]
 
     return Lazy(shape, arrays[0].dtype, read, getattr(arrays[0], "chunks", None))
 
 
 def mirror_indices(start: int, stop: int, size: int) -> np.ndarray:
-    """Indices start..stop folded back into 0..size-1 by mirroring at the border pixels, as often as needed."""
+    """Fold the indices start..stop-1 back into 0..size-1 by mirroring at the border pixels, as often as needed."""
     if size == 1:
         return np.zeros(stop - start, dtype=np.intp)
     period = 2 * (size - 1)
@@ -161,14 +180,14 @@ def mirror_indices(start: int, stop: int, size: int) -> np.ndarray:
 
 
 def read_mirrored(array: np.ndarray, start: Sequence[int], size: Sequence[int]) -> np.ndarray:
-    """A region of the mirrored continuation of an array.
+    """Read a region of an array that is continued by mirroring at its border pixels.
 
     Parameters
     ----------
-    array : array, shape (..., *spatial)
-        NumPy's, or anything that gives one for a tuple of slices; no more of it is read than the region needs.
+    array : array-like, shape (..., *spatial)
+        NumPy array or lazy array. Only the pixels that the region needs are read.
     start, size : sequence of int
-        First index (may be negative) and extent of the region along each spatial axis.
+        First index (may be negative) and length of the region along each spatial axis, in pixels.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The one kind of error a user can mend: it names the file, what was found, what was expected, and what to do.
+"""Errors that a user can correct. Each names the place, what was found there, what was expected, and the remedy.
 
 The workflow loads this file by its path (`load_shared` in `workflow/rules/shared.smk`).
 """
@@ -13,14 +13,16 @@ Result = TypeVar("Result")
 
 
 class BadInput(ValueError):
-    """Input that cannot be used.
+    """Error in an input file, a sheet or the config.
 
     Parameters
     ----------
     where : str or path
-        The file, sheet row or config key at fault.
-    found, expected, remedy : str
-        What is there, what should be there, and what the user can do.
+        File, sheet row or config key with the error.
+    found, expected : str
+        Actual and required content.
+    remedy : str
+        Instruction for the user, such as a command or a config key; without ";", which separates the parts.
     """
 
     def __init__(self, where, found: str, expected: str, remedy: str):
@@ -29,7 +31,7 @@ class BadInput(ValueError):
 
 
 class BadInputs(ValueError):
-    """Several problems, reported at once."""
+    """Several `BadInput` errors, reported together."""
 
     def __init__(self, problems):
         self.problems = list(problems)
@@ -37,7 +39,7 @@ class BadInputs(ValueError):
 
 
 def collect(problems: list[str], work: Callable[[], Result]) -> Result | None:
-    """What the work gives; None if it finds a problem, which is added to the others."""
+    """Run `work` and return its result; if it raises ValueError or OSError, add the message to `problems`."""
     try:
         return work()
     except (ValueError, OSError) as error:
@@ -45,10 +47,11 @@ def collect(problems: list[str], work: Callable[[], Result]) -> Result | None:
         return None
 
 
-# They ask for a stop, as schedulers do before a time limit; the exit code then says "try again later" (sysexits.h).
+# Signals that stop a training early, as schedulers send them before a time limit.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+# Exit code of a stopped command: EX_TEMPFAIL of sysexits.h, "try again later".
 STOPPED = 75
 
 
 class Interrupted(Exception):
-    """A signal asked for a stop; what was done so far is written, and the same command goes on from there."""
+    """Stop after a signal, once the state is written; the same command resumes from it."""

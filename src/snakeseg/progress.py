@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line now and then in a log file, each with the time left."""
+"""Progress of long operations, with the remaining time: a bar on a terminal, lines in a log file."""
 
 import sys
 import time
@@ -21,21 +21,21 @@ def progress(
     begun: int = 0,
     share: Callable[[], float] | None = None,
 ) -> Iterator[T]:
-    """Pass `work` through, telling on standard error how far it is and how much time is left.
+    """Yield the items of `work` and report the progress on standard error.
 
     Parameters
     ----------
     work : iterable
-    total : int, optional
-        Its length; None if `share` alone tells how far it is.
+    total : int or None
+        Total number of items, including those of an earlier run. None if only `share` measures the progress.
     what : str
-        Stands before the numbers.
-    note : function
-        A word on the state of things.
+        Name of the operation, printed before the numbers.
+    note : function, optional
+        Returns the current status, such as the loss, which is printed after the numbers.
     begun : int
-        Pieces of the total that were done in an earlier run.
-    share : function
-        Share of the whole that is done.
+        Number of items that an earlier run completed.
+    share : function, optional
+        Returns the completed share of the work, 0 to 1; by default computed from `total`.
     """
     if sys.stderr.isatty():
         bar = tqdm(work, total=total, desc=what, initial=begun)
@@ -56,11 +56,11 @@ def progress(
 
 
 def clock(seconds: float) -> str:
-    """Return a time as hours, minutes and seconds: "1:02:03"."""
+    """Format a duration in seconds as hours, minutes and seconds: "1:02:03"."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
 def tell(text: object) -> None:
-    """A line in the log."""
+    """Write text to the log (standard error), with control characters escaped."""
     print(printable_lines(text), file=sys.stderr, flush=True)

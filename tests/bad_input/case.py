@@ -85,7 +85,7 @@ def sound_plane(name: str = "image.tif") -> None:
     tifffile.imwrite(name, np.random.default_rng(0).integers(0, 255, (24, 24)).astype(np.uint8))
 
 
-IN_PIECES = "pixels in one piece; expected less than ... million of them; convert it to a tiled TIFF or Zarr"
+IN_PIECES = "pixels in one piece; expected at most ... million (half of the memory); convert it to a tiled TIFF or Zarr"
 
 
 def zeros(gigabytes: float) -> bytes:

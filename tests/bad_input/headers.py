@@ -45,7 +45,7 @@ CASES: dict[str, Case] = {
     "mha: cut off": volume("a.mha", mhd("LOCAL").encode() + bytes(99), damaged()),
     "mha: a terapixel": volume(
         "a.mha", mhd("LOCAL", "10000 10000 10000").encode() + bytes(99),
-        "found 10000 x 10000 x 10000 pixels in one piece; expected less than ... million of them; convert it to .nii",
+        "found 10000 x 10000 x 10000 pixels in one piece; expected at most ... million (half of the memory); convert it to .nii",
     ),
     "mha: a header without end": volume(
         "a.mha", b"Comment = " + b"x" * 2**20 + b"\n" + mhd("/etc/hostname").encode(), f"found a damaged file (no end within 1048576 bytes {HEADER}"
@@ -140,11 +140,11 @@ CASES: dict[str, Case] = {
     ),
     "dicom: a link that leads elsewhere": told_of("a/b.dcm", lambda: (folder("a")(), link("a/b.dcm", "/etc/passwd")()), OUT, "a"),
     "dicom: an empty folder": volume(
-        "a", folder("a"), "found a folder without DICOM files; expected one series; give the folder of one series alone"
+        "a", folder("a"), "found a folder without DICOM files; expected one DICOM series; name a folder with the files of a single series"
     ),
     "dicom: other files": volume(
         "a", lambda: (folder("a")(), Path("a/b.txt").write_text("none", encoding="utf-8")),
-        "found a folder without DICOM files; expected one series; give the folder of one series alone",
+        "found a folder without DICOM files; expected one DICOM series; name a folder with the files of a single series",
     ),
     "dicom: a pipe among the files": Case(
         lambda: (folder("a")(), pipe("a/b.dcm")()), ["predict", VOLUMES, "a", "-o", "out"],

@@ -36,7 +36,7 @@ CASES: dict[str, Case] = {
     ),
     "label: colours": bad(
         lambda: Image.fromarray(np.stack([IDS.astype(np.uint8)] * 3, 2)).save("label.png"),
-        "found 3 channels; expected a label image of one channel; save ids or classes, no colours",
+        "found 3 channels; expected a label image of one channel; save object ids or class values, not colours",
         "label.png",
     ),
     "label: another shape": bad(
@@ -56,7 +56,7 @@ CASES: dict[str, Case] = {
     ),
     "label: a terapixel": bad(
         lambda: saved_as_terapixel(),
-        "found 1000000 x 1000000 pixels in one piece; expected less than ... million of them; convert it to a tiled TIFF or Zarr",
+        "found 1000000 x 1000000 pixels in one piece; expected at most ... million (half of the memory); convert it to a tiled TIFF or Zarr",
     ),
     "label: a NumPy file": bad(
         lambda: np.save("label.npy", {"masks": IDS, "bomb": Bomb()}),

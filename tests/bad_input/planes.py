@@ -87,7 +87,7 @@ def ome(inside: str, before: str = "", sizes: str = 'SizeT="1"', planes: str = "
 
 
 LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "ha" * 50}">' for i in range(10))
-TYPE = "found a document type in its OME header; expected none; export the image again"
+TYPE = "found a document type in its OME header; expected XML without one; export the image again"
 
 
 def named(file: str) -> str:
@@ -105,13 +105,13 @@ def beside(made):
     return make
 
 
-OUTSIDE = "expected files of its own folder; move them there, and correct the header"
-OUT = "found a link to /etc/passwd; expected a file of its own folder; put the file there in place of the link"
+OUTSIDE = "expected files in its own folder; move them there, and correct the header"
+OUT = "found a link to /etc/passwd; expected a file in its own folder; put the file there in place of the link"
 WIDE = (
-    "found shape {} with axes '{}'; expected 2 spatial axes and at most one of channels;"
+    "found shape {} with axes '{}'; expected 2 spatial axes and at most one channel axis;"
     " set spatial_dims, or save the file with its axes named"
 )
-MISSING = "expected all that its OME header names; copy all of its files into one folder"
+MISSING = "expected all files that its OME header names; copy all of its files into one folder"
 STRIPS = {"rowsperstrip": 4, "compression": "zlib"}
 
 CASES: dict[str, Case] = {
@@ -153,7 +153,7 @@ CASES: dict[str, Case] = {
     "a name that is too long": image(
         "a" * 300 + ".tif", lambda: None, "found no such file; expected an image; correct the path"
     ),
-    "another format": image("a.jpg", b"x", "found format '.jpg'; expected .ome.tiff, ...; convert the file"),
+    "another format": image("a.jpg", b"x", "found format '.jpg'; expected .ome.tiff, ...; convert it to one of these"),
     "tiff: nothing in it": image("a.tif", b"", damaged()),
     "tiff: text": image("a.tif", b"no image" * 99, damaged("not a TIFF file...")),
     "tiff: cut off": image("a.tif", changed(lambda b: b[: len(b) // 2]), damaged()),
@@ -204,7 +204,8 @@ CASES: dict[str, Case] = {
     "tiff: complex numbers": image(
         "a.tif",
         tiff(array=SMALL.astype(np.complex64)),
-        "found pixels of type complex64; expected grey values; save channels apart, as numbers",
+        "found pixels of type complex64; expected one real number per pixel and channel;"
+        " save each channel as integers or floats",
     ),
     "tiff: a stack for planes": image(
         "a.tif", tiff(array=np.stack([SMALL] * 3), photometric="minisblack"), WIDE.format("(3, 24, 24)", "ZYX")
@@ -247,7 +248,7 @@ CASES: dict[str, Case] = {
     "ome: a file that is missing": image(
         "a.ome.tif",
         beside(lambda: None),
-        f"found 1 of 2 planes that lie in no file here; {MISSING}",
+        f"found 1 of 2 planes missing; {MISSING}",
     ),
     "ome: four thousand million planes": image(
         "a.ome.tif",
@@ -277,7 +278,7 @@ CASES: dict[str, Case] = {
     "ome: pixels of no size": image(
         "a.ome.tif",
         ome("a", sizes='SizeT="1" PhysicalSizeX="0" PhysicalSizeY="0"'),
-        "found pixels of 0 x 0; expected positive sizes; repair them in its header",
+        "found pixels of 0 x 0; expected positive sizes; correct the pixel size in its header",
     ),
     "ome: pixels of no known size": image(
         "a.ome.tif", ome("a", sizes='SizeT="1" PhysicalSizeX="wide" PhysicalSizeY="1"'), damaged("...'wide'")

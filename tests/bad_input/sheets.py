@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bad_input.case import Case, folder, pipe, sheet, table
 
-TOLD = "expected text in UTF-8, its columns separated by tabs (.csv: by commas); save it as that"
+TOLD = "expected text in UTF-8, its columns separated by tabs (.csv: by commas); save the sheet as such text"
 NAME = "expected a name of letters, digits and . _ - that begins with a letter or digit; correct the cell"
 MISSING = "expected the sample sheet; correct the config key 'sheet'"
 HEADER = b"sample\timage\tlabel\tsubset\n"
@@ -35,7 +35,7 @@ CASES: dict[str, Case] = {
     "sheet: a pipe": table(pipe("s.tsv"), f"s.tsv: found a pipe, socket or device, not a file; {MISSING}"),
     "sheet: a link to nothing": table(lambda: os.symlink("t.tsv", "s.tsv"), f"s.tsv: found no such file; {MISSING}"),
     "sheet: nothing in it": table(b"", f"s.tsv: found no table (No columns to parse from file); {TOLD}"),
-    "sheet: only a header": table(HEADER, "s.tsv: found no rows; expected one per image; add some"),
+    "sheet: only a header": table(HEADER, "s.tsv: found no rows; expected one row per image; add a row for each image"),
     "sheet: UTF-16": table("sample\timage\na\tb.tif\n".encode("utf-16"), f"s.tsv: found no table (...); {TOLD}"),
     "sheet: Latin-1": table(HEADER + b"a\t\xe9.tif\t\ttrain\n", f"s.tsv: found no table (...); {TOLD}"),
     "sheet: bytes": table(bytes(range(256)) * 9, f"s.tsv: found no table (...); {TOLD}"),
@@ -46,24 +46,24 @@ CASES: dict[str, Case] = {
     "sheet: a quote without end": table(HEADER + b'"a\timage.tif\t\ttrain\n', f"s.tsv: found no table (...); {TOLD}"),
     "sheet: spaces for tabs": table(
         b"sample image\na image.tif\n",
-        "s.tsv: found unknown column 'sample image'; expected some of sample, image, ...; did you mean 'sample'?\n"
-        "s.tsv: found no column 'sample'; expected sample and image; add it (columns are separated by tabs)",
+        "s.tsv: found unknown column 'sample image'; expected only sample, image, ...; did you mean 'sample'?\n"
+        "s.tsv: found no column 'sample'; expected the columns sample and image; add it (columns are separated by tabs)",
     ),
     "sheet: a column missing": table(
         rows(["a", "x"], header="sample\tlabel"),
-        "s.tsv: found no column 'image'; expected sample and image; add it (columns are separated by tabs)",
+        "s.tsv: found no column 'image'; expected the columns sample and image; add it (columns are separated by tabs)",
     ),
     "sheet: a column twice": table(
         rows(["a", "image.tif", "b.tif"], header="sample\timage\timage"),
-        "s.tsv: found column 'image' more than once; expected distinct columns; remove one",
+        "s.tsv: found column 'image' more than once; expected distinct columns; remove the repeated column",
     ),
     "sheet: an unknown column": table(
         rows(["a", "image.tif", "x"], header="sample\timage\tgrup"),
-        "s.tsv: found unknown column 'grup'; expected some of sample, image, ...; did you mean 'group'?",
+        "s.tsv: found unknown column 'grup'; expected only sample, image, ...; did you mean 'group'?",
     ),
     "sheet: a name twice": table(
         rows(["a", "image.tif", "", ""], ["a", "image.tif", "", ""]),
-        "s.tsv: found sample 'a' more than once; expected distinct names; rename one",
+        "s.tsv: found sample 'a' more than once; expected distinct names; rename one of the samples",
     ),
     "sheet: a name that leads elsewhere": named("../a"),
     "sheet: a name that is a path": named("/tmp/a"),
@@ -118,7 +118,7 @@ CASES: dict[str, Case] = {
     ),
     "sheet: a column that clears the terminal": table(
         rows(["a", "image.tif", "x"], header="sample\timage\t\x1b[2J"),
-        "s.tsv: found unknown column '\\x1b[2J'; expected some of ...; remove it",
+        "s.tsv: found unknown column '\\x1b[2J'; expected only ...; remove it",
     ),
     "sheet: a name that leads elsewhere in a command": Case(
         lambda: Path("s.tsv").write_bytes(HEADER + b"../a\timage.tif\t\ttrain\n"),

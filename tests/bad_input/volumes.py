@@ -101,11 +101,11 @@ CASES: dict[str, Case] = {
     ),
     "nifti: an axis of no length": volume(
         "a.nii", nifti(dim=[3, 8, 0, 6, 1, 1, 1, 1]),
-        "found shape (8, 0, 6); expected at least one pixel along each axis; repair its header",
+        "found shape (8, 0, 6); expected at least one pixel along each axis; correct dim in its header",
     ),
     "nifti: an axis of a length below none": volume(
         "a.nii", nifti(dim=[3, 8, -7, 6, 1, 1, 1, 1]),
-        "found shape (8, -7, 6); expected at least one pixel along each axis; repair its header",
+        "found shape (8, -7, 6); expected at least one pixel along each axis; correct dim in its header",
     ),
     "nifti: a gigabyte as an extension": volume("a.nii.gz", extension(2**31 - 16, 2.0**31), damaged("pixels that begin at byte 2147483648")),
     "nifti: an extension of a length below none": volume("a.nii.gz", extension(-64, 1024), damaged("failed to read extension content")),
@@ -116,21 +116,21 @@ CASES: dict[str, Case] = {
     "nifti: pixels at no number": volume("a.nii", nifti(vox_offset=np.nan), damaged("cannot convert float NaN to integer")),
     "nifti: an affine of NaN": volume(
         "a.nii", nifti(srow_x=[np.nan, 0, 0, 0]),
-        "found the affine nan 0 0 0 / 0 1 0 0 / 0 0 1 0; expected finite numbers that span a volume; repair sform or qform",
+        "found the affine nan 0 0 0 / 0 1 0 0 / 0 0 1 0; expected finite numbers that span a volume; correct sform or qform",
     ),
     "nifti: left or right": volume(
         "a.nii", nifti(sform_code=0, qform_code=0),
-        "found neither sform nor qform (their codes are 0); expected one that tells left from right;"
-        " set one that you know to be right, as with nibabel's set_sform",
+        "found neither sform nor qform (their codes are 0); expected one of them, to tell left from right;"
+        " set the correct one, for example by set_sform(affine, 1) of nibabel",
     ),
     "nifti: pixels of no size": volume(
         "a.nii", nifti(pixdim=[1, 0, 1, 1, 0, 0, 0, 0]),
-        "found pixels of 0 x 1 x 1; expected positive sizes; repair pixdim in its header",
+        "found pixels of 0 x 1 x 1; expected positive sizes; correct pixdim in its header",
     ),
     "nifti: an unknown type": volume("a.nii", nifti(datatype=77), damaged("...77...")),
     "nifti: colours": volume(
         "a.nii", nifti(array=np.zeros((8, 7, 6), [("R", "u1"), ("G", "u1"), ("B", "u1")])),
-        "found pixels of type [('R', 'u1'), ('G', 'u1'), ('B', 'u1')]; expected grey values; save channels apart, as numbers",
+        "found pixels of type [('R', 'u1'), ('G', 'u1'), ('B', 'u1')]; expected one real number per pixel and channel; save each channel as integers or floats",
     ),
     "nifti: a folder": volume("a.nii.gz", folder("a.nii.gz"), f"found a folder, not a file; {IMAGE}"),
     "nifti: a pipe": volume("a.nii.gz", pipe("a.nii.gz"), f"found a pipe, socket or device, not a file; {IMAGE}"),

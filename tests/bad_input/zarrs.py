@@ -108,17 +108,17 @@ CASES: dict[str, Case] = {
         "a.zarr", with_chunk(lambda: pickle.dumps(Bomb()), compressor=None, dtype="|O", filters=[{"id": "pickle"}]), damaged()
     ),
     "zarr: text": image(
-        "a.zarr", array(dtype="<U8", fill_value=""), "found pixels of type ...; expected grey values; save channels apart, as numbers"
+        "a.zarr", array(dtype="<U8", fill_value=""), "found pixels of type ...; expected one real number per pixel and channel; save each channel as integers or floats"
     ),
     "zarr: a chunk of a terabyte": image(
         "a.zarr", array(shape=[10**6, 10**6], chunks=[10**6, 10**6]),
-        "found 1000000 x 1000000 pixels in one piece; expected less than ... million of them; store it in smaller chunks",
+        "found 1000000 x 1000000 pixels in one piece; expected at most ... million (half of the memory); store it in smaller chunks",
     ),
     "zarr: more pixels than there are": image(
         "a.zarr", array(shape=[10**9, 10**9]),
         "found 1000000000 x 1000000000 pixels in ... bytes; expected at least ... bytes for them; copy it again from its source",
     ),
-    "zarr: no pixels": image("a.zarr", array(shape=[0, 24]), "found shape (0, 24); expected at least one pixel; remove the row"),
+    "zarr: no pixels": image("a.zarr", array(shape=[0, 24]), "found shape (0, 24); expected at least one pixel; remove its row from the sheet"),
     "zarr: a chunk that is a pipe": as_a_pipe("a.zarr/0.0"),
     "zarr: a chunk that leads elsewhere": as_a_link("a.zarr/0.0"),
     "zarr: a description that leads elsewhere": as_a_link("a.zarr/.zarray"),
@@ -144,13 +144,13 @@ CASES: dict[str, Case] = {
     "zarr: a chunk of something else": image("a.zarr", with_chunk(lambda: b"nothing", compressor={"id": "zlib", "level": 1}), damaged()),
     "ome-zarr: no multiscales": image(
         "a.ome.zarr", lambda: zarr.create_group("a.ome.zarr"),
-        "found a Zarr group without multiscales; expected an array, or OME-Zarr; give one array's folder",
+        "found a Zarr group without multiscales; expected a Zarr array, or OME-Zarr; name the folder of an array in it",
     ),
     "ome-zarr: a level elsewhere": image("a.ome.zarr", ome_zarr(path="../../b"), damaged()),
     "ome-zarr: a level that is not there": image("a.ome.zarr", ome_zarr(path="7"), damaged()),
     "ome-zarr: an axis too many": image("a.ome.zarr", ome_zarr(axes="zyx", scale=(1, 1, 1)), damaged()),
     "ome-zarr: a scale too few": image("a.ome.zarr", ome_zarr(scale=(1,)), damaged()),
     "ome-zarr: pixels of no size": image(
-        "a.ome.zarr", ome_zarr(scale=(0, 1), version=3), "found pixels of 0 x 1; expected positive sizes; repair them in its header"
+        "a.ome.zarr", ome_zarr(scale=(0, 1), version=3), "found pixels of 0 x 1; expected positive sizes; correct the pixel size in its header"
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Images whose channels are files of their own."""
+"""Images that consist of one file per channel."""
 
 import nibabel
 import numpy as np
@@ -21,14 +21,14 @@ SHAPE = (6, 7, 8)
 
 
 def save_all(folder, affines=(AFFINE, AFFINE), shapes=(SHAPE, SHAPE)):
-    """Files of a channel each, and what a sheet would say."""
+    """Save one file per channel, and return the cell of a sheet that names them."""
     for name, affine, shape in zip(("t1", "t2"), affines, shapes, strict=True):
         save_nifti(folder / f"{name}.nii", RNG.integers(0, 99, shape).astype(np.int16), affine)
     return f"{folder}/t1.nii; {folder}/t2.nii"
 
 
 def test_channels_are_stacked(tmp_path):
-    """In the order named, whatever the orientation and type of each; no more is read than is asked for."""
+    """Channels have the order of the files, for any orientation and dtype; only the requested files are read."""
     cell = save_all(tmp_path)
     volume = RNG.normal(size=SHAPE).astype(np.float32)
     save_nifti(tmp_path / "t2.nii", *in_orientation(volume, AFFINE, ORIENTATIONS[30]))
@@ -67,7 +67,7 @@ def shifted(by):
             r"t2.nii: found shape \(6, 7, 9\); expected \(6, 7, 8\), the shape of .*t1.nii",
         ),
         ({"affines": (AFFINE, shifted(3))}, r"t2.nii: found pixels up to 3 mm away from those of .*t1.nii; expected"),
-        ({"shapes": (SHAPE, (*SHAPE, 2))}, r"t2.nii: found 2 channels; expected one, as it is one of several files"),
+        ({"shapes": (SHAPE, (*SHAPE, 2))}, r"t2.nii: found 2 channels; expected one channel"),
     ],
 )
 def test_channels_that_do_not_lie_on_each_other(tmp_path, change, found):

@@ -1,4 +1,4 @@
-"""Packed chunks: all that libraries write is taken; what would lead them astray, or fill the memory, is refused."""
+"""Compressed chunks: valid ones are decoded; chunks with wrong headers or of excessive size are refused."""
 
 import json
 import lzma
@@ -14,7 +14,14 @@ from numcodecs import BZ2, LZ4, LZMA, Blosc, GZip, Zlib, Zstd
 
 from snakeseg.errors import BadInput
 from snakeseg.io.images import open_image
-from snakeseg.io.readers.codecs import BLOSC_HEADER, LEAST, chunks_of, require_sound_blosc, trust_no_chunk, zstd_size
+from snakeseg.io.readers.codecs import (
+    BLOSC_HEADER,
+    MIN_LIMIT_BYTES,
+    chunks_of,
+    require_sound_blosc,
+    trust_no_chunk,
+    zstd_size,
+)
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -34,7 +41,7 @@ def test_sound_chunks_are_read(name):
 
 
 def changed(position: int, value: int) -> bytes:
-    """A chunk of several blocks, one number of whose header or table is changed."""
+    """Return a chunk of several blocks with one changed number in its header or table of blocks."""
     chunk = bytearray(Blosc("lz4", blocksize=1000).encode(ARRAYS["labels"]))
     struct.pack_into("<I", chunk, position, value)
     return bytes(chunk)
@@ -45,11 +52,11 @@ def changed(position: int, value: int) -> bytes:
     [
         b"",
         b"\x02\x01\x21\x02",
-        changed(4, 2**31 - 1),  # bytes unpacked
-        changed(8, 0),  # bytes of a block
+        changed(4, 2**31 - 1),  # unpacked size
+        changed(8, 0),  # block size
         changed(8, 2**31),
-        changed(12, 2**20),  # bytes packed
-        changed(BLOSC_HEADER.size, 2**30),  # place of the first block
+        changed(12, 2**20),  # compressed size
+        changed(BLOSC_HEADER.size, 2**30),  # offset of the first block
         changed(BLOSC_HEADER.size + 4, 3),
         Blosc("lz4").encode(ARRAYS["noise"])[:-5],
         bytes(Blosc("lz4", 0).encode(ARRAYS["noise"]))[:-5],
@@ -77,7 +84,7 @@ def test_chunks_are_unpacked_up_to_their_size(codec):
             out = np.empty_like(array)
             codec.decode(packed, out)
             np.testing.assert_array_equal(out, array)
-    zeros = np.zeros(LEAST + 1, np.uint8)
+    zeros = np.zeros(MIN_LIMIT_BYTES + 1, np.uint8)
     assert bytes(codec.decode(codec.encode(zeros))) == zeros.tobytes()
     with chunks_of(9), pytest.raises(ValueError, match="unpacks to more"):
         codec.decode(codec.encode(zeros))
@@ -98,7 +105,7 @@ def test_what_zstandard_unpacks_to(name):
 
 
 def test_what_zstandard_unpacks_to_where_no_frame_says():
-    """As its blocks allow: stored, repeated and packed ones; after a window, a dictionary's name and a checksum."""
+    """The bound follows from stored, repeated and compressed blocks, after window, dictionary id and checksum."""
     blocks = [(5, 0, bytes(5)), (1000, 1, b"x"), (3, 2, bytes(3))]
     written = [(n << 3 | kind << 1 | (kind == 2)).to_bytes(3, "little") + content for n, kind, content in blocks]
     chunk = struct.pack("<IBBH", 0xFD2FB528, 0b00000110, 0x38, 7) + b"".join(written) + bytes(4)
@@ -111,7 +118,7 @@ def test_what_zstandard_unpacks_to_where_no_frame_says():
 
 @pytest.mark.parametrize("codec", [BZ2(), GZip(), Zlib(), LZMA()], ids=str)
 def test_what_lies_behind_a_chunk_is_left_alone(codec):
-    """Padding, and pieces without end of nothing, each of which a library would look at."""
+    """Padding, and many empty frames, each of which a library would parse."""
     trust_no_chunk()
     packed = bytes(codec.encode(ARRAYS["labels"]))
     for behind in (bytes(9), bytes(codec.encode(b"")) * 100_000):
@@ -120,7 +127,7 @@ def test_what_lies_behind_a_chunk_is_left_alone(codec):
 
 @pytest.mark.parametrize("sharded", [False, True])
 def test_the_size_of_an_array_bounds_its_chunks(tmp_path, sharded):
-    """Zarr decodes in threads of its own, where the bound holds as well."""
+    """The limit also holds in the threads in which zarr decodes."""
     whole = ARRAYS["noise"][:4096].reshape(64, 64)
     settings = {"compressors": zarr.codecs.GzipCodec(), "dtype": whole.dtype}
     for name, side in (("a.zarr", 64), ("large.zarr", 4096)):
@@ -137,7 +144,7 @@ def test_the_size_of_an_array_bounds_its_chunks(tmp_path, sharded):
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("kind", ["<U100000", "|O", "|S9", [["a", "<f8"]]])
 def test_codecs_make_numbers_only(tmp_path, version, kind):
-    """A letter of text may become gigabytes of it on the way."""
+    """A conversion to text could turn a character into gigabytes."""
     path = tmp_path / "a.zarr"
     zarr.create_array(path, data=np.ones((24, 24), np.uint8), zarr_format=version, compressors=None)
     described = path / (".zarray" if version == 2 else "zarr.json")

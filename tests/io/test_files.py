@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all."""
+"""Outputs are complete or absent."""
 
 import re
 import secrets
@@ -81,7 +81,7 @@ def test_commands_replace_no_folder_of_others(command, tmp_path, monkeypatch, ca
 
 @pytest.mark.parametrize("write", [atomic_file, atomic_folder])
 def test_temporary_names_cannot_be_foreseen(write, tmp_path):
-    """And nothing that lies there already is written to or followed."""
+    """Existing files and links are neither written to nor followed."""
     names = set()
     for _ in range(3):
         with write(tmp_path / "out.zarr") as beside:
@@ -96,7 +96,7 @@ def test_temporary_names_cannot_be_foreseen(write, tmp_path):
 
 
 def test_a_name_that_lies_there_already_is_not_written_to(tmp_path, monkeypatch):
-    """A link that somebody put in place of the temporary file."""
+    """A link in place of the temporary file is not followed."""
     target = tmp_path / "precious"
     target.write_text("content", encoding="utf-8")
     monkeypatch.setattr(secrets, "token_hex", lambda size: "0" * 2 * size)
@@ -121,6 +121,6 @@ def test_what_takes_the_place_of_a_temporary_file_is_not_taken_for_it(tmp_path):
 
 
 def test_checksum(tmp_path):
-    """The digest of the empty string, from the standard."""
+    """The checksum of an empty file is the published SHA-256 of the empty string."""
     (tmp_path / "empty").touch()
     assert checksum(tmp_path / "empty").startswith("e3b0c44298fc1c14")

@@ -1,4 +1,4 @@
-"""Every format: what is written is what was read, in the same place; whatever is bad is refused with its cause."""
+"""All formats: pixels and geometry survive writing and reading; damaged files are refused with the cause."""
 
 import gzip
 import logging
@@ -31,21 +31,21 @@ from snakeseg.io.readers import nifti, ome_zarr, tiff
 RNG = np.random.default_rng(0)
 PLANE = RNG.integers(0, 60_000, (13, 17)).astype(np.uint16)
 STACK = RNG.integers(0, 60_000, (5, 13, 17)).astype(np.uint16)
-# The first axis of a file goes to the front, the second to the left.
+# In the file, the first axis points to the front and the second to the left.
 AFFINE = np.array([[0, -2.0, 0, 10], [0.5, 0, 0, -7], [0, 0.3, 3, 4], [0, 0, 0, 1]])
 TURNED = STACK.swapaxes(0, 1)[::-1]
 
 
 @pytest.fixture(autouse=True)
 def quiet():
-    """tifffile logs what it finds wrong in damaged files."""
+    """Suppress tifffile's log messages on damaged files."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
 
 
 def save(path, array, **options):
-    """An image file by its suffix."""
+    """Write an image file in the format of its suffix."""
     if path.name.endswith(".png"):
         Image.fromarray(array).save(path)
     elif ".nii" in path.name:
@@ -58,7 +58,7 @@ def save(path, array, **options):
 
 
 def write_and_read(source, labels, tmp_path):
-    """Labels written in the manner of a source, and read again."""
+    """Write labels in the format of a source, and read them again."""
     path = tmp_path / f"written{suffix_of(source.path)}"
     write_labels(path, labels, source)
     return read_label(path, labels.ndim)
@@ -74,7 +74,7 @@ def test_png(tmp_path, dtype):
 
 @pytest.mark.parametrize(("mode", "channels"), [("RGB", 3), ("RGBA", 3), ("LA", 1), ("L", 1), ("1", 1), ("P", 1)])
 def test_png_modes(tmp_path, mode, channels):
-    """Channels come first; alpha is dropped; a palette gives its indices."""
+    """The first axis is channels; alpha is dropped; palettes give indices."""
     colours = RNG.integers(0, 255, (6, 9, 3)).astype(np.uint8)
     image = Image.fromarray(colours).convert(mode)
     image.save(tmp_path / "a.png")
@@ -105,7 +105,7 @@ def test_tiff(tmp_path, suffix, ndim, dtype):
     ],
 )
 def test_axes_of_ome_tiff(tmp_path, axes, shape, dims, expected):
-    """Channels first, then (z, y, x); axes of length 1 come and go as asked."""
+    """The axes are channels, then (z, y, x); axes of length 1 are inserted or dropped as required."""
     array = RNG.integers(0, 999, shape).astype(np.uint16)
     raster = read(save(tmp_path / "a.ome.tif", array, metadata={"axes": axes}), dims)
     wanted = np.einsum(f"{axes}->{expected}", array)
@@ -140,7 +140,7 @@ def test_ome_spacing(tmp_path):
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".NII.GZ"])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
 def test_nifti(tmp_path, suffix, dtype):
-    """Axes are (x, y, z), to the right, the front and the top; spacing is in their order."""
+    """Axes are (x, y, z), to the right, front and top; spacing has the same order."""
     path = tmp_path / f"a{suffix}"
     nibabel.save(nibabel.Nifti1Image(STACK.astype(dtype), AFFINE), tmp_path / f"b{suffix.lower()}")
     (tmp_path / f"b{suffix.lower()}").rename(path)
@@ -164,7 +164,7 @@ def test_nifti_drops_axes_of_length_one(tmp_path, shape, dims):
 
 @pytest.mark.parametrize("trailing", [(2,), (1, 2), (2, 1), (1, 2, 1, 1)])
 def test_nifti_channels(tmp_path, trailing):
-    """Along the fourth axis, or the fifth."""
+    """Channels lie along the fourth or the fifth axis."""
     array = RNG.integers(0, 99, (5, 6, 7, *trailing)).astype(np.int16)
     np.testing.assert_array_equal(
         read(save(tmp_path / "a.nii.gz", array), 3).array, np.moveaxis(array.reshape(5, 6, 7, 2), -1, 0)
@@ -184,7 +184,7 @@ def test_png_labels(tmp_path):
 def test_png_cannot_hold_more_than_16_bits(tmp_path):
     source = read(save(tmp_path / "a.png", PLANE), 2)
     with pytest.raises(
-        BadInput, match=r"found 65536 objects; expected at most 65535 in a PNG; give the images as TIFF"
+        BadInput, match=r"found 65536 objects; expected at most 65535 in a PNG; convert the images to TIFF"
     ):
         write_and_read(source, np.array([[65536]], np.uint32), tmp_path)
 
@@ -211,7 +211,7 @@ def test_tiff_resolution_survives(tmp_path, unit):
 
 
 def test_ome_sizes_and_units_survive(tmp_path):
-    """Also when the image has channels that its labels do not."""
+    """Labels have the geometry of an image with several channels."""
     metadata = {"axes": "ZCYX", "PhysicalSizeZ": 2.5, "PhysicalSizeY": 0.3, "PhysicalSizeX": 0.25} | {
         f"PhysicalSize{axis}Unit": unit for axis, unit in zip("ZYX", ("mm", "µm", "nm"), strict=True)
     }
@@ -228,7 +228,7 @@ def test_ome_sizes_and_units_survive(tmp_path):
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize(("largest", "dtype"), [(200, np.uint8), (300, np.uint16), (70_000, np.uint32)])
 def test_nifti_affine_survives(tmp_path, suffix, largest, dtype):
-    """Affine, codes, units and spacing; ids are not scaled, in the smallest type that holds them."""
+    """Affine, codes, units and spacing are kept; ids are stored unscaled in the smallest sufficient dtype."""
     image = nibabel.Nifti1Image(STACK.astype(np.float32) / 100, AFFINE)
     image.header.set_xyzt_units("mm", "sec")
     image.set_sform(AFFINE, 4)
@@ -249,7 +249,7 @@ def test_nifti_affine_survives(tmp_path, suffix, largest, dtype):
 
 @pytest.mark.parametrize("shape", [(13, 17, 1), (13, 1, 17), (1, 13, 17)])
 def test_a_nifti_slice_stays_in_its_plane(tmp_path, shape):
-    """One slice of a volume, in any of three directions, is written with the shape that its affine is for."""
+    """A single slice of a volume, in any of three directions, is written with the shape of its affine."""
     path = save(tmp_path / "a.nii.gz", PLANE.reshape(shape).astype(np.int16), affine=np.diag([2.0, 3, 4, 1]))
     source = read(path, 2)
     assert source.spacing == tuple(s for s, n in zip((2, 3, 4), shape, strict=True) if n > 1)
@@ -293,7 +293,7 @@ def test_missing_file(tmp_path, suffix):
 @pytest.mark.parametrize("name", ["a.jpg", "a", "tif", "a.nii.bz2"])
 def test_unknown_suffix(tmp_path, name):
     (tmp_path / name).touch()
-    with pytest.raises(BadInput, match=r"found format '.*'; expected .ome.tiff, .*; convert the file"):
+    with pytest.raises(BadInput, match=r"found format '.*'; expected .ome.tiff, .*; convert it to one of these"):
         read(tmp_path / name, 2)
 
 
@@ -319,7 +319,7 @@ DAMAGED = {
 
 
 def read_or_refuse(path, dims):
-    """The pixels, or the reason for there being none."""
+    """Return the pixels, or the error."""
     try:
         return read(path, dims).array, None
     except BadInput as error:
@@ -328,7 +328,7 @@ def read_or_refuse(path, dims):
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_truncated_file(tmp_path, name):
-    """Cut anywhere, a file is refused; never are fewer or other pixels read than were written."""
+    """A truncated file is refused or gives all its pixels, never fewer or other ones."""
     array = DAMAGED[name].array
     path = save(tmp_path / name, array, **DAMAGED[name].options)
     whole = path.read_bytes()
@@ -347,16 +347,16 @@ def test_truncated_file(tmp_path, name):
 
 
 def test_a_codec_that_cannot_be_read(tmp_path):
-    """A tiled TIFF that says it is compressed in a way that nobody knows."""
+    """A tiled TIFF with an unknown compression is refused."""
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((64, 64), np.uint8), tile=(32, 32), compression="zlib")
     with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
-        file.pages[0].tags["Compression"].overwrite(34676)  # SGI's
+        file.pages[0].tags["Compression"].overwrite(34676)  # SGI Log
     with pytest.raises(BadInput, match=r"a\.tif: found a damaged file \(.*COMPRESSION.*expected a readable image"):
         open_image(tmp_path / "a.tif", 2).array[:]
 
 
 def test_damage_inside_a_compressed_volume(tmp_path):
-    """A flipped byte is caught by gzip's checksum."""
+    """The checksum of gzip detects a changed byte."""
     path = save(tmp_path / "a.nii.gz", STACK.astype(np.int32))
     packed = bytearray(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=0))
     packed[len(packed) // 2] ^= 255
@@ -440,7 +440,7 @@ LARGE = RNG.integers(0, 60_000, (300, 400)).astype(np.uint16)
 
 
 def save_zarr(path, array, version=3, spacing=(0.5, 0.25)):
-    """OME-Zarr of one level."""
+    """Write an OME-Zarr with a single level."""
     group = zarr.create_group(path, zarr_format=version)
     group.create_array("0", data=array, chunks=(100,) * array.ndim)
     scales = {
@@ -484,11 +484,11 @@ def test_regions_are_read_on_demand_and_equal_the_whole(tmp_path, name):
 
 @pytest.mark.parametrize("name", [name for name in SAVED if name != "a.png"])
 def test_labels_of_any_size_are_written_part_by_part(tmp_path, name, monkeypatch):
-    """Never more than a band is asked for, and what is read back is the same."""
-    monkeypatch.setattr(tiff, "BLOCK", 100)
-    monkeypatch.setattr(tiff, "TILE", 32)
-    monkeypatch.setattr(nifti, "BLOCK", 3000)
-    monkeypatch.setattr(ome_zarr, "CHUNK", {2: 64})
+    """Labels are read band by band, and are the same when read back."""
+    monkeypatch.setattr(tiff, "MAX_BLOCK_PIXELS", 100)
+    monkeypatch.setattr(tiff, "TILE_SIDE", 32)
+    monkeypatch.setattr(nifti, "MAX_BLOCK_PIXELS", 3000)
+    monkeypatch.setattr(ome_zarr, "CHUNK_SIDE", {2: 64})
     source, asked = open_image(SAVED[name](tmp_path / name), 2), []
     labels = (LARGE // 300).astype(np.uint32)
     lazy = as_lazy(labels).map(lambda part: asked.append(part.size) or part, np.uint32)
@@ -501,7 +501,7 @@ def test_labels_of_any_size_are_written_part_by_part(tmp_path, name, monkeypatch
 
 
 def test_zarr_labels_have_a_pyramid(tmp_path, monkeypatch):
-    monkeypatch.setattr(ome_zarr, "SMALLEST", 100)
+    monkeypatch.setattr(ome_zarr, "COARSEST_SIDE", 100)
     source = open_image(save_zarr(tmp_path / "a.ome.zarr", LARGE), 2)
     write_labels(tmp_path / "b.ome.zarr", LARGE, source)
     group = zarr.open_group(tmp_path / "b.ome.zarr", mode="r")
@@ -514,7 +514,7 @@ def test_zarr_labels_have_a_pyramid(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("version", [2, 3], ids=["0.4", "0.5"])
 def test_ome_zarr_of_channels_and_levels(tmp_path, version):
-    """The finest level is read, with its pixel size; labels are written on it."""
+    """The finest level is read with its pixel size, and labels have its shape."""
     array = RNG.integers(0, 999, (2, 5, 24, 30)).astype(np.uint16)
     group, levels = zarr.create_group(tmp_path / "a.ome.zarr", zarr_format=version), []
     for level in range(2):
@@ -546,7 +546,7 @@ def test_ome_tiff_of_channels_and_levels(tmp_path):
 
 
 def test_a_header_of_ten_terapixels_is_refused(tmp_path, monkeypatch):
-    """A PNG of a few bytes that claims 3,000,000 x 3,000,000 pixels."""
+    """A PNG of a few bytes with a header of 3,000,000 x 3,000,000 pixels is refused."""
     header = struct.pack(">4sIIBBBBB", b"IHDR", 3_000_000, 3_000_000, 8, 0, 0, 0, 0)
     chunks = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\x09IDAT" + b"\0" * 99
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
@@ -582,10 +582,10 @@ def test_damage_within_is_found_when_it_is_read(tmp_path):
 
 @pytest.mark.parametrize("shape", [(70, 90), (3, 70, 90)])
 def test_large_ome_tiff_labels_have_a_pyramid(tmp_path, monkeypatch, shape):
-    """Every second row and column, down to one screen; the finest level is what the workflow reads."""
-    monkeypatch.setattr(tiff, "BLOCK", 1000)
-    monkeypatch.setattr(tiff, "SCREEN", 30)
-    monkeypatch.setattr(tiff, "TILE", 16)
+    """Each level has every second row and column, down to the size of a screen; the workflow reads the finest level."""
+    monkeypatch.setattr(tiff, "MAX_BLOCK_PIXELS", 1000)
+    monkeypatch.setattr(tiff, "COARSEST_PAGE_SIDE", 30)
+    monkeypatch.setattr(tiff, "TILE_SIDE", 16)
     tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros(shape, np.uint8), metadata={"axes": "ZYX"[-len(shape) :]})
     labels = np.random.default_rng(0).integers(0, 70_000, shape).astype(np.uint32)
     write_labels(tmp_path / "b.ome.tif", as_lazy(labels), open_image(tmp_path / "a.ome.tif", len(shape)), 70_000)

@@ -1,4 +1,4 @@
-"""Every reader on a few hundred mutated files; `python tests/helpers/fuzz_readers.py` takes as long as is wanted."""
+"""All readers on a few hundred mutated files; `python tests/helpers/fuzz_readers.py` runs for any given time."""
 
 import os
 

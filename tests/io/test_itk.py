@@ -1,4 +1,4 @@
-"""MHA, MHD, NRRD and DICOM series: in the place in the world that NIfTI gives them, and labels written back there."""
+"""MHA, MHD, NRRD and DICOM series have the same world coordinates as NIfTI, and so have their labels."""
 
 import sys
 
@@ -15,13 +15,13 @@ from snakeseg.io.images import open_image, read, read_label, require_same_shape,
 
 sitk = pytest.importorskip("SimpleITK")
 RNG = np.random.default_rng(0)
-# Of x, y, z in the world of ITK (left, back, top): the first to the front, the second down, the third left.
+# Direction in ITK's world (left, back, top): the first axis to the front, the second down, the third left.
 DIRECTION = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], float)
 ORIGIN, SPACING, SHAPE = (10.0, -20.0, 30.0), (0.5, 0.75, 2.0), (6, 7, 5)
 
 
 def save(path, array, direction=DIRECTION, channels=False):
-    """An array (x, y, z), or with channels last."""
+    """Write an array (x, y, z) or (x, y, z, channels) by ITK."""
     order = [2, 1, 0, 3] if channels else [2, 1, 0]
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(order)), isVector=channels)
     image.SetOrigin(ORIGIN)
@@ -32,7 +32,7 @@ def save(path, array, direction=DIRECTION, channels=False):
 
 
 def save_dicom(folder, array, spacing=2.5):
-    """One slice a file, from the last to the first, names in no order."""
+    """Write one file per slice, from the last to the first, with unordered names."""
     folder.mkdir()
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
@@ -53,7 +53,7 @@ def save_dicom(folder, array, spacing=2.5):
 
 @pytest.mark.parametrize("suffix", [".mha", ".mhd", ".nrrd", ".nhdr"])
 def test_as_nifti_would_have_it(tmp_path, suffix):
-    """The same volume through ITK's own NIfTI writer, and through nibabel."""
+    """The image equals the same volume written as NIfTI by ITK and read by nibabel."""
     array = RNG.integers(-999, 999, SHAPE).astype(np.int16)
     found = read(save(tmp_path / f"a{suffix}", array), 3)
     expected = read(save(tmp_path / "a.nii", array), 3)
@@ -99,12 +99,12 @@ def test_planes(tmp_path):
 
 
 def test_a_dicom_series(tmp_path):
-    """Sorted by place; x and y run to the left and the back; labels are NIfTI in the same place."""
+    """Slices are sorted by position; x and y run to the left and the back; labels are NIfTI with the same geometry."""
     array = RNG.integers(0, 999, (8, 9, 5)).astype(np.int16)
     source = read(save_dicom(tmp_path / "series", array), 3)
     np.testing.assert_array_equal(source.array[0], array[::-1, ::-1])
     np.testing.assert_allclose(source.spacing, (0.5, 0.75, 2.5))
-    # The last pixel of the canonical x and y is the first of DICOM's, at -40 left and -30 back.
+    # The last pixel along the canonical x and y is the first of the DICOM file, at -40 left and -30 back.
     np.testing.assert_allclose(apply_affine(source.affine, (7, 8, 0)), (40, 30, 100))
     assert label_suffix(source.path) == ".nii.gz"
     write_labels(tmp_path / "labels.nii.gz", (source.array[0] > 500).astype(np.uint8), source)
@@ -123,11 +123,11 @@ def test_one_dicom_slice(tmp_path):
 
 def test_folders_that_are_no_series(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInput, match=r"empty: found a folder without DICOM files; expected one series"):
+    with pytest.raises(BadInput, match=r"empty: found a folder without DICOM files; expected one DICOM series"):
         open_image(tmp_path / "empty", 3)
     folder = save_dicom(tmp_path / "holes", np.zeros((8, 9, 6), np.int16))
-    (folder / "3.dcm").unlink()  # the third
-    with pytest.raises(BadInput, match=r"holes: found slices 2.5 to 5 mm apart; expected even steps; look for missing"):
+    (folder / "3.dcm").unlink()  # the third slice
+    with pytest.raises(BadInput, match=r"holes: found slices 2.5 to 5 mm apart; expected even distances; add"):
         open_image(folder, 3)
 
 
@@ -143,13 +143,13 @@ def test_without_the_library(tmp_path, monkeypatch):
     (tmp_path / "a.mha").touch()
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     with pytest.raises(
-        BadInput, match=r"a.mha: found no SimpleITK to read it with; expected it; pip install SimpleITK"
+        BadInput, match=r"a.mha: found no SimpleITK; expected the package SimpleITK, .*; pip install SimpleITK"
     ):
         open_image(tmp_path / "a.mha", 3)
 
 
 def test_predicted_by_command(tmp_path):
-    """Names are those of the images, but where labels are of another format."""
+    """Label files have the names of the images, with another suffix if their format differs."""
     model = save_right_of_bright(tmp_path / "model")
     array = RNG.integers(0, 2, (8, 9, 5)).astype(np.int16)
     images = [save_dicom(tmp_path / "series", array), save(tmp_path / "b.mhd", array), save(tmp_path / "c.nrrd", array)]

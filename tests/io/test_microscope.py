@@ -1,4 +1,4 @@
-"""CZI, ND2 and LIF: every pixel, its size, each image of a file, and what is said where something is wrong."""
+"""CZI, ND2 and LIF: pixels, pixel sizes, the images of a file, and error messages."""
 
 import sys
 
@@ -50,7 +50,7 @@ def test_stacks_and_their_parts(suffix, channels, tmp_path):
 
 @pytest.mark.parametrize(("suffix", "piece"), [(".czi", None), (".lif", (1, 1, 30, 40)), (".nd2", (2, 1, 30, 40))])
 def test_pieces_are_what_a_reader_reads_at_once(suffix, piece, tmp_path):
-    """Parts of a CZI's planes, which may be slides of many gigabytes; whole planes, or frames of all channels."""
+    """CZI planes, which may have gigabytes, are read in parts; LIF by whole planes, ND2 by frames of all channels."""
     path, _ = made(tmp_path, suffix, 2, 5)
     assert open_image(path, 3).array.chunks == piece
 
@@ -90,15 +90,17 @@ def test_every_image_of_a_file(suffix, planes, tmp_path):
         np.testing.assert_array_equal(found.array[part], (array if dims == 3 else array[:, 0])[part])
         assert found.spacing == pytest.approx([EXPECTED[suffix][axis] for axis in "ZYX"[-dims:]])
         assert checksum(one) == checksum(path)
-    with pytest.raises(BadInput, match=rf"a{suffix}: found 3 images; .*name each: a{suffix}#1 to #3"):
+    with pytest.raises(BadInput, match=rf"a{suffix}: found 3 images; .*name each image: a{suffix}#1 to #3"):
         open_image(path, dims)
     for wrong in (0, 4):
-        with pytest.raises(BadInput, match=rf"a{suffix}#{wrong}: found 3 images, not number {wrong};"):
+        with pytest.raises(
+            BadInput, match=rf"a{suffix}#{wrong}: found image number {wrong}; expected a number from 1 to 3;"
+        ):
             open_image(f"{path}#{wrong}", dims)
 
 
 def test_images_are_listed_in_their_order(tmp_path):
-    """Neighbours are compared: the tenth is not the second."""
+    """The order is numerical: image 10 does not follow image 1."""
     write_lif(tmp_path / "a.lif", *[np.zeros((1, 1, 8, 9), np.uint8)] * 11)
     tifffile.imwrite(tmp_path / "b.tif", np.zeros((8, 9), np.uint8))
     listed = list_files(tmp_path).images
@@ -137,5 +139,5 @@ def test_what_to_install(suffix, package, tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(BadInput, match=f"no {package} to read it with.*pip install {package}"):
+    with pytest.raises(BadInput, match=f"no {package};.*pip install {package}"):
         open_image(path, 2)

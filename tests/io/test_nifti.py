@@ -1,4 +1,4 @@
-"""NIfTI in any orientation: read in one, written back in the file's own; whatever its header gets wrong is refused."""
+"""NIfTI of any orientation is read in the canonical one and written in its own; wrong headers are refused."""
 
 import gzip
 import math
@@ -25,7 +25,7 @@ PLAIN = np.array([[0.8, 0, 0, -90], [0, 1.5, 0, -126], [0, 0, 3, -72], [0, 0, 0,
 
 
 def oblique(angles, sizes=(0.8, 1.5, 3)):
-    """An affine turned about all three axes."""
+    """Return an affine that is rotated about all three axes."""
     turned = np.eye(3)
     for axis, angle in enumerate(np.deg2rad(angles)):
         about = np.eye(3)
@@ -37,7 +37,7 @@ def oblique(angles, sizes=(0.8, 1.5, 3)):
     return affine
 
 
-# Name, affine of the canonical volume, orientation, and how it is saved.
+# Name, affine of the canonical volume, orientation of the file, and options of saving.
 FILES = [
     *((f"turned {n}", PLAIN, ORIENTATIONS[n], {}) for n in (0, 7, 13, 22, 31, 47)),
     *((f"oblique {n}", oblique((10, -20, 30)), ORIENTATIONS[n], {}) for n in (3, 18, 41)),
@@ -57,7 +57,7 @@ FILES = [
 
 @pytest.fixture(params=FILES, ids=[file[0] for file in FILES])
 def saved(request, tmp_path):
-    """A file, packed or not, and the volume that nibabel brings into canonical order."""
+    """A file, compressed or not, and the volume in nibabel's canonical orientation."""
     _, affine, orientation, options = request.param
     trailing, options = options.get("trailing", ()), {k: v for k, v in options.items() if k != "trailing"}
     volumes = [RNG.normal(size=SHAPE) * 100 + 300 for _ in range(math.prod(trailing))]
@@ -85,8 +85,8 @@ def test_read_in_canonical_order(saved):
 
 
 def test_labels_overlay_the_source(saved, tmp_path, monkeypatch):
-    """Header and place are the source's to the bit, and each voxel has the label that was found for it."""
-    monkeypatch.setattr(nifti, "BLOCK", 40)
+    """Header and affine equal those of the source bitwise, and each voxel has its label."""
+    monkeypatch.setattr(nifti, "MAX_BLOCK_PIXELS", 40)
     path, _ = saved
     raster, asked = open_image(path, 3), []
     labels = (raster.array[:][0] > 300).astype(np.uint32) * 300
@@ -107,7 +107,7 @@ def test_labels_overlay_the_source(saved, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("orientation", [8, 27, 46])
 def test_a_label_stored_another_way_fits_its_image(tmp_path, orientation):
-    """Image and label of one grid meet, whatever the order of axes in their files."""
+    """Image and label on one grid coincide for any order of axes in their files."""
     volume = RNG.integers(0, 3, SHAPE)
     for name, number in (("image", 0), ("label", orientation)):
         stored, affine = in_orientation(volume, oblique((10, -20, 30)), ORIENTATIONS[number])
@@ -130,7 +130,7 @@ def test_a_label_on_another_grid(tmp_path):
 
 
 def test_only_the_region_is_read(tmp_path, monkeypatch):
-    """A slab of a large volume that is not packed costs a slab's bytes, also against the file's order."""
+    """Reading a slab of an uncompressed volume reads only its bytes, along any axis."""
     _, affine = in_orientation(np.zeros((4, 4, 4)), PLAIN, ORIENTATIONS[47])
     save_nifti(tmp_path / "a.nii", np.zeros((60, 70, 80), np.int16), affine)
     raster, asked = open_image(tmp_path / "a.nii", 3), []
@@ -152,7 +152,7 @@ def test_the_marked_corner_stays_where_it_is(tmp_path):
     """
     phantom = np.zeros((7, 8, 6), np.float32)
     phantom[2:-2, 2:-2, 2:-2] = 0.25
-    phantom[2, 2, 2] = 1  # left, back, bottom
+    phantom[2, 2, 2] = 1  # left, back, bottom corner
     expected = apply_affine(oblique((10, -20, 30)), (3, 2, 2))
     model = save_right_of_bright(tmp_path / "model")
     rows = ["sample\timage\tsubset"]
@@ -180,7 +180,7 @@ def test_the_marked_corner_stays_where_it_is(tmp_path):
 
 @pytest.mark.parametrize("spacing", ["ignore", "resample"])
 def test_kept_probabilities_say_where_they_lie(tmp_path, spacing):
-    """By an affine of their own grid: its extent is that of the image."""
+    """Kept probabilities have the affine of their own grid, with the extent of the image."""
     model = save_right_of_bright(tmp_path / "model", Predict(average=False, spacing=spacing), [1.6, 1.5, 3])
     stored, affine = in_orientation(np.zeros(SHAPE, np.float32), oblique((10, -20, 30)), ORIENTATIONS[20])
     image = save_nifti(tmp_path / "a.nii", stored, affine)
@@ -196,7 +196,7 @@ def test_kept_probabilities_say_where_they_lie(tmp_path, spacing):
 
 
 def spoiled(**fields):
-    """A file whose header has other numbers than nibabel would write."""
+    """Write a file with header fields that nibabel would not write."""
 
     def spoil(path):
         content = bytearray(path.read_bytes())
@@ -222,12 +222,12 @@ BAD_FILES = {
     ),
     "negative rows": (spoiled(dim=[3, 7, -5, 9, 1, 1, 1, 1]), r"shape \(7, -5, 9\); expected at least one pixel"),
     "no rows": (spoiled(dim=[3, 7, 0, 9, 1, 1, 1, 1]), r"shape \(7, 0, 9\); expected at least one pixel"),
-    "zero size": (spoiled(pixdim=[1, 1, 0, 2, 0, 0, 0, 0]), r"pixels of 1 x 0 x 2; expected positive sizes; repair"),
+    "zero size": (spoiled(pixdim=[1, 1, 0, 2, 0, 0, 0, 0]), r"pixels of 1 x 0 x 2; expected positive sizes; correct"),
     "negative size": (spoiled(pixdim=[1, 1, -1, 2, 0, 0, 0, 0]), r"pixels of 1 x -1 x 2; expected positive sizes"),
     "NaN size": (spoiled(pixdim=[1, np.nan, 1, 2, 0, 0, 0, 0]), r"pixels of nan x 1 x 2; expected positive sizes"),
     "NaN affine": (spoiled(srow_y=[0, np.nan, 0, 0]), r"the affine 0.8 0 0 -90 / 0 nan 0 0 / .*; expected finite"),
     "flat affine": (spoiled(srow_y=[0, 0, 0, 5]), r"the affine .* / 0 0 0 5 / .*; expected finite numbers that span"),
-    "no place": (spoiled(sform_code=0, qform_code=0), r"neither sform nor qform .*; expected one that tells left"),
+    "no place": (spoiled(sform_code=0, qform_code=0), r"neither sform nor qform .*; expected one of them, to"),
 }
 
 
@@ -241,24 +241,24 @@ def test_bad_files(tmp_path, name, suffix):
         packed = tmp_path / "a.nii.gz"
         packed.write_bytes(gzip.compress(path.read_bytes()))
         path, expected = packed, expected.replace("983 bytes", "more bytes").replace("982 bytes; expected 856", ".*856")
-    # What is packed is unpacked when its pixels are read; the rest shows on opening.
+    # A compressed file is decompressed when pixels are read; other files are checked on opening.
     work = read if suffix == ".nii.gz" else open_image
     with pytest.raises(BadInput, match=rf"a{suffix}: found {expected}"):
         work(path, 3)
 
 
 def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tmp_path, monkeypatch):
-    """Where the header agrees, room is looked for beforehand."""
+    """The free space is checked before decompression."""
     path = save_nifti(tmp_path / "a.nii.gz", np.zeros((200, 200, 200), np.uint8), PLAIN)
     monkeypatch.setattr(nifti.shutil, "disk_usage", lambda folder: type("", (), {"free": 1e6}))
-    with pytest.raises(BadInput, match=r"a.nii.gz: found 0.001 GB of room .*; expected 0.008 GB to unpack it"):
+    with pytest.raises(BadInput, match=r"a.nii.gz: found 0.001 GB free .*; expected 0.008 GB to unpack it"):
         read(path, 3)
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.data())
 def test_any_header_is_read_or_refused(tmp_path_factory, data):
-    """Whatever stands in a header, there is an array of the file's own size, or a reason for there being none."""
+    """Any header gives an array of the file's size or BadInput."""
     path = tmp_path_factory.mktemp("fuzz") / "a.nii"
     content = bytearray(save_nifti(path, np.ones(SHAPE, np.uint16), PLAIN).read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):

@@ -1,4 +1,4 @@
-"""The sample sheet: defaults filled in, folds that never split a group."""
+"""The sample sheet: defaults, batches, and folds that never split a group."""
 
 import importlib
 import sys
@@ -35,7 +35,7 @@ def test_what_is_given_stays(tmp_path):
 
 
 def test_cells_are_text(tmp_path):
-    """Names that look like numbers or like nothing stay as they are."""
+    """Names that look like numbers or missing values are kept as text."""
     sheet = read_sheet(
         write(tmp_path / "s.tsv", ("sample", "image", "group"), ("007", "a.tif", "NA"), ("1e3", "b.tif", ""))
     )
@@ -44,20 +44,20 @@ def test_cells_are_text(tmp_path):
 
 
 def test_default_batches():
-    """Consecutive rows of one subset, 32 at a time, however subsets alternate."""
+    """Batches contain 32 consecutive rows of a subset, for any order of the subsets."""
     subsets = pd.Series(["train", "test"] * 40)
     sheet = pd.DataFrame({"sample": "a", "subset": subsets, "parts": 1})
     batches = default_batches(sheet)
     assert batches.iloc[0] == "train-0000"
     assert batches.iloc[1] == "test-0000"
     assert batches.value_counts().to_dict() == {"train-0000": 32, "test-0000": 32, "train-0001": 8, "test-0001": 8}
-    sheet.loc[3, "parts"] = 9  # alone, and nobody else moves
+    sheet.loc[3, "parts"] = 9  # a batch of its own; the other rows keep theirs
     assert default_batches(sheet).compare(batches)["self"].to_dict() == {3: "test-a"}
     assert batches[62:66].tolist() == ["train-0000", "test-0000", "train-0001", "test-0001"]
 
 
 def test_batches_grow_with_the_sheet():
-    """32 batches of 32 rows, 32 of 64, ...: some 430 for 100,000 rows, 4,500 for ten million."""
+    """32 batches of 32 rows, 32 of 64, ...: about 430 batches for 100,000 rows, 4,500 for ten million."""
     number = batch_number(pd.Series(range(1024 + 2048 + 3072 + 10)))
     sizes = number.value_counts().sort_index().tolist()
     assert sizes == [32] * 32 + [64] * 32 + [96] * 32 + [10]
@@ -68,7 +68,7 @@ def test_batches_grow_with_the_sheet():
 
 @pytest.mark.parametrize("numbers", [[1, None], ["1", ""]])
 def test_parquet(tmp_path, numbers):
-    """Numbers and what is missing become the same text as in a TSV."""
+    """Numbers and missing cells become the same text as in a TSV."""
     pytest.importorskip("pyarrow")
     rows = {"sample": ["a", "b"], "image": ["x.tif", "y.tif"], "label": ["l.tif", None], "parts": numbers}
     pd.DataFrame(rows).astype({"parts": "Int64" if numbers[1] is None else str}).to_parquet(tmp_path / "s.parquet")
@@ -82,7 +82,7 @@ def test_parquet_without_its_reader(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setattr(pd, "read_parquet", lambda *_, **__: importlib.import_module("pyarrow"))
     (tmp_path / "s.parquet").touch()
-    with pytest.raises(BadInput, match=r"s.parquet: found no pyarrow to read it with; .* pip install pyarrow"):
+    with pytest.raises(BadInput, match=r"s.parquet: found no pyarrow; .* pip install pyarrow"):
         read_sheet(tmp_path / "s.parquet")
 
 
@@ -97,7 +97,7 @@ groups = st.lists(st.sampled_from("abcdefghijklmn"), min_size=1, max_size=40)
 @quick
 @given(groups=groups, folds=st.integers(1, 6), data=st.data())
 def test_folds_never_split_a_group(groups, folds, data):
-    """Each training row is held out once at most (exactly once in cross-validation), with its whole group; rows of
+    """A training row is held out at most once (in cross-validation exactly once), with its whole group; rows of
     other subsets never."""
     subsets = data.draw(
         st.lists(st.sampled_from(["train", "train", "test"]), min_size=len(groups), max_size=len(groups))
@@ -141,14 +141,14 @@ def test_patterns_choose_who_is_held_out():
 
 
 def test_patterns_that_split_a_group():
-    with pytest.raises(BadInput, match=r"validation: found group 'g' in both parts; expected groups kept whole"):
+    with pytest.raises(BadInput, match=r"validation: found group 'g' in training and validation; expected all images"):
         assign_folds(sheet_of(["g", "g", "h"]), 1, ["s0"])
 
 
 @pytest.mark.parametrize(("folds", "patterns"), [(1, ["zzz"]), (1, ["*"]), (2, ["s0"]), (4, []), (1, [])])
 def test_folds_with_nobody(folds, patterns):
     with pytest.raises(
-        BadInput, match=r"of 3 training images held out; expected some to train on and some to validate"
+        BadInput, match=r"of 3 training images held out; expected at least one to train on and one held out"
     ):
         assign_folds(sheet_of(["a", "b", "c"]), folds, patterns)
 

@@ -1,4 +1,4 @@
-"""Batches of arrays in one file: what goes in comes out, byte for byte, whole or not at all."""
+"""Stores: arrays are read as they were written, equal input gives equal bytes, and a file is complete or absent."""
 
 import time
 import zipfile
@@ -29,7 +29,7 @@ def store(tmp_path):
 
 
 def test_round_trip(store):
-    """Names in order, attributes, arrays with their types; also from a view that is not contiguous."""
+    """Names keep their order, arrays their dtype; non-contiguous views can be written."""
     for (name, noted, group), (wanted, attributes, arrays) in zip(read_store(store), samples(), strict=True):
         assert (name, noted) == (wanted, attributes)
         assert set(group.array_keys()) == set(arrays)
@@ -49,7 +49,7 @@ def test_order_is_that_of_writing(tmp_path, order):
 
 
 def test_same_arrays_same_bytes(tmp_path, monkeypatch):
-    """Whatever the clock says."""
+    """The bytes do not depend on the time."""
     write_store(tmp_path / "a.zarr.zip", samples())
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 1e7)

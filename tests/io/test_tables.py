@@ -1,4 +1,4 @@
-"""Tables come back as they were written."""
+"""Tables are read as they were written."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from snakeseg.io.tables import read_table, write_table
 
 
 def test_names_that_look_like_numbers_stay_names(tmp_path):
-    """Groups 1 and 01 are two; a hash of digits and an e is no number."""
+    """Groups 1 and 01 are different; a hash such as 12e3 is not a number."""
     names = ["01", "1", "12e3", "nan", ""]
     write_table(tmp_path / "t.tsv", pd.DataFrame({"sample": names, "group": names, "dice": [0.5, 1, 0, np.nan, 1]}))
     found = read_table(tmp_path / "t.tsv")

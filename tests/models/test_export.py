@@ -343,11 +343,11 @@ class Boom:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ([("../evil.txt", b"x")], "the name '../evil.txt' in it; expected names inside the package"),
-        ([("/etc/evil", b"x")], "the name '/etc/evil' in it"),
-        ([("..\\evil.txt", b"x")], "in it; expected names inside"),
-        ([("C:evil.txt", b"x")], "the name 'C:evil.txt' in it"),
-        ([("model.json", b"{}")], "a name twice"),
+        ([("../evil.txt", b"x")], "the file name '../evil.txt'; expected names inside the package"),
+        ([("/etc/evil", b"x")], "the file name '/etc/evil'"),
+        ([("..\\evil.txt", b"x")], "'; expected names inside the package"),
+        ([("C:evil.txt", b"x")], "the file name 'C:evil.txt'"),
+        ([("model.json", b"{}")], "a file name twice"),
         ([("instances.json", 2**25)], "files that unpack to 34 MB; expected at most"),
     ],
 )  # fmt: skip

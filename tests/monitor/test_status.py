@@ -81,7 +81,10 @@ def test_causes_by_slurms_state(state, cause):
             "error: training step 3, images a: the loss is nan; expected a number; lower train.learning_rate",
             "exception",
         ),
-        ("error: results/x: found a full disk; expected room for it; free some and run again", "file system"),
+        (
+            "error: results/x: found a full disk; expected space for this file; free disk space and run again",
+            "file system",
+        ),
         ("error: [Errno 13] Permission denied: 'results'", "file system"),
         ("error: OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "out of GPU memory"),
         ("error: MemoryError: ; this should not happen", "out of memory"),

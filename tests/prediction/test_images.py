@@ -67,7 +67,7 @@ class Watch:
         self.alive -= 1
 
 
-@pytest.fixture(params=[(".png", png, "_pixels"), (".nii.gz", nifti, "_unpacked")], ids=["png", "nii.gz"])
+@pytest.fixture(params=[(".png", png, "_pixels"), (".nii.gz", nifti, "_decompress")], ids=["png", "nii.gz"])
 def watched(request, tmp_path, monkeypatch):
     """200 images in a folder, and what counts how often they are opened and decoded."""
     suffix, module, decode = request.param

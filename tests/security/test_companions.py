@@ -47,7 +47,7 @@ def test_data_that_is_a_link_into_a_folder_whose_name_goes_on(store, tmp_path):
     (tmp_path / "store-of-others").mkdir()
     (store / "b.raw").rename(tmp_path / "store-of-others/b.raw")
     (store / "b.raw").symlink_to("../store-of-others/b.raw")
-    with pytest.raises(BadInput, match=r"b.raw: found a link to /.*/store-of-others/b.raw; expected a file of its own"):
+    with pytest.raises(BadInput, match=r"b.raw: found a link to /.*/store-of-others/b.raw; expected a file in its own"):
         read(store / "a.mhd", 3)
 
 

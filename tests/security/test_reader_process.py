@@ -108,7 +108,7 @@ def test_a_process_that_was_taken_over_is_ended(more, monkeypatch):
     """It writes into the pipe of its answers, which is the first that it opens."""
     before = call_isolated(os.getpid)
     monkeypatch.setattr(isolated, "TIMEOUT_S", 0.5)
-    with pytest.raises(ValueError, match="its reader crashed or came to no end"):
+    with pytest.raises(ValueError, match="its reader crashed or timed out"):
         call_isolated(os.write, 3, more)
     monkeypatch.undo()
     assert call_isolated(os.getpid) != before
@@ -118,7 +118,7 @@ def test_a_call_that_is_not_read_is_an_error(monkeypatch):
     call_isolated(max, 2, 3)
     monkeypatch.setattr(isolated, "TIMEOUT_S", 0.5)
     isolated._send(isolated._started(os.getpid()).stdin.fileno(), LENGTH.pack(0), time.monotonic() + 1)
-    with pytest.raises(ValueError, match="its reader crashed or came to no end"):
+    with pytest.raises(ValueError, match="its reader crashed or timed out"):
         call_isolated(len, bytes(10**6))
 
 

@@ -1,4 +1,4 @@
-"""Settings: what they accept, and that the schema made of them accepts the same."""
+"""Settings: accepted values, and the agreement of the generated schema with the dataclasses."""
 
 import json
 from dataclasses import FrozenInstanceError, asdict, fields
@@ -47,7 +47,7 @@ CLASSES = [
     *dict.fromkeys(NETWORK_SETTINGS.values()),
 ]
 KEYS = [(cls, each) for cls in CLASSES for each in fields(cls) if "description" in each.metadata]
-# Values of all kinds, at and beyond the limits of keys.
+# Values of all types, at and beyond the limits of keys.
 VALUES = [
     None, True, False, 0, 1, 2, 3, 7, 16, -1, 10**6, 0.0, 0.5, 1.5, 99.8, 100.5, -0.1, 1.0000001,
     "", "auto", "all", "none", "unet", "a b", "x" * 600, "10.1000/a", "https://a",
@@ -62,7 +62,7 @@ def words(cls, key):
 
 @pytest.fixture(scope="module")
 def config_validator(repository):
-    """The workflow's own validator, for which 2.0 is no whole number."""
+    """The workflow's validator, for which 2.0 is not a whole number."""
     source = (repository / "workflow/rules/config.smk").read_text(encoding="utf-8")
     exec(source, rules := {})
     return rules["ConfigValidator"]
@@ -70,7 +70,7 @@ def config_validator(repository):
 
 @pytest.mark.parametrize(("cls", "key"), KEYS, ids=lambda each: getattr(each, "name", None) or each.__name__)
 def test_schema_and_settings_accept_the_same(cls, key, config_validator):
-    """The workflow checks a config by the schema, commands by the dataclasses."""
+    """The schema of the workflow and the dataclasses of the commands accept the same configs."""
     kind, limits = get_type_hints(cls)[key.name], key.metadata["limits"]
     schema = config_validator(type_schema(kind, limits))
     assert {repr(value): fits(value, kind, limits) for value in VALUES} == {
@@ -86,7 +86,7 @@ def test_defaults_are_accepted(cls):
 
 
 def test_every_limit_is_checked():
-    """A keyword of the schema that the package did not know would be a limit for the workflow alone."""
+    """The package checks all keywords of the schema; others would be limits in the workflow only."""
     known = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "maxLength"}
     known |= {"minItems", "maxItems", "uniqueItems", "minProperties"}
     assert {limit for _, key in KEYS for limit in key.metadata["limits"]} == known
@@ -103,7 +103,7 @@ def test_a_whole_config_is_completed():
 
 
 def test_every_word_is_understood():
-    """And every word that is understood is allowed."""
+    """The words of the settings are exactly those that the package implements."""
     assert list(NETWORK_SETTINGS) == list(NETWORKS)
     assert words(UNetSettings, "normalisation") == list(NORMALISATIONS)
     assert words(UNetSettings, "decoder") == list(DECODERS)

@@ -1,4 +1,4 @@
-"""Border-aware weights against the textbook: one full-frame distance transform per object, in float64."""
+"""Border-aware weights against a direct computation with one distance transform per object in float64."""
 
 import tracemalloc
 
@@ -15,7 +15,7 @@ TOLERANCE = 2e-6
 
 
 def textbook(objects, w0, sigma, spacing):
-    """Equation 2 of the paper as it stands there, zero inside objects."""
+    """Compute equation 2 of the paper directly, with zero inside objects."""
     ids = np.setdiff1d(objects, 0)
     if len(ids) < 2:
         return np.zeros(objects.shape)
@@ -25,7 +25,7 @@ def textbook(objects, w0, sigma, spacing):
 
 
 def draw_objects(seed, shape, count):
-    """Overlapping balls; some ids may be missing, some objects touch or lie in pieces."""
+    """Draw overlapping balls: some ids may be missing, some objects touch or are fragmented."""
     rng = np.random.default_rng(seed)
     objects = np.zeros(shape, np.int32)
     where = np.indices(shape)
@@ -50,15 +50,15 @@ def test_equals_textbook(shape, spacing, sigma):
 
 @pytest.mark.parametrize(("shape", "block"), [((100, 80), 17), ((100, 80), 64), ((30, 26, 28), 9)])
 def test_blocks_leave_no_trace(monkeypatch, shape, block):
-    """Blocks smaller than the reach of the border term give what one block gives."""
-    monkeypatch.setattr(weights, "BLOCK", {2: block, 3: block})
+    """Blocks smaller than the reach of the border term give the same weights as a single block."""
+    monkeypatch.setattr(weights, "BLOCK_SIDE", {2: block, 3: block})
     objects = draw_objects(1, shape, 20)
     expected = textbook(objects, 10.0, 2.0, (1,) * len(shape))
     np.testing.assert_allclose(border_weights(objects, sigma=2.0), expected, rtol=0, atol=TOLERANCE)
 
 
 def test_blocks_with_anisotropic_spacing(monkeypatch):
-    monkeypatch.setattr(weights, "BLOCK", {2: 16})
+    monkeypatch.setattr(weights, "BLOCK_SIDE", {2: 16})
     objects = draw_objects(2, (60, 90), 20)
     expected = textbook(objects, 10.0, 2.0, (2.0, 0.5))
     np.testing.assert_allclose(border_weights(objects, 10, 2, (2.0, 0.5)), expected, rtol=0, atol=TOLERANCE)
@@ -81,7 +81,7 @@ def test_equals_textbook_everywhere(seed, shape, count, w0, sigma, spacing):
 
 
 def test_known_answer_between_two_walls():
-    """Halfway of a gap of 3 pixels d1 = d2 = 2: 10 exp(-16 / 50)."""
+    """In the middle of a gap of 3 pixels, d1 = d2 = 2 and the weight is 10 exp(-16 / 50)."""
     objects = np.zeros((5, 9), int)
     objects[:, :3], objects[:, 6:] = 1, 2
     assert border_weights(objects)[2, 4] == pytest.approx(10 * np.exp(-16 / 50), abs=1e-6)
@@ -105,7 +105,7 @@ def test_any_integer_type(dtype):
 
 @pytest.mark.parametrize("shape", [(40, 40), (12, 14, 16)])
 def test_same_bits_wherever_memory_lies(shape):
-    """Vectorised square roots that round differently at the ends of a row must not reach the weights."""
+    """Weights do not depend on vectorised square roots, which round differently at the ends of a row."""
     objects = draw_objects(4, shape, 6)
     results = [(np.empty(37 * k % 1999 + 1, np.uint8), border_weights(objects)) for k in range(60)]
     assert len({weight.tobytes() for _, weight in results}) == 1
@@ -139,7 +139,7 @@ def peak_memory(objects):
 
 
 def test_memory_does_not_grow_with_the_number_of_objects():
-    """Squares on a grid, 16 or 4096 of them: 24 bytes a pixel, and the same for both."""
+    """Memory is at most 24 bytes per pixel, and the same for 16 and 4096 squares on a grid."""
     few, many = (
         np.kron(np.arange(1, n * n + 1).reshape(n, n), np.pad(np.ones((s // 2, s // 2), int), (0, s // 2)))
         for n, s in ((4, 128), (64, 8))
@@ -154,7 +154,7 @@ def test_memory_does_not_grow_with_the_number_of_objects():
 
 
 def test_class_weights_balance():
-    """Balanced weights are total / (classes * count); their mean over pixels is 1."""
+    """Balanced weights are total / (classes * count), with a mean of 1 over all pixels."""
     np.testing.assert_allclose(class_weights([300, 100]), [2 / 3, 2.0])
     np.testing.assert_allclose(class_weights([10, 0, 30]), [2.0, 0.0, 2 / 3])
 

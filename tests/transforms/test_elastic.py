@@ -1,4 +1,4 @@
-"""Elastic deformation: exact shifts, alignment of image and label, ids that survive."""
+"""Elastic deformation: exact shifts, alignment of image and label, exact ids."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def constant_field(shift, shape):
 @pytest.mark.parametrize("order", [0, 1, 3])
 @pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-11, 7)])
 def test_constant_grid_is_a_shift_2d(order, shift):
-    """Output pixel x is input pixel x + shift, mirrored at the border; exactly so for labels."""
+    """Output pixel x is input pixel x + shift, mirrored at the border, and exactly equal for labels."""
     image = np.random.default_rng(0).normal(size=(31, 24)).astype(np.float32)
     moved = apply_field(image, constant_field(shift, image.shape), order)
     np.testing.assert_allclose(moved, read_mirrored(image, shift, image.shape), rtol=0, atol=1e-4 if order else 0)
@@ -36,7 +36,7 @@ def test_half_a_pixel_is_a_mean_of_neighbours():
 
 
 def test_field_passes_through_the_control_points():
-    """Control points span the image corner to corner; their displacements are in pixels."""
+    """Control points span the image from corner to corner, with displacements in pixels."""
     grid = draw_grid(np.random.default_rng(0), 2)
     field = displacement_field(grid, (41, 21))
     points = np.stack(np.meshgrid([0, 20, 40], [0, 10, 20], indexing="ij"))
@@ -54,7 +54,7 @@ def test_straight_displacements_stay_straight(points):
 
 
 def test_field_is_a_natural_cubic_spline():
-    """Along an axis it has no curvature at the ends: through 0, 1, 0 at -1, 0, 1 it is 1 - 1.5 t^2 + 0.5 |t|^3."""
+    """Natural splines have no curvature at the ends: through 0, 1, 0 at -1, 0, 1, it is 1 - 1.5 t^2 + 0.5 |t|^3."""
     grid = np.zeros((2, 3, 3))
     grid[0, 1, :] = 1
     t = np.abs(np.linspace(-1, 1, 41))
@@ -64,7 +64,7 @@ def test_field_is_a_natural_cubic_spline():
 
 @pytest.mark.parametrize("shape", [(200, 160), (40, 48, 44)])
 def test_image_and_label_stay_aligned(shape):
-    """A smooth checkerboard, moved and thresholded, is the moved label, but for half a pixel at its edges."""
+    """A smooth checkerboard, deformed and thresholded, equals the deformed label to half a pixel at its edges."""
     slope = 2 * np.pi / 24
     waves = [np.sin(np.arange(n) * slope + 0.3) for n in shape]
     image = np.prod(np.meshgrid(*waves, indexing="ij"), axis=0).astype(np.float32)
@@ -81,7 +81,7 @@ def test_image_and_label_stay_aligned(shape):
 @pytest.mark.parametrize("shape", [(30, 26), (10, 12, 14)])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "uint32", "int64"])
 def test_labels_get_no_new_values(shape, dtype):
-    """Ids survive unrounded, also where float32 could not hold them or they look like NaN."""
+    """Ids stay exact, even if float32 cannot represent them or their bits are those of NaN."""
     largest = min(np.iinfo(dtype).max, 2**31 - 1)
     ids = np.array([0, 1, 2**24 + 1, 2**24 + 3, 0x7FA00001, largest])
     ids = ids[ids <= largest].astype(dtype)
@@ -101,7 +101,7 @@ def test_nearest_of_floats_keeps_fractions(dtype):
 
 @pytest.mark.parametrize("order", [1, 3])
 def test_integer_images_do_not_wrap_around(order):
-    """Cubic interpolation overshoots at edges; integers are clipped there."""
+    """Integers are clipped where cubic interpolation overshoots at edges."""
     image = np.zeros((20, 20), np.uint8)
     image[5:15, 5:15] = 255
     field = constant_field((0.5, 0.25), image.shape)

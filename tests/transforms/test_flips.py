@@ -1,4 +1,4 @@
-"""Orientations are those that the data may have had, each once."""
+"""Orientations: those that the symmetry of the data allows, each once."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What label values mean."""
+"""Classes, objects and borders of label images."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ SEMANTIC = Labels("semantic", {"sky": 10, "cell": 3, "wall": 7}, ignore=99)
 
 
 def test_instance_labels():
-    """Ids may be large and have gaps; the ignored value is neither class nor object."""
+    """Ids may be large and have gaps; pixels with the ignored value have neither class nor object."""
     label = np.array([[0, 70_000, 70_000, 5], [0, 0, 255, 5]])
     classes, objects = classes_and_objects(label, Labels(ignore=255))
     assert classes.tolist() == [[0, 1, 1, 1], [0, 0, IGNORED, 1]]
@@ -36,7 +36,7 @@ def test_an_object_in_two_pieces_is_one_object():
 
 
 def test_binary_labels():
-    """Anything but 0 is foreground; objects are connected by faces, whatever their values."""
+    """All values but 0 are foreground; objects are face-connected, even with different values."""
     label = np.array([[255, 7, 0, 0], [0, 0, 255, 9]])
     classes, objects = classes_and_objects(label, Labels("binary", ignore=9))
     assert classes.tolist() == [[1, 1, 0, 0], [0, 0, 1, IGNORED]]
@@ -44,7 +44,7 @@ def test_binary_labels():
 
 
 def test_semantic_labels():
-    """Classes are in the order of the settings; objects are pieces of one class."""
+    """Classes have the order of the settings; objects are connected components of a class."""
     label = np.array([[10, 3, 3, 7], [99, 10, 3, 10], [3, 10, 10, 10]])
     classes, objects = classes_and_objects(label, SEMANTIC)
     assert classes.tolist() == [[0, 1, 1, 2], [IGNORED, 0, 1, 0], [1, 0, 0, 0]]
@@ -69,7 +69,7 @@ def test_ignored_value_of_a_signed_label(kind):
 @quick
 @given(arrays(np.int32, (4, 5), elements=st.integers(-3, 5)))
 def test_background_is_zero_and_nothing_else(label):
-    """Whatever the ids, also negative ones, 0 stays background and every object is numbered."""
+    """For any ids, even negative ones, 0 stays background and each object gets a number."""
     numbered = number_objects(label)
     np.testing.assert_array_equal(numbered == 0, label == 0)
     assert set(np.unique(numbered)) - {0} == set(range(1, len(set(np.unique(label)) - {0}) + 1))
@@ -78,7 +78,7 @@ def test_background_is_zero_and_nothing_else(label):
 
 
 def test_touching_objects_get_a_border():
-    """The larger id gives up what touches, corners included."""
+    """The object with the larger id loses the touching pixels, also at corners."""
     objects = np.array([[1, 1, 2, 2, 2], [1, 1, 2, 2, 2], [0, 0, 0, 0, 3], [0, 0, 0, 3, 3], [0, 0, 0, 3, 3]])
     expected = [[1, 1, 0, 2, 2], [1, 1, 0, 2, 2], [0, 0, 0, 0, 0], [0, 0, 0, 3, 3], [0, 0, 0, 3, 3]]
     assert separate_touching(objects).tolist() == expected
@@ -124,7 +124,7 @@ def test_class_names():
 
 
 def test_border_class_is_the_inner_edge():
-    """One pixel wide along the outline, also where objects touch; the image's own border is none."""
+    """The border is one pixel wide along the outline, also between touching objects, but not at the image's edge."""
     objects = np.zeros((7, 9), np.int32)
     objects[1:6, 0:4], objects[1:6, 4:9] = 1, 2
     marked = mark_border((objects > 0).astype(np.uint8), objects, 1)

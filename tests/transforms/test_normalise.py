@@ -1,4 +1,4 @@
-"""Normalisation of grey values."""
+"""Normalisation of intensities."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from snakeseg.transforms.resample import resampled
 
 
 def ramp():
-    """0..100 in the first channel, ten times that plus 5 in the second."""
+    """Return 0..100 in the first channel, and ten times that plus 5 in the second."""
     return np.stack([np.arange(101.0).reshape(1, 101), np.arange(101.0).reshape(1, 101) * 10 + 5])
 
 
@@ -42,7 +42,7 @@ def test_a_constant_image_stays_finite(kind):
 
 
 def test_a_nearly_constant_image_falls_back_on_its_range():
-    """Percentiles that coincide: the brightest pixel becomes 1."""
+    """If the percentiles coincide, the brightest pixel becomes 1."""
     image = np.zeros((1, 100, 100))
     image[0, 0, 0] = 50
     assert normalise(image, Prepare(), None)[:].max() == 1
@@ -61,7 +61,7 @@ def test_brightness_and_contrast_do_not_matter_per_image():
 
 
 def test_statistics_of_the_data_set():
-    """With scope dataset the image's own values do not count."""
+    """With the scope dataset, the image's own intensities have no effect."""
     statistics = {"offset": [10, 0], "scale": [2, 5]}
     image = normalise(ramp(), Prepare(scope="dataset"), statistics)[:]
     np.testing.assert_allclose(image[0, 0, :3], [-5, -4.5, -4])
@@ -86,7 +86,7 @@ def test_unknown_kind():
     pieces=st.integers(1, 4),
 )
 def test_quantiles_are_numpys(dtype, size, seed, pieces):
-    """To the bit, negative and repeated values too, however the values come."""
+    """Quantiles equal NumPy's bitwise, for negative and repeated values and any division into arrays."""
     values = (np.random.default_rng(seed).normal(size=size) * 60).astype(dtype)
     percents = [0.0, 1.0, 37.3, 50.0, 99.8, 100.0]
     found = quantiles(lambda: iter(np.array_split(values, pieces)), size, values.dtype, percents)
@@ -96,7 +96,7 @@ def test_quantiles_are_numpys(dtype, size, seed, pieces):
 @pytest.mark.parametrize("edge", [0, -1024.0, 7])
 def test_the_box_leaves_out_the_plain_edge(edge):
     image = np.full((2, 30, 41, 20), edge, np.float32)
-    image[0, 4, 7:9, 3], image[1, 11, 5, 19] = 50, 60  # in one channel each
+    image[0, 4, 7:9, 3], image[1, 11, 5, 19] = 50, 60  # each in a single channel
     assert foreground_box(image, Prepare(crop=True)) == (slice(4, 12), slice(5, 9), slice(3, 20))
     assert foreground_box(image, Prepare()) == (slice(0, 30), slice(0, 41), slice(0, 20))
     assert foreground_box(image * 0 + edge, Prepare(crop=True)) == (slice(0, 30), slice(0, 41), slice(0, 20))

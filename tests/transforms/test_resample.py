@@ -1,4 +1,4 @@
-"""Resampling on demand against scikit-image and closed forms."""
+"""Lazy resampling against scikit-image and closed forms."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from snakeseg.transforms.resample import nearest, resampled
 
 @pytest.mark.parametrize(("old", "new"), [((40, 30), (80, 90)), ((40, 30), (57, 31)), ((9, 7, 5), (18, 7, 11))])
 def test_finer_grids_are_interpolated_between_pixel_centres(old, new):
-    """A plane is met exactly, but within half an old pixel of the border, where the outermost pixel goes on."""
+    """A linear image is interpolated exactly, but within half an old pixel of the border, which is constant."""
     axes = np.meshgrid(*[(np.arange(n) + 0.5) / n for n in old], indexing="ij")
     plane = sum((i + 1) * axis for i, axis in enumerate(axes))
     wanted = np.meshgrid(
@@ -22,7 +22,7 @@ def test_finer_grids_are_interpolated_between_pixel_centres(old, new):
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
 def test_coarser_grids_leave_no_pixel_out(factor):
-    """The mean stays, a single bright pixel too, and a checkerboard turns grey."""
+    """A single bright pixel keeps its integral on coarser grids, and a checkerboard becomes constant."""
     image = np.zeros((1, 24, 24), np.float32)
     image[0, 11, 13] = 1
     coarse = resampled(image, (24 // factor, 24 // factor))[:]

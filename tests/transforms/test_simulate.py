@@ -1,4 +1,4 @@
-"""The demo's images have what the demo is to show."""
+"""Simulated images: bright, touching cells, for any number of cells."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_types_and_ids(shape):
 
 
 def test_cells_are_bright_and_some_touch():
-    """Every cell is brighter than the background; in most images some touch without background between."""
+    """Cells are brighter than the background, and in most images some touch without background between them."""
     touching = 0
     for seed in range(5):
         image, labels = draw(seed)
@@ -48,7 +48,7 @@ def test_about_as_many_cells_as_asked():
 
 @pytest.mark.parametrize(("cells", "seeds"), [(1, 12), (2, 12), (1000, 1)])
 def test_any_number_of_cells(cells, seeds):
-    """Few cells, of which all may fall outside, are an image too, as are more than fit."""
+    """Images with few cells, which may all lie outside, or with more cells than fit, are valid."""
     for seed in range(seeds):
         image, labels = draw(seed, (32, 32), cells)
         assert labels.max() <= cells

@@ -63,7 +63,7 @@ def test_all_bad_volumes_are_reported_at_once(tmp_path, snakemake, write_run):
         ("i5.nii", "the affine nan nan nan nan / 0 1 0 0 / 0 0 2 0; expected finite numbers"),
         ("i6.nii", "neither sform nor qform (their codes are 0); expected one"),
         ("i7.nii", "5248 bytes; expected 35181150962015 for 32767x32767x32767"),
-        ("l8.nii", "pixels up to 1 mm away from those of i8.nii; expected the same place"),
+        ("l8.nii", "pixels up to 1 mm away from those of i8.nii; expected the same position"),
         ("l9.nii", "shape (16, 17, 19); expected (16, 17, 18), the shape of i9.nii"),
         ("i11.nii", "no such file"),
     ):

@@ -1,1 +1,1 @@
-"""Readers and writers: the only room that knows file formats."""
+"""Readers and writers of files. No other package depends on file formats."""

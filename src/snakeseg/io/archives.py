@@ -1,4 +1,4 @@
-"""Packages: folders as zips with fixed times, and the files that are wanted out of zips of whatever origin."""
+"""Zip packages: write a folder reproducibly, extract named files from an untrusted package."""
 
 import shutil
 import zipfile
@@ -9,41 +9,43 @@ from pathlib import Path, PurePosixPath
 from snakeseg.errors import BadInput
 from snakeseg.io.files import EPOCH, atomic_file
 
-# What a package may unpack to: so many times its own size, and what small files come to.
-GROWTH, SMALL = 20, 2**24
-# What a zip that is damaged, or meant to do damage, makes Python's reader raise.
-BROKEN = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, UnicodeDecodeError)
-# These are as small as they get.
-DENSE = (".safetensors", ".pt", ".ts", ".onnx", ".npy")
+# Limit of the extracted size: bytes per byte of the package, plus an allowance in bytes for small text files.
+MAX_PACKAGE_RATIO, SMALL_FILES_BYTES = 20, 2**24
+# Errors that Python's zipfile raises on damaged or malicious files.
+ZIP_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, UnicodeDecodeError)
+# Suffixes of files that compression does not make smaller.
+INCOMPRESSIBLE = (".safetensors", ".pt", ".ts", ".onnx", ".npy")
 
 
 def write_package(folder: Path, output: Path) -> None:
-    """All files of a folder as a zip; the same files make the same bytes."""
-    with atomic_file(output) as beside, zipfile.ZipFile(beside, "w") as archive:
-        for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+    """Write all files of a folder as a zip; equal files give equal bytes."""
+    with atomic_file(output) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for path in sorted(file for file in folder.rglob("*") if file.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
-            entry.compress_type = zipfile.ZIP_STORED if path.suffix in DENSE else zipfile.ZIP_DEFLATED
+            entry.compress_type = zipfile.ZIP_STORED if path.suffix in INCOMPRESSIBLE else zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             with open(path, "rb") as source, archive.open(entry, "w", force_zip64=True) as target:
                 shutil.copyfileobj(source, target)
 
 
 def extract(package: Path, wanted: Collection[str], needed: Collection[str], folder: Path) -> None:
-    """Take files of these names, and no others, out of a zip into a folder.
+    """Extract the named files, and no others, from a zip into a folder.
 
     Parameters
     ----------
     package : path
     wanted : collection of str
-        Names at the zip's root.
+        Names of files at the root of the zip.
     needed : collection of str
-        Those of them that must be there.
+        The names among them that the zip must contain.
     folder : path
+        Existing folder for the extracted files.
 
     Raises
     ------
     BadInput
-        If it is no zip, lacks a file, has names that lead out of it, or unpacks to far more than its own size.
+        If the file is not a zip, lacks a needed file, has entries with unsafe names, or unpacks to more than
+        `MAX_PACKAGE_RATIO` times its size.
     """
     try:
         with zipfile.ZipFile(package) as archive:
@@ -54,23 +56,24 @@ def extract(package: Path, wanted: Collection[str], needed: Collection[str], fol
                 expected = "a package made by snakeseg export --format bioimageio"
                 raise BadInput(package, f"no {', '.join(missing)} in it", expected, "use the program that made it")
             chosen = [entries[name] for name in wanted if name in entries]
-            size, limit = sum(entry.file_size for entry in chosen), GROWTH * package.stat().st_size + SMALL
+            size = sum(entry.file_size for entry in chosen)
+            limit = MAX_PACKAGE_RATIO * package.stat().st_size + SMALL_FILES_BYTES
             if size > limit:
-                found, most = (f"{number / 1e6:.0f} MB" for number in (size, limit))
-                raise BadInput(package, f"files that unpack to {found}", f"at most {most}", "take it from its makers")
-            for entry in chosen:  # no more than it says is read of any
+                found, expected = f"files that unpack to {size / 1e6:.0f} MB", f"at most {limit / 1e6:.0f} MB"
+                raise BadInput(package, found, expected, "download it again from its authors")
+            for entry in chosen:  # zipfile reads at most the stated file_size of an entry
                 with archive.open(entry) as source, open(folder / entry.filename, "wb") as target:
                     shutil.copyfileobj(source, target)
-    except BROKEN as error:
-        raise BadInput(package, str(error) or "a damaged file", "a zip", "download it again") from error
+    except ZIP_ERRORS as error:
+        raise BadInput(package, str(error) or "a damaged file", "a zip file", "download it again") from error
 
 
 def _require_safe(package: Path, entries: list[zipfile.ZipInfo]) -> None:
-    """No name twice, and none that leads out of a folder."""
+    """Raise BadInput if an entry's name occurs twice or leads out of the folder of extraction."""
     names = [entry.filename for entry in entries]
     for name in names:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in name:
-            raise BadInput(package, f"the name {name!r} in it", "names inside the package", "do not trust it")
+            raise BadInput(package, f"the file name {name!r}", "names inside the package", "do not use this package")
     if len(set(names)) < len(names):
-        raise BadInput(package, "a name twice", "each file once", "do not trust it")
+        raise BadInput(package, "a file name twice", "unique file names", "do not use this package")

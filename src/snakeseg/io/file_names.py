@@ -1,4 +1,4 @@
-"""What the names of image files say: their format, which image of a file is meant, and the name of a sample.
+"""Names of image files: format, number of an image within a file, sample name.
 
 The workflow loads this file by its path (`load_shared` in `workflow/rules/shared.smk`).
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..text import legal_name
 
-# The reader of each format, imported when a file of it is met. Longest first, so that .ome.tif is not taken for .tif.
+# Module of the reader by suffix, imported on first use. Longer suffixes come first: .ome.tif before .tif.
 FORMATS = {
     ".ome.tiff": "tiff",
     ".ome.tif": "tiff",
@@ -29,29 +29,29 @@ FORMATS = {
     ".nd2": "microscope",
     ".lif": "microscope",
 }
-# Formats whose files may hold several images.
+# Suffixes of microscope formats, whose files can contain several images.
 MICROSCOPES = tuple(suffix for suffix, reader in FORMATS.items() if reader == "microscope")
-# One of the images of a microscope's file, counted from 1: experiment.lif#2.
-ONE_OF = re.compile(r"(.+\.(?:czi|nd2|lif))#([0-9]{1,6})", re.IGNORECASE)
+# Path of one image in a microscope file, counted from 1: experiment.lif#2.
+NUMBERED_IMAGE = re.compile(r"(.+\.(?:czi|nd2|lif))#([0-9]{1,6})", re.IGNORECASE)
 
 FOLD = re.compile("fold-[0-9]{1,6}")
 
 
 def files_of(cell: str | Path) -> list[Path]:
-    """Return the files that a cell of the sheet names: one, or several separated by ";", one per channel."""
+    """Return the files named in a cell of the sheet: a single file, or one file per channel separated by ";"."""
     return [Path(name.strip()) for name in str(cell).split(";")]
 
 
 def file_and_number(path: str | Path) -> tuple[Path, int | None]:
-    """Return the file on disk, and the number of the image in it, from 1; None without a number."""
-    match = ONE_OF.fullmatch(str(path))
+    """Split a path such as `experiment.lif#2` into the file and the image number (from 1), or None without one."""
+    match = NUMBERED_IMAGE.fullmatch(str(path))
     return (Path(match[1]), int(match[2])) if match else (Path(path), None)
 
 
 def stem_and_suffix(name: str) -> tuple[str, str]:
-    """Return a file's name without its format's suffix, and that suffix in lower case; "" if it is not known.
+    """Split a file name into its stem and its format's suffix in lower case ("" for an unknown format).
 
-    One of several images has its number in its name: `experiment.lif#2` is called "experiment-2".
+    The stem of an image in a microscope file ends in its number: `experiment.lif#2` gives "experiment-2".
     """
     path, number = file_and_number(name)
     suffix = next((suffix for suffix in FORMATS if path.name.lower().endswith(suffix)), "")
@@ -60,18 +60,18 @@ def stem_and_suffix(name: str) -> tuple[str, str]:
 
 
 def sample_name(path: str | Path) -> str:
-    """Return the name of the sample that an image file is, without a sheet."""
+    """Return the sample name of an image file that is not listed in a sheet."""
     return legal_name(stem_and_suffix(str(path))[0])
 
 
 def find_images(where: str) -> list[str]:
-    """Return the paths of the image files in a folder, or that match a pattern, in the order of their names."""
+    """Return the sorted paths of the image files in a folder or matching a pattern."""
     where = f"{escape(where)}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
     return sorted(path for path in glob(where) if path.lower().endswith(tuple(FORMATS)))
 
 
 def model_folders(folder: Path) -> list[Path]:
-    """Return the folder of a model, or its fold-* folders by number if it holds an experiment's models."""
+    """Return the `fold-*` folders of an experiment in numerical order, or the folder itself if it is a single model."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
     folds = sorted((name for name in names if FOLD.fullmatch(name)), key=lambda name: int(name.removeprefix("fold-")))
     folds = [folder / name for name in folds if os.path.isfile(folder / name / "model.json")]

@@ -1,4 +1,8 @@
-"""Whole files: outputs appear complete or not at all (written beside, flushed, renamed), and have checksums."""
+"""Atomic output of files and folders, checks of input files, and checksums.
+
+An output is written under a temporary name in the same folder, flushed to disk, and renamed, so that a killed process
+leaves no partial output.
+"""
 
 import errno
 import fcntl
@@ -18,20 +22,37 @@ import psutil
 from snakeseg.errors import BadInput
 from snakeseg.io.file_names import file_and_number, files_of
 
-# Names of temporary files and folders: a random token, then the end of the name of the output.
+# Names of temporary files and folders: a random token, then the end of the output's name.
 TEMPORARY = re.compile(r"\.part-[0-9a-f]{16}\.(.+)", re.DOTALL)
-TOKEN_END, MAX_NAME = len(".part-0123456789abcdef."), 200
-# The time of all entries of zips, so that the same content makes the same bytes.
+PREFIX_CHARACTERS, MAX_NAME_CHARACTERS = len(".part-0123456789abcdef."), 200
+# Time stamp of all zip entries (year, month, day, hour, minute, second), so that equal content gives equal bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
-# Bytes that gzip and zlib unpack from one byte at most; and a bound for the pixels that any codec does. Zstandard,
-# the tightest in use, packs a constant chunk 30,000 to 1, and images of cells or tissue up to 100 to 1.
+# Largest compression ratio of gzip and zlib, in bytes per byte, and an upper bound in pixels per byte for all codecs.
+# Zstandard, the most effective one, compresses a constant chunk 30,000 to 1, and images of cells or tissue 100 to 1.
 DEFLATE_RATIO, PIXELS_PER_BYTE = 1032, 10**5
 
 
 def require_kind(path: str | Path, folder: bool, what: str, remedy: str) -> None:
-    """Raise BadInput unless there is a file, or a folder; pipes and devices are neither, and might never end."""
+    """Check that a path is a regular file or a folder. Pipes and devices are refused, as reading might never end.
+
+    Parameters
+    ----------
+    path : path
+        May end in the number of an image: `experiment.lif#2`.
+    folder : bool
+        True if the path must be a folder, False if it must be a regular file.
+    what : str
+        Expected content, for the error.
+    remedy : str
+        Instruction for the error.
+
+    Raises
+    ------
+    BadInput
+        If nothing exists there, or something of another kind.
+    """
     file, _ = file_and_number(path)
-    if os.path.isdir(file) if folder else os.path.isfile(file):  # Path's own raise errors of names that are too long
+    if os.path.isdir(file) if folder else os.path.isfile(file):  # methods of Path raise OSError for too long names
         return
     if os.path.isdir(file) or os.path.isfile(file):
         raise BadInput(path, "a file, not a folder" if folder else "a folder, not a file", what, remedy)
@@ -41,17 +62,48 @@ def require_kind(path: str | Path, folder: bool, what: str, remedy: str) -> None
 
 
 def require_memory(path: str | Path, shape: Sequence[int], size: int, remedy: str) -> None:
-    """Raise BadInput if pixels of so many bytes that can only be read together take more than half of the memory."""
-    most = psutil.virtual_memory().total / 2 / size
-    if math.prod(map(int, shape)) > most:
+    """Check that pixels that can only be read together fit in half of the machine's memory.
+
+    Parameters
+    ----------
+    path : path
+    shape : sequence of int
+        Shape of the indivisible piece: the image, a tile, a chunk.
+    size : int
+        Bytes per pixel.
+    remedy : str
+        Instruction for the error.
+
+    Raises
+    ------
+    BadInput
+        If the piece is larger.
+    """
+    limit = psutil.virtual_memory().total / 2 / size
+    if math.prod(map(int, shape)) > limit:
         found = f"{' x '.join(map(str, shape))} pixels in one piece"
-        raise BadInput(path, found, f"less than {most / 1e6:.0f} million of them", remedy)
+        raise BadInput(path, found, f"at most {limit / 1e6:.0f} million (half of the memory)", remedy)
 
 
 def require_stored(path: str | Path, shape: Sequence[int], stored: int, least: float) -> None:
-    """Raise BadInput if pixels of a shape are stored in fewer bytes than `least`.
+    """Check that the header of a file claims no more pixels than its bytes can store.
 
-    Otherwise a file of a few bytes that claims to hold terapixels would keep its reader busy without end.
+    Otherwise the reader of a tiny file with a header of terapixels would not end in reasonable time.
+
+    Parameters
+    ----------
+    path : path
+    shape : sequence of int
+        Shape of the image by its header.
+    stored : int
+        Size of the file in bytes.
+    least : float
+        Smallest possible number of bytes for this shape.
+
+    Raises
+    ------
+    BadInput
+        If `stored` is less than `least`.
     """
     if stored < least:
         found = f"{' x '.join(map(str, shape))} pixels in {stored} bytes"
@@ -59,66 +111,74 @@ def require_stored(path: str | Path, shape: Sequence[int], stored: int, least: f
 
 
 def stored_bytes(folder: str | Path, enough: float) -> int:
-    """Bytes of the files in a folder and below, or fewer if these are `enough`; links count as themselves."""
-    held, folders = 0, [os.fspath(folder)]
+    """Return the total size of the files in a folder and its subfolders, in bytes.
+
+    Links count with their own size. The search stops once the total reaches `enough`.
+    """
+    total, folders = 0, [os.fspath(folder)]
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
-                if held >= enough:
-                    return held
+                if total >= enough:
+                    return total
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
                 else:
-                    held += entry.stat(follow_symlinks=False).st_size
-    return held
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """Yield a path to write to; the file takes the place of `path` when the block ends without an error.
+    """Yield a temporary path to write to, and rename it to `path` when the block ends without an error.
 
     The temporary file has an unpredictable name in the same folder. Leftovers of killed processes are removed.
+
+    Raises
+    ------
+    BadInput
+        If the disk or the user's quota is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
-    beside = temporary_name(path)
-    handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    temporary = temporary_name(path)
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     try:
-        with _room(path), _held(handle):
-            yield beside
-            written = os.open(beside, os.O_RDONLY | os.O_NOFOLLOW)
+        with _full_disk_as_bad_input(path), _locked(handle):
+            yield temporary
+            written = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 os.fsync(written)
             finally:
                 os.close(written)
-            beside.replace(path)
+            temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: str | Path, mark: str | None = None) -> Iterator[Path]:
-    """Yield a folder to fill; it takes the place of `path` when the block ends without an error.
+    """Yield a temporary folder to fill, and rename it to `path` when the block ends without an error.
 
     Parameters
     ----------
     path : path
     mark : str, optional
-        Name of a file that only folders of this kind hold. A folder without it is replaced only if it is empty.
+        Name of a file that identifies an earlier output. An existing folder that lacks it is replaced only if empty.
 
     Raises
     ------
     BadInput
-        If there is a file, a link, or a folder with other content in its place.
+        If `path` is a file, a link or a folder with other content, or the disk is full.
     """
     path = Path(path)
     _require_replaceable(path, mark)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(path) as beside, _room(path):
-        yield beside
+    with temporary_folder(path) as temporary, _full_disk_as_bad_input(path):
+        yield temporary
         shutil.rmtree(path, ignore_errors=True)
-        beside.replace(path)
+        temporary.replace(path)
 
 
 def atomic_output(path: Path) -> AbstractContextManager[Path]:
@@ -135,26 +195,26 @@ def _require_replaceable(path: Path, mark: str | None) -> None:
 
 @contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`, removed after the block; leftovers of killed processes are removed first."""
+    """Yield a new folder beside `path` and remove it after the block; first remove leftovers of killed processes."""
     _remove_leftovers(path)
-    beside = temporary_name(path)
-    beside.mkdir()
+    temporary = temporary_name(path)
+    temporary.mkdir()
     try:
-        with _held(os.open(beside, os.O_RDONLY | os.O_NOFOLLOW)):
-            yield beside
+        with _locked(os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)):
+            yield temporary
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def temporary_name(path: Path) -> Path:
-    """Return an unpredictable name beside `path`, or beside the path that `path` is a temporary name of."""
+    """Return an unpredictable temporary name for an output; `path` is the output or a temporary name of it."""
     match = TEMPORARY.fullmatch(path.name)
-    return path.with_name(f".part-{secrets.token_hex(8)}.{(match[1] if match else path.name)[-MAX_NAME:]}")
+    return path.with_name(f".part-{secrets.token_hex(8)}.{(match[1] if match else path.name)[-MAX_NAME_CHARACTERS:]}")
 
 
 @contextmanager
-def _held(handle: int) -> Iterator[None]:
-    """Lock an open file or folder as a sign that its process is alive; without effect where locks are not supported."""
+def _locked(handle: int) -> Iterator[None]:
+    """Lock an open file or folder to mark its process as alive, if the file system supports locks; then close it."""
     try:
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -164,10 +224,10 @@ def _held(handle: int) -> Iterator[None]:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove temporary files and folders of the same path that no living process holds."""
-    name = temporary_name(path).name[TOKEN_END:]
+    """Remove the temporary files and folders of an output that no running process has locked."""
+    name = temporary_name(path).name[PREFIX_CHARACTERS:]
     for leftover in _temporary_names(path.parent):
-        if leftover[TOKEN_END:] == name and not _is_held(path.parent / leftover):
+        if leftover[PREFIX_CHARACTERS:] == name and not _is_locked(path.parent / leftover):
             with suppress(OSError):
                 (path.parent / leftover).unlink()
             shutil.rmtree(path.parent / leftover, ignore_errors=True)
@@ -175,14 +235,14 @@ def _remove_leftovers(path: Path) -> None:
 
 @cache
 def _temporary_names(folder: Path) -> list[str]:
-    """List the temporary names in a folder, once for each process: names that appear later are not leftovers."""
+    """List the temporary names in a folder, once per process: later ones belong to running processes."""
     return [name for name in os.listdir(folder) if TEMPORARY.fullmatch(name)] if folder.is_dir() else []
 
 
-def _is_held(path: Path) -> bool:
-    """Return False if no living process holds a temporary file or folder; True also if that cannot be determined."""
+def _is_locked(path: Path) -> bool:
+    """Return False if no running process has locked a temporary file or folder, True otherwise or if unknown."""
     try:
-        mode = os.O_RDONLY if path.is_dir() else os.O_RDWR  # NFS locks only files that are open for writing
+        mode = os.O_RDONLY if path.is_dir() else os.O_RDWR  # on NFS, locks need files that are open for writing
         handle = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return True
@@ -196,30 +256,42 @@ def _is_held(path: Path) -> bool:
 
 
 @contextmanager
-def _room(path: Path) -> Iterator[None]:
-    """A full disk as BadInput."""
+def _full_disk_as_bad_input(path: Path) -> Iterator[None]:
+    """Convert the OSError of a full disk or quota to BadInput."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise BadInput(path, "a full disk", "room for it", "free some and run again") from error
+        raise BadInput(path, "a full disk", "space for this file", "free disk space and run again") from error
 
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file atomically."""
-    with atomic_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def checksum(path: str | Path) -> str:
-    """SHA-256 of a file, or of all files in a folder and their names; of several files, that of their checksums."""
+    """Compute the SHA-256 of an image's files.
+
+    Parameters
+    ----------
+    path : path
+        A file, a folder (the names and checksums of its files are hashed), or several files separated by ";" (their
+        checksums are hashed).
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
     if len(files := files_of(path)) > 1:
-        return hashlib.sha256("".join(f"{checksum(one)}\n" for one in files).encode()).hexdigest()
+        return hashlib.sha256("".join(f"{checksum(file)}\n" for file in files).encode()).hexdigest()
     path, _ = file_and_number(path)
     if path.is_dir():
-        files = sorted(one for one in path.rglob("*") if one.is_file())
-        text = "".join(f"{one.relative_to(path)} {checksum(one)}\n" for one in files)
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        text = "".join(f"{file.relative_to(path)} {checksum(file)}\n" for file in files)
         return hashlib.sha256(text.encode()).hexdigest()
     status = path.stat()
     return _checksum(path, status.st_size, status.st_mtime_ns)
@@ -227,6 +299,6 @@ def checksum(path: str | Path) -> str:
 
 @lru_cache(maxsize=64)
 def _checksum(path: Path, size: int, time: int) -> str:
-    """Of a file as it was then: one that holds many images is asked for by each."""
+    """Compute the SHA-256 of a file; cached by size and time, since images of one file each request it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Formats by the suffixes of names: what is read, what labels are written as, what is to be done about others."""
+"""File formats by suffix: formats that are read, formats of label files, remedies for other formats."""
 
 import os
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from snakeseg.errors import BadInput
 from snakeseg.io.file_names import FORMATS, MICROSCOPES, file_and_number, files_of, stem_and_suffix
 
-# In place of a suffix: a folder of a DICOM series has none.
+# "Suffix" of a folder with a DICOM series.
 DICOM = ""
-# What is to be done about formats that are not read. NumPy's may hold a pickle, which could run code; Cellpose's do.
-ELSEWHERE = {
+# Remedies for formats that are not read. NumPy files can contain a pickle, which can run code; those of Cellpose do.
+REMEDIES = {
     ".npy": "save the masks as PNG or TIFF (Cellpose: --save_png, --save_tif, or its menu File)",
     **dict.fromkeys((".roi", ".zip", ".geojson"), "make labels of the outlines: snakeseg convert"),
 }
-# Labels of these are written in another format: theirs would be two files, or has none for labels.
-WRITTEN = {
+# Suffix of label files for image formats that consist of two files or cannot store labels.
+LABEL_SUFFIXES = {
     ".mhd": ".mha",
     ".nhdr": ".nrrd",
     DICOM: ".nii.gz",
@@ -23,12 +23,22 @@ WRITTEN = {
 
 
 def suffix_of(path: str | Path) -> str:
-    """The format's suffix of a file name, as written; of several, the first one's; `DICOM` of other folders.
+    """Return the suffix of an image's format.
+
+    Parameters
+    ----------
+    path : path
+        A file, a folder, or several files separated by ";", of which the first counts.
+
+    Returns
+    -------
+    str
+        The suffix in the case in which it is written; `DICOM` for a folder without a known suffix.
 
     Raises
     ------
     BadInput
-        If the format is not known.
+        If the format is unknown.
     """
     path, _ = file_and_number(files_of(path)[0])
     for suffix in FORMATS:
@@ -36,18 +46,18 @@ def suffix_of(path: str | Path) -> str:
             return path.name[-len(suffix) :]
     if os.path.isdir(path):
         return DICOM
-    found, remedy = f"format '{path.suffix}'", ELSEWHERE.get(path.suffix.lower(), "convert the file")
+    found, remedy = f"format '{path.suffix}'", REMEDIES.get(path.suffix.lower(), "convert it to one of these")
     raise BadInput(path, found, ", ".join(FORMATS), remedy)
 
 
 def images_of_folder(path: Path) -> list[Path]:
-    """Image files of a folder that is no image itself, in the order of their names; none of anything else."""
+    """Return the sorted image files in a folder; an empty list for a file, or a folder that is an image itself."""
     if not os.path.isdir(path) or stem_and_suffix(path.name)[1]:
         return []
     return sorted(p for p in path.iterdir() if stem_and_suffix(p.name)[1] and not p.name.startswith("."))
 
 
 def label_suffix(image: str | Path) -> str:
-    """The suffix of label files that are written for an image; errors as in `suffix_of`."""
+    """Return the suffix of the label files that are written for an image; errors as in `suffix_of`."""
     suffix = suffix_of(image)
-    return WRITTEN.get(suffix.lower(), suffix)
+    return LABEL_SUFFIXES.get(suffix.lower(), suffix)

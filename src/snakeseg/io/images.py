@@ -1,4 +1,4 @@
-"""One way in and one way out for every image format."""
+"""Read images and write label images, independently of their format."""
 
 import errno
 import math
@@ -23,28 +23,28 @@ from snakeseg.io.formats import DICOM, suffix_of
 from snakeseg.io.readers import StoredImage
 
 SPATIAL = "XYZ"
-# Pixels that lie no further apart, in pixels, are the same.
-SAME_PLACE = 0.1
-# Files that claim more pixels are wrong; the largest images there are have a thousandth of it.
-MOST_PIXELS = 10**15
+# Largest distance between corresponding corners of two images on one grid, in pixels.
+MAX_OFFSET_PIXELS = 0.1
+# Headers with more pixels are damaged; the largest existing images have a thousandth of it.
+MAX_PIXELS = 10**15
 
 
 @dataclass(frozen=True)
 class Raster:
-    """An image as read.
+    """Image or label image with its geometry.
 
     Parameters
     ----------
     array : array or Lazy, shape (channels, *spatial)
-        Spatial axes are (y, x) or (z, y, x); of files with an affine (x, y, z), to the right, the front and the top.
+        The spatial axes are (y, x) or (z, y, x); for formats with an affine (x, y, z), to the right, front and top.
     spacing : tuple of float
-        Pixel size along each spatial axis, in the file's unit; 1 where the file does not tell.
+        Pixel size along each spatial axis, in the file's unit; 1 if the file does not state it.
     path : Path
-        Where it was read from, of several files the first; written files take their format and header from there.
+        File of the image, the first if there are several; label files take their format and header from it.
     axes : str
         Letters of the spatial axes, such as "zyx".
-    affine : array or None, shape (4, dims + 1)
-        From indices to the world, for formats that tell.
+    affine : array, shape (4, dims + 1), optional
+        Maps indices to world coordinates, for formats with an affine.
     """
 
     array: np.ndarray | Lazy
@@ -54,53 +54,57 @@ class Raster:
     affine: np.ndarray | None = None
 
 
-def _room_of(path: Path) -> ModuleType:
+def _reader_of(path: Path) -> ModuleType:
     return import_module(f"snakeseg.io.readers.{FORMATS.get(suffix_of(path).lower(), 'itk')}")
 
 
 def open_image(path: str | Path, dims: int) -> Raster:
-    """An image of `dims` spatial dimensions of which nothing is read yet but what its file says about it.
+    """Open an image with `dims` spatial axes; only its header is read.
 
     Parameters
     ----------
     path : path
-        Or several, separated by ";": one per channel.
+        A file, or one file per channel, separated by ";".
     dims : int
+
+    Returns
+    -------
+    Raster
+        With a lazy array, shape (channels, *spatial).
 
     Raises
     ------
-    BadInput
-        If a file is missing, damaged, of unknown format or of other dimensions, or channels do not lie on each other;
-        when pixels are read, if they are damaged, NaN or infinite.
+    BadInput, BadInputs
+        If a file is missing, damaged, of unknown format or has other axes, or if the channels have different grids;
+        when pixels are read, also if they are damaged, NaN or infinite.
     """
     files = files_of(path)
     if len(files) == 1:
         return _open_file(files[0], dims)
     problems: list[str] = []
     opened = [collect(problems, lambda file=file: _open_file(file, dims)) for file in files]
-    found = [raster for raster in opened if raster]
-    for raster in found:
-        collect(problems, lambda raster=raster: _require_channel(found[0], raster))
+    rasters = [raster for raster in opened if raster]
+    for raster in rasters:
+        collect(problems, lambda raster=raster: _require_channel(rasters[0], raster))
     if problems:
         raise BadInputs(problems)
-    return _stacked(found)
+    return _stack_channels(rasters)
 
 
 def _require_channel(first: Raster, raster: Raster) -> None:
-    """Raise BadInput unless a file is one channel on the grid of the first."""
+    """Raise BadInput unless a file has a single channel on the grid of the first file."""
     if raster.array.shape[0] != 1:
-        found, remedy = f"{raster.array.shape[0]} channels", "name it alone, or save its channels apart"
-        raise BadInput(raster.path, found, "one, as it is one of several files of an image", remedy)
+        found, remedy = f"{raster.array.shape[0]} channels", "name this file alone, or save each channel as a file"
+        raise BadInput(raster.path, found, "one channel, as the image consists of several files", remedy)
     require_same_shape(first, raster)
     if not same_place(first, raster):
-        found, expected = (" x ".join(f"{size:g}" for size in each.spacing) for each in (raster, first))
-        raise BadInput(
-            raster.path, f"pixels of {found}", f"{expected}, as in {first.path}", "resample it onto that file"
-        )
+        found, expected = (" x ".join(f"{size:g}" for size in file.spacing) for file in (raster, first))
+        expected = f"{expected}, as in {first.path}"
+        raise BadInput(raster.path, f"pixels of {found}", expected, "resample it onto that file")
 
 
-def _stacked(rasters: list[Raster]) -> Raster:
-    """One image of files that are a channel each, of which only those that are asked for are read."""
+def _stack_channels(rasters: list[Raster]) -> Raster:
+    """Combine files of one channel each into an image; a region is read only from the files of its channels."""
     arrays = [raster.array for raster in rasters]
     kind = np.result_type(*(array.dtype for array in arrays))
 
@@ -111,137 +115,141 @@ def _stacked(rasters: list[Raster]) -> Raster:
 
 
 def _open_file(path: Path, dims: int) -> Raster:
-    room, suffix = _room_of(path), suffix_of(path).lower()
+    reader, suffix = _reader_of(path), suffix_of(path).lower()
     folder = suffix == DICOM or FORMATS[suffix] == "ome_zarr"
     require_kind(path, folder, "an image", "correct the path in the sample sheet or the key 'data'")
-    with _damage(path):
-        stored = room.read(path)
+    with _damage_as_bad_input(path):
+        stored = reader.read(path)
         array, spacing = stored.array, stored.spacing
         if array.dtype.kind not in "biuf":
-            raise BadInput(path, f"pixels of type {array.dtype}", "grey values", "save channels apart, as numbers")
-        sides = [index(length) for length in array.shape]  # a header's may be no integers, or negative
+            found, remedy = f"pixels of type {array.dtype}", "save each channel as integers or floats"
+            raise BadInput(path, found, "one real number per pixel and channel", remedy)
+        sides = [index(length) for length in array.shape]  # a damaged header may state floats or negative numbers
         if min(sides, default=0) < 1:
-            raise BadInput(path, f"shape {array.shape}", "at least one pixel", "remove the row")
-        if math.prod(sides) > MOST_PIXELS:
-            raise BadInput(path, f"shape {array.shape}", f"no more than {MOST_PIXELS:.0e} pixels", "check its header")
+            raise BadInput(path, f"shape {array.shape}", "at least one pixel", "remove its row from the sheet")
+        if math.prod(sides) > MAX_PIXELS:
+            raise BadInput(path, f"shape {array.shape}", f"at most {MAX_PIXELS:.0e} pixels", "export the image again")
         if not all(0 < size < math.inf for size in spacing):
             found = f"pixels of {' x '.join(f'{size:g}' for size in spacing)}"
-            raise BadInput(path, found, "positive sizes", "repair them in its header")
+            raise BadInput(path, found, "positive sizes", "correct the pixel size in its header")
         return _canonical(path, stored, dims)
 
 
 def images_in(path: Path) -> list[Path]:
-    """The images of a file: those of microscopes may hold several, `name.lif#1`, `name.lif#2`, ...
+    """List the images in a file; those of a microscope file with several are `name.lif#1`, `name.lif#2`, ...
 
-    A file that cannot be opened is taken for one, since opening that tells what is wrong.
+    A file that cannot be opened counts as one image: opening it later raises the error.
     """
     count = 1
-    with suppress(BadInput), _damage(path):
-        if os.path.isfile(path) and hasattr(_room_of(path), "count"):
-            count = _room_of(path).count(path)
+    with suppress(BadInput), _damage_as_bad_input(path):
+        if os.path.isfile(path) and hasattr(_reader_of(path), "count"):
+            count = _reader_of(path).count(path)
     return [path.with_name(f"{path.name}#{n}") for n in range(1, count + 1)] if count > 1 else [path]
 
 
 def read(path: str | Path, dims: int) -> Raster:
-    """As `open_image`, but read whole."""
+    """Read a whole image into memory; parameters and errors as in `open_image`, and BadInput if it does not fit."""
     raster = open_image(path, dims)
     size, memory = np.prod(raster.array.shape, dtype=float) * raster.array.dtype.itemsize, psutil.virtual_memory().total
     if size > memory:
         found = f"{size / 1e9:.0f} GB of pixels ({raster.array.shape})"
-        raise BadInput(path, found, f"less than the memory of {memory / 1e9:.0f} GB", "crop it, or check its header")
+        raise BadInput(path, found, f"an image that fits in {memory / 1e9:.0f} GB of memory", "crop the image")
     return replace(raster, array=raster.array[:])
 
 
 def read_label(path: str | Path, dims: int) -> Raster:
-    """Read a label image: one channel of integers; the array has shape (*spatial).
+    """Read a label image.
+
+    Returns
+    -------
+    Raster
+        With an array of integers, shape (*spatial).
 
     Raises
     ------
     BadInput
-        As `read`, and if there are several channels or values that are no integers.
+        As `read`, and if the file has several channels or values that are not integers.
     """
     raster = read(path, dims)
     array = raster.array
     if len(array) != 1:
-        raise BadInput(
-            path, f"{len(array)} channels", "a label image of one channel", "save ids or classes, no colours"
-        )
-    whole = array.dtype.kind in "iub" or (raster.affine is not None and _integral(array))
-    if not whole:
+        remedy = "save object ids or class values, not colours"
+        raise BadInput(path, f"{len(array)} channels", "a label image of one channel", remedy)
+    if not (array.dtype.kind in "iub" or (raster.affine is not None and _has_whole_numbers(array))):
         raise BadInput(path, f"labels of type {array.dtype}", "integers", "round them and save as uint8 or uint16")
     return replace(raster, array=array[0] if array.dtype.kind in "iu" else array[0].astype(np.int64))
 
 
 def write_labels(path: Path, labels, source: Raster, largest: int | None = None, note: str = "") -> None:
-    """Write labels in the format and geometry of `source`, part by part.
+    """Write labels block by block in the format and with the geometry of the image `source`.
 
     Parameters
     ----------
     path : path
     labels : array-like of unsigned integers, shape (*spatial)
     source : Raster
-    largest : int
-        The largest of them, if they are not held in memory.
+    largest : int, optional
+        Largest label; required if `labels` is lazy.
     note : str
-        For whoever opens the file.
+        Comment for the header of the file.
 
     Raises
     ------
     BadInput
-        If the format cannot hold the largest id.
+        If the format cannot store the largest label.
     """
     largest = int(np.max(labels, initial=0)) if largest is None else largest
-    _room_of(source.path).write(path, labels, source, largest, note)
+    _reader_of(source.path).write(path, labels, source, largest, note)
 
 
 def require_same_shape(image: Raster, label: Raster) -> None:
-    """Raise BadInput unless image and label cover the same pixels, in the same place if both files have an affine."""
-    found, expected = (each.array.shape[-len(each.spacing) :] for each in (label, image))
+    """Raise BadInput unless image and label have the same shape, and the same position if both have an affine."""
+    found, expected = (raster.array.shape[-len(raster.spacing) :] for raster in (label, image))
     if found != expected:
         expected = f"{expected}, the shape of {image.path}"
         raise BadInput(label.path, f"shape {found}", expected, "pair the files of one image, or resample one of them")
     if image.affine is not None and label.affine is not None and not same_place(image, label):
         raise BadInput(
             label.path, f"pixels up to {_distance(image, label):.3g} mm away from those of {image.path}",
-            "the same place", "resample it onto that file, or mend sform and qform of the wrong one",
+            "the same position", "resample it onto that file, or correct sform and qform of the wrong file",
         )  # fmt: skip
 
 
 def same_place(image: Raster, label: Raster) -> bool:
-    """Whether two files of one shape say that their pixels lie in the same place, as far as they say anything."""
+    """Return True unless two files of one shape state different positions or pixel sizes of their pixels."""
     if image.affine is not None and label.affine is not None:
-        return _distance(image, label) <= SAME_PLACE * min(image.spacing)
-    if _room_of(image.path) is not _room_of(label.path):
+        return _distance(image, label) <= MAX_OFFSET_PIXELS * min(image.spacing)
+    if _reader_of(image.path) is not _reader_of(label.path):
         return True
-    silent = {1.0} in (set(image.spacing), set(label.spacing))
-    return silent or np.allclose(image.spacing, label.spacing, rtol=0.01)
+    is_unknown = {1.0} in (set(image.spacing), set(label.spacing))
+    return is_unknown or np.allclose(image.spacing, label.spacing, rtol=0.01)
 
 
 def _distance(image: Raster, label: Raster) -> float:
-    """How far apart two files of one shape say that the same corner is, at most."""
+    """Return the largest distance between corresponding corners of two volumes of one shape, in world units."""
     sides = image.array.shape[-len(image.spacing) :]
     corners = np.array([[*corner, 1] for corner in product(*((0, n - 1) for n in sides))])
     apart = (image.affine - label.affine) @ corners.T
     return float(np.linalg.norm(apart[:3], axis=0).max())
 
 
-def _integral(array: np.ndarray) -> bool:
+def _has_whole_numbers(array: np.ndarray) -> bool:
     return bool((array == np.rint(array)).all())
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Whatever decoders raise on damaged files, as BadInput."""
+def _damage_as_bad_input(path: Path) -> Iterator[None]:
+    """Convert the errors that decoders raise on damaged files to BadInput."""
     try:
         yield
     except BadInput:
         raise
     except MemoryError as error:
         found = f"more in one piece than the memory holds ({f'MemoryError {error}'.strip()})"
-        raise BadInput(path, found, "less", "check its header, or convert it to a tiled TIFF or Zarr") from error
+        raise BadInput(path, found, "pieces that fit in memory", "convert it to a tiled TIFF or Zarr") from error
     except Exception as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
-            raise  # not the file's fault
+            raise  # a full disk, or too many open files
         cause = " ".join(str(error).split())[:200] or type(error).__name__
         raise BadInput(
             path, f"a damaged file ({cause})", "a readable image", "copy it again from its source"
@@ -249,11 +257,11 @@ def _damage(path: Path) -> Iterator[None]:
 
 
 def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
-    """Axes named by letters as (channel, *spatial), without those of length 1 that nobody asked for."""
+    """Reorder the axes to (channel, *spatial) and drop surplus axes of length 1."""
     array, axes, spacing, affine = stored
     size_of = dict(zip((letter for letter in axes if letter in SPATIAL), spacing, strict=True))
     kept = axes
-    for letter in sorted(axes, key="Z".find, reverse=True):  # a stack of one slice is a plane
+    for letter in sorted(axes, key="Z".find, reverse=True):  # Z first: a stack of one slice is a plane
         too_many = sum(a in SPATIAL for a in kept) > dims if letter in SPATIAL else letter != "C"
         if too_many and array.shape[axes.index(letter)] == 1:
             kept = kept.replace(letter, "", 1)
@@ -262,26 +270,26 @@ def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
         raise BadInput(
             path,
             f"shape {array.shape} with axes '{axes}'",
-            f"{dims} spatial axes and at most one of channels",
+            f"{dims} spatial axes and at most one channel axis",
             "set spatial_dims, or save the file with its axes named",
         )
     order = [*(["C"] if "C" in kept else []), *spatial]
-    length, piece = dict(zip(axes, array.shape, strict=True)), dict(zip(axes, _chunks(array), strict=True))
+    length, chunk = dict(zip(axes, array.shape, strict=True)), dict(zip(axes, _chunks(array), strict=True))
 
     def read_region(region: Region) -> np.ndarray:
-        asked = dict(zip(["C", *spatial], region, strict=True))
-        with _damage(path):
-            found = np.asarray(array[tuple(asked[a] if a in kept else slice(0, 1) for a in axes)])
-        found = found.squeeze(tuple(i for i, a in enumerate(axes) if a not in kept))
-        found = found.transpose([kept.index(a) for a in order])
-        found = found if "C" in kept else found[None]
-        if found.dtype.kind == "f" and not np.isfinite(found).all():
-            bad = int((~np.isfinite(found)).sum())
+        slices = dict(zip(["C", *spatial], region, strict=True))
+        with _damage_as_bad_input(path):
+            pixels = np.asarray(array[tuple(slices[a] if a in kept else slice(0, 1) for a in axes)])
+        pixels = pixels.squeeze(tuple(i for i, a in enumerate(axes) if a not in kept))
+        pixels = pixels.transpose([kept.index(a) for a in order])
+        pixels = pixels if "C" in kept else pixels[None]
+        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+            bad = int((~np.isfinite(pixels)).sum())
             raise BadInput(path, f"{bad} pixels that are NaN or infinite", "finite numbers", "repair or drop the image")
-        return found
+        return pixels
 
     shape = (length.get("C", 1), *(length[a] for a in spatial))
-    chunks = (piece.get("C", 1), *(piece[a] for a in spatial))
+    chunks = (chunk.get("C", 1), *(chunk[a] for a in spatial))
     lazy = Lazy(shape, array.dtype, read_region, chunks if math.prod(chunks) > 1 else None)
     if affine is not None:
         affine = affine[:, [*("XYZ".index(letter) for letter in spatial), 3]]

@@ -1,4 +1,4 @@
-"""Objects of planes as polygons: ImageJ's ROI (.roi, .zip of them) through roifile, an extra, and GeoJSON (QuPath)."""
+"""Object outlines as polygons in 2D: ImageJ ROIs (.roi, .zip; through roifile, an extra) and GeoJSON (QuPath)."""
 
 import json
 import math
@@ -8,105 +8,123 @@ from pathlib import Path
 import numpy as np
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import atomic_file, require_kind, write_text
+from snakeseg.io.files import EPOCH, atomic_file, require_kind, write_text
 
 SUFFIXES = (".geojson", ".json", ".roi", ".zip")
-# Bytes that all entries of a .zip may unpack to.
-MOST = 2**28
-# Points beyond these belong to no image.
-FARTHEST = 1e9
+# Largest total size of the unpacked entries of a .zip, in bytes.
+MAX_ZIP_BYTES = 2**28
+# Largest absolute coordinate of a point, in pixels.
+MAX_COORDINATE = 1e9
 
 Polygons = list[tuple[int, list[np.ndarray]]]
 
 
 def read_shapes(path: Path) -> Polygons:
-    """Ids and rings of polygons, points (x, y); ids are the names, if all are distinct whole numbers, else 1, 2, ...
+    """Read the outlines of objects.
+
+    Parameters
+    ----------
+    path : path
+        GeoJSON (.geojson, .json) or ImageJ ROI (.roi, .zip).
+
+    Returns
+    -------
+    list of (int, list of array)
+        Id and rings of each object; a ring has shape (points, 2), in pixels, (x, y). Ids are the names of the shapes
+        if all names are positive whole numbers, otherwise 1, 2, ...
 
     Raises
     ------
     BadInput
-        If the file is missing, damaged, holds more than it could, or shapes without an inside.
+        If the file is missing, damaged or too large when unpacked, or has shapes without an area, such as lines.
     """
     require_kind(path, False, "outlines", "correct the path")
     try:
         named = _geojson(path) if path.suffix.lower() in (".geojson", ".json") else _rois(path)
         for name, rings in named:
             for ring in rings:
-                if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3 or not (np.abs(ring) < FARTHEST).all():
+                if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3 or not (np.abs(ring) < MAX_COORDINATE).all():
                     raise ValueError(f"'{name}' of points of shape {ring.shape}; expected three or more (x, y)")
     except BadInput:
         raise
-    except Exception as error:  # whatever a damaged file leads to
+    except Exception as error:  # any error of the parsers on a damaged file
         cause = " ".join(str(error).split())[:200] or type(error).__name__
         remedy = "save the shapes again, as polygons or masks"
         raise BadInput(path, f"no outlines ({cause})", "GeoJSON or ImageJ's ROI", remedy) from error
     names = [name for name, _ in named]
-    whole = all(name.isdecimal() and 0 < int(name) < 2**32 for name in names)
-    ids = [int(name) for name in names] if whole else list(range(1, len(names) + 1))
+    names_are_ids = all(name.isdecimal() and 0 < int(name) < 2**32 for name in names)
+    ids = [int(name) for name in names] if names_are_ids else list(range(1, len(names) + 1))
     return [(number, rings) for number, (_, rings) in zip(ids, named, strict=True)]
 
 
 def _geojson(path: Path) -> list[tuple[str, list[np.ndarray]]]:
-    told = json.loads(path.read_text(encoding="utf-8"))
-    found = []
-    for feature in told["features"] if isinstance(told, dict) and "features" in told else told:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    shapes = []
+    for feature in content["features"] if isinstance(content, dict) and "features" in content else content:
         kind, parts = feature["geometry"]["type"], feature["geometry"]["coordinates"]
         if kind not in ("Polygon", "MultiPolygon"):
             raise ValueError(f"a {kind}; expected Polygon or MultiPolygon")
         rings = [np.array(ring, float) for part in ([parts] if kind == "Polygon" else parts) for ring in part]
-        found.append((str((feature.get("properties") or {}).get("name", "")), rings))
-    return found
+        shapes.append((str((feature.get("properties") or {}).get("name", "")), rings))
+    return shapes
 
 
 def _rois(path: Path) -> list[tuple[str, list[np.ndarray]]]:
     if path.suffix.lower() == ".zip":
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
-        if size > MOST:
-            raise ValueError(f"{size} bytes when unpacked; expected at most {MOST}")
-    found = _library(path).roiread(path)
-    rois = found if isinstance(found, list) else [found]
+        if size > MAX_ZIP_BYTES:
+            raise ValueError(f"{size} bytes when unpacked; expected at most {MAX_ZIP_BYTES}")
+    content = _import_roifile(path).roiread(path)
+    rois = content if isinstance(content, list) else [content]
     return [(roi.name, [np.asarray(ring, float) for ring in roi.coordinates(multi=True)] if roi.composite
              else [np.asarray(roi.coordinates(), float)]) for roi in rois]  # fmt: skip
 
 
 def write_shapes(path: Path, outlines: dict[int, list[list[np.ndarray]]]) -> None:
-    """Write polygons by id as GeoJSON, or, if none has holes or pieces, as a .zip of ImageJ's ROI.
+    """Write the outlines of objects.
+
+    Parameters
+    ----------
+    path : path
+        GeoJSON (.geojson, .json), otherwise a .zip of ImageJ ROIs.
+    outlines : dict
+        Polygons of each object by its id. A polygon is a list of closed rings, the outer one first, then its holes; a
+        ring has shape (points, 2), in pixels, (x, y).
 
     Raises
     ------
     BadInput
-        If an object has holes or several pieces, which ROI do not tell.
+        If an object has holes or several pieces, which ImageJ ROIs cannot store.
     """
     if path.suffix.lower() in (".geojson", ".json"):
         write_text(path, json.dumps({"type": "FeatureCollection", "features": list(map(_feature, outlines.items()))}))
         return
-    roifile = _library(path)
+    roifile = _import_roifile(path)
     for number, polygons in outlines.items():
         if len(polygons) > 1 or len(polygons[0]) > 1:
             found = f"object {number} in {len(polygons)} pieces with {sum(map(len, polygons)) - len(polygons)} holes"
-            raise BadInput(path, found, "one piece without holes", "write .geojson, which can tell them")
+            raise BadInput(path, found, "one piece without holes", "write .geojson, which stores pieces and holes")
     digits = int(math.log10(max(outlines, default=1))) + 1
-    with atomic_file(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, ((ring,),) in outlines.items():
             name = f"{number:0{digits}d}"
             roi = roifile.ImagejRoi.frompoints(ring[:-1].astype(np.float32), name=name)
-            archive.writestr(zipfile.ZipInfo(f"{name}.roi", (1980, 1, 1, 0, 0, 0)), roi.tobytes())
+            archive.writestr(zipfile.ZipInfo(f"{name}.roi", EPOCH), roi.tobytes())
 
 
 def _feature(item: tuple[int, list[list[np.ndarray]]]) -> dict:
     number, polygons = item
     parts = [[ring.tolist() for ring in polygon] for polygon in polygons]
-    kind, told = ("Polygon", parts[0]) if len(parts) == 1 else ("MultiPolygon", parts)
+    kind, coordinates = ("Polygon", parts[0]) if len(parts) == 1 else ("MultiPolygon", parts)
     properties = {"objectType": "annotation", "name": str(number)}
-    return {"type": "Feature", "geometry": {"type": kind, "coordinates": told}, "properties": properties}
+    return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}, "properties": properties}
 
 
-def _library(path: Path):
+def _import_roifile(path: Path):
     try:
         import roifile
     except ImportError as error:
-        raise BadInput(
-            path, "no roifile to read or write it with", "it", "pip install roifile, or use .geojson"
-        ) from error
+        expected = "the package roifile, for ImageJ ROIs"
+        raise BadInput(path, "no roifile", expected, "pip install roifile, or use .geojson") from error
     return roifile

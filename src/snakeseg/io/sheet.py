@@ -1,7 +1,7 @@
-"""The sample sheet: which images there are, and which are trained on, held out, tested and predicted.
+"""The sample sheet: table of all images, their labels, and their subset (train, test, predict) and fold.
 
 The workflow loads this file by its path (`load_shared` in `workflow/rules/shared.smk`), so that it reads and checks the
-sheet with the same code as every command.
+sheet with the same code as the commands.
 """
 
 import os
@@ -15,38 +15,38 @@ from ..errors import BadInput, BadInputs
 from ..text import CONTROL, did_you_mean
 from .cells import read_cells
 
-# What a name may be that becomes a part of paths.
+# Pattern and description of a name that becomes a part of paths.
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
-A_NAME = "a name of letters, digits and . _ - that begins with a letter or digit"
-# What the whole of a cell may be, as a pattern and in words.
+NAME_IN_WORDS = "a name of letters, digits and . _ - that begins with a letter or digit"
+# Pattern that the whole cell must match, and its description, by column.
 CELLS = {
-    "sample": (NAME, A_NAME),
+    "sample": (NAME, NAME_IN_WORDS),
     "image": ("[^;]+(;[^;]+)*", "the path of an image, or of its channels separated by ;"),
     "label": ("[^;]*", "the path of one label image, or nothing"),
     "subset": ("(train|test|predict)?", "train, test or predict"),
-    "group": (".*", "a name that images of one patient, mouse or plate share"),
-    "batch": (f"({NAME})?", A_NAME),
+    "group": (".*", "a name that all images of a patient, mouse or plate share"),
+    "batch": (f"({NAME})?", NAME_IN_WORDS),
     "parts": ("([1-9][0-9]{0,3})?", "the number of jobs that predict the image, 1 to 9999"),
     "spacing": ("[0-9.eE+, -]*", "one positive number, or one per axis"),
 }
-# Rows with a bad cell that are reported, of each column; names that are reported as repeated.
+# Largest number of bad cells reported per column, and of repeated sample names.
 MAX_REPORTED = 20
-# Jobs that the images of a sheet may be predicted in.
+# Largest total number of parts, each of which is a prediction job.
 MAX_PARTS = 100_000
 COLUMNS = tuple(CELLS)
-# Rows of a batch; after so many batches they hold as many rows more.
-BATCH_SIZE, BATCHES_ALIKE = 32, 32
+# Rows in each of the first batches. Every `BATCHES_PER_SIZE` batches, the size grows by `BATCH_SIZE` rows.
+BATCH_SIZE, BATCHES_PER_SIZE = 32, 32
 
 
 def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame:
-    """Read and check the sheet, and fill in every column.
+    """Read and check a sample sheet, and fill in missing columns and cells.
 
     Parameters
     ----------
     path : path
-        TSV, or CSV or Parquet by its suffix.
+        CSV or Parquet by its suffix, otherwise TSV.
     data : path, optional
-        Folder that relative paths start from; the sheet's own folder by default.
+        Folder that relative paths start from; by default the sheet's folder.
 
     Returns
     -------
@@ -56,8 +56,8 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
     Raises
     ------
     BadInput, BadInputs
-        If it is no table; if a column is unknown, missing or repeated, a cell is not what its column holds, or a sample
-        is named twice.
+        If the file is not a table, a column is unknown, missing or repeated, a cell does not fit its column, or a
+        sample name is repeated.
     """
     path = Path(path)
     sheet = _read_table(path)
@@ -67,13 +67,20 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
 
 
 def complete_sheet(sheet: pd.DataFrame, data: Path) -> pd.DataFrame:
-    """Fill in every column of a sheet whose cells have been checked.
+    """Fill in the missing columns and cells of a checked sheet.
+
+    Parameters
+    ----------
+    sheet : DataFrame
+        Cells as text, without problems by `sheet_problems`.
+    data : path
+        Folder that relative paths start from.
 
     Returns
     -------
     DataFrame
-        Columns `COLUMNS`, text (parts: a number); image and label are paths from here; those of an image of several
-        files are separated by ";" (`file_names.files_of`); label is "" if there is none.
+        The columns `COLUMNS`, text but for `parts` (int). Paths in `image` and `label` start from the working folder;
+        those of several files are separated by ";" (see `file_names.files_of`). `label` is "" without a label.
     """
     folder = "" if data == Path() else str(data)
     sheet = sheet.assign(**{column: "" for column in COLUMNS if column not in sheet})[list(COLUMNS)]
@@ -87,17 +94,17 @@ def complete_sheet(sheet: pd.DataFrame, data: Path) -> pd.DataFrame:
 
 
 def cells_of(column: pd.Series) -> list:
-    """Return a column as a list; pandas' own way takes ten times as long."""
+    """Return a column as a list, ten times as fast as `Series.tolist`."""
     return column.to_numpy(object).tolist()
 
 
 def in_folder(folder: str, cell: str) -> str:
-    """Return the cell with a folder before each of its files."""
+    """Prefix each path in a cell with a folder."""
     return ";".join(os.path.join(folder, name.strip()) for name in cell.split(";"))
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    """Read all cells as text; raise BadInput if there is no such file, or it is no table."""
+    """Read all cells as text; raise BadInput if the file is missing or not a table."""
     if not os.path.isfile(path):
         found = "a folder, not a file" if os.path.isdir(path) else "a pipe, socket or device, not a file"
         found = found if os.path.exists(path) else "no such file"
@@ -105,32 +112,43 @@ def _read_table(path: Path) -> pd.DataFrame:
     try:
         return read_cells(path)
     except ImportError as error:
-        raise BadInput(path, "no pyarrow to read it with", "it", "pip install pyarrow, or save as .tsv") from error
-    except Exception as error:  # whatever pandas and pyarrow raise on what is no table
+        remedy = "pip install pyarrow, or save the sheet as .tsv"
+        raise BadInput(path, "no pyarrow", "the package pyarrow, for Parquet", remedy) from error
+    except Exception as error:  # any error of pandas and pyarrow on a file that is not a table
+        found = f"no table ({' '.join(str(error).split())[:200]})"
         expected = "text in UTF-8, its columns separated by tabs (.csv: by commas)"
-        raise BadInput(path, f"no table ({' '.join(str(error).split())[:200]})", expected, "save it as that") from error
+        raise BadInput(path, found, expected, "save the sheet as such text") from error
 
 
 def sheet_problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
-    """Yield a problem for every unknown, repeated or missing column, bad cell and repeated sample."""
+    """Yield an error for each unknown, repeated or missing column, bad cell and repeated sample name.
+
+    Parameters
+    ----------
+    sheet : DataFrame
+        Cells as text, from `read_cells`.
+    path : path
+        The sheet's file, for the errors.
+    """
     columns = list(sheet)
     for column in sorted({column for column in columns if columns.count(column) > 1}):
-        yield BadInput(path, f"column '{column}' more than once", "distinct columns", "remove one")
+        yield BadInput(path, f"column '{column}' more than once", "distinct columns", "remove the repeated column")
         return
     for column in [column for column in columns if column not in COLUMNS]:
         remedy = did_you_mean(column, COLUMNS)
-        yield BadInput(path, f"unknown column '{column}'", f"some of {', '.join(COLUMNS)}", remedy)
+        yield BadInput(path, f"unknown column '{column}'", f"only {', '.join(COLUMNS)}", remedy)
     for column in [column for column in ("sample", "image") if column not in columns]:
-        yield BadInput(path, f"no column '{column}'", "sample and image", "add it (columns are separated by tabs)")
+        expected = "the columns sample and image"
+        yield BadInput(path, f"no column '{column}'", expected, "add it (columns are separated by tabs)")
         return
     if sheet.empty:
-        yield BadInput(path, "no rows", "one per image", "add some")
+        yield BadInput(path, "no rows", "one row per image", "add a row for each image")
         return
     for column in [column for column in COLUMNS if column in columns]:
-        pattern, in_words = CELLS[column]
+        pattern, expected = CELLS[column]
         for row in sheet.index[_bad_cells(sheet[column], pattern)][:MAX_REPORTED]:
             found = f"{column} '{sheet.at[row, column]}'"
-            yield BadInput(f"{path}, row {row + 2}", found, in_words, "correct the cell")
+            yield BadInput(f"{path}, row {row + 2}", found, expected, "correct the cell")
     if (
         "parts" in columns
         and (total := sum(map(int, sheet["parts"][sheet["parts"].str.fullmatch("[0-9]{1,4}")]))) > MAX_PARTS
@@ -139,54 +157,72 @@ def sheet_problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
             path, f"{total} parts of images", f"at most {MAX_PARTS}", "lower the numbers in the column parts"
         )
     for name in sheet["sample"][sheet["sample"].duplicated()].unique()[:MAX_REPORTED]:
-        yield BadInput(path, f"sample '{name}' more than once", "distinct names", "rename one")
+        yield BadInput(path, f"sample '{name}' more than once", "distinct names", "rename one of the samples")
 
 
 def _bad_cells(column: pd.Series, pattern: str) -> pd.Series:
-    """Return which cells of a column do not match a pattern in full, or hold control characters."""
+    """Return a mask of the cells that do not fully match a pattern or contain control characters."""
     bad = ~column.str.fullmatch(pattern)
-    # The whole column at once: cell by cell takes a second for a million cells.
+    # The joined column is searched first, since a search of each cell takes a second per million cells.
     return bad | column.str.contains(CONTROL) if CONTROL.search("".join(column)) else bad
 
 
 def default_batches(sheet: pd.DataFrame) -> pd.Series:
-    """Consecutive rows of one subset: train-0000, train-0001, test-0000, ...; what has parts is alone."""
+    """Assign each row to a batch of consecutive rows of its subset: train-0000, train-0001, test-0000, ...
+
+    A row with several parts is a batch of its own, such as train-SAMPLE.
+    """
     subsets = sheet["subset"]
     number = batch_number(subsets.groupby(subsets).cumcount())
-    together = subsets + "-" + number.map("{:04d}".format)
-    return together.where(sheet["parts"] == 1, subsets + "-" + sheet["sample"])
+    shared = subsets + "-" + number.map("{:04d}".format)
+    return shared.where(sheet["parts"] == 1, subsets + "-" + sheet["sample"])
 
 
 def batch_number(place: pd.Series) -> pd.Series:
-    """The batch of a row by its place in its subset: 32 batches of 32 rows, 32 of 64, 32 of 96, ...
+    """Return the batch number of rows by their place (from 0) in their subset: 32 batches of 32 rows, 32 of 64, ...
 
-    So there are few jobs, small ones for few images, and appended rows change the last batch only.
+    Large sheets have few jobs, small sheets have small jobs, and appended rows change the last batch only.
     """
-    level = ((1 + place / (BATCH_SIZE * BATCHES_ALIKE / 8)) ** 0.5 - 1) // 2
-    first = BATCH_SIZE * BATCHES_ALIKE / 2 * level * (level + 1)
-    return (BATCHES_ALIKE * level + (place - first) // (BATCH_SIZE * (level + 1))).astype(int)
+    level = ((1 + place / (BATCH_SIZE * BATCHES_PER_SIZE / 8)) ** 0.5 - 1) // 2
+    first = BATCH_SIZE * BATCHES_PER_SIZE / 2 * level * (level + 1)
+    return (BATCHES_PER_SIZE * level + (place - first) // (BATCH_SIZE * (level + 1))).astype(int)
 
 
 def assign_folds(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.Series:
-    """The fold in which each training row is held out; -1 for rows never held out and for other subsets.
+    """Assign the training rows to the folds in which they are held out.
 
-    With patterns, there is one fold and the samples that match any of them are held out. Without, groups are dealt
-    to the folds in turn, in the order of the sheet, so that appended rows move nobody; with one fold, every fifth
-    group is held out. Rows that share a group always share a fold.
+    Patterns hold out the samples that match any of them, in a single fold. Without patterns, the groups are dealt to
+    the folds in turn, in the order of the sheet, so that appended rows change no earlier assignment; a single fold
+    holds out every fifth group. All rows of a group are in the same fold.
+
+    Parameters
+    ----------
+    sheet : DataFrame
+        Columns sample, group and subset.
+    folds : int
+        Number of folds.
+    validation : list of str
+        Patterns of sample names (`*`, `?`, `[0-3]`).
+
+    Returns
+    -------
+    Series of int
+        Number of the fold from 0; -1 for rows that are never held out and for other subsets.
 
     Raises
     ------
     BadInput
-        If a fold would have nobody to train on or nobody held out, or a pattern splits a group.
+        If a fold has no image to train on or none held out, or a pattern splits a group.
     """
     train = sheet["subset"] == "train"
     if validation:
-        held = sheet["sample"].map(lambda name: any(fnmatch(name, pattern) for pattern in validation))
-        fold = pd.Series(-1, sheet.index).mask(train & held, 0)
-        split = fold[train].groupby(sheet["group"][train]).nunique()
-        if (split > 1).any():
-            group = split.index[split > 1][0]
-            raise BadInput("validation", f"group '{group}' in both parts", "groups kept whole", "widen the patterns")
+        matches = sheet["sample"].map(lambda name: any(fnmatch(name, pattern) for pattern in validation))
+        fold = pd.Series(-1, sheet.index).mask(train & matches, 0)
+        folds_per_group = fold[train].groupby(sheet["group"][train]).nunique()
+        if (folds_per_group > 1).any():
+            found = f"group '{folds_per_group.index[folds_per_group > 1][0]}' in training and validation"
+            remedy = "match all samples of the group, or none"
+            raise BadInput("validation", found, "all images of a group in one of them", remedy)
     else:
         rank = pd.Series(pd.factorize(sheet["group"].where(train))[0], sheet.index)
         fold = (rank % folds if folds > 1 else (rank % 5 == 4) - 1).where(train, -1)
@@ -195,15 +231,16 @@ def assign_folds(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.S
         if held_out == 0 or held_out == int(train.sum()):
             raise BadInput(
                 "folds", f"fold {index} with {held_out} of {int(train.sum())} training images held out",
-                "some to train on and some to validate on", "add training images or change 'folds' and 'validation'",
+                "at least one to train on and one held out", "add training images or change 'folds' and 'validation'",
             )  # fmt: skip
     return fold.astype(int)
 
 
 def parts_of(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.Series:
-    """What each row is for: training, validation (or fold 0, fold 1, ... if there are several), test, predict.
+    """Return the part of the data that each row belongs to; errors as in `assign_folds`.
 
-    No image may be in two of them but "predict"; errors as in `assign_folds`.
+    The parts are "training", "validation" (or "fold 0", "fold 1", ... with several folds), "test" and "predict". The
+    same image must not be in two of them, except in "predict".
     """
     parts = sheet["subset"].replace("train", "training")
     if (sheet["subset"] != "train").all():
@@ -213,18 +250,25 @@ def parts_of(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.Serie
     return parts.mask(fold >= 0, names)
 
 
-def spacing_of(text: str, found: tuple[float, ...]) -> tuple[float, ...]:
-    """Pixel size of a row: the sheet's numbers (one, or one per axis), else what the file says.
+def spacing_of(text: str, file_spacing: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the pixel size of an image along each axis.
+
+    Parameters
+    ----------
+    text : str
+        Cell of the column spacing: "", a number for all axes, or one number per axis.
+    file_spacing : tuple of float
+        Pixel size that the image file states, used if the cell is empty.
 
     Raises
     ------
     ValueError
-        If there is another count of numbers, or one is not positive.
+        If the count of numbers is wrong, or a number is not positive.
     """
     if not text:
-        return found
-    numbers = tuple(float(part) for part in text.replace(",", " ").split())
-    numbers = numbers * len(found) if len(numbers) == 1 else numbers
-    if len(numbers) != len(found) or not all(0 < number < float("inf") for number in numbers):
-        raise ValueError(f"spacing '{text}'; expected one positive number or {len(found)}")
-    return numbers
+        return file_spacing
+    sizes = tuple(float(part) for part in text.replace(",", " ").split())
+    sizes = sizes * len(file_spacing) if len(sizes) == 1 else sizes
+    if len(sizes) != len(file_spacing) or not all(0 < size < float("inf") for size in sizes):
+        raise ValueError(f"spacing '{text}'; expected one positive number or {len(file_spacing)}, one per axis")
+    return sizes

@@ -1,4 +1,4 @@
-"""Batches of arrays in one Zarr v3 file: a zip, so that a batch is one file on a cluster's file system."""
+"""Stores: the arrays of a batch of samples in one zipped Zarr v3, so that a batch is a single file."""
 
 import json
 import zipfile
@@ -18,17 +18,18 @@ from snakeseg.io.readers.codecs import trust_no_chunk
 
 
 class Streamed(NamedTuple):
-    """Arrays of one type and extent that come in pieces, each of which fills whole chunks.
+    """Arrays of one dtype and spatial shape that are written piece by piece.
 
     Parameters
     ----------
     channels : dict
-        Length of each array's first axis, by its name.
+        Number of channels (length of the first axis) of each array, by its name.
     shape, chunks : tuple of int
-        Without the first axis; chunks hold all of it.
+        Spatial shape of the arrays and of their chunks. A chunk contains all channels.
     dtype : dtype
     pieces : iterable of (region, values)
-        The region without the first axis; the arrays' values one after the other along it.
+        Spatial region, which consists of whole chunks, and its values, shape (total channels, *region): the channels of
+        all arrays in the order of `channels`.
     """
 
     channels: dict[str, int]
@@ -39,21 +40,22 @@ class Streamed(NamedTuple):
 
 
 def write_store(path: str | Path, samples: Iterable[tuple[str, dict, dict[str, np.ndarray] | Streamed]]) -> None:
-    """Write samples to a store.
+    """Write samples to a store, atomically; equal samples give equal bytes.
 
     Parameters
     ----------
     path : path
         Ends in .zarr.zip.
     samples : iterable of (name, attributes, arrays)
-        Each becomes a group with JSON attributes and one array per name, of one chunk unless they come in pieces.
+        Each sample becomes a group with JSON attributes. `arrays` is a dict of arrays by name, stored in one chunk
+        each, or a `Streamed`.
     """
-    with atomic_file(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
-        order = []
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        names = []
         for name, attributes, arrays in samples:
-            order.append(name)
+            names.append(name)
             _append_sample(archive, name, attributes, arrays)
-        root = {"zarr_format": 3, "node_type": "group", "attributes": {"samples": order}}
+        root = {"zarr_format": 3, "node_type": "group", "attributes": {"samples": names}}
         archive.writestr(zipfile.ZipInfo("zarr.json", EPOCH), json.dumps(root))
 
 
@@ -81,30 +83,37 @@ def _append_sample(archive: zipfile.ZipFile, name: str, attributes: dict, arrays
 
 
 def _move(archive: zipfile.ZipFile, keys: dict, prefix: str) -> None:
-    """Put what a store in memory holds under a prefix into the archive."""
+    """Move the entries of a store in memory whose keys start with a prefix to the archive."""
     for key in sorted(key for key in keys if key.startswith(prefix)):
         archive.writestr(zipfile.ZipInfo(key, EPOCH), keys.pop(key).to_bytes())
 
 
 def read_store(path: str | Path) -> Iterator[tuple[str, dict, zarr.Group]]:
-    """Samples of a store in their order: name, attributes, and a group whose members are read on ``group[name][:]``.
+    """Read the samples of a store, in the order in which they were written.
+
+    Yields
+    ------
+    name : str
+    attributes : dict
+    group : zarr.Group
+        Its arrays are read on access, as in ``group["image"][:]``.
 
     Raises
     ------
     BadInput
-        If the file is no such store.
+        If the file is missing or not a store of this package.
     """
     expected, remedy = "a store written by SnakeSeg", "delete it and run again"
     require_kind(path, False, expected, remedy)
     try:
         with zipfile.ZipFile(path) as archive:
             packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
-        if packed:  # which ours never are: nobody knows how much comes out
+        if packed:  # stores are written uncompressed; the unpacked size of other zips is unknown
             raise ValueError(f"packed entries ({packed[0]})")
         trust_no_chunk()
         root = zarr.open_group(ZipStore(path, mode="r"), mode="r")
         groups = {name: root[name] for name in root.attrs["samples"]}
-    except Exception as error:  # whatever a damaged archive leads to
+    except Exception as error:  # any error of zipfile and zarr on a damaged archive
         cause = " ".join(str(error).split())[:200] or type(error).__name__
         raise BadInput(path, cause, expected, remedy) from error
     for name, group in groups.items():
@@ -113,26 +122,32 @@ def read_store(path: str | Path) -> Iterator[tuple[str, dict, zarr.Group]]:
 
 @contextmanager
 def scratch(path: Path, shape: Sequence[int], dtype: np.dtype, chunks: Sequence[int]) -> Iterator[zarr.Array]:
-    """Yield an array on disk, beside `path`, that is gone after the block."""
+    """Yield a temporary array on disk, beside `path`, that is removed after the block."""
     with temporary_folder(path) as folder:
         yield zarr.create_array(folder, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks))
 
 
 def read_parts(paths: Sequence[Path]) -> Iterator[tuple[str, dict, dict]]:
-    """Samples whose arrays lie in several stores, one after the other along the first axis after the channels.
+    """Read samples whose arrays are divided among several stores along the first spatial axis.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Stores with the parts, in order.
 
     Yields
     ------
     name : str
     attributes : dict
-        Of the first part.
-    arrays : dict of array-like
+        Attributes of the first part.
+    arrays : dict of Lazy, shape (channels, *spatial)
+        Concatenated arrays by their names.
     """
-    found: dict[str, list[zarr.Group]] = {}
+    groups_of: dict[str, list[zarr.Group]] = {}
     for path in paths:
         for name, _, group in read_store(path):
-            found.setdefault(name, []).append(group)
-    for name, groups in found.items():
+            groups_of.setdefault(name, []).append(group)
+    for name, groups in groups_of.items():
         labels = sorted(groups[0].array_keys())
         arrays = {label: concatenate([group[label] for group in groups], axis=1) for label in labels}
         yield name, dict(groups[0].attrs), arrays

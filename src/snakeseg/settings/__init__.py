@@ -1,6 +1,6 @@
-"""The config's sections as frozen dataclasses: the only source of keys, types, defaults, limits and descriptions.
+"""Sections of the config as frozen dataclasses: the source of all keys, types, defaults, limits and descriptions.
 
-`python docs/generate.py` makes the schema that the workflow reads and the tables of `config/README.md` from them.
+`python docs/generate.py` derives the workflow's schema and the tables of `config/README.md` from them.
 """
 
 from snakeseg.settings.config import (

@@ -1,4 +1,4 @@
-"""The config as a whole, and the part of it that a command is given."""
+"""The whole config, and the part of it that is passed to commands as JSON."""
 
 import json
 from dataclasses import MISSING, dataclass, field
@@ -19,7 +19,7 @@ from snakeseg.settings.sections import (
 )
 from snakeseg.settings.training import Loss, Train
 
-# What becomes part of the names of folders.
+# Pattern of names that become parts of folder names.
 NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 SECTIONS: dict[str, type] = {
     "labels": Labels,
@@ -40,7 +40,7 @@ EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
 
 @dataclass(frozen=True, kw_only=True)
 class Overridable:
-    """The sections that experiments may set for themselves."""
+    """Sections that an experiment can override."""
 
     network: Network = field(default_factory=UNetSettings)
     loss: Loss = field(default_factory=Loss)
@@ -51,23 +51,23 @@ class Overridable:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(Overridable):
-    """The settings of one experiment, and the experiment whose weights it starts from."""
+    """Settings of an experiment, and the name of the experiment whose weights it starts from."""
 
     start_from: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Overridable):
-    """The part of the config that commands are given."""
+    """The part of the config that is passed to commands."""
 
     spatial_dims: Literal[2, 3] = key(2, "number of spatial axes of the images: 2 or 3")
     folds: int = key(
         1,
-        "folds of cross-validation; groups are dealt to them in the order of the sheet; 1 trains one model",
+        "number of cross-validation folds; groups are dealt to them in the order of the sheet; 1 trains a single model",
         minimum=1,
     )
     validation: list[str] = key(
-        [], "with one fold: patterns (`*`, `?`, `[0-3]`) of sample names to hold out; by default every fifth group"
+        [], "with a single fold: patterns (`*`, `?`, `[0-3]`) of sample names to hold out; by default every fifth group"
     )
     labels: Labels = field(default_factory=Labels)
     simulate: Simulate = field(default_factory=Simulate)
@@ -80,48 +80,46 @@ class Settings(Overridable):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The keys that name and place a run, or make several trainings of one."""
+    """Keys on the run as a whole: its name, inputs, threads, folds and seeds."""
 
     name: str = key(MISSING, "name of the run; results go to `results/NAME`", pattern=NAME)
     sheet: str = key(MISSING, "path of the sample sheet, from the working folder")
     data: str | None = key(None, "folder that relative paths in the sheet start from; by default the sheet's folder")
     model: str | None = key(
         None,
-        "folder of a trained model: `snakemake predict` then labels the sheet's images, or those of `images`, and "
+        "folder of a trained model: `snakemake predict` labels the sheet's images, or those of `images`, with it, and "
         "nothing is trained; see [docs/how-to/predict.md](../docs/how-to/predict.md)",
     )
-    images: str | None = key(None, "with `model`, in place of a sheet: a folder of images, or a pattern")
+    images: str | None = key(None, "with `model`, in place of a sheet: a folder of images, or a pattern of paths")
     threads: Literal["auto"] | int = key(
         "auto",
-        "compute threads of training and predicting; the same number gives the same bits, whatever `--cores` says; "
-        "`auto`: this machine's cores, eight at most",
+        "number of compute threads in training and prediction; the same number gives bitwise equal results, whatever "
+        "`--cores` is; `auto`: the cores of this machine, at most eight",
         minimum=1,
     )
-    fold: Literal["all"] | int = key(
-        "all", "the number, from 0, of the one fold to train and score; or `all`", minimum=0
-    )
+    fold: Literal["all"] | int = key("all", "number (from 0) of the only fold to train and score, or `all`", minimum=0)
     seeds: list[int] = key(
         [],
-        "seeds to repeat every experiment with, as `EXPERIMENT.seed-SEED`; the report shows their spread",
+        "seeds to repeat each experiment with, as `EXPERIMENT.seed-SEED`; the report shows the spread of the scores",
         uniqueItems=True, minimum=0,
     )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Settings, Run):
-    """A whole config, its experiments as the overrides that they are written as."""
+    """The whole config; its experiments are the mappings of overrides in the file."""
 
     simulate: Simulate | None = None
     experiments: dict[str, dict[str, Any] | None] = field(default_factory=dict)
 
 
 def read_settings(text: str) -> Settings:
-    """Read settings from JSON; what is left out takes its default.
+    """Parse the settings of a command from JSON and fill in defaults.
 
     Raises
     ------
     BadInput
-        If it is no JSON, a section or key is unknown, or a value does not fit its key.
+        If the text is not JSON, a section or key is unknown, or a value does not fit its key.
     """
     try:
         values = json.loads(text)
@@ -132,22 +130,24 @@ def read_settings(text: str) -> Settings:
 
 
 def read_config(values: dict[str, Any]) -> Config:
-    """Make a config of a mapping; what is left out takes its default, errors as in `build`."""
+    """Build a config from a mapping and fill in defaults; errors as in `build`."""
     return _build_sections(Config, values, "")
 
 
 def _build_sections(cls: type, values: Any, where: str):
-    """Make an object of sections; `where` names the experiment, if it is one's."""
+    """Build an object of type `cls` with its sections; `where` is the path of the experiment, or "" for the config."""
     if not isinstance(values, dict):
         raise BadInput(where or "settings", type(values).__name__, "sections with keys", "write it as a mapping")
-    made = dict(values)
-    for name in made.keys() & SECTIONS.keys():
-        place = f"{where}.{name}" if where else name
+    built = dict(values)
+    for name in built.keys() & SECTIONS.keys():
+        path = f"{where}.{name}" if where else name
         if name == "network":
-            made[name] = network_settings(made[name], place)
-        elif made[name] is not None or name != "simulate":
-            made[name] = build(SECTIONS[name], made[name], place)
-    if cls is Settings and isinstance(made.get("experiments"), dict):
-        experiments = made["experiments"].items()
-        made["experiments"] = {name: _build_sections(Experiment, of, f"experiments.{name}") for name, of in experiments}
-    return build(cls, made, where or "settings")
+            built[name] = network_settings(built[name], path)
+        elif built[name] is not None or name != "simulate":
+            built[name] = build(SECTIONS[name], built[name], path)
+    if cls is Settings and isinstance(built.get("experiments"), dict):
+        built["experiments"] = {
+            name: _build_sections(Experiment, overrides, f"experiments.{name}")
+            for name, overrides in built["experiments"].items()
+        }
+    return build(cls, built, where or "settings")

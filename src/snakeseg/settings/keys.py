@@ -1,6 +1,6 @@
-"""Keys of settings: their type, default, limits and description, and whether a value from JSON fits them.
+"""Keys of settings: declare type, default, limits and description; check the values of a config against them.
 
-The limits are keywords of JSON Schema, so that `docs/config_schema.py` writes them into the schema as they are.
+The limits are keywords of JSON Schema, which `docs/config_schema.py` copies into the schema of the config.
 """
 
 import copy
@@ -15,10 +15,10 @@ from snakeseg.text import did_you_mean
 
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
 LIMIT_WORDS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
-# Limits of a share of a whole.
+# Limits of a fraction or a probability.
 SHARE = {"minimum": 0, "maximum": 1}
-# A number beyond this is a mistake, and may not fit a float.
-LARGEST = 1e300
+# Bound of the absolute value of all numbers; larger ones may not fit a float.
+MAX_NUMBER = 1e300
 
 
 def key(default: Any, description: str, **limits: Any) -> Any:
@@ -27,30 +27,39 @@ def key(default: Any, description: str, **limits: Any) -> Any:
     Parameters
     ----------
     default : object
-        `MISSING` of a key that is required. Lists and dicts are copied for each object.
+        Default value; `MISSING` for a required key. Lists and dicts are copied for each object.
     description : str
-        In Markdown, for the reference.
+        Markdown text for the reference of keys.
     **limits
-        Keywords of JSON Schema, such as `minimum`, `pattern`, `minItems`. Those of numbers and text also hold for the
-        entries of lists and dicts.
+        Keywords of JSON Schema, such as `minimum`, `pattern`, `minItems`. The limits of numbers and text also hold for
+        the entries of lists and dicts.
     """
-    about = {"description": description, "limits": limits}
+    metadata = {"description": description, "limits": limits}
     if isinstance(default, list | dict):
-        return field(default_factory=partial(copy.deepcopy, default), metadata=about)
-    return field(default=default, metadata=about)
+        return field(default_factory=partial(copy.deepcopy, default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def build(cls: type, values: Any, where: str = "settings"):
-    """Make a settings object of a mapping, which may leave out keys with a default.
+    """Build a settings object from a mapping and fill in defaults.
+
+    Parameters
+    ----------
+    cls : type
+        Settings dataclass whose fields are declared by `key`.
+    values : dict
+        Values by key, as parsed from JSON or YAML.
+    where : str
+        Path of the section in the config, for errors.
 
     Raises
     ------
     BadInput
-        If a key is unknown, a required one is missing, or a value does not fit its key's type and limits.
+        If a key is unknown, a required key is missing, or a value does not fit its key's type and limits.
     """
     if not isinstance(values, dict):
         raise BadInput(where, type(values).__name__, "keys with values", "write it as a mapping")
-    known = {each.name: each for each in fields(cls)}
+    known = {item.name: item for item in fields(cls)}
     for name in values:
         if name not in known:
             raise BadInput(where, f"unknown key '{name}'", f"one of {', '.join(known)}", did_you_mean(name, known))
@@ -68,16 +77,16 @@ def build(cls: type, values: Any, where: str = "settings"):
 
 def required(cls: type) -> list[str]:
     """Return the names of the keys without a default."""
-    return [each.name for each in fields(cls) if each.default is MISSING and each.default_factory is MISSING]
+    return [item.name for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING]
 
 
 def fits(value: Any, kind: Any, limits: dict[str, Any] | None = None) -> bool:
-    """Return whether a value is of an annotated type and within limits.
+    """Return True if a value has an annotated type and lies within limits.
 
     Parameters
     ----------
     value : object
-        From JSON.
+        Value parsed from JSON or YAML.
     kind : type
         A plain type, Literal, or lists, dicts and unions of these.
     limits : dict, optional
@@ -85,9 +94,9 @@ def fits(value: Any, kind: Any, limits: dict[str, Any] | None = None) -> bool:
     """
     limits, origin, inner = limits or {}, get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        return any(fits(value, each, limits) for each in inner)
+        return any(fits(value, member, limits) for member in inner)
     if origin is Literal:
-        return any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in inner)
+        return any(value == word and isinstance(value, bool) == isinstance(word, bool) for word in inner)
     if origin is list:
         return isinstance(value, list) and _has_fitting_entries(value, value, inner[0], limits)
     if origin is dict:
@@ -115,9 +124,9 @@ def _is_legal_text(text: str, limits: dict[str, Any]) -> bool:
 
 
 def _is_within(value: float, limits: dict[str, Any]) -> bool:
-    """Return whether a number is finite and within limits; False of NaN."""
+    """Return True if a number is finite and within limits, False for NaN."""
     return (
-        abs(value) < LARGEST
+        abs(value) < MAX_NUMBER
         and limits.get("minimum", value) <= value <= limits.get("maximum", value)
         and not ("exclusiveMinimum" in limits and value <= limits["exclusiveMinimum"])
         and not ("exclusiveMaximum" in limits and value >= limits["exclusiveMaximum"])
@@ -125,10 +134,10 @@ def _is_within(value: float, limits: dict[str, Any]) -> bool:
 
 
 def in_words(kind: Any, limits: dict[str, Any] | None = None) -> str:
-    """Describe the values that fit an annotated type and limits, for an error."""
+    """Describe the values that fit an annotated type and limits, for the part "expected" of an error."""
     limits, origin, inner = limits or {}, get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        return ", or ".join(in_words(each, limits) for each in inner)
+        return ", or ".join(in_words(member, limits) for member in inner)
     if origin is Literal:
         return f"one of {', '.join(map(str, inner))}" if len(inner) > 1 else str(inner[0])
     if origin is list:

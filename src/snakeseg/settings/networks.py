@@ -1,4 +1,4 @@
-"""The settings of networks: what all have, and the keys of each."""
+"""Settings of the networks: common keys, and the keys of each architecture."""
 
 from dataclasses import MISSING, dataclass
 from typing import Any, Literal
@@ -10,36 +10,36 @@ from snakeseg.text import did_you_mean
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """The network: keys that all have; each adds keys of its own.
+    """Network architecture. These keys are common to all architectures; each adds keys of its own.
 
-    A network of one's own: [docs/how-to/add-a-network.md](../docs/how-to/add-a-network.md).
+    To add an architecture, see [docs/how-to/add-a-network.md](../docs/how-to/add-a-network.md).
     """
 
     name: str = key(MISSING, "architecture")
     border: int = key(
         0,
-        "pixels along the inner edge of objects that the network learns as a class of their own, which separates "
-        "touching objects; 0: none",
+        "width in pixels of the inner border of objects, which the network learns as a separate class so that touching "
+        "objects are separated; 0: no border class",
         minimum=0,
     )
     pretrained: str | None = key(
         None,
-        "file of weights to start from, by layer name: `.safetensors`, or `.pth` with nothing but tensors. Never "
-        "downloaded by a job",
+        "file of weights to start from, matched by layer name: `.safetensors`, or `.pth` with nothing but tensors. Jobs"
+        " never download it",
     )
     slices: int | None = key(
-        None, "axis (0, 1, 2) of volumes across which a 2D network works slice by slice", minimum=0, maximum=2
+        None, "axis (0, 1, 2) of volumes along which a 2D network predicts slice by slice", minimum=0, maximum=2
     )
 
 
 def channels(default: int) -> Any:
-    """Declare the number of channels that the others derive from."""
+    """Declare the number of channels of the first level, from which those of the other levels follow."""
     return key(default, "channels of the first level", minimum=1)
 
 
 def halvings(default: int, fewest: int = 1) -> Any:
-    """Declare the number of times that the sides are halved."""
-    return key(default, "number of halvings", minimum=fewest, maximum=6)
+    """Declare the number of downsampling steps, each of which halves the side lengths."""
+    return key(default, "number of downsampling steps, each by a factor of 2", minimum=fewest, maximum=6)
 
 
 def rate(default: float, where: str) -> Any:
@@ -47,7 +47,8 @@ def rate(default: float, where: str) -> Any:
     return key(default, f"dropout rate {where}", minimum=0, exclusiveMaximum=1)
 
 
-INEXACT = "with `instance` and `group`, tiles no longer equal the whole, and the report says so"
+# Note on normalisation by statistics of the input, which differ between tiles and the whole image.
+INEXACT = "with `instance` and `group`, predictions depend on the tiling, and the report says so"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +61,10 @@ class UNetSettings(Network):
     padded: bool = key(False, "zero-padded convolutions; the paper's are not padded")
     decoder: Literal["transposed", "nearest", "bilinear", "unpool"] = key(
         "transposed",
-        "`transposed` as in the paper; `nearest`, `bilinear`: interpolation and a convolution, free of "
-        "checkerboards; `unpool`: values go back to where the maxima were",
+        "upsampling: `transposed` convolution as in the paper; `nearest`, `bilinear`: interpolation and a convolution, "
+        "without checkerboard artefacts; `unpool`: values return to the positions of the pooled maxima",
     )
-    skips: Literal["concat", "sum"] = key("concat", "`concat` (cropped, as in the paper) or `sum`")
+    skips: Literal["concat", "sum"] = key("concat", "skip connections: `concat` (cropped, as in the paper) or `sum`")
     normalisation: Literal["none", "batch", "instance", "group"] = key("none", f"`none` as in the paper; {INEXACT}")
     dropout: float = rate(0.5, "at the end of the contracting path")
 
@@ -72,16 +73,20 @@ class UNetSettings(Network):
 class FCNSettings(Network):
     """FCN on VGG16 (Long et al. 2015; 2D).
 
-    Weights of VGG16: `snakeseg fetch-weights vgg16 --output vgg16.pth`, once, on a machine with a network; its fully
-    connected layers are turned into convolutions on loading.
+    Download the weights of VGG16 once, on a machine with internet access, by
+    `snakeseg fetch-weights vgg16 --output vgg16.pth`. Loading converts the fully connected layers to convolutions.
     """
 
     name: str = "fcn8s"
-    width: int = key(64, "channels of VGG16's first block; 16 is slim", minimum=1)
+    width: int = key(64, "channels of VGG16's first block; 16 gives a small network", minimum=1)
     deconvolutions: Literal["paper", "frozen", "learned"] = key(
-        "paper", "`paper`: the last one stays bilinear; `frozen`: all, as in the reference network; `learned`: none"
+        "paper",
+        "deconvolutions with fixed bilinear weights: the last one (`paper`), all, as in the reference network "
+        "(`frozen`), or none (`learned`)",
     )
-    at_once: bool = key(False, "scale pool4 and pool3 by 0.01 and 0.0001, to train 8s without the stages")
+    at_once: bool = key(
+        False, "scale the skip connections pool4 and pool3 by 0.01 and 0.0001, to train FCN-8s in a single stage"
+    )
     normalisation: Literal["none", "batch"] = key("none", "`none` as in the paper")
     dropout: float = rate(0.5, "after fc6 and fc7")
 
@@ -130,7 +135,13 @@ NETWORK_SETTINGS: dict[str, type[Network]] = {
 
 
 def network_settings(values: dict[str, Any], where: str = "network") -> Network:
-    """Make the settings of a network by its name, by default `unet`; errors as in `build`, and for an unknown name."""
+    """Build the settings of a network from a mapping with its name (by default `unet`).
+
+    Raises
+    ------
+    BadInput
+        If the name is unknown; otherwise as in `build`.
+    """
     name = values.get("name", "unet") if isinstance(values, dict) else "unet"
     known = list(NETWORK_SETTINGS)
     if name not in known:

@@ -1,4 +1,4 @@
-"""Border-aware loss weights (Ronneberger et al. 2015, equation 2), exact and in local windows."""
+"""Border-aware loss weights (Ronneberger et al. 2015, equation 2), computed exactly and block by block."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -10,31 +10,38 @@ from scipy import ndimage
 from snakeseg.arrays import Region
 from snakeseg.transforms.argument_checks import require_at_least, require_labels, require_positive, require_spacing
 
-# Below this the border term is lost in float32 beside w_c, so windows may end where it gets there.
+# Smallest relevant border term: smaller values are lost in float32 when added to w_c.
 NEGLIGIBLE = 1e-7
-# Colouring looks at the image in cells of this many pixels a side.
-COARSE = 2
-# Pixels a side of the blocks that are worked on at a time, by number of axes: they fit the processor's caches.
-BLOCK = {1: 2**20, 2: 1024, 3: 128}
+# Side length in pixels of the cells of the coarse grid on which objects are coloured.
+CELL_PIXELS = 2
+# Side length of blocks in pixels, by number of axes: a block fits in the caches of a CPU.
+BLOCK_SIDE = {1: 2**20, 2: 1024, 3: 128}
 
 
 def border_weights(
     labels: np.ndarray, w0: float = 10.0, sigma: float = 5.0, spacing: Sequence[float] | None = None
 ) -> np.ndarray:
-    """Compute the border term of the loss weights: ``w0 * exp(-(d1 + d2)**2 / (2 * sigma**2))``.
+    """Compute the border term of the weight map: ``w0 * exp(-(d1 + d2)**2 / (2 * sigma**2))``.
 
     d1 and d2 are the Euclidean distances of a background pixel to the nearest and to the second nearest object.
-    The term is zero inside objects, as in the paper's figure 3d, and where there are fewer than two objects. Objects
-    that touch have no background between them: `separate_touching` makes a line of it first, as the workflow does.
+    The term is zero inside objects, as in the paper's figure 3d, and everywhere if there are fewer than two objects.
+    Objects that touch have no background between them: `separate_touching` first inserts a line, as in the workflow.
+
+    The term is negligible unless d1 + d2 <= reach = sigma * sqrt(2 * ln(w0 / 1e-7)), so two objects contribute to the
+    same pixel only if they lie within `reach` of each other. Objects are coloured so that objects of one colour lie
+    further apart. A distance transform per colour (four or five for cells) then replaces one per object. The result is
+    the same to float32 rounding; time is linear in pixels, and memory at most 24 bytes per pixel.
 
     Parameters
     ----------
     labels : integer array, shape (*spatial)
-        0 is background, each object its own id. Ids should be dense: time and memory grow with the largest.
-    w0, sigma : float
-        Height, and width in the units of `spacing`.
+        0 is background, every other value an object. Time and memory grow with the largest id.
+    w0 : float
+        Height of the border term.
+    sigma : float
+        Width of the border term, in the unit of `spacing`.
     spacing : sequence of float, optional
-        Pixel size along each axis; 1 everywhere by default.
+        Pixel size along each axis; by default 1.
 
     Returns
     -------
@@ -47,7 +54,8 @@ def border_weights(
 
     References
     ----------
-    Ronneberger et al. 2015, "U-Net", equation 2, doi 10.1007/978-3-319-24574-4_28.
+    Ronneberger, Fischer & Brox (2015), U-Net: convolutional networks for biomedical image segmentation, equation 2,
+    doi 10.1007/978-3-319-24574-4_28.
 
     Examples
     --------
@@ -69,25 +77,34 @@ def border_weights(
     reach = sigma * np.sqrt(2 * np.log(w0 / NEGLIGIBLE))
     margin = [int(np.ceil(reach / step)) for step in spacing]
     weights = np.empty(objects.shape, np.float32)
-    for block, seen, inner in _blocks(objects.shape, margin):
-        nearest, second = _two_distances(objects[seen], margin, spacing)
+    for block, extended, inner in _blocks(objects.shape, margin):
+        nearest, second = _two_distances(objects[extended], margin, spacing)
         weights[block] = _border_term(nearest[inner], second[inner], objects[block], w0, sigma)
     return weights
 
 
 def _blocks(shape: Sequence[int], margin: Sequence[int]) -> Iterator[tuple[Region, Region, Region]]:
-    """Yield each block of an image, the block with its margin, and where the block lies in that."""
-    side = BLOCK[len(shape)]
+    """Yield each block of an image, the block extended by the margin, and the block's region in the extended one."""
+    side = BLOCK_SIDE[len(shape)]
     for start in product(*(range(0, size, side) for size in shape)):
         block = tuple(slice(a, a + side) for a in start)
-        seen = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(block, margin, strict=True))
-        yield block, seen, tuple(slice(s.start - o.start, s.stop - o.start) for s, o in zip(block, seen, strict=True))
+        extended = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(block, margin, strict=True))
+        inner = tuple(slice(s.start - e.start, s.stop - e.start) for s, e in zip(block, extended, strict=True))
+        yield block, extended, inner
 
 
 def class_weights(counts: Sequence[int]) -> np.ndarray:
-    """Weights that balance class frequencies (w_c of the paper): ``total / (classes present * count)``.
+    """Compute weights that balance class frequencies (w_c of the paper): ``total / (classes present * count)``.
 
-    A class that never occurs gets weight 0, so that the mean weight over all counted pixels is 1.
+    Parameters
+    ----------
+    counts : sequence of int
+        Number of pixels of each class.
+
+    Returns
+    -------
+    float32 array, shape (classes,)
+        0 for a class without pixels; the mean weight over all pixels is 1.
     """
     counts = np.asarray(counts, dtype=np.float64)
     present = counts > 0
@@ -97,17 +114,18 @@ def class_weights(counts: Sequence[int]) -> np.ndarray:
 
 
 def _two_distances(objects: np.ndarray, margin: Sequence[int], spacing: tuple[float, ...]):
-    """Distances to the nearest and second nearest object, right wherever two lie within `margin` pixels."""
+    """Compute the distances to the nearest and second nearest object; exact if both lie within `margin` pixels."""
     colours, count = _colour_apart(objects, margin)
     nearest = np.full(objects.shape, np.inf, np.float32)
     second = np.full(objects.shape, np.inf, np.float32)
     for colour in range(1, count + 1):
         distance = _distance_to(colours == colour, spacing)
-        # Keep the two smallest seen: the loser of this comparison may still be the second nearest.
+        # Keep the two smallest distances: the larger of this pair may still be the second smallest.
         np.minimum(second, np.maximum(nearest, distance), out=second)
         np.minimum(nearest, distance, out=nearest)
     if spacing == (1.0, 1.0):
-        # OpenCV's square root rounds by where in memory a row begins; that of the whole number below it does not.
+        # OpenCV's square roots depend on the alignment of rows in memory. Squared distances are whole numbers, so their
+        # square roots are recomputed from them.
         for distance in (nearest, second):
             np.sqrt(np.rint(np.square(distance, out=distance), out=distance), out=distance)
     return nearest, second
@@ -123,34 +141,35 @@ def _colour_apart(objects: np.ndarray, reach: Sequence[int]) -> tuple[np.ndarray
     count : int
         Number of colours used.
     """
-    coarse = tuple(-(-size // COARSE) for size in objects.shape)
+    cells = tuple(-(-size // CELL_PIXELS) for size in objects.shape)
     occupied: list[np.ndarray] = []
     colour_of = np.zeros(int(objects.max(initial=0)) + 1, np.uint16)
-    for identity, box in enumerate(ndimage.find_objects(objects), start=1):
+    for object_id, box in enumerate(ndimage.find_objects(objects), start=1):
         if box is None:
             continue
-        own = tuple(slice(s.start // COARSE, -(-s.stop // COARSE)) for s in box)
+        own = tuple(slice(s.start // CELL_PIXELS, -(-s.stop // CELL_PIXELS)) for s in box)
         grown = tuple(
-            slice(max(0, (s.start - r) // COARSE), -(-(s.stop + r) // COARSE)) for s, r in zip(box, reach, strict=True)
+            slice(max(0, (s.start - r) // CELL_PIXELS), -(-(s.stop + r) // CELL_PIXELS))
+            for s, r in zip(box, reach, strict=True)
         )
         free = (k for k, taken in enumerate(occupied) if not taken[grown].any())
         colour = next(free, len(occupied))
         if colour == len(occupied):
-            occupied.append(np.zeros(coarse, bool))
+            occupied.append(np.zeros(cells, bool))
         occupied[colour][own] = True
-        colour_of[identity] = colour + 1
+        colour_of[object_id] = colour + 1
     return colour_of.astype(np.min_scalar_type(len(occupied)))[objects], len(occupied)
 
 
 def _distance_to(mask: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    """Euclidean distance of every pixel to the mask, in the units of `spacing`."""
+    """Compute the Euclidean distance of each pixel to the mask, in the unit of `spacing`."""
     if spacing == (1.0, 1.0):
         return cv2.distanceTransform(np.logical_not(mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return ndimage.distance_transform_edt(~mask, sampling=spacing).astype(np.float32)
 
 
 def _border_term(nearest, second, objects, w0: float, sigma: float) -> np.ndarray:
-    """The exponential, in place in `nearest`; infinite distances give 0."""
+    """Compute the border term in place of `nearest`; infinite distances give 0."""
     term = np.add(nearest, second, out=nearest)
     np.square(term, out=term)
     term *= np.float32(-1 / (2 * sigma**2))

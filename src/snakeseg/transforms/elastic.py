@@ -1,4 +1,4 @@
-"""Elastic deformation: draw a displacement field once, apply it to image, label and mask alike."""
+"""Elastic deformation: draw a random displacement field and apply it to image, labels and weights."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,9 +10,10 @@ from scipy.interpolate import CubicSpline
 
 from snakeseg.transforms.argument_checks import require_at_least, require_image, require_labels, require_spacing
 
-# Coordinates beyond this do not fit OpenCV's 16-bit remapping.
-OPENCV_LARGEST = 32_000
-OPENCV_SMALL = (np.uint8, np.uint16, np.int16)
+# Largest image side in pixels for OpenCV, whose remapping uses 16-bit coordinates.
+OPENCV_MAX_SIDE = 32_000
+# Integer types that OpenCV remaps without conversion.
+OPENCV_INTEGERS = (np.uint8, np.uint16, np.int16)
 # Order of the interpolation of intensities, by number of axes: cubic in planes, linear in volumes.
 IMAGE_ORDER = {2: 3, 3: 1}
 
@@ -82,49 +83,50 @@ def draw_field(
 
 
 def in_pixels(size: float, spacing: Sequence[float]) -> list[float]:
-    """A length in pixels of the finest axis as pixels along each axis."""
+    """Convert a length from pixels of the finest axis to pixels of each axis."""
     return [size * min(spacing) / step for step in spacing]
 
 
 def draw_grid(rng: np.random.Generator, dims: int, points: int = 3, std: float | Sequence[float] = 10.0) -> np.ndarray:
-    """Random displacements of a coarse grid of control points (Ronneberger et al. 2015, section 3.1).
+    """Draw random displacements for a coarse grid of control points (Ronneberger et al. 2015, section 3.1).
 
     Parameters
     ----------
     rng : Generator
     dims : int
+        Number of spatial axes.
     points : int
-        Control points along each axis.
+        Number of control points along each axis.
     std : float or sequence of float
-        Standard deviation in pixels; along each axis, if they differ.
+        Standard deviation of the displacements in pixels; for all axes, or one value per axis.
 
     Returns
     -------
     float32 array, shape (dims, points, ..., points)
-        Normal with mean 0; axis 0 is the direction of displacement.
+        Normally distributed with mean 0; axis 0 is the direction of the displacement.
     """
     scale = np.broadcast_to(std, (dims,)).reshape(-1, *(1,) * dims)
     return rng.normal(0.0, scale, (dims, *(points,) * dims)).astype(np.float32)
 
 
 def displacement_field(grid: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Where each output pixel is read, by cubic interpolation of a coarse grid that spans the image corner to corner.
+    """Compute the source coordinates of each pixel from a coarse grid that spans the image from corner to corner.
 
     Parameters
     ----------
     grid : float array, shape (dims, *points)
         Displacements of the control points in pixels.
     shape : sequence of int
-        Shape of the image, one entry per axis.
+        Spatial shape of the image.
 
     Returns
     -------
     float32 array, shape (dims, *shape)
-        Pixel coordinates ``x + displacement(x)``. Displacements are natural cubic splines along each axis in turn
-        (bicubic in 2D) through the control points.
+        Pixel coordinates ``x + displacement(x)``. The displacement is a tensor product of natural cubic splines
+        through the control points (bicubic in 2D).
     """
     knots = [np.linspace(0, max(size - 1, 1), points) for size, points in zip(shape, grid.shape[1:], strict=True)]
-    # Cubic splines reproduce straight lines, so the pixels' own coordinates may be added on the coarse grid.
+    # Cubic splines reproduce straight lines, so the coordinates x can be added on the coarse grid.
     field = (grid + np.stack(np.meshgrid(*knots, indexing="ij"))).astype(np.float32)
     for axis in range(len(shape) - 1, -1, -1):
         basis = _spline_basis(len(knots[axis]), shape[axis])
@@ -136,57 +138,63 @@ def displacement_field(grid: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 @lru_cache(64)
 def _spline_basis(points: int, size: int) -> np.ndarray:
-    """What every control point adds to every pixel along an axis: shape (size, points)."""
+    """Return the spline weights of the control points at each pixel of an axis, shape (size, points)."""
     knots = np.linspace(0, max(size - 1, 1), points)
     return CubicSpline(knots, np.eye(points), bc_type="natural")(np.arange(size)).astype(np.float32)
 
 
 def apply_field(array: np.ndarray, field: np.ndarray, order: int) -> np.ndarray:
-    """Read an array at the coordinates of a displacement field, mirrored at the border.
+    """Interpolate an array at the coordinates of a displacement field, with mirroring at the border.
 
     Parameters
     ----------
     array : array, shape (*spatial) or (channels, *spatial)
-        Any integer or float type.
+        Any integer or float dtype.
     field : float32 array, shape (dims, *output)
-        From `displacement_field`, or a part of one.
+        Source coordinates from `displacement_field`, or a part of them.
     order : {0, 1, 3}
-        0 nearest (labels: no new values appear), 1 linear, 3 cubic.
+        Interpolation: 0 nearest neighbour (for labels), 1 linear, 3 cubic.
 
     Returns
     -------
-    array
-        The field's shape (with the array's channels), the array's dtype.
+    array, shape (*output) or (channels, *output)
+        In the dtype of `array`.
+
+    Raises
+    ------
+    ValueError
+        If array and field have different numbers of spatial axes.
     """
     if array.ndim == field.shape[0] + 1:
         return np.stack([apply_field(channel, field, order) for channel in array])
     if array.ndim != field.shape[0]:
         raise ValueError(f"array of {array.ndim} axes, field for {field.shape[0]}; they must be equal")
-    if array.ndim == 2 and max(array.shape) <= OPENCV_LARGEST:
+    if array.ndim == 2 and max(array.shape) <= OPENCV_MAX_SIDE:
         return _remap(array, field, order)
-    where = np.rint(field) if order == 0 else field
-    return ndimage.map_coordinates(array, where, order=order, mode="mirror")
+    coordinates = np.rint(field) if order == 0 else field
+    return ndimage.map_coordinates(array, coordinates, order=order, mode="mirror")
 
 
 def _remap(array: np.ndarray, field: np.ndarray, order: int) -> np.ndarray:
-    """OpenCV's remapping, an order of magnitude faster than splines; cubic is a 4 x 4 convolution kernel."""
+    """Interpolate in 2D by OpenCV, ten times as fast as splines; order 3 is a 4 x 4 convolution kernel."""
     if order == 0:
-        return _gather_nearest(array, field)
-    how = {1: cv2.INTER_LINEAR, 3: cv2.INTER_CUBIC}[order]
-    moved = cv2.remap(array.astype(np.float32, copy=False), field[1], field[0], how, borderMode=cv2.BORDER_REFLECT_101)
+        return _remap_nearest(array, field)
+    method = {1: cv2.INTER_LINEAR, 3: cv2.INTER_CUBIC}[order]
+    pixels = array.astype(np.float32, copy=False)
+    deformed = cv2.remap(pixels, field[1], field[0], method, borderMode=cv2.BORDER_REFLECT_101)
     if array.dtype.kind in "iu":
         limits = np.iinfo(array.dtype)
-        moved = np.clip(np.rint(moved), limits.min, limits.max)
-    return moved.astype(array.dtype, copy=False)
+        deformed = np.clip(np.rint(deformed), limits.min, limits.max)
+    return deformed.astype(array.dtype, copy=False)
 
 
-def _gather_nearest(array: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """Nearest neighbour; whole numbers of 32 bits pass as they are, so that ids above 2**24 survive unrounded."""
+def _remap_nearest(array: np.ndarray, field: np.ndarray) -> np.ndarray:
+    """Interpolate by nearest neighbour; 32-bit integers are passed bit by bit, so that ids above 2**24 stay exact."""
     if array.dtype.itemsize > 4:
         return ndimage.map_coordinates(array, np.rint(field), order=0, mode="mirror")
-    carrier = array
-    if array.dtype not in OPENCV_SMALL:
-        carrier = array.astype(np.float32 if array.dtype.kind == "f" else np.int32, copy=False)
-    read = carrier.view(np.float32) if carrier.itemsize == 4 else carrier
-    moved = cv2.remap(read, field[1], field[0], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
-    return moved.view(carrier.dtype).astype(array.dtype, copy=False)
+    converted = array
+    if array.dtype not in OPENCV_INTEGERS:
+        converted = array.astype(np.float32 if array.dtype.kind == "f" else np.int32, copy=False)
+    bits = converted.view(np.float32) if converted.itemsize == 4 else converted
+    deformed = cv2.remap(bits, field[1], field[0], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+    return deformed.view(converted.dtype).astype(array.dtype, copy=False)

@@ -1,23 +1,23 @@
-"""Flips and turns that leave an image as likely as it was: drawn in training, averaged over in predicting."""
+"""Flips and quarter turns for augmentation in training and test-time augmentation in prediction."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-# Axes may be exchanged whose pixels differ by less than this factor.
-ALIKE = 1.1
+# Largest ratio of the pixel sizes of two axes that may be exchanged.
+MAX_SPACING_RATIO = 1.1
 
 
 @dataclass(frozen=True)
 class Symmetry:
-    """Spatial axes, counted from 0.
+    """Flips and axis exchanges under which images are equally likely.
 
     Parameters
     ----------
     flips : tuple of int
-        Axes that may be flipped.
+        Spatial axes (from 0) that may be flipped.
     plane : tuple of (int, int), optional
-        Axes that may be exchanged; with the flips of both, these are the quarter turns.
+        Spatial axes that may be exchanged. Together with flips of both, exchanges give the quarter turns.
     """
 
     flips: tuple[int, ...] = ()
@@ -25,34 +25,44 @@ class Symmetry:
 
 
 def any_symmetry(dims: int) -> Symmetry:
-    """All flips, and exchanges of the last two axes."""
+    """Return the symmetry with flips of all axes and exchanges of the last two."""
     return Symmetry(tuple(range(dims)), (dims - 2, dims - 1))
 
 
 def symmetry_of(flips: bool | Sequence[int], turns: bool, spacing: Sequence[float], patch: Sequence[int]) -> Symmetry:
-    """The symmetry that settings allow for pixels and patches of this size.
+    """Return the symmetry that the settings allow.
 
     Parameters
     ----------
     flips : bool or sequence of int
-        All axes, none, or these.
+        True for flips of all axes, False for none, or the axes to flip.
     turns : bool
-        Whether two axes may be exchanged: the last two that are alike, if there are any.
+        True to exchange the last pair of axes with similar pixel size and equal patch size, if there is one.
     spacing : sequence of float
+        Pixel size along each axis.
     patch : sequence of int
+        Side lengths of a patch in pixels.
     """
     dims = len(spacing)
     axes = tuple(range(dims)) if flips is True else tuple(sorted(flips or ()))
-    alike = [
+    exchangeable = [
         (a, b)
         for a, b in combinations(range(dims), 2)
-        if patch[a] == patch[b] and max(spacing[a], spacing[b]) <= ALIKE * min(spacing[a], spacing[b])
+        if patch[a] == patch[b] and max(spacing[a], spacing[b]) <= MAX_SPACING_RATIO * min(spacing[a], spacing[b])
     ]
-    return Symmetry(axes, alike[-1] if turns and alike else None)
+    return Symmetry(axes, exchangeable[-1] if turns and exchangeable else None)
 
 
 def orientations(symmetry: Symmetry) -> Iterator[tuple[bool, tuple[int, ...]]]:
-    """Pairs (whether to exchange the plane's axes, axes to flip), the identity first: 8 in 2D and 16 in 3D at most."""
-    for turned in (False, True)[: 2 if symmetry.plane else 1]:
+    """Enumerate the orientations of an image, at most 8 in 2D and 16 in 3D.
+
+    Yields
+    ------
+    is_exchanged : bool
+        True to exchange the axes of the symmetry's plane.
+    flips : tuple of int
+        Axes to flip. The first orientation is the identity.
+    """
+    for is_exchanged in (False, True)[: 2 if symmetry.plane else 1]:
         for code in range(2 ** len(symmetry.flips)):
-            yield turned, tuple(axis for place, axis in enumerate(symmetry.flips) if code >> place & 1)
+            yield is_exchanged, tuple(axis for bit, axis in enumerate(symmetry.flips) if code >> bit & 1)

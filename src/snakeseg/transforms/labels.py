@@ -1,4 +1,4 @@
-"""What label values mean: classes, objects, ignored pixels, and the border between touching objects."""
+"""Interpret label images: classes, objects, ignored pixels, and borders between touching objects."""
 
 from collections.abc import Sequence
 
@@ -9,31 +9,32 @@ from skimage.measure import label as connected_components
 from snakeseg.errors import BadInput
 from snakeseg.settings import Labels
 
+# Values in arrays of classes: pixels without a class, and the class of objects' inner borders.
 IGNORED = 255
 BORDER = 2
 
 
 def classes_and_objects(label: np.ndarray, settings: Labels) -> tuple[np.ndarray, np.ndarray]:
-    """Interpret a label image.
+    """Compute the class and the object of each pixel of a label image.
 
     Parameters
     ----------
     label : integer array, shape (*spatial)
-        semantic: the values of `settings.values`; instance: 0 and one id per object; binary: 0 and anything else.
+        semantic: values of `settings.values`; instance: 0 and one id per object; binary: 0 and other values.
     settings : Labels
 
     Returns
     -------
     classes : uint8 array, shape (*spatial)
-        Index of the class; `IGNORED` where the label says so.
+        Index of the class; `IGNORED` for pixels with the value `settings.ignore`.
     objects : int32 array, shape (*spatial)
-        0 and ids 1..n in order of appearance. Objects are the ids (instance) or the face-connected components of
-        one class (binary, semantic).
+        0 for background, and object ids 1..n. Objects are the ids of the label (instance), numbered in increasing
+        order, or the face-connected components of one class (binary, semantic).
 
     Raises
     ------
     ValueError
-        If a value is not among the classes.
+        If a value of a semantic label is not among the classes.
     """
     ignored = np.zeros(label.shape, bool) if settings.ignore is None else label == settings.ignore
     label = np.where(ignored, 0 if settings.kind != "semantic" else settings.values[settings.classes[0]], label)
@@ -54,7 +55,7 @@ def classes_and_objects(label: np.ndarray, settings: Labels) -> tuple[np.ndarray
 
 
 def known_labels(label: np.ndarray, settings: Labels, where: object) -> tuple[np.ndarray, np.ndarray]:
-    """As `classes_and_objects`; errors name the file `where`."""
+    """Compute classes and objects as `classes_and_objects`; raise BadInput with the file `where` for unknown values."""
     try:
         return classes_and_objects(label, settings)
     except ValueError as error:
@@ -63,7 +64,25 @@ def known_labels(label: np.ndarray, settings: Labels, where: object) -> tuple[np
 
 
 def training_labels(label: np.ndarray, settings: Labels, where: object) -> tuple[np.ndarray, np.ndarray]:
-    """Classes and separated objects of a label image, as training sees them; errors name the file `where`."""
+    """Compute the classes and objects for training: touching objects of instance labels are separated.
+
+    Parameters
+    ----------
+    label : integer array, shape (*spatial)
+    settings : Labels
+    where : str or path
+        File of the label, for errors.
+
+    Returns
+    -------
+    classes : uint8 array, shape (*spatial)
+    objects : int32 array, shape (*spatial)
+
+    Raises
+    ------
+    BadInput
+        If a value is not among the classes.
+    """
     classes, objects = known_labels(label, settings, where)
     if settings.kind == "instance":
         objects = separate_touching(objects)
@@ -72,46 +91,59 @@ def training_labels(label: np.ndarray, settings: Labels, where: object) -> tuple
 
 
 def number_objects(label: np.ndarray) -> np.ndarray:
-    """The same objects with ids 1..n in increasing order of their old ids."""
+    """Renumber objects to 1..n in increasing order of their ids; returns int32, background is 0."""
     ids = np.unique(label)
     numbers = np.cumsum(ids != 0) * (ids != 0)
     return numbers.astype(np.int32)[np.searchsorted(ids, label)]
 
 
 def separate_touching(objects: np.ndarray) -> np.ndarray:
-    """Give touching objects a one-pixel border (Ronneberger et al. 2015, section 3).
+    """Insert a one-pixel border between touching objects (Ronneberger et al. 2015, section 3).
 
-    Of two neighbours, corners included, the one with the larger id gives up the pixels that touch. An object that
-    would vanish keeps its pixels.
+    Of two objects that touch by faces, edges or corners, the one with the larger id loses the touching pixels. An
+    object that would lose all its pixels stays unchanged.
+
+    Parameters
+    ----------
+    objects : int32 array, shape (*spatial)
+
+    Returns
+    -------
+    int32 array, shape (*spatial)
     """
-    far = np.iinfo(np.int32).max
-    neighbours = ndimage.minimum_filter(np.where(objects == 0, far, objects), size=3, mode="nearest")
+    largest_id = np.iinfo(np.int32).max
+    neighbours = ndimage.minimum_filter(np.where(objects == 0, largest_id, objects), size=3, mode="nearest")
     separated = np.where(neighbours < objects, 0, objects)
     vanished = np.setdiff1d(np.unique(objects), np.unique(separated))
     return np.where(np.isin(objects, vanished), objects, separated).astype(np.int32)
 
 
 def mark_border(classes: np.ndarray, objects: np.ndarray, width: int) -> np.ndarray:
-    """The classes of objects and background, with a further one for the objects' inner edges.
+    """Replace the class of objects' inner borders by `BORDER`.
 
     Parameters
     ----------
     classes : uint8 array, shape (*spatial)
-        0 and 1.
+        0 for background and 1 for objects.
     objects : int32 array, shape (*spatial)
         Separated objects.
     width : int
-        Pixels within this many steps of another object or the background are edge. An object that is nothing but
-        edge stays interior, so that every object keeps a seed.
+        Width of the border in pixels (city block distance to another object or the background). Objects without
+        interior pixels get no border, so that each object keeps a seed.
+
+    Returns
+    -------
+    uint8 array, shape (*spatial)
     """
     reach = ndimage.iterate_structure(ndimage.generate_binary_structure(objects.ndim, 1), width)
     lowest, highest = (
-        f(objects, footprint=reach, mode="nearest") for f in (ndimage.minimum_filter, ndimage.maximum_filter)
+        rank_filter(objects, footprint=reach, mode="nearest")
+        for rank_filter in (ndimage.minimum_filter, ndimage.maximum_filter)
     )
-    edge = (objects > 0) & (lowest != highest)
-    with_interior = np.unique(objects[~edge])
-    edge &= np.isin(objects, with_interior)
-    return np.where(edge, BORDER, classes).astype(np.uint8)
+    border = (objects > 0) & (lowest != highest)
+    with_interior = np.unique(objects[~border])
+    border &= np.isin(objects, with_interior)
+    return np.where(border, BORDER, classes).astype(np.uint8)
 
 
 def _class_indices(label: np.ndarray, settings: Labels) -> np.ndarray:
@@ -126,18 +158,33 @@ def _class_indices(label: np.ndarray, settings: Labels) -> np.ndarray:
 
 
 def drop_at_edge(objects: np.ndarray) -> np.ndarray:
-    """Without the objects that touch the image's edge; the others keep their ids."""
+    """Remove the objects that touch the edge of the image; the others keep their ids."""
     return np.where(np.isin(objects, ids_at_edge(objects)), 0, objects)
 
 
 def ids_at_edge(objects: np.ndarray, start: Sequence[int] | None = None, shape: Sequence[int] | None = None):
-    """Ids in the first and last layers of an image of this shape, of which a piece is given that starts there."""
+    """Return the ids of the objects that touch the edge of an image, from the whole image or a block of it.
+
+    Parameters
+    ----------
+    objects : integer array, shape (*spatial)
+        Image or block.
+    start : sequence of int, optional
+        First index of the block in the image along each axis.
+    shape : sequence of int, optional
+        Shape of the image; by default that of `objects`.
+
+    Returns
+    -------
+    array, shape (ids,)
+        Sorted, without 0.
+    """
     start, shape = start or [0] * objects.ndim, shape or objects.shape
     layers = [
-        np.unique(np.take(objects, at - offset, axis))
+        np.unique(np.take(objects, layer - offset, axis))
         for axis, (offset, size) in enumerate(zip(start, shape, strict=True))
-        for at in (0, size - 1)
-        if 0 <= at - offset < objects.shape[axis]
+        for layer in (0, size - 1)
+        if 0 <= layer - offset < objects.shape[axis]
     ]
     ids = np.unique(np.concatenate(layers)) if layers else np.zeros(0, objects.dtype)
     return ids[ids > 0]

@@ -1,4 +1,4 @@
-"""Normalisation of grey values."""
+"""Normalisation of intensities."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -8,16 +8,16 @@ import numpy as np
 from snakeseg.arrays import Lazy, Region, ahead, as_lazy, blocks, box_of
 from snakeseg.settings import Prepare
 
-# Bits of a value that one pass over an image sorts by.
+# Number of bits of the sort keys that are counted in one pass over an image.
 BITS = 16
-# Plain pixels that were resampled differ by no more, relative to their value.
-ALIKE = 1e-5
+# Largest relative difference between pixels of one intensity after resampling.
+INTENSITY_RTOL = 1e-5
 
 
 def intensity_statistics(image, settings: Prepare) -> tuple[np.ndarray, np.ndarray]:
-    """Offset and scale per channel: low percentile and range, or mean and standard deviation, or 0 and 1.
+    """Compute the offset and scale of the normalisation ``(image - offset) / scale``, exactly and block by block.
 
-    Exact, in memory that does not depend on the image: it is passed over block by block.
+    The memory does not depend on the size of the image.
 
     Parameters
     ----------
@@ -27,14 +27,20 @@ def intensity_statistics(image, settings: Prepare) -> tuple[np.ndarray, np.ndarr
     Returns
     -------
     offset, scale : float64 arrays, shape (channels,)
-        Scale is 1 where a channel is constant.
+        Low percentile and percentile range, or mean and standard deviation, or 0 and 1, by `settings.normalise`. The
+        scale of a constant channel is 1.
+
+    Raises
+    ------
+    ValueError
+        If `settings.normalise` is unknown.
     """
     pixels = math.prod(image.shape[1:])
-    channels = [_channel(image, index) for index in range(image.shape[0])]
+    channels = [_channel_blocks(image, index) for index in range(image.shape[0])]
     if settings.normalise == "percentile":
-        found = [quantiles(channel, pixels, image.dtype, [settings.low, settings.high, 100.0]) for channel in channels]
-        low, high, highest = np.array(found).T
-        # More than 98 % of one value: fall back on the whole range.
+        percents = [settings.low, settings.high, 100.0]
+        low, high, highest = np.array([quantiles(values, pixels, image.dtype, percents) for values in channels]).T
+        # Equal percentiles if nearly all pixels have one value: fall back to the whole range.
         offset, scale = low, np.where(high > low, high - low, highest - low)
     elif settings.normalise == "zscore":
         offset, scale = np.array([_moments(channel) for channel in channels]).T
@@ -46,35 +52,48 @@ def intensity_statistics(image, settings: Prepare) -> tuple[np.ndarray, np.ndarr
 
 
 def foreground_box(image, settings: Prepare) -> Region:
-    """The smallest box of an image (channels, *spatial) around all that differs from the plain edge about it.
+    """Compute the bounding box of the pixels that differ from the constant margin of an image.
 
-    What the edge looks like, the first corner says. The box is the whole image if that is plain, or has no such edge,
-    or is not to be cropped.
-    """
-    shape = image.shape[1:]
-    found = [np.zeros(size, bool) for size in shape]
-    if settings.crop:
-        edge = image[(slice(None), *(slice(0, 1),) * len(shape))].astype(np.float64)
-        for region in blocks(shape, _chunks(image)):
-            differs = (np.abs(image[(slice(None), *region)] - edge) > ALIKE * np.abs(edge)).any(axis=0)
-            for axis, part in enumerate(region):
-                found[axis][part] |= differs.any(axis=tuple(i for i in range(len(shape)) if i != axis))
-    if not found[0].any():
-        return tuple(slice(0, size) for size in shape)
-    return tuple(slice(int(line.argmax()), len(line) - int(line[::-1].argmax())) for line in found)
-
-
-def normalise(image, settings: Prepare, statistics: dict | None, box: Region | None = None) -> Lazy:
-    """Normalised image, float32, read on demand.
+    The first corner pixel determines the intensity of the margin.
 
     Parameters
     ----------
     image : array-like, shape (channels, *spatial)
     settings : Prepare
-    statistics : dict
-        Those of the data set (see `data_statistics`), where they count.
-    box : tuple of slice
-        Where the image's own statistics are taken from, if not from all of it.
+
+    Returns
+    -------
+    tuple of slice
+        One slice per spatial axis. The whole image if `settings.crop` is False or the image is constant.
+    """
+    shape = image.shape[1:]
+    has_content = [np.zeros(size, bool) for size in shape]
+    if settings.crop:
+        margin = image[(slice(None), *(slice(0, 1),) * len(shape))].astype(np.float64)
+        for region in blocks(shape, _spatial_chunks(image)):
+            differs = (np.abs(image[(slice(None), *region)] - margin) > INTENSITY_RTOL * np.abs(margin)).any(axis=0)
+            for axis, part in enumerate(region):
+                has_content[axis][part] |= differs.any(axis=tuple(i for i in range(len(shape)) if i != axis))
+    if not has_content[0].any():
+        return tuple(slice(0, size) for size in shape)
+    return tuple(slice(int(line.argmax()), len(line) - int(line[::-1].argmax())) for line in has_content)
+
+
+def normalise(image, settings: Prepare, statistics: dict | None, box: Region | None = None) -> Lazy:
+    """Normalise the intensities of an image lazily.
+
+    Parameters
+    ----------
+    image : array-like, shape (channels, *spatial)
+    settings : Prepare
+    statistics : dict or None
+        "offset" and "scale" of the data set (see `data_statistics`), if `settings.scope` is "dataset".
+    box : tuple of slice, optional
+        Spatial region from which the image's own statistics are computed; by default the whole image.
+
+    Returns
+    -------
+    Lazy, float32, shape (channels, *spatial)
     """
     whole = as_lazy(image)
     if settings.scope == "dataset":
@@ -86,8 +105,8 @@ def normalise(image, settings: Prepare, statistics: dict | None, box: Region | N
     column = (-1, *(1,) * (whole.ndim - 1))
 
     def read(region: tuple[slice, ...]) -> np.ndarray:
-        own = region[0]
-        return ((whole[region] - offset[own].reshape(column)) / scale[own].reshape(column)).astype(np.float32)
+        channels = region[0]
+        return ((whole[region] - offset[channels].reshape(column)) / scale[channels].reshape(column)).astype(np.float32)
 
     return Lazy(whole.shape, np.dtype(np.float32), read, whole.chunks)
 
@@ -95,42 +114,48 @@ def normalise(image, settings: Prepare, statistics: dict | None, box: Region | N
 def quantiles(
     values: Callable[[], Iterator[np.ndarray]], total: int, dtype: np.dtype, percents: list[float]
 ) -> list[float]:
-    """Percentiles as `numpy.percentile` gives them, of values that are passed over and never held at once.
+    """Compute percentiles of streamed values, equal to those of `numpy.percentile`.
 
-    Their bits are made to sort like they do; each pass counts the next 16 of those that share the bits found before.
+    A radix selection: values are mapped to unsigned integers of the same order, and each pass determines the next 16
+    bits of the sought ones by counting those that share the bits determined before.
 
     Parameters
     ----------
     values : function
-        Gives the values from the start, array by array.
+        Returns an iterator over all values, array by array; called once for each pass.
     total : int
-        How many they are.
+        Number of values.
     dtype : dtype
-        Of the values.
+        Dtype of the values.
     percents : list of float
-        0 to 100.
+        Percentages from 0 to 100.
+
+    Returns
+    -------
+    list of float
+        One percentile for each entry of `percents`.
     """
-    places = [(total - 1) * (percent / 100) for percent in percents]
-    ranks = sorted({rank for place in places for rank in (int(place), min(int(place) + 1, total - 1))})
+    positions = [(total - 1) * (percent / 100) for percent in percents]
+    ranks = sorted({rank for position in positions for rank in (int(position), min(int(position) + 1, total - 1))})
     bits = sort_keys(np.zeros(0, dtype)).dtype.itemsize * 8
-    found = {rank: (0, rank) for rank in ranks}  # the bits found so far, and the rank among those that share them
+    prefixes = {rank: (0, rank) for rank in ranks}  # the leading bits, and the rank among the values that share them
     for shift in range(bits - BITS, -1, -BITS):
-        counts = {prefix: np.zeros(2**BITS, np.int64) for prefix, _ in found.values()}
+        counts = {prefix: np.zeros(2**BITS, np.int64) for prefix, _ in prefixes.values()}
         for array in values():
             keys = sort_keys(array.ravel())
             for prefix, count in counts.items():
-                alike = keys if shift + BITS == bits else keys[keys >> (shift + BITS) == prefix]
-                count += np.bincount((alike >> shift & (2**BITS - 1)).astype(np.intp), minlength=2**BITS)
-        for rank, (prefix, within) in found.items():
-            upto = counts[prefix].cumsum()
-            digit = int(np.searchsorted(upto, within, side="right"))
-            found[rank] = (prefix << BITS | digit, within - int(upto[digit] - counts[prefix][digit]))
-    ordered = {rank: value_of(key, dtype) for rank, (key, _) in found.items()}
-    return [_between(ordered[int(p)], ordered[min(int(p) + 1, total - 1)], p - int(p)) for p in places]
+                sharing = keys if shift + BITS == bits else keys[keys >> (shift + BITS) == prefix]
+                count += np.bincount((sharing >> shift & (2**BITS - 1)).astype(np.intp), minlength=2**BITS)
+        for rank, (prefix, rank_within) in prefixes.items():
+            cumulative = counts[prefix].cumsum()
+            digit = int(np.searchsorted(cumulative, rank_within, side="right"))
+            prefixes[rank] = (prefix << BITS | digit, rank_within - int(cumulative[digit] - counts[prefix][digit]))
+    ordered = {rank: value_of(key, dtype) for rank, (key, _) in prefixes.items()}
+    return [_interpolate(ordered[int(p)], ordered[min(int(p) + 1, total - 1)], p - int(p)) for p in positions]
 
 
 def sort_keys(array: np.ndarray) -> np.ndarray:
-    """Unsigned integers that sort as the values do: uint16 for small integers, else the bits of floats."""
+    """Map values to unsigned integers of the same order: uint16 for small integers, else the bits of floats."""
     if array.dtype.kind in "bu" and array.dtype.itemsize <= 2:
         return array.astype(np.uint16)
     if array.dtype.kind == "i" and array.dtype.itemsize <= 2:
@@ -142,7 +167,7 @@ def sort_keys(array: np.ndarray) -> np.ndarray:
 
 
 def value_of(key: int, dtype: np.dtype) -> float:
-    """The value of a key."""
+    """Return the value of a sort key; the inverse of `sort_keys`."""
     if dtype.kind in "bui" and dtype.itemsize <= 2:
         return float(key - (2**15 if dtype.kind == "i" else 0))
     size = 4 if dtype in (np.float16, np.float32) else 8
@@ -151,25 +176,25 @@ def value_of(key: int, dtype: np.dtype) -> float:
     return float(np.array(raw, f"u{size}").view(f"f{size}"))
 
 
-def _between(low: float, high: float, share: float) -> float:
-    """Linear interpolation, rounded as NumPy's."""
+def _interpolate(low: float, high: float, share: float) -> float:
+    """Interpolate linearly, with the same rounding as NumPy."""
     return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
 def _moments(values: Callable[[], Iterator[np.ndarray]]) -> tuple[float, float]:
-    """Mean and standard deviation, in two passes."""
+    """Compute the mean and the standard deviation in two passes."""
     total = sum(array.size for array in values())
     mean = sum(array.sum(dtype=np.float64) for array in values()) / total
     return mean, float(np.sqrt(sum(np.square(array - mean).sum() for array in values()) / total))
 
 
-def _channel(image, index: int) -> Callable[[], Iterator[np.ndarray]]:
-    """A function that passes over a channel, block by block."""
-    regions = list(blocks(image.shape[1:], _chunks(image)))
+def _channel_blocks(image, index: int) -> Callable[[], Iterator[np.ndarray]]:
+    """Return a function that iterates over the pixels of a channel, block by block."""
+    regions = list(blocks(image.shape[1:], _spatial_chunks(image)))
     return lambda: ahead(lambda region: image[(slice(index, index + 1), *region)], regions)
 
 
-def _chunks(image) -> tuple[int, ...] | None:
-    """Without the channels, if the image has any."""
+def _spatial_chunks(image) -> tuple[int, ...] | None:
+    """Return the spatial shape of an image's chunks, or None without chunks."""
     chunks = getattr(image, "chunks", None)
     return chunks and tuple(chunks[1:])

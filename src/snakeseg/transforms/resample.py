@@ -1,4 +1,4 @@
-"""Arrays on another grid over the same extent, computed where they are asked for."""
+"""Resample images and labels lazily to another grid over the same extent."""
 
 from collections.abc import Sequence
 
@@ -6,32 +6,56 @@ import numpy as np
 
 from snakeseg.arrays import Lazy, Region, as_lazy
 
-# Pixel sizes that differ by at most this factor count as one: a network that has seen objects of one size takes them.
+# Largest ratio of pixel sizes that count as equal: a trained network tolerates such a change of object sizes.
 SAME_SPACING = 1.2
 
 
 def grid_shape(shape: Sequence[int], spacing: Sequence[float], wanted: Sequence[float]) -> tuple[int, ...]:
-    """Pixels along each axis of a grid of about the wanted spacing over the same extent; the very same if it has it."""
+    """Compute the shape of a grid with about the spacing `wanted` over the extent of an image.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Spatial shape of the image.
+    spacing, wanted : sequence of float
+        Pixel size of the image and of the new grid along each axis, in the same unit.
+
+    Returns
+    -------
+    tuple of int
+        Equal to `shape` if both spacings are equal.
+    """
     return tuple(max(1, round(n * old / new)) for n, old, new in zip(shape, spacing, wanted, strict=True))
 
 
 def on_spacing(array, spacing: Sequence[float], wanted: Sequence[float]):
-    """Grey values (channels, *spatial) on a grid of the wanted spacing; the array itself if that is its own grid."""
+    """Resample intensities to about the spacing `wanted`; return the array itself if its grid stays the same.
+
+    Parameters
+    ----------
+    array : array-like, shape (channels, *spatial)
+    spacing, wanted : sequence of float
+        Pixel size of the array and of the new grid along each axis, in the same unit.
+
+    Returns
+    -------
+    array-like, shape (channels, *new spatial)
+    """
     shape = grid_shape(array.shape[1:], spacing, wanted)
     return array if shape == tuple(array.shape[1:]) else resampled(array, shape)
 
 
 def resampled(array, shape: Sequence[int]) -> Lazy:
-    """Grey values on a finer or coarser grid.
+    """Resample intensities lazily to a finer or coarser grid by separable linear interpolation.
 
-    Between pixels, linear interpolation; where the grid gets coarser along an axis, the triangle is widened to the new
-    pixels, so that none of the old ones is left out.
+    Along an axis that gets coarser, the triangular kernel is widened to the new pixel size, so that every old pixel
+    contributes (antialiasing).
 
     Parameters
     ----------
     array : array-like, shape (channels, *spatial)
     shape : sequence of int
-        Of the new grid, without channels.
+        Spatial shape of the new grid.
 
     Returns
     -------
@@ -41,16 +65,28 @@ def resampled(array, shape: Sequence[int]) -> Lazy:
 
     def read(region: Region) -> np.ndarray:
         supports = [_weights(r, n, m) for r, n, m in zip(region[1:], source.shape[1:], shape, strict=True)]
-        found = source[(region[0], *(seen for seen, _ in supports))].astype(np.float32)
+        pixels = source[(region[0], *(support for support, _ in supports))].astype(np.float32)
         for axis, (_, weights) in enumerate(supports, start=1):
-            found = np.moveaxis(np.tensordot(weights, found, (1, axis)), 0, axis)
-        return found
+            pixels = np.moveaxis(np.tensordot(weights, pixels, (1, axis)), 0, axis)
+        return pixels
 
     return Lazy((source.shape[0], *shape), np.dtype(np.float32), read)
 
 
 def resampled_classes(classes: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Classes (*spatial) on another grid: of each new pixel, the one with the largest share (of equals, the first)."""
+    """Resample classes: each new pixel gets the class with the largest interpolated share.
+
+    Parameters
+    ----------
+    classes : integer array, shape (*spatial)
+    shape : sequence of int
+        Shape of the new grid.
+
+    Returns
+    -------
+    array of the same dtype
+        Of several classes with the same share, the smallest is taken.
+    """
     if classes.shape == tuple(shape):
         return classes
     present = np.unique(classes)
@@ -59,22 +95,33 @@ def resampled_classes(classes: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 def nearest(array, shape: Sequence[int]) -> Lazy:
-    """Labels (*spatial) on another grid: of the pixel that holds the new one's centre."""
+    """Resample labels lazily by nearest neighbour: take the old pixel that contains the centre of the new one.
+
+    Parameters
+    ----------
+    array : array-like of integers, shape (*spatial)
+    shape : sequence of int
+        Shape of the new grid.
+
+    Returns
+    -------
+    Lazy of the same dtype
+    """
     source = as_lazy(array)
 
     def read(region: Region) -> np.ndarray:
-        where = [
+        indices = [
             (2 * np.arange(r.start, r.stop) + 1) * n // (2 * m)
             for r, n, m in zip(region, source.shape, shape, strict=True)
         ]
-        found = source[tuple(slice(int(index[0]), int(index[-1]) + 1) for index in where)]
-        return found[np.ix_(*(index - index[0] for index in where))]
+        pixels = source[tuple(slice(int(index[0]), int(index[-1]) + 1) for index in indices)]
+        return pixels[np.ix_(*(index - index[0] for index in indices))]
 
     return Lazy(tuple(shape), source.dtype, read)
 
 
 def _weights(region: slice, old: int, new: int) -> tuple[slice, np.ndarray]:
-    """The old pixels that a run of new ones is made of, and the shares, shape (new ones, old ones)."""
+    """Return the slice of old pixels that contribute to new ones, and their weights, shape (new pixels, old pixels)."""
     scale = old / new
     reach = max(scale, 1.0)
     centres = (np.arange(region.start, region.stop) + 0.5) * scale - 0.5

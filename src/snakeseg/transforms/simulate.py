@@ -1,4 +1,4 @@
-"""The demo's images: touching cells as under a fluorescence microscope, with their labels."""
+"""Simulate fluorescence microscopy images of touching cells, with labels, for the demos."""
 
 import numpy as np
 from scipy import ndimage
@@ -6,25 +6,25 @@ from skimage.segmentation import watershed
 
 
 def simulate_cells(rng: np.random.Generator, shape: tuple[int, ...], cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """One image of textured, blurred, unevenly lit, noisy cells, many of which touch.
+    """Simulate an image of textured cells, many of which touch, with blur, uneven illumination and noise.
 
     Parameters
     ----------
     rng : Generator
     shape : tuple of int
-        Two or three axes.
+        Shape of the image, with two or three axes.
     cells : int
-        About how many cells to place; they cluster, and stop growing where they meet.
+        Approximate number of cells. They are clustered, and stop growing where they meet.
 
     Returns
     -------
-    image : uint8 array of this shape
-    labels : uint16 array of this shape
-        0 is background, ids 1..n. Touching cells have no background between them.
+    image : uint8 array, shape (*shape)
+    labels : uint16 array, shape (*shape)
+        0 is background, cells have the ids 1..n. Touching cells have no background between them.
     """
     labels = _grow_cells(rng, shape, cells)
     signal = _brightness(rng, labels) * _texture(rng, shape, 3, 0.25)
-    # Membranes are dim: a dark rim separates neighbours, as far as blur lets it be seen.
+    # Membranes are dim: a dark rim, later blurred, separates neighbouring cells.
     rim = ndimage.grey_erosion(labels, size=3) != ndimage.grey_dilation(labels, size=3)
     signal[rim] *= 0.45
     light = _texture(rng, shape, max(shape) / 3, 0.35)
@@ -35,7 +35,7 @@ def simulate_cells(rng: np.random.Generator, shape: tuple[int, ...], cells: int)
 
 
 def _grow_cells(rng: np.random.Generator, shape: tuple[int, ...], cells: int) -> np.ndarray:
-    """Blobs around clustered seeds: each reaches as far as its own radius, warped, or to its neighbour."""
+    """Grow irregular cells around clustered seeds, each to its own radius or to the border of a neighbour."""
     clusters = rng.uniform(0, shape, (max(1, cells // 6), len(shape)))
     radius = 0.5 * (np.prod(shape) / cells) ** (1 / len(shape))
     centres = clusters[rng.integers(len(clusters), size=cells)] + rng.normal(0, 2.2 * radius, (cells, len(shape)))
@@ -51,7 +51,7 @@ def _grow_cells(rng: np.random.Generator, shape: tuple[int, ...], cells: int) ->
 
 
 def _keep_apart(centres: np.ndarray, radius: float) -> np.ndarray:
-    """Drop centres that lie closer than a radius to an earlier one."""
+    """Drop centres that lie closer than 1.1 radii to an earlier one."""
     kept: list[np.ndarray] = []
     for centre in centres:
         if all(np.linalg.norm(centre - other) > 1.1 * radius for other in kept):
@@ -60,7 +60,7 @@ def _keep_apart(centres: np.ndarray, radius: float) -> np.ndarray:
 
 
 def number_from_one(labels: np.ndarray) -> np.ndarray:
-    """The same labels with ids 0..n."""
+    """Renumber the values of a label image to 0..n in increasing order."""
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
 
 
@@ -70,6 +70,6 @@ def _brightness(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
 
 
 def _texture(rng: np.random.Generator, shape: tuple[int, ...], scale: float, strength: float) -> np.ndarray:
-    """Smooth random field around 1 with the given correlation length and standard deviation."""
+    """Draw a smooth random field with mean 1, a correlation length in pixels (`scale`) and a standard deviation."""
     noise = ndimage.gaussian_filter(rng.normal(size=shape), scale, mode="reflect")
     return 1 + strength * np.clip(noise / noise.std(), -2, 2)

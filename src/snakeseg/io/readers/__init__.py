@@ -1,21 +1,21 @@
-"""Read image files: one module per format, and checks of their headers."""
+"""Readers of image files: one module per format, and checks of headers."""
 
 from typing import Any, NamedTuple
 
 
 class StoredImage(NamedTuple):
-    """An image as its reader returns it.
+    """Image in the axis order of its file, as a reader returns it.
 
     Attributes
     ----------
     array : array-like
-        Sliceable, with shape and dtype; read as needed where the format allows it.
+        Has shape, dtype and slicing; read on demand if the format allows it.
     axes : str
-        A letter for each axis of the array: X, Y and Z are spatial, C are channels.
+        Letter of each axis of the array: X, Y and Z are spatial, C is channels.
     spacing : tuple of float
-        Pixel size along each spatial axis, in the order of `axes`; 1 where the file states none.
-    affine : array or None
-        Of shape (spatial axes, 4), from indices (x, y, z) to positions; None if the format has none.
+        Pixel size along each spatial axis, in the order of `axes`; 1 if the file does not state it.
+    affine : array or None, shape (4, 4)
+        Maps indices (x, y, z) to world coordinates; None for formats without an affine.
     """
 
     array: Any

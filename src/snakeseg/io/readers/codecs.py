@@ -1,4 +1,4 @@
-"""Which codecs files may ask for, and what of a chunk must be true before a library believes it."""
+"""Safe decoding of Zarr chunks: allowed codecs, and checks of chunk headers before a library uses them."""
 
 import bz2
 import lzma
@@ -14,62 +14,65 @@ import numpy as np
 import psutil
 from numcodecs.registry import codec_registry
 
-# Bytes that a chunk may unpack to; it goes along into the threads that zarr decodes in.
-MOST: ContextVar[int] = ContextVar("MOST")
-# Filters that may be asked for besides; others make more than numbers, or run what a file holds (pickle).
+# Largest unpacked size of a chunk in bytes; a context variable, so that zarr's decoding threads inherit it.
+MAX_CHUNK_BYTES: ContextVar[int] = ContextVar("MAX_CHUNK_BYTES")
+# Allowed filters. All others are removed, as they decode to objects other than numbers, or run code (pickle).
 FILTERS = {
     "astype", "bitround", "delta", "fixedscaleoffset", "packbits", "quantize", "shuffle",
     "adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3",
 }  # fmt: skip
 COMPRESSORS = {"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"}
-# Filters may widen numbers on the way, and other parts of a file than pixels be packed, too.
-WIDEST, LEAST = 8, 2**20
-# Of Blosc's header: version, version of the compressor, flags, bytes of a type; bytes unpacked, of a block, packed.
+# Largest bytes per pixel, as filters may widen numbers; smallest limit in bytes, as indices are compressed, too.
+MAX_BYTES_PER_PIXEL, MIN_LIMIT_BYTES = 8, 2**20
+# Blosc header: version, compressor version, flags, bytes per item; sizes in bytes: unpacked, block, compressed.
 BLOSC_HEADER = struct.Struct("<4B3I")
-STORED = 2  # flag: not compressed, so that there is no table of blocks
-# Zstandard (RFC 8878): what frames start with, and to how much a block unpacks at most.
-ZSTD_FRAME, ZSTD_SKIPPED, ZSTD_BLOCK = 0xFD2FB528, 0x184D2A5, 2**17
+BLOSC_STORED = 2  # flag of an uncompressed chunk, which has no table of blocks
+# Zstandard (RFC 8878): magic numbers of frames and of skippable frames, largest unpacked size of a block in bytes.
+ZSTD_FRAME, ZSTD_SKIPPABLE, ZSTD_BLOCK_BYTES = 0xFD2FB528, 0x184D2A5, 2**17
 
 
 @contextmanager
 def chunks_of(pixels: int) -> Iterator[None]:
-    """In the block, chunks that unpack to more than so many pixels could be are errors; else to half of the memory."""
-    token = MOST.set(max(WIDEST * pixels, LEAST))
+    """Reject chunks that decompress to more than `pixels` pixels, within the block; outside, half of the memory."""
+    token = MAX_CHUNK_BYTES.set(max(MAX_BYTES_PER_PIXEL * pixels, MIN_LIMIT_BYTES))
     try:
         yield
     finally:
-        MOST.reset(token)
+        MAX_CHUNK_BYTES.reset(token)
 
 
 @cache
 def trust_no_chunk() -> None:
-    """To be called before any Zarr is opened: only codecs of numbers; chunks are looked at first, since libraries
-    unpack them to any size, and Blosc's follows wrong headers out of memory that is its own."""
+    """Remove unsafe codecs from numcodecs, and check each chunk before it is decoded.
+
+    Call this before a Zarr is opened. Libraries would decompress a chunk to any size, and Blosc reads and writes
+    outside of its buffers if a header is wrong.
+    """
     for name in set(codec_registry) - FILTERS - COMPRESSORS:
         del codec_registry[name]
-    _check(numcodecs.Blosc, require_sound_blosc)
-    _check(numcodecs.Zstd, lambda chunk: _require_fitting(zstd_size(chunk)))
-    _check(numcodecs.LZ4, lambda chunk: _require_fitting(int.from_bytes(chunk[:4], "little")))
-    _unpack(numcodecs.Zlib, lambda codec: zlib.decompressobj())
-    _unpack(numcodecs.GZip, lambda codec: zlib.decompressobj(zlib.MAX_WBITS | 16))
-    _unpack(numcodecs.BZ2, lambda codec: bz2.BZ2Decompressor())
-    _unpack(numcodecs.LZMA, _lzma)
+    _check_before_decoding(numcodecs.Blosc, require_sound_blosc)
+    _check_before_decoding(numcodecs.Zstd, lambda chunk: _require_fitting(zstd_size(chunk)))
+    _check_before_decoding(numcodecs.LZ4, lambda chunk: _require_fitting(int.from_bytes(chunk[:4], "little")))
+    _limit_decoding(numcodecs.Zlib, lambda codec: zlib.decompressobj())
+    _limit_decoding(numcodecs.GZip, lambda codec: zlib.decompressobj(zlib.MAX_WBITS | 16))
+    _limit_decoding(numcodecs.BZ2, lambda codec: bz2.BZ2Decompressor())
+    _limit_decoding(numcodecs.LZMA, _lzma_decompressor)
 
 
 def require_numbers(settings) -> None:
-    """Raise ValueError if codecs, as an array's metadata tells of them, make anything else on the way."""
+    """Raise ValueError if the codecs in an array's metadata decode to a type other than numbers."""
     if isinstance(settings, dict):
         for key, value in settings.items():
             if key.endswith("type") and np.dtype(value).kind not in "biuf":
                 raise ValueError(f"a codec to {str(value)[:40]}")
             require_numbers(value)
     elif isinstance(settings, list | tuple):
-        for each in settings:
-            require_numbers(each)
+        for item in settings:
+            require_numbers(item)
 
 
-def _check(codec: type, require: Callable[[memoryview], None]) -> None:
-    """Have a codec's chunks looked at before it decodes them."""
+def _check_before_decoding(codec: type, require: Callable[[memoryview], None]) -> None:
+    """Make a codec call `require`, which raises ValueError for bad chunks, before it decodes a chunk."""
     decode = codec.decode
 
     @wraps(decode)
@@ -80,44 +83,44 @@ def _check(codec: type, require: Callable[[memoryview], None]) -> None:
     codec.decode = checked
 
 
-def _unpack(codec: type, start: Callable) -> None:
-    """Have a codec's chunks unpacked by the standard library, which can stop."""
+def _limit_decoding(codec: type, make_decompressor: Callable) -> None:
+    """Make a codec decompress by the standard library, which stops at a given size."""
 
     @wraps(codec.decode)
-    def unpacked(self, buf, out=None):
-        decompressor = start(self)
-        found = decompressor.decompress(bytes(memoryview(buf).cast("B")), _most() + 1)
-        _require_fitting(len(found))
+    def decode(self, buf, out=None):
+        decompressor = make_decompressor(self)
+        content = decompressor.decompress(bytes(memoryview(buf).cast("B")), _limit_bytes() + 1)
+        _require_fitting(len(content))
         if not decompressor.eof:
             raise ValueError("a chunk that is cut off")
-        return found if out is None else numcodecs.compat.ndarray_copy(found, out)
+        return content if out is None else numcodecs.compat.ndarray_copy(content, out)
 
-    codec.decode = unpacked
-
-
-def _lzma(codec) -> lzma.LZMADecompressor:
-    raw = codec.format == lzma.FORMAT_RAW
-    return lzma.LZMADecompressor(codec.format, None if raw else _most() + 2**28, codec.filters)
+    codec.decode = decode
 
 
-def _most() -> int:
-    return MOST.get(None) or psutil.virtual_memory().total // 2
+def _lzma_decompressor(codec) -> lzma.LZMADecompressor:
+    is_raw = codec.format == lzma.FORMAT_RAW
+    return lzma.LZMADecompressor(codec.format, None if is_raw else _limit_bytes() + 2**28, codec.filters)
+
+
+def _limit_bytes() -> int:
+    return MAX_CHUNK_BYTES.get(None) or psutil.virtual_memory().total // 2
 
 
 def _require_fitting(size: int) -> None:
-    if size > _most():
+    if size > _limit_bytes():
         raise ValueError("a chunk that unpacks to more than its shape")
 
 
 def require_sound_blosc(chunk: memoryview) -> None:
-    """Raise ValueError unless the sizes and the places of blocks in a chunk's header lie within it."""
+    """Raise ValueError unless the sizes and block offsets in the header of a Blosc chunk lie within the chunk."""
     if len(chunk) < BLOSC_HEADER.size:
         raise ValueError(f"a chunk of {len(chunk)} bytes")
     *_, flags, _, unpacked, block, packed = BLOSC_HEADER.unpack_from(chunk)
     _require_fitting(unpacked)
     if packed > len(chunk) or (unpacked and not 0 < block <= unpacked):
         raise ValueError("a chunk with a wrong header")
-    if flags & STORED:
+    if flags & BLOSC_STORED:
         if unpacked + BLOSC_HEADER.size > len(chunk):
             raise ValueError("a chunk that is cut off")
         return
@@ -127,46 +130,48 @@ def require_sound_blosc(chunk: memoryview) -> None:
         raise ValueError("a chunk with a wrong header")
     starts = np.frombuffer(chunk[BLOSC_HEADER.size : end], "<i4")
     if starts.size and not end <= starts.min() <= starts.max() < packed:
-        raise ValueError("a chunk whose blocks lie outside of it")
+        raise ValueError("a chunk with blocks outside of it")
 
 
 def zstd_size(chunk: memoryview) -> int:
-    """To how many bytes Zstandard unpacks a chunk, at most: as its frames say, or by their blocks where they do not.
+    """Return an upper bound of the unpacked size of a Zstandard chunk (RFC 8878), in bytes.
+
+    The bound of a frame is its stated content size, or the sum over its blocks if it states none.
 
     Raises
     ------
     ValueError
-        If it ends before its frames do, or holds anything else.
+        If the chunk is truncated, or contains anything but Zstandard frames.
     """
-    size, at = 0, 0
+    size, position = 0, 0
 
     def take(count: int) -> memoryview:
-        nonlocal at
-        if at + count > len(chunk):
+        nonlocal position
+        if position + count > len(chunk):
             raise ValueError("a chunk that is cut off")
-        at += count
-        return chunk[at - count : at]
+        position += count
+        return chunk[position - count : position]
 
     def number(count: int) -> int:
         return int.from_bytes(take(count), "little")
 
-    while at < len(chunk):
+    while position < len(chunk):
         magic = number(4)
-        if magic >> 4 == ZSTD_SKIPPED:
+        if magic >> 4 == ZSTD_SKIPPABLE:
             take(number(4))
             continue
         if magic != ZSTD_FRAME:
             raise ValueError("a chunk that is not Zstandard's")
-        about = number(1)
-        alone = about >> 5 & 1
-        take((1 - alone) + (0, 1, 2, 4)[about & 3])  # the window, and a dictionary's name
-        width = (alone, 2, 4, 8)[about >> 6]
-        said, blocks, last = number(width) + (256 if width == 2 else 0), 0, 0
+        descriptor = number(1)
+        single_segment = descriptor >> 5 & 1
+        take((1 - single_segment) + (0, 1, 2, 4)[descriptor & 3])  # window descriptor and dictionary id
+        width = (single_segment, 2, 4, 8)[descriptor >> 6]
+        content_size, blocks_size, last = number(width) + (256 if width == 2 else 0), 0, 0
         while not last:
             header = number(3)
             last, kind, length = header & 1, header >> 1 & 3, header >> 3
-            blocks += ZSTD_BLOCK if kind == 2 else length
+            blocks_size += ZSTD_BLOCK_BYTES if kind == 2 else length
             take(1 if kind == 1 else length)
-        take(4 * (about >> 2 & 1))  # a checksum
-        size += said if width else blocks
+        take(4 * (descriptor >> 2 & 1))  # checksum
+        size += content_size if width else blocks_size
     return size

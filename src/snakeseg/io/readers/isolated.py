@@ -1,7 +1,7 @@
-"""Libraries that may crash on damaged files, in a process of their own that lives on from call to call.
+"""Calls of functions in a separate process, for libraries that may crash on damaged files.
 
-Calls go to the process by pickle. Its answers may come from a process that a hostile file has taken over, so they are
-no pickles: JSON, followed by the bytes of arrays, which can hold nothing but plain data.
+The process is reused by later calls. Calls are sent as pickles. Replies are not, since a malicious file may control
+the process: they consist of JSON followed by the bytes of arrays, which can represent only plain data.
 """
 
 import fcntl
@@ -23,70 +23,73 @@ from threading import Lock
 import numpy as np
 import psutil
 
-_TURN = Lock()
-TIMEOUT_S = 120  # whole planes of gigabytes take some ten
-MAX_TEXT_BYTES = 2**24  # JSON of an answer; names and origins of 50,000 DICOM files
-PIPE_BYTES = 2**20  # at the usual 64 kB, images take twice as long
+_CALL_LOCK = Lock()
+TIMEOUT_S = 120  # planes of gigabytes take about ten seconds
+MAX_TEXT_BYTES = 2**24  # JSON of a reply: enough for the names and origins of 50,000 DICOM files
+PIPE_BYTES = 2**20  # with the default of 64 kB, images take twice as long
 LENGTH = struct.Struct("<Q")
 
 
 def call_isolated(function: Callable, *args, extra_s: float = 0):
-    """Call a module's function in the other process.
+    """Call a function in the separate process and return its result.
 
     Parameters
     ----------
     function : function
-        By its name in its module. Returns numbers, text, None, lists, tuples (which arrive as lists), dictionaries and
-        arrays of numbers.
+        Top-level function of a module. May return numbers, text, None, lists, tuples (converted to lists),
+        dictionaries and arrays of numbers.
     args
-        Whatever can be pickled.
+        Arguments that can be pickled.
     extra_s : float
-        Seconds that the call may take in addition to `TIMEOUT_S`.
+        Time limit of the call in addition to `TIMEOUT_S`, in seconds.
 
     Raises
     ------
     OSError
-        If the function raises one with a number.
+        If the function raises an OSError with an error number.
     ValueError
-        If the function raises anything else, or its process dies, lacks memory or comes to no end.
+        If the function raises another error, or if the process crashes, lacks memory or exceeds the time limit.
     """
     call = pickle.dumps((function, args))
-    with _TURN:
+    with _CALL_LOCK:
         process = _started(os.getpid())
         deadline = time.monotonic() + TIMEOUT_S + extra_s
         try:
             _send(process.stdin.fileno(), call, deadline)
-            answer = _receive(process.stdout.fileno(), deadline)
-        except BaseException as broken:  # signals too: the next call would read the rest of this answer
+            reply = _receive(process.stdout.fileno(), deadline)
+        except BaseException as error:  # after a signal, too: the next call would read the rest of this reply
             process.kill()
             process.wait()
             _started.cache_clear()
-            if isinstance(broken, Exception):
-                raise ValueError("its reader crashed or came to no end") from broken
+            if isinstance(error, Exception):
+                raise ValueError("its reader crashed or timed out") from error
             raise
-    if "error" not in answer:
-        return answer["value"]
-    name, number, text = answer["error"]
+    if "error" not in reply:
+        return reply["value"]
+    name, number, text = reply["error"]
     if name == "MemoryError":
-        raise ValueError("its reader wants more memory than there is")
+        raise ValueError("its reader needs more memory than is available")
     raise OSError(number, text) if number else ValueError(text or name)
 
 
 @lru_cache(maxsize=1)
 def _started(_owner: int) -> subprocess.Popen:
-    """The other process, one per process that calls; it ends with its caller. What libraries print goes nowhere."""
-    start = f"import sys; sys.path[:] = {import_paths()}; from {__name__} import serve; serve()"
-    command = [sys.executable, "-I", "-X", f"utf8={sys.flags.utf8_mode}", "-c", start]
+    """Start the separate process of this process, which ends with it; the output of libraries is discarded."""
+    code = f"import sys; sys.path[:] = {import_paths()}; from {__name__} import serve; serve()"
+    command = [sys.executable, "-I", "-X", f"utf8={sys.flags.utf8_mode}", "-c", code]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, bufsize=0, cwd="/", **pipes)
     os.set_blocking(process.stdin.fileno(), False)
-    with suppress(AttributeError, OSError):  # Linux alone has it, and limits it per user
+    with suppress(AttributeError, OSError):  # Linux only, with a limit per user
         fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return process
 
 
 def import_paths() -> list[str]:
-    """Folders of modules for a process started from here: ours but the working folder, which others may write to."""
+    """Return the import paths for a child process: those of this one, without the working folder.
+
+    Other users may be able to write modules to the working folder.
+    """
     package, here = str(Path(__file__).resolve().parents[3]), os.path.realpath(os.getcwd())
     absolute = [path for path in map(str, sys.path) if os.path.isabs(path)]
     return [path for path in [*absolute, package] if os.path.realpath(path) != here or here == package]
@@ -105,7 +108,7 @@ def _receive(pipe: int, deadline: float) -> dict:
         raise ValueError(f"{length} bytes of text")
 
     def array(item: dict):
-        """Arrays and dictionaries in place of what stands for them; the bytes of arrays follow in their order."""
+        """Decode the JSON representation of arrays and dictionaries; the bytes of arrays follow in their order."""
         if "dict" in item:
             return dict(item["dict"])
         if "array" not in item:
@@ -116,60 +119,60 @@ def _receive(pipe: int, deadline: float) -> dict:
             raise ValueError(f"an array of type {kind} and shape {shape}")
         return np.frombuffer(_read(pipe, size, deadline), kind).reshape(shape)
 
-    answer = json.loads(bytes(_read(pipe, length, deadline)), object_hook=array)
-    if not isinstance(answer, dict) or not {"value", "error"} & set(answer):
+    reply = json.loads(bytes(_read(pipe, length, deadline)), object_hook=array)
+    if not isinstance(reply, dict) or not {"value", "error"} & set(reply):
         raise ValueError("neither a value nor an error")
-    return answer
+    return reply
 
 
 def _read(pipe: int, size: int, deadline: float) -> memoryview:
-    content = np.empty(size, np.uint8).data  # not filled with zeros first
+    content = np.empty(size, np.uint8).data  # faster than bytearray, which is filled with zeros
     rest = content
     while rest:
         _wait(pipe, select.POLLIN, deadline)
         count = os.readv(pipe, [rest])
         if not count:
-            raise EOFError("the end of its answers")
+            raise EOFError("the end of the replies")
         rest = rest[count:]
     return content
 
 
 def _wait(pipe: int, event: int, deadline: float) -> None:
-    """Return when a pipe can be read from or written to, or is broken."""
+    """Wait until a pipe is readable or writable, or is broken; raise TimeoutError at the deadline."""
     poll = select.poll()
     poll.register(pipe, event)
     if not poll.poll(max(0, 1000 * (deadline - time.monotonic()))):
-        raise TimeoutError("no answer in time")
+        raise TimeoutError("no reply in time")
 
 
 def serve() -> None:
-    """Answer calls from standard input until it ends."""
-    answers = os.fdopen(os.dup(1), "wb")
+    """Run calls from standard input, and write their replies to standard output, until the input ends."""
+    replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while True:
         try:
-            function, args = pickle.load(sys.stdin.buffer)  # noqa: S301, our own caller's
+            function, args = pickle.load(sys.stdin.buffer)  # noqa: S301, from the parent process
         except EOFError:
             return
-        _answer(answers, function, args)
+        _run_call(replies, function, args)
 
 
-def _answer(answers, function: Callable, args: tuple) -> None:
+def _run_call(replies, function: Callable, args: tuple) -> None:
     arrays: list[np.ndarray] = []
     try:
-        answer = {"value": _plain(function(*args), arrays)}
+        reply = {"value": _plain(function(*args), arrays)}
     except Exception as error:
         number, text = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
-        answer = {"error": [type(error).__name__, number, text or str(error)]}
-    text = json.dumps(answer).encode()
-    answers.write(LENGTH.pack(len(text)) + text)
+        reply = {"error": [type(error).__name__, number, text or str(error)]}
+    text = json.dumps(reply).encode()
+    replies.write(LENGTH.pack(len(text)) + text)
     for array in arrays:
-        answers.write(array)
-    answers.flush()
+        replies.write(array)
+    replies.flush()
 
 
 def _plain(value, arrays: list[np.ndarray]):
-    """A value as JSON can hold it; its arrays are collected in the order in which they are read again."""
+    """Convert a value to JSON types, and append its arrays to `arrays` in the order in which they are sent."""
     if isinstance(value, np.ndarray):
         arrays.append(np.ascontiguousarray(value))
         return {"array": [value.dtype.str, value.shape]}

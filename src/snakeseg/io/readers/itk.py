@@ -1,6 +1,7 @@
-"""MHA, MHD, NRRD and folders of one DICOM series through SimpleITK, an extra; read whole, in canonical orientation.
+"""MHA, MHD, NRRD and folders with one DICOM series, read whole and in canonical orientation by SimpleITK (an extra).
 
-Labels are written as MHA or NRRD; of a DICOM series as NIfTI, since its files hold much that labels must not claim.
+Labels are written as MHA or NRRD. Those of a DICOM series are written as NIfTI, since labels must not claim the
+acquisition data of DICOM files.
 """
 
 import math
@@ -23,29 +24,31 @@ from snakeseg.io.readers.orientation import to_canonical, turned, turned_affine,
 from snakeseg.io.readers.sidecar_files import require_beside, require_plain
 from snakeseg.io.readers.text_headers import named_files
 
-# ITK's first axes go to the left and the back, ours to the right and the front.
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-# The reader of each suffix; left to choose, ITK would try all that it has.
+# Converts ITK's world axes (left, back, top: LPS) to those of NIfTI (right, front, top: RAS).
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# ITK reader by suffix; by default ITK would try all its readers.
 READERS = {".mha": "MetaImageIO", ".mhd": "MetaImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO"}
-# The slowest disk that is waited for, DICOM headers on it, and pixels that are unpacked.
+# Slowest speeds that the time limit allows for: bytes read, DICOM headers read, pixels decompressed.
 BYTES_PER_S, FILES_PER_S, PIXELS_PER_S = 10**7, 20, 10**7
-# Steps from slice to slice that differ by more than this share are no grid.
-UNEVEN = 0.01
+# Largest relative difference between the distances of neighbouring DICOM slices.
+SLICE_DISTANCE_RTOL = 0.01
 
 
 class Volume(NamedTuple):
-    """An image as ITK reads it.
+    """Image with ITK's geometry.
 
     Parameters
     ----------
-    array : array
-        Shape (x, y, z), with a last axis of components or time, if there are any; of planes, z has length 1.
+    array : array, shape (x, y, z) or (x, y, z, components or time)
+        The z axis of a 2D image has length 1.
     dims : int
         Number of axes of the file, without components.
     components : int
-        Values of each pixel.
-    origin, spacing, direction : arrays
-        Place of the first pixel and steps along the axes, in millimetres; direction of each axis as a column.
+        Number of values per pixel.
+    origin, spacing : arrays, shape (dims,)
+        Position of the first pixel, and pixel size along each axis, in millimetres.
+    direction : array, shape (dims, dims)
+        Unit vector of each axis, as a column.
     """
 
     array: np.ndarray
@@ -58,20 +61,20 @@ class Volume(NamedTuple):
 
 def read(path) -> StoredImage:
     """Open an image, in canonical orientation."""
-    mark = path.stat().st_mtime_ns
-    volume = _volume(path, mark)
+    time = path.stat().st_mtime_ns
+    volume = _volume(path, time)
     array, affine = volume.array, _affine(volume)
     turn = to_canonical(affine)
     axes = "XYZC" if volume.components > 1 else "XYZT"[: array.ndim]
     affine = turned_affine(affine, array.shape, turn)
-    # Images that wait for their turn hold no pixels. What is read is a copy, so that the array stays as it is.
-    held = decoded_whole(array.shape, array.dtype, lambda: _volume(path, mark).array)
-    copied = Lazy(array.shape, array.dtype, lambda region: held[region].copy("K"))
+    # Decoded again on the first read, so that an opened image holds no pixels; copied, since the array is cached.
+    decoded = decoded_whole(array.shape, array.dtype, lambda: _volume(path, time).array)
+    copied = Lazy(array.shape, array.dtype, lambda region: decoded[region].copy("K"))
     return StoredImage(turned(copied, turn), axes, tuple(voxel_sizes(affine).tolist()), affine)
 
 
 def write(path, labels, source, largest, note) -> None:
-    """Smallest unsigned integer that holds the ids, in the source's space and order of axes."""
+    """Write labels as the smallest sufficient unsigned integers, with the geometry and axis order of the source."""
     if source.path.is_dir():
         _write_nifti(path, labels, source, largest, note)
         return
@@ -79,22 +82,22 @@ def write(path, labels, source, largest, note) -> None:
 
     volume = _volume(source.path, source.path.stat().st_mtime_ns)
     shape = volume.array.shape[:3]
-    turn, inside = to_canonical(_affine(volume)), min(volume.dims, 3)
+    turn, dims = to_canonical(_affine(volume)), min(volume.dims, 3)
     stored = turned(with_axes(labels, [shape[axis] for axis in turn.order]), turn.back)
-    array = stored[:].astype(np.min_scalar_type(largest)).reshape(shape[:inside])
-    written = sitk.GetImageFromArray(array.T)
-    written.SetOrigin(volume.origin[:inside].tolist())
-    written.SetSpacing(volume.spacing[:inside].tolist())
-    written.SetDirection(volume.direction[:inside, :inside].ravel().tolist())
+    array = stored[:].astype(np.min_scalar_type(largest)).reshape(shape[:dims])
+    image = sitk.GetImageFromArray(array.T)
+    image.SetOrigin(volume.origin[:dims].tolist())
+    image.SetSpacing(volume.spacing[:dims].tolist())
+    image.SetDirection(volume.direction[:dims, :dims].ravel().tolist())
     if note:
-        written.SetMetaData("comment", note)
-    sitk.WriteImage(written, str(path), useCompression=True)
+        image.SetMetaData("comment", note)
+    sitk.WriteImage(image, str(path), useCompression=True)
 
 
 def _write_nifti(path, labels, source, largest, note) -> None:
     affine, axes = np.eye(4), ["xyz".index(letter) for letter in source.axes]
     affine[:, [*axes, 3]] = source.affine
-    for axis in {0, 1, 2} - set(axes):  # a slice is as thick as need be
+    for axis in {0, 1, 2} - set(axes):  # any thickness: that of a single slice is unknown
         affine[:3, axis] = np.cross(affine[:3, axis - 2], affine[:3, axis - 1]) / math.prod(source.spacing)
     sides = dict(zip(axes, labels.shape, strict=True))
     labels = with_axes(labels, [sides.get(axis, 1) for axis in range(3)])
@@ -107,20 +110,20 @@ def _write_nifti(path, labels, source, largest, note) -> None:
 
 
 @lru_cache(maxsize=2)
-def _volume(path: Path, _mark: int) -> Volume:
-    """The whole image; kept, as image and label are opened several times over."""
+def _volume(path: Path, _time: int) -> Volume:
+    """Read the whole image. The last ones are cached, as image and label are opened several times."""
     if find_spec("SimpleITK") is None:
-        remedy = "pip install SimpleITK (conda: simpleitk), or convert it to .nii.gz"
-        raise BadInput(path, "no SimpleITK to read it with", "it", remedy)
-    facts = _series(path) if path.is_dir() else _image(path)
-    array, dims = facts["array"], len(facts["origin"])
+        remedy = "pip install SimpleITK (conda: simpleitk), or convert the image to .nii.gz"
+        raise BadInput(path, "no SimpleITK", "the package SimpleITK, for this format", remedy)
+    content = _read_series(path) if path.is_dir() else _read_file(path)
+    array, dims = content["array"], len(content["origin"])
     array = array.transpose([*reversed(range(dims)), *range(dims, array.ndim)])
     array = array if dims > 2 else np.expand_dims(array, 2)
-    origin, spacing = np.array(facts["origin"]), np.array(facts["spacing"])
-    return Volume(array, dims, facts["components"], origin, spacing, facts["direction"])
+    origin, spacing = np.array(content["origin"]), np.array(content["spacing"])
+    return Volume(array, dims, content["components"], origin, spacing, content["direction"])
 
 
-def _image(path: Path) -> dict:
+def _read_file(path: Path) -> dict:
     names = named_files(path)
     require_beside(path, names)
     files = [path.parent / name for name in names] or [path]
@@ -129,46 +132,47 @@ def _image(path: Path) -> dict:
     call = os.path.abspath(path), READERS[path.suffix.lower()]
     header = call_isolated(itk_worker.image_header, *call)
     stored = sum(file.stat().st_size for file in files)
-    _require_room(path, header, stored, DEFLATE_RATIO)
-    return call_isolated(itk_worker.read_image, *call, extra_s=_time_of(header, stored))
+    _require_possible_size(path, header, stored, DEFLATE_RATIO)
+    return call_isolated(itk_worker.read_image, *call, extra_s=_reading_time_s(header, stored))
 
 
-def _series(path: Path) -> dict:
+def _read_series(path: Path) -> dict:
     require_plain(path)
     files = [entry for entry in path.iterdir() if entry.is_file()]
     header = call_isolated(itk_worker.series_header, os.path.abspath(path), extra_s=len(files) / FILES_PER_S)
     if header["series"] != 1:
         found = f"{header['series']} DICOM series" if header["series"] else "a folder without DICOM files"
-        raise BadInput(path, found, "one series", "give the folder of one series alone")
+        raise BadInput(path, found, "one DICOM series", "name a folder with the files of a single series")
     stored = sum(file.stat().st_size for file in files)
-    _require_room(path, header, stored, PIXELS_PER_BYTE)
-    _require_even_steps(path, np.array(header["origins"]))
-    extra_s = _time_of(header, stored) + len(files) / FILES_PER_S
+    _require_possible_size(path, header, stored, PIXELS_PER_BYTE)
+    _require_even_distances(path, np.array(header["origins"]))
+    extra_s = _reading_time_s(header, stored) + len(files) / FILES_PER_S
     return call_isolated(itk_worker.read_series, header["files"], extra_s=extra_s)
 
 
-def _require_even_steps(path: Path, origins: np.ndarray) -> None:
+def _require_even_distances(path: Path, origins: np.ndarray) -> None:
+    """Raise BadInput unless slices with these origins, shape (slices, 3), are evenly spaced."""
     steps = np.diff(origins, axis=0)
-    if len(steps) and np.linalg.norm(steps - steps[0], axis=1).max() > UNEVEN * np.linalg.norm(steps[0]):
+    if len(steps) and np.linalg.norm(steps - steps[0], axis=1).max() > SLICE_DISTANCE_RTOL * np.linalg.norm(steps[0]):
         lengths = np.linalg.norm(steps, axis=1)
         found = f"slices {lengths.min():.3g} to {lengths.max():.3g} mm apart"
-        raise BadInput(path, found, "even steps", "look for missing files, or convert the series to .nii.gz")
+        raise BadInput(path, found, "even distances", "add the missing files, or convert the series to .nii.gz")
 
 
-def _require_room(path: Path, header: dict, stored: int, ratio: int) -> None:
-    """Raise BadInput if an image takes more memory than there is, or than its files could hold."""
+def _require_possible_size(path: Path, header: dict, stored: int, ratio: int) -> None:
+    """Raise BadInput if an image does not fit in memory, or is larger than files of `stored` bytes can contain."""
     require_memory(path, header["size"], 4 * header["components"], "convert it to .nii")
     require_stored(path, header["size"], stored, math.prod(header["size"]) / ratio)
 
 
-def _time_of(header: dict, stored: int) -> float:
-    """Seconds that reading may take."""
+def _reading_time_s(header: dict, stored: int) -> float:
+    """Return the time limit for reading an image, in seconds."""
     return stored / BYTES_PER_S + math.prod(header["size"]) * header["components"] / PIXELS_PER_S
 
 
 def _affine(volume: Volume) -> np.ndarray:
-    """From indices (x, y, z) to right, front, top."""
-    inside, affine = min(volume.dims, 3), np.eye(4)
-    affine[:inside, :inside] = volume.direction[:inside, :inside] * volume.spacing[:inside]
-    affine[:inside, 3] = volume.origin[:inside]
-    return LPS @ affine
+    """Return the affine, shape (4, 4), that maps indices (x, y, z) to world coordinates (right, front, top)."""
+    dims, affine = min(volume.dims, 3), np.eye(4)
+    affine[:dims, :dims] = volume.direction[:dims, :dims] * volume.spacing[:dims]
+    affine[:dims, 3] = volume.origin[:dims]
+    return LPS_TO_RAS @ affine

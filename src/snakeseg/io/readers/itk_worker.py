@@ -1,29 +1,29 @@
-"""Functions that call SimpleITK on files of others; they run in the process of `call_isolated` and return plain data.
+"""Functions that read untrusted files by SimpleITK. They run in the process of `call_isolated` and return plain data.
 
-Wrong headers make ITK write into memory that is not its own, so it reads nothing in the process of the caller.
+A wrong header can make ITK write outside of its buffers, so ITK never reads files in the main process.
 """
 
 import numpy as np
 
-# A DICOM file may begin as a file of another format, since its first 128 bytes are free, and headers of other formats
-# name files elsewhere; ITK is not left to choose.
+# Name of ITK's DICOM reader. ITK must not choose a reader itself: the first 128 bytes of a DICOM file are free and may
+# look like another format, whose header can name files elsewhere.
 DICOM_IO = "GDCMImageIO"
 
 
 def image_header(path: str, image_io: str) -> dict:
-    """Size in pixels (x, y, z) and number of components of an image file."""
+    """Read the size in pixels (x, y, z) and the number of components from the header of an image file."""
     reader = _reader(path, image_io)
     reader.ReadImageInformation()
     return {"size": reader.GetSize(), "components": reader.GetNumberOfComponents()}
 
 
 def read_image(path: str, image_io: str) -> dict:
-    """Pixels and geometry of an image file."""
+    """Read the pixels and the geometry of an image file, as a dict (see `_plain`)."""
     return _plain(_reader(path, image_io).Execute())
 
 
 def series_header(folder: str) -> dict:
-    """Number of DICOM series in a folder; of a single one, its files, the origin of each, size and components."""
+    """Count the DICOM series in a folder; of a single series, read the files, their origins, size and components."""
     sitk = _library()
     names = sitk.ImageSeriesReader.GetGDCMSeriesIDs(folder)
     if len(names) != 1:
@@ -39,7 +39,7 @@ def series_header(folder: str) -> dict:
 
 
 def read_series(files: list[str]) -> dict:
-    """Pixels and geometry of a DICOM series."""
+    """Read the pixels and the geometry of a DICOM series, as a dict (see `_plain`)."""
     reader = _library().ImageSeriesReader()
     reader.SetImageIO(DICOM_IO)
     reader.SetFileNames(files)
@@ -61,7 +61,7 @@ def _reader(path: str, image_io: str):
 
 
 def _plain(image) -> dict:
-    """Array (z, y, x), with a last axis of components if there are several; vectors in the order x, y, z."""
+    """Convert an ITK image to a dict: array (z, y, x) or (z, y, x, components), vectors in the order x, y, z."""
     sitk = _library()
     dims = image.GetDimension()
     return {

@@ -1,4 +1,4 @@
-"""Zarr and OME-Zarr (0.4 and 0.5); labels are written as OME-Zarr 0.5, with a pyramid."""
+"""Zarr arrays and OME-Zarr (0.4 and 0.5). Labels are written as OME-Zarr 0.5 with a pyramid of resolutions."""
 
 import math
 import os
@@ -15,21 +15,21 @@ from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.codecs import chunks_of, require_numbers, trust_no_chunk
 from snakeseg.io.readers.sidecar_files import require_own
 
+# Axes of an array without metadata: the last ones of these.
 PLAIN_AXES = "TCZYX"
-# Sides of chunks, and the side below which no smaller copy is made.
-CHUNK = {2: 1024, 3: 128}
-SMALLEST = 512
-
-
-# Pixels and chunks that need not be stored, since they hold nothing but the fill value, as of labels without an object.
-# To read as many takes about a minute.
+# Side length of written chunks in pixels, by number of axes.
+CHUNK_SIDE = {2: 1024, 3: 128}
+# Largest side of the coarsest level of a pyramid, in pixels.
+COARSEST_SIDE = 512
+# Largest number of pixels and chunks that need not be stored, as they contain only the fill value (background).
+# Reading that many takes about a minute.
 FREE_PIXELS, FREE_CHUNKS = 2**30, 2**18
-# The index of a shard has an entry for each chunk, and is made in full when one of them is read.
+# Limit, since reading a chunk of a shard allocates an index with an entry for each chunk.
 MAX_CHUNKS_PER_SHARD = 2**18
 
 
 class _Folder(LocalStore):
-    """Reads regular files of the store's own folder only: others might never end, or be none of the image's."""
+    """Zarr store that reads only regular files in its own folder, neither pipes nor files behind links."""
 
     async def get(self, key, prototype=None, byte_range=None):
         """As `LocalStore.get`."""
@@ -53,24 +53,24 @@ class _Folder(LocalStore):
 
 
 def read(path) -> StoredImage:
-    """Open the finest level; a plain array has no spacing, and axes by their number."""
-    array, axes, spacing = _finest(path)
-    described = array.metadata.to_dict()
-    require_numbers([described.get(key) for key in ("filters", "compressor", "codecs")])
+    """Open the finest level of an OME-Zarr, or a plain array, whose axes follow from their number."""
+    array, axes, spacing = _open_finest_level(path)
+    metadata = array.metadata.to_dict()
+    require_numbers([metadata.get(key) for key in ("filters", "compressor", "codecs")])
     stored = array.shards or array.chunks
     require_memory(path, stored, array.dtype.itemsize, "store it in smaller chunks")
-    _require_few_chunks(stored, described.get("codecs") or [])
+    _require_few_chunks(stored, metadata.get("codecs") or [])
     _require_stored(path, array)
 
-    def cut(region: Region) -> np.ndarray:
+    def read_region(region: Region) -> np.ndarray:
         with chunks_of(math.prod(stored)):
             return array[region]
 
-    return StoredImage(Lazy(array.shape, array.dtype, cut, array.chunks), axes, spacing)
+    return StoredImage(Lazy(array.shape, array.dtype, read_region, array.chunks), axes, spacing)
 
 
 def _require_few_chunks(shard: Sequence[int], codecs: Sequence[dict]) -> None:
-    """Raise ValueError if a shard, or a shard within it, has too many chunks."""
+    """Raise ValueError if a shard of this shape, or a shard within it, has too many chunks."""
     for codec in codecs:
         settings = codec.get("configuration") or {}
         if chunk := settings.get("chunk_shape"):
@@ -88,50 +88,52 @@ def _require_stored(path, array: zarr.Array) -> None:
         require_stored(path, array.shape, stored_bytes(path / array.path, least), least)
 
 
-def _finest(path) -> tuple[zarr.Array, str, tuple[float, ...]]:
+def _open_finest_level(path) -> tuple[zarr.Array, str, tuple[float, ...]]:
+    """Return the array of the finest level, the letters of its axes, and the spacing of its spatial axes."""
     trust_no_chunk()
     node = zarr.open(_Folder(path, read_only=True), mode="r")
     if isinstance(node, zarr.Array):
         axes = "".join(PLAIN_AXES[-node.ndim :] if node.ndim != 3 else "ZYX")
         return node, axes, (1.0,) * min(node.ndim, 3)
     attributes = dict(node.attrs)
-    found = attributes.get("ome", attributes).get("multiscales")
-    if not found:
-        raise BadInput(path, "a Zarr group without multiscales", "an array, or OME-Zarr", "give one array's folder")
-    axes = "".join(axis["name"].upper() for axis in found[0]["axes"])
-    finest = found[0]["datasets"][0]
+    multiscales = attributes.get("ome", attributes).get("multiscales")
+    if not multiscales:
+        found, expected = "a Zarr group without multiscales", "a Zarr array, or OME-Zarr"
+        raise BadInput(path, found, expected, "name the folder of an array in it")
+    axes = "".join(axis["name"].upper() for axis in multiscales[0]["axes"])
+    finest = multiscales[0]["datasets"][0]
     steps = [c["scale"] for c in finest.get("coordinateTransformations", []) if c["type"] == "scale"]
     sizes = dict(zip(axes, steps[0] if steps else [1.0] * len(axes), strict=True))
     return node[finest["path"]], axes, tuple(float(sizes[a]) for a in axes if a in "XYZ")
 
 
 def write(path, labels, source, largest, note) -> None:
-    """In their own type; each level of the pyramid takes every second pixel of the one before."""
+    """Write labels in their dtype as a pyramid: each level takes every second pixel of the finer one."""
     axes = "zyx"[-labels.ndim :]
     root = zarr.open_group(path, mode="w")
     levels, shape, spacing = [], labels.shape, list(source.spacing)
-    array = _copy(root, "0", labels, shape, 1)
+    array = _write_level(root, "0", labels, shape, 1)
     while True:
         transform = [{"type": "scale", "scale": spacing}]
         levels.append({"path": str(len(levels)), "coordinateTransformations": transform})
-        if max(shape) <= SMALLEST:
+        if max(shape) <= COARSEST_SIDE:
             break
         shape, spacing = tuple(-(-n // 2) for n in shape), [2 * s for s in spacing]
-        array = _copy(root, str(len(levels)), array, shape, 2)
-    scales = {"name": "labels", "axes": [{"name": a, "type": "space"} for a in axes], "datasets": levels}
+        array = _write_level(root, str(len(levels)), array, shape, 2)
+    multiscale = {"name": "labels", "axes": [{"name": a, "type": "space"} for a in axes], "datasets": levels}
     if note:
         root.attrs["note"] = note
-    root.attrs["ome"] = {"version": "0.5", "multiscales": [scales], "image-label": {}}
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale], "image-label": {}}
 
 
-def _copy(root: zarr.Group, name: str, source, shape: tuple[int, ...], step: int) -> zarr.Array:
-    """Every `step`-th pixel of an array-like, as an array of the group."""
-    chunk = CHUNK[len(shape)]
-    # Chunks of background are stored, too, so that what was written passes `_require_stored`.
+def _write_level(root: zarr.Group, name: str, source, shape: tuple[int, ...], step: int) -> zarr.Array:
+    """Write every `step`-th pixel of an array-like as an array of a group."""
+    chunk = CHUNK_SIDE[len(shape)]
+    # Chunks of background are stored, too, so that `_require_stored` accepts the file.
     options = {"chunks": tuple(min(chunk, n) for n in shape), "config": {"write_empty_chunks": True}}
     array = root.create_array(name, shape=shape, dtype=source.dtype, **options)
     for corner in np.ndindex(*(-(-n // chunk) for n in shape)):
         target = tuple(slice(i * chunk, min((i + 1) * chunk, n)) for i, n in zip(corner, shape, strict=True))
-        wide = source[tuple(slice(step * s.start, step * s.stop) for s in target)]
-        array[target] = wide[(slice(None, None, step),) * len(shape)]
+        pixels = source[tuple(slice(step * s.start, step * s.stop) for s in target)]
+        array[target] = pixels[(slice(None, None, step),) * len(shape)]
     return array
