@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from snakeseg.checks.findings.per_dataset import whole_findings
+from snakeseg.checks.findings.per_dataset import dataset_findings
 from snakeseg.settings import Labels, Prepare
 from snakeseg.setup.proposal import propose
 from snakeseg.setup.survey import Survey
@@ -24,7 +24,7 @@ def topics(spacings=((1.0, 1.0),) * 2, share=0.5):
         "sample": ["a", "b"], "subset": "train", "group": ["a", "b"], "share_background": 1 - share,
         "share_cell": share, "spacing": [" ".join(map(str, each)) for each in spacings],
     })  # fmt: skip
-    return {finding.topic for finding in whole_findings(table, LABELS, Prepare(), {})}
+    return {finding.topic for finding in dataset_findings(table, LABELS, Prepare(), {})}
 
 
 def proposed(section, **data):
@@ -34,7 +34,7 @@ def proposed(section, **data):
 @pytest.mark.parametrize(("size", "several"), [(1.05, False), (1.19, False), (1.21, True)])
 def test_images_are_resampled_where_pixel_sizes_would_be_a_warning(size, several):
     spacings = [(1.0, 1.0), (1.0, size)]
-    assert ("Pixels of several sizes" in topics(spacings=spacings)) == several
+    assert ("Different pixel sizes" in topics(spacings=spacings)) == several
     assert (proposed("prepare", spacings=spacings).get("spacing") == "auto") == several
 
 
