@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from snakeseg.monitor.jobs import Case, Run
+from snakeseg.monitor.case import Case, Run
 from snakeseg.monitor.usage import Usage, advise
 from snakeseg.progress import clock
 from snakeseg.text import printable_lines
