@@ -28,7 +28,7 @@ PART_WORDS = {
 }
 MERGE = "merge the masks of each image: snakeseg convert FOLDER --like IMAGE --output LABEL"
 # Words in names of files that other programs write beside labels, such as x_flows.tif of Cellpose.
-OTHER_WORDS = ("flows", "outlines", "output", "overlay", "overlays", "probabilities", "prob", "preview")
+SKIP_WORDS = ("flows", "outlines", "output", "overlay", "overlays", "probabilities", "prob", "preview")
 # Suffixes of image formats that cannot be read.
 UNSUPPORTED_SUFFIXES = (
     ".jpg", ".jpeg", ".gif", ".bmp", ".dcm", ".oib", ".vsi", ".svs", ".h5", ".hdf5", ".ims", "_seg.npy",
@@ -152,7 +152,7 @@ def _words(text: str, parts: bool = True) -> Words:
 
 def _role(word: str) -> str:
     """Return the role that a word indicates: "label", "image", "other" or ""."""
-    return "label" if word in LABEL_WORDS else "image" if word in IMAGE_WORDS else "other" if word in OTHER_WORDS else ""
+    return "label" if word in LABEL_WORDS else "image" if word in IMAGE_WORDS else "other" if word in SKIP_WORDS else ""
 
 
 def _pairs(files: list[Named]) -> tuple[list[tuple[Named, Named | None]], list[Named]]:
