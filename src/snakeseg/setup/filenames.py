@@ -228,7 +228,7 @@ def _sample_names(images: list[Named]) -> list[str]:
         return "-".join(filter(None, [*image.key[:-1], short(image)])) if image.key[-1] else short(image)
 
     namings = (short, whole, lambda f: "-".join(filter(None, [f.part, whole(f)])),
-            lambda f: "-".join([*f.path.parts[:-1], stem_and_suffix(f.path.name)[0]]))  # fmt: skip
+               lambda f: "-".join([*f.path.parts[:-1], stem_and_suffix(f.path.name)[0]]))  # fmt: skip
     for naming in namings:
         names = [
             legal_name(naming(f) if f.part != "val" or naming(f).startswith("val-") else f"val-{naming(f)}")
@@ -277,7 +277,7 @@ def _unused_files(root: Path, files: list[Named], pairs: list, unpaired: list[Na
     if others:
         remedy = "if they are images or labels, add them to the sheet"
         yield _problem(
-            root, f"files that seem to be neither images nor labels: {some(others)}", "images, labels", remedy
+            root, f"files that seem to be neither images nor labels: {some(others)}", "images and labels only", remedy
         )
 
 

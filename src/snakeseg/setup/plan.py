@@ -83,8 +83,8 @@ def plan(folder: Path, layout: str | None) -> Plan:
     dropped = unlabelled[proposal.predicted :]
     left_out = ""
     if len(dropped):
-        left_out = f"{len(dropped)} of {len(unlabelled)} images without labels are left out to save time; "
-            "predict them later with snakeseg predict"
+        left_out = f"{len(dropped)} of {len(unlabelled)} images without labels are left out to save time"
+        left_out += "; predict them later with snakeseg predict"
     sheet = sheet.drop(index=dropped)
     paths = images.sheet.loc[sheet.index, ["image", "label"]]
     kept = [column for column in COLUMNS if column != "group" or (sheet["group"] != "").any()]
