@@ -1,4 +1,4 @@
-"""Each thing planted in the data is found, told with its row, and nothing else is."""
+"""Findings: each planted problem is reported with its sample, and nothing else is reported."""
 
 from itertools import count, islice
 
@@ -9,7 +9,13 @@ import tifffile
 from scipy import ndimage
 
 from snakeseg.checks.findings.all import as_table, gather_findings, problem_findings
-from snakeseg.checks.findings.object_sizes import experiments_of, extent_at, extents_of, overview, proposed_patch
+from snakeseg.checks.findings.object_sizes import (
+    experiments_of,
+    extent_percentile,
+    overview,
+    pool_extents,
+    propose_patch,
+)
 from snakeseg.checks.findings.table import shown
 from snakeseg.checks.input import Inspected, check
 from snakeseg.checks.inspect import inspect
@@ -22,14 +28,14 @@ NETWORKS = {"plain": UNetSettings(width=4, depth=3)}
 
 @pytest.fixture(scope="module")
 def pictures():
-    """Ten simulated images, of those whose highlights are not cut off, and their labels."""
+    """Simulate ten images without saturated pixels, and their labels."""
     made = (simulate_cells(np.random.default_rng([1, i]), (128, 96), 14) for i in count())
     return list(islice((pair for pair in made if (pair[0] == 255).mean() < 0.005), 10))
 
 
 @pytest.fixture
 def data(tmp_path, pictures):
-    """Eight rows to train on and two to test on; `write(name, image, label)` changes one."""
+    """Write eight training rows and two test rows."""
     rows = []
     for i, (image, label) in enumerate(pictures):
         tifffile.imwrite(tmp_path / f"i{i}.tif", image)
@@ -40,7 +46,7 @@ def data(tmp_path, pictures):
 
 
 def found_in(sheet, labels=None, networks=None, patch=64, prepare=None, folds=1):
-    """All findings, as a table, and the table of images."""
+    """Return the table of all findings, and the table of images."""
     labels = labels or Labels()
     facts, problems = inspect(sheet, 2, labels)
     problems += check(sheet, pd.DataFrame(facts), folds, [])
@@ -69,20 +75,20 @@ def rewrite(sheet, row, image=None, label=None):
 
 @pytest.fixture
 def good(data):
-    """What is said of the simulated images as they are."""
+    """Return the findings about the simulated images without changes."""
     return topics(found_in(data)[0])
 
 
-def test_nothing_is_said_of_simulated_images_but_what_is_so(good, pictures):
-    """Some of their ragged cells come in pieces, and not all of those at the edge."""
+def test_simulated_images_have_only_true_findings(good, pictures):
+    """Some ragged cells consist of several pieces, at least one of them away from the edge."""
     expected = set()
     for index, (_, label) in enumerate(pictures):
         edge = np.pad(np.zeros(np.subtract(label.shape, 2), bool), 1, constant_values=True)
         for i in range(1, label.max() + 1):
             pieces, several = ndimage.label(label == i, np.ones((3, 3)))
             if several > 1 and any(not edge[pieces == piece].any() for piece in range(1, several + 1)):
-                expected.add(("warning", "One id in several pieces", f"s{index}"))
-    assert {told for told in good if told[0] != "note"} == expected
+                expected.add(("warning", "Objects in several pieces", f"s{index}"))
+    assert {finding for finding in good if finding[0] != "note"} == expected
 
 
 def test_one_row_per_image(data):
@@ -106,40 +112,43 @@ def test_one_row_per_image(data):
     ids=["equal", "flipped", "transposed", "darker", "noisy"],
 )
 @pytest.mark.parametrize(("row", "part"), [(9, "test"), (4, "validation"), (7, "training")])
-def test_a_planted_double(data, good, pictures, change, row, part):
+def test_a_planted_duplicate(data, good, pictures, change, row, part):
     image, label = pictures[0]
     changed = np.ascontiguousarray(change(image))
     rewrite(data, row, changed, label.T if changed.shape != label.shape else None)
     new = topics(found_in(data)[0]) - good
     pair = {(s, t) for s, t, samples in new if samples in (f"s0 s{row}", f"s{row}")}
     equal = changed.shape == image.shape and (changed == image).all()
-    across, within = ("warning", "Look-alikes in two parts"), ("note", "Look-alikes in several groups")
+    across, within = (
+        ("warning", "Near-duplicate images in different parts"),
+        ("note", "Near-duplicate images in different groups"),
+    )
     if equal:
-        across, within = ("error", "Problems that stop the workflow"), ("warning", "The same image twice")
-    assert {(s, t) for s, t in pair if "Look" in t or "same" in t or s == "error"} == {
+        across, within = ("error", "Problems that stop the workflow"), ("warning", "Identical images")
+    assert {(s, t) for s, t in pair if "duplicate" in t or "Identical" in t or s == "error"} == {
         within if part == "training" else across
     }
 
 
-def test_look_alikes_of_one_group_may_stay(data, good, pictures):
+def test_near_duplicates_in_one_group_are_allowed(data, good, pictures):
     rewrite(data, 7, (pictures[0][0] * 0.5).astype(np.uint8))
     data.loc[[0, 7], "group"] = "mouse"
-    assert not any("Look" in topic for _, topic, _ in topics(found_in(data)[0]) - good)
+    assert not any("duplicate" in topic for _, topic, _ in topics(found_in(data)[0]) - good)
 
 
-def test_predicted_rows_leak_nothing(data, good, pictures):
+def test_rows_to_predict_are_no_leaks(data, good, pictures):
     rewrite(data, 9, pictures[0][0])
     data.loc[9, "subset"] = "predict"
-    assert not any("Look" in t or "same" in t for _, t, _ in topics(found_in(data)[0]))
+    assert not any("duplicate" in t or "Identical" in t for _, t, _ in topics(found_in(data)[0]))
 
 
-def test_a_whole_series_of_look_alikes_is_one_finding(data, pictures):
+def test_a_series_of_near_duplicates_is_one_finding(data, pictures):
     for row in range(1, 10):
         rewrite(data, row, (pictures[0][0] * (1 - row / 30)).astype(np.uint8))
     found, _ = found_in(data)
-    (told,) = found[found["topic"] == "Look-alikes in two parts"].to_dict("records")
-    assert told["samples"].split() == [f"s{i}" for i in range(10)]
-    assert "s5 (training), 4 more: correlation" in told["found"]
+    (finding,) = found[found["topic"] == "Near-duplicate images in different parts"].to_dict("records")
+    assert finding["samples"].split() == [f"s{i}" for i in range(10)]
+    assert "s5 (training), 4 more: correlation" in finding["found"]
 
 
 def masks(data, values=(0, 255)):
@@ -151,15 +160,15 @@ def test_a_mask_read_as_instances(data):
     masks(data)
     found, _ = found_in(data)
     first = found.iloc[0]
-    assert (first["severity"], first["topic"]) == ("warning", "Labels mean something else")
+    assert (first["severity"], first["topic"]) == ("warning", "Labels do not match labels.kind")
     assert "10 of 10 labels have one value for all objects: 0 255" in first["found"]
     assert first["remedy"] == "set labels: {kind: binary}"
-    assert "Labels mean something else" not in set(found_in(data, Labels("binary"))[0]["topic"])
+    assert "Labels do not match labels.kind" not in set(found_in(data, Labels("binary"))[0]["topic"])
 
 
 def test_ids_read_as_a_mask(data):
     found = found_in(data, Labels("binary"))[0].set_index("topic")
-    assert found.at["Labels mean something else", "remedy"] == "set labels: {kind: instance}"
+    assert found.at["Labels do not match labels.kind", "remedy"] == "set labels: {kind: instance}"
 
 
 def test_classes_read_as_instances(data):
@@ -168,9 +177,9 @@ def test_classes_read_as_instances(data):
         rewrite(data, row, label=np.where(label == 0, 0, np.where(label % 2, 1, 7)).astype(np.uint8))
     found = found_in(data)[0].set_index("topic")
     remedy = "set labels: {kind: semantic, values: {background: 0, class-1: 1, class-7: 7}}"
-    assert found.at["Labels mean something else", "remedy"] == remedy
+    assert found.at["Labels do not match labels.kind", "remedy"] == remedy
     kind = Labels("semantic", {"background": 0, "a": 1, "b": 7})
-    assert "Labels mean something else" not in set(found_in(data, kind)[0]["topic"])
+    assert "Labels do not match labels.kind" not in set(found_in(data, kind)[0]["topic"])
 
 
 def test_ids_read_as_classes_stop_the_workflow_and_say_why(data):
@@ -186,7 +195,7 @@ def test_one_label_unlike_the_others(data, good):
 
 
 def plant(label):
-    """A label with a id in two pieces, a gap in the ids, a hole, a speck."""
+    """Draw a label image with an id in two pieces, a missing id, a hole and a speck."""
     planted = np.zeros_like(label)
     planted[10:40, 10:40], planted[60:90, 10:40], planted[60:90, 60:90], planted[10:30, 60:80] = 1, 2, 3, 5
     planted[100:110, 60:80] = 5  # in another piece
@@ -199,10 +208,10 @@ def test_what_is_wrong_with_one_label(data, good, pictures):
     rewrite(data, 3, label=plant(pictures[3][1]))
     found = found_in(data)[0]
     own = found[found["samples"] == "s3"].set_index("topic")["found"]
-    assert own["One id in several pieces"] == "1 of 5 ids (5) lie in pieces that do not touch"
+    assert own["Objects in several pieces"] == "1 of 5 ids (5) consist of pieces that do not touch"
     assert own["Missing ids"] == "1 ids below the largest are missing"
     assert own["Objects with holes"] == "1 of 5 objects have background inside"
-    assert own["Specks"].startswith("1 of 5 objects")
+    assert own["Objects much smaller than the others"].startswith("1 of 5 objects")
 
 
 def test_empty_and_full_labels(data, good):
@@ -212,38 +221,39 @@ def test_empty_and_full_labels(data, good):
     assert {("warning", "Labels without objects", "s1"), ("warning", "Labels without background", "s2")} <= new
 
 
-def test_a_label_that_says_it_lies_elsewhere(data, good):
+def test_a_label_with_another_pixel_size_than_its_image(data, good):
     for column, size in (("image", 0.5), ("label", 0.7)):
         path = data.at[4, column].replace(".tif", ".ome.tif")
         tifffile.imwrite(
             path, tifffile.imread(data.at[4, column]), metadata={"PhysicalSizeX": size, "PhysicalSizeY": size}
         )
         data.loc[4, column] = path
-    assert ("warning", "Labels on another grid", "s4") in topics(found_in(data)[0]) - good
+    assert ("warning", "Labels on a different grid", "s4") in topics(found_in(data)[0]) - good
 
 
-def test_images_that_show_nothing(data, good, pictures):
+def test_images_with_few_intensities(data, good, pictures):
     image = pictures[5][0]
     rewrite(data, 1, np.zeros((128, 96), np.uint8))
     rewrite(data, 2, (image > 100).astype(np.uint8) * 255)
     rewrite(data, 3, np.minimum(image, int(np.percentile(image, 90))))
     new = topics(found_in(data)[0]) - good
     assert {
-        ("warning", "Images of one grey value", "s1"), ("warning", "Images with hardly any grey values", "s2"),
-        ("note", "Cut-off highlights", "s3"),
+        ("warning", "Images with a single intensity value", "s1"),
+        ("warning", "Images with very few intensity values", "s2"),
+        ("note", "Saturated pixels", "s3"),
     } <= new  # fmt: skip
 
 
 def test_settings_that_do_not_suit_the_data(data, pictures):
-    """Patches, fields, pixel sizes, grey ranges, groups."""
+    """Patches, receptive fields, pixel sizes, intensity ranges, groups."""
     data.loc[0, "spacing"] = "0.5"
     data.loc[[0, 9], "group"] = "mouse"
     rewrite(data, 1, pictures[1][0].astype(np.uint16) * 100)
     networks = {"near": UNetSettings(width=2, depth=1)}
     found, table = found_in(data, networks=networks, patch=12, prepare=Prepare(scope="dataset"))
     expected = {
-        "Pixels of several sizes", "Grey values of several ranges", "Groups in training and test",
-        "Patches too small for the objects", "Objects larger than what the network sees",
+        "Different pixel sizes", "Different intensity ranges", "Groups in training and test",
+        "Patches too small for the objects", "Objects larger than the receptive field",
     }  # fmt: skip
     assert expected <= set(found["topic"])
     assert "Patches larger than images" in set(found_in(data, patch=388)[0]["topic"])
@@ -251,27 +261,27 @@ def test_settings_that_do_not_suit_the_data(data, pictures):
     assert f"set train: {{patch: {patch}}}" in set(found["remedy"])
 
 
-def test_classes_that_are_nowhere_or_rare(data):
+def test_missing_and_rare_classes(data):
     for row in range(10):
         label = np.ones((128, 96), np.uint8)
         label[0, :3] = 2
         rewrite(data, row, label=label)
     found = found_in(data, Labels("semantic", {"a": 1, "b": 2, "c": 3}))[0].set_index("topic")
-    assert found.at["Classes that are nowhere", "found"] == "no training image has any c"
+    assert found.at["Missing classes", "found"] == "no training image contains the class c"
     assert found.at["Rare classes", "remedy"] == "set train: {foreground: 0.33, balanced: true}"
 
 
 def test_pooled_extents_are_those_of_all_objects():
-    """To half a step of the histogram, against the objects themselves."""
+    """Percentiles from the histogram agree with those of the extents, to half a bin."""
     rng = np.random.default_rng(0)
     lists = [np.maximum(1, rng.lognormal(3, 0.6, n).round()) for n in (50, 200, 7)]
-    histograms = [np.bincount((4 * np.log2(each)).astype(int)).tolist() for each in lists]
-    counts = extents_of(pd.DataFrame({"extents": [*histograms, [], np.nan]}))
+    histograms = [np.bincount((4 * np.log2(extents)).astype(int)).tolist() for extents in lists]
+    counts = pool_extents(pd.DataFrame({"extents": [*histograms, [], np.nan]}))
     for percent in (5, 50, 95):
         exact = np.percentile(np.concatenate(lists), percent)
-        assert extent_at(counts, percent) == pytest.approx(exact, rel=2 ** (1 / 8) - 1 + 0.02)
-    assert proposed_patch(counts, 1000) % 32 == 0
-    assert proposed_patch(counts, 50) == 64
+        assert extent_percentile(counts, percent) == pytest.approx(exact, rel=2 ** (1 / 8) - 1 + 0.02)
+    assert propose_patch(counts, 1000) % 32 == 0
+    assert propose_patch(counts, 50) == 64
 
 
 def test_unreadable_files_are_errors_of_their_rows(data, tmp_path):
@@ -298,10 +308,10 @@ def test_nothing_could_be_read(data, tmp_path):
     assert set(found["severity"]) == {"error"}
 
 
-def test_problems_are_of_all_rows_that_their_file_is_of():
-    """Also of the images that a file holds, whether the problem is one image's or the file's."""
+def test_a_problem_names_all_rows_of_its_file():
+    """A file may hold several images; a problem concerns one of them or all."""
     images = ["a.lif#1", "a.lif#2", "b.tif;c.tif"]
     sheet = pd.DataFrame({"sample": ["s1", "s2", "s3"], "image": images, "label": ["", "", "b.tif"]})
     problems = [f"{where}: found x; expected y; do z" for where in ("a.lif", "a.lif#2", "c.tif", "b.tif", "d.tif")]
-    found = [finding.samples for finding in problem_findings(problems, sheet)]
-    assert found == [("s1", "s2"), ("s2",), ("s3",), ("s3",), ()]
+    samples = [finding.samples for finding in problem_findings(problems, sheet)]
+    assert samples == [("s1", "s2"), ("s2",), ("s3",), ("s3",), ()]

@@ -1,4 +1,4 @@
-"""What is said of images is what NumPy says of them, whatever blocks they are read in."""
+"""Facts about images agree with NumPy, and do not depend on the blocks that are read."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_blocks_make_no_difference(dtype, chunks, monkeypatch):
 
 
 def test_the_hash_tells_images_apart():
-    """Equal for equal values in another integer type, different for any single change, exchange or other shape."""
+    """Hashes are equal for equal values of another integer type, and differ for any change of values or shape."""
     image = RNG.integers(0, 256, (1, 12, 10)).astype(np.uint8)
     same = image_facts(image)["pixels"]
     assert image_facts(image.astype(np.int32))["pixels"] == same

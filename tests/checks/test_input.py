@@ -1,4 +1,4 @@
-"""Everything wrong with the input is found at once, each with its file, cause and remedy."""
+"""Checks of the input report all problems at once, each with its file, cause and remedy."""
 
 import re
 
@@ -18,7 +18,7 @@ LABEL[2:4, 2:6], LABEL[6:, 8:] = 1, 4
 
 
 def make_rows(folder, count=6):
-    """Good training images with labels."""
+    """Write valid training images with labels."""
     rows = []
     for i in range(count):
         image, label = folder / f"i{i}.tif", folder / f"l{i}.tif"
@@ -59,7 +59,7 @@ def test_facts_leave_out_what_is_ignored(rows):
 
 
 def test_all_problems_at_once(rows, tmp_path):
-    """One line for each, which names the file; good files beside are described nevertheless."""
+    """Each problem is one line that names the file; valid files are still described."""
     (tmp_path / "i0.tif").unlink()
     (tmp_path / "l1.tif").write_bytes(b"damaged")
     tifffile.imwrite(tmp_path / "l2.tif", LABEL[:5])
@@ -92,7 +92,7 @@ def test_image_and_label_of_one_row_are_both_reported(rows, tmp_path):
 
 
 def test_labels_of_unknown_classes(rows):
-    """They are described as they are, so that the page about the data can say what they look like."""
+    """Facts about such labels are still reported, for the data report."""
     facts, problems = inspect_all(rows, Labels("semantic", {"background": 0, "cell": 1}))
     assert set(facts["values"]) == {"0 1 4"}
     assert len(problems) == 6
@@ -141,7 +141,7 @@ def test_no_image_could_be_read(rows, tmp_path):
 
 
 @pytest.mark.parametrize(("folds", "patterns", "word"), [(7, [], "folds"), (1, ["none*"], "folds"), (1, ["s0"], None)])
-def test_folds_with_nobody(rows, folds, patterns, word):
+def test_empty_folds(rows, folds, patterns, word):
     facts, _ = inspect_all(rows)
     problems = check(rows, facts, folds, patterns)
     assert [p.split(":")[0] for p in problems] == ([word] if word else [])
@@ -151,27 +151,29 @@ def test_nothing_to_train_on_is_no_problem_of_folds(rows):
     assert check(rows.assign(subset="test"), inspect_all(rows)[0], 1, []) == []
 
 
-def test_the_very_same_image_in_two_parts(rows, tmp_path):
-    """A leak whatever the file is called and however its pixels are stored; without a label it does not matter."""
+def test_identical_images_in_two_parts(rows, tmp_path):
+    """Name and storage of the file do not matter; rows to predict are ignored."""
     pixels = tifffile.imread(tmp_path / "i1.tif")
     for subset, name, problems in [("test", "test", 1), ("predict", "", 0), ("train", "validation", 1)]:
         rows.loc[5, "subset"] = subset
         rows.loc[5, "label"] = rows.at[0, "label"]
         tifffile.imwrite(tmp_path / "i5.tif", pixels.astype(np.uint16), compression="zlib", tile=(16, 16))
-        found = check(rows, inspect_all(rows)[0], 1, ["s5", "s4"])
-        assert len(found) == problems
-        for problem in found:
-            assert re.match(rf".*i5.tif: found the very pixels of .*i1.tif \({name} and training\); expected", problem)
+        leaks = check(rows, inspect_all(rows)[0], 1, ["s5", "s4"])
+        assert len(leaks) == problems
+        for problem in leaks:
+            assert re.match(
+                rf".*i5.tif: found the same pixels as in .*i1.tif \({name} and training\); expected", problem
+            )
             assert ("'group'" in problem) == (subset == "train")
 
 
-def test_the_very_same_image_in_two_folds(rows, tmp_path):
+def test_identical_images_in_two_folds(rows, tmp_path):
     (tmp_path / "i5.tif").write_bytes((tmp_path / "i0.tif").read_bytes())
     facts, _ = inspect_all(rows)
     (problem,) = check(rows, facts, 2, [])
     assert "(fold 1 and fold 0)" in problem
     assert check(rows.assign(group=["g", "h", "i", "j", "k", "g"]), facts, 2, []) == []
-    assert check(rows, facts, 5, []) == []  # which deals both to the same fold
+    assert check(rows, facts, 5, []) == []  # both images are in the same fold
 
 
 def test_images_of_one_value_are_no_leak(rows, tmp_path):
@@ -232,7 +234,7 @@ def test_all_bad_networks_are_reported():
 
 
 def test_starting_from_another_experiment():
-    """Stages of FCN fit onto each other; another width does not, and another kind of network has nothing to give."""
+    """Weights of an FCN fit its next stage; those of another width or another network do not."""
     stages = {"a": {"name": "fcn32s", "width": 2}, "b": {"name": "fcn16s", "width": 2}}
     assert networks_checked(FACTS, stages, {"b": "a"}) == []
     stages["b"] = {"name": "fcn16s", "width": 4}

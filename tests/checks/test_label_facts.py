@@ -1,13 +1,13 @@
-"""What is said of labels, on labels that are drawn by hand."""
+"""Facts about label images, on small images drawn as text."""
 
 import numpy as np
 import pytest
 
-from snakeseg.checks.label_facts import STEPS, object_facts, value_facts
+from snakeseg.checks.label_facts import BINS_PER_DOUBLING, object_facts, value_facts
 
 
 def drawn(text):
-    """A label from a drawing; dots are 0."""
+    """Parse a label image from text: one word per row, one digit per pixel, dots for 0."""
     return np.array([[int(c) if c != "." else 0 for c in line] for line in text.split()])
 
 
@@ -24,14 +24,14 @@ def drawn(text):
     ],
 )
 def test_values(drawing, expected):
-    """Pieces that meet at a corner are one."""
+    """Pixels that touch at a corner are one piece."""
     assert value_facts(np.pad(drawn(drawing), 1)).items() >= expected.items()
 
 
 def test_pieces_at_the_edge_may_meet_outside():
     assert value_facts(drawn("11.1 ...."))["split"] == 0
     assert value_facts(drawn("11.1 ...1 1... ...."))["split"] == 0
-    assert value_facts(drawn(".1.. ..1. ...."))["split"] == 0  # they meet at a corner
+    assert value_facts(drawn(".1.. ..1. ...."))["split"] == 0  # the pieces touch at a corner
     assert value_facts(drawn("1.... ...1. ....."))["split"] == 1
     assert value_facts(drawn("11.1 ...."))["looks_like"] == "mask"
 
@@ -42,7 +42,7 @@ def test_a_mask_of_0_and_255():
     assert (facts["values"], facts["gaps"], facts["looks_like"]) == ("0 255", 254, "mask")
 
 
-def test_many_values_are_told_in_short():
+def test_many_values_are_abbreviated():
     facts = value_facts(np.arange(400).reshape(20, 20))
     assert facts["values"] == "0 to 399, 400"
     assert facts["looks_like"] == "ids"
@@ -55,7 +55,7 @@ def test_first_split_ids_are_those_of_the_file():
 
 
 def test_holes():
-    """Of an object alone: not a bay at the image's border, not a gap between two objects."""
+    """A bay at the edge of the image is no hole, nor is background between two objects."""
     assert object_facts(drawn("..... .111. .1.1. .111. ....."))["holes"] == 1
     assert object_facts(drawn("1111 1..1 1..1"))["holes"] == 0
     assert object_facts(drawn("1112 1.22 1122"))["holes"] == 0
@@ -68,7 +68,7 @@ def test_holes():
 
 
 def test_places_to_look_at():
-    """Of the smallest piece of a split id, the smallest object, the first hole."""
+    """Pixels are in the smallest piece of a fragmented id, in the smallest object, in the first hole."""
     assert value_facts(np.pad(drawn("11.1 1... ....  22.."), 1))["split_at"] == "1 4"
     assert value_facts(drawn("12.. 12.."))["split_at"] == ""
     assert object_facts(drawn("..... .111. .1.1. .111. ....."))["hole_at"] == "2 2"
@@ -84,25 +84,25 @@ def test_touching():
 
 
 def test_sizes():
-    """One object of 20 x 10, one of 10 x 5, one of a pixel, which is 2 % of the middle one."""
+    """Objects of 20 x 10, of 10 x 5 and of one pixel, which is 2 % of the median size."""
     label = np.zeros((40, 40), int)
     label[:20, :10], label[30:35, 20:30], label[38, 38] = 1, 2, 3
     facts = object_facts(label)
     assert (facts["objects"], facts["specks"]) == (3, 1)
     assert facts["extent_50"] == 10
-    expected = np.zeros(int(STEPS * np.log2(20)) + 1, int)
-    expected[[0, int(STEPS * np.log2(10)), -1]] = 1
+    expected = np.zeros(int(BINS_PER_DOUBLING * np.log2(20)) + 1, int)
+    expected[[0, int(BINS_PER_DOUBLING * np.log2(10)), -1]] = 1
     assert facts["extents"] == expected.tolist()
 
 
-def test_what_the_edge_cuts_off_is_no_speck():
-    """Of an image and of a volume, whichever axis it is; an axis of one pixel has no edge."""
+def test_objects_cut_off_by_the_edge_are_no_specks():
+    """On all axes of images and volumes; an axis of one pixel has no edge."""
     for shape in ((40, 40), (1, 40, 40), (9, 40, 40)):
         label = np.zeros(shape, int)
         first = (0,) * (len(shape) - 2)
         label[..., :20, :10], label[..., 30:, 2:20], label[..., 22:28, :9], label[(*first, 0, 20)] = 1, 2, 3, 4
         assert object_facts(label)["specks"] == 0
-        label[(*first, 20, 20)] = 5  # at the edge of a volume of several planes
+        label[(*first, 20, 20)] = 5  # at the edge of a volume with several planes
         assert object_facts(label)["specks"] == (shape[0] != 9)
 
 

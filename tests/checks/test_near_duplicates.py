@@ -1,4 +1,4 @@
-"""Look-alikes are found in any orientation and at any brightness, and nothing else is."""
+"""Near-duplicates are found in any orientation and at any brightness, and nothing else is."""
 
 import numpy as np
 import pytest
@@ -17,23 +17,23 @@ from snakeseg.checks.near_duplicates import (
 
 
 def signature_of(image):
-    """Of an image (*spatial) in one go."""
+    """Compute the signature of an image, shape (*spatial)."""
     return signature(cell_sums(image[None], [cell_shares(n, CELLS[image.ndim]) for n in image.shape]))
 
 
 def scene(seed, shape):
-    """Smooth random greys, no two alike."""
+    """Generate smooth random intensities; no two scenes are similar."""
     return ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), min(shape) / 10)
 
 
-def correlation(one, other):
-    pairs, found = near_duplicates(np.stack([signature_of(one), signature_of(other)]), one.ndim, -1.0)
+def correlation(first, second):
+    pairs, correlations = near_duplicates(np.stack([signature_of(first), signature_of(second)]), first.ndim, -1.0)
     assert pairs.tolist() == [[0, 1]]
-    return found[0]
+    return correlations[0]
 
 
 def turned(image):
-    """All orientations of an array, made in another way than the source does."""
+    """Return all orientations of an array, computed independently of the source."""
     if image.ndim == 2:
         return [np.rot90(flip, turns) for flip in (image, image.T) for turns in range(4)]
     planes = ((0, 1), (1, 2), (0, 2))
@@ -42,25 +42,25 @@ def turned(image):
 
 @pytest.mark.parametrize("shape", [(64, 64), (37, 53), (9, 70), (3, 3), (20, 31, 17), (5, 8, 8)])
 def test_flipped_turned_and_stretched_images_are_the_same(shape):
-    """Whatever the size: pixels on a border between cells are shared out."""
+    """For any size, because pixels on a border between cells are divided."""
     image = scene(0, shape)
     for other in turned(image):
         assert correlation(image, 3 * other - 7) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(64, 48), (24, 20, 28)])
-def test_others_are_not(shape):
+def test_different_images_are_not(shape):
     assert correlation(scene(0, shape), scene(1, shape)) < 0.9
 
 
-def test_dark_corners_and_slanted_light_are_no_likeness():
-    """Nearly all of what is seen is the light, in both; without textures there is nothing to tell."""
+def test_uneven_illumination_does_not_make_images_similar():
+    """Illumination dominates both images; without texture, the signature is 0."""
     y, x = np.mgrid[-1:1:96j, -1:1:128j]
     light = 100 - 40 * (x**2 + y**2) + 15 * x
     textures = [scene(seed, light.shape) for seed in (0, 1)]
-    seen = [light + 3 * texture / texture.std() for texture in textures]
-    assert np.corrcoef(seen[0].ravel(), seen[1].ravel())[0, 1] > 0.95
-    assert correlation(*seen) == pytest.approx(correlation(*textures), abs=0.1)
+    images = [light + 3 * texture / texture.std() for texture in textures]
+    assert np.corrcoef(images[0].ravel(), images[1].ravel())[0, 1] > 0.95
+    assert correlation(*images) == pytest.approx(correlation(*textures), abs=0.1)
     assert not signature_of(light).any()
 
 
@@ -70,7 +70,7 @@ def test_all_orientations_are_there():
 
 
 def test_cells_are_sums_whatever_the_pieces():
-    """A known answer, and the same from strips."""
+    """Sums over cells are correct, and those of strips add up to them."""
     image = np.arange(32 * 16).reshape(1, 32, 16)
     shares = [cell_shares(32, 16), cell_shares(16, 16)]
     sums = cell_sums(image, shares)
@@ -81,7 +81,7 @@ def test_cells_are_sums_whatever_the_pieces():
     np.testing.assert_allclose(cell_shares(37, 16), cell_shares(37, 16)[::-1, ::-1], atol=1e-12)
 
 
-def test_images_of_one_value_are_like_nothing():
+def test_constant_images_have_no_near_duplicates():
     assert not signature_of(np.full((40, 40), 0.1)).any()
     pairs, _ = near_duplicates(np.stack([signature_of(np.full((40, 40), v)) for v in (0.0, 1.0)]), 2, 0.5)
     assert len(pairs) == 0
@@ -89,7 +89,7 @@ def test_images_of_one_value_are_like_nothing():
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_groups_are_those_of_all_pairs(dims):
-    """Against all pairs in all orientations at once: the same groups, and nobody below the limit."""
+    """Groups agree with a comparison of all pairs in all orientations, and no pair is below the limit."""
     rng, count, least = np.random.default_rng(3), 150, 0.7
     cells = CELLS[dims] ** dims
     base = rng.normal(size=(30, cells))
@@ -97,29 +97,31 @@ def test_groups_are_those_of_all_pairs(dims):
     noisy = base[rng.integers(30, size=count)] + noise
     turns = orientations(dims)
     turned = [row[turns[rng.integers(len(turns))]].reshape((CELLS[dims],) * dims) for row in noisy]
-    made = np.stack([signature(each) for each in turned])
+    made = np.stack([signature(cells) for cells in turned])
     best = np.max([made @ made[:, turn].T for turn in turns], axis=0)
     expected = np.argwhere(np.triu(best >= least, 1))
-    pairs, found = near_duplicates(made, dims, least)
+    pairs, correlations = near_duplicates(made, dims, least)
     np.testing.assert_array_equal(components(pairs, count), components(expected, count))
-    np.testing.assert_allclose(found, best[tuple(pairs.T)], atol=1e-5)
+    np.testing.assert_allclose(correlations, best[tuple(pairs.T)], atol=1e-5)
     assert len(expected) > 20
 
 
 def test_blocks_of_rows_make_no_difference(monkeypatch):
     rng = np.random.default_rng(0)
-    made = np.stack([signature(each) for each in rng.normal(size=(40, 16, 16))]).repeat(3, axis=0)[rng.permutation(120)]
+    made = np.stack([signature(cells) for cells in rng.normal(size=(40, 16, 16))]).repeat(3, axis=0)[
+        rng.permutation(120)
+    ]
     groups = components(near_duplicates(made, 2, 0.99)[0], 120)
-    monkeypatch.setattr("snakeseg.checks.near_duplicates.ROWS", 7)
+    monkeypatch.setattr("snakeseg.checks.near_duplicates.ROWS_PER_BLOCK", 7)
     np.testing.assert_array_equal(components(near_duplicates(made, 2, 0.99)[0], 120), groups)
     assert groups.max() == 39
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_invariants_part_no_look_alikes(dims):
-    """The same in all orientations, of length 1, and never further apart than signatures in their best orientation."""
+def test_invariants_separate_no_near_duplicates(dims):
+    """They are equal in all orientations, have length 1, and are never further apart than the signatures."""
     rng = np.random.default_rng(1)
-    made = np.stack([signature(each) for each in rng.normal(size=(30, *(CELLS[dims],) * dims))])
+    made = np.stack([signature(cells) for cells in rng.normal(size=(30, *(CELLS[dims],) * dims))])
     made[1] = signature((made[0] + 0.3 * made[2]).reshape((CELLS[dims],) * dims))
     known = invariants(made, dims)
     for turn in orientations(dims):
@@ -129,12 +131,12 @@ def test_invariants_part_no_look_alikes(dims):
     assert (known @ known.T >= best - 1e-5).all()
 
 
-def test_of_many_images_hardly_a_pair_is_missed(monkeypatch):
-    """Random trees with small leaves find the planted pairs, in time that grows with images, not with pairs."""
+def test_few_pairs_of_many_images_are_missed(monkeypatch):
+    """Random trees with small leaves find nearly all planted pairs."""
     monkeypatch.setattr("snakeseg.checks.near_duplicates.LEAF", 64)
     rng, count = np.random.default_rng(5), 2000
-    base = np.stack([signature(each) for each in rng.normal(size=(count, 16, 16))])
-    noise = np.stack([signature(each) for each in rng.normal(size=(count // 10, 16, 16))])
+    base = np.stack([signature(cells) for cells in rng.normal(size=(count, 16, 16))])
+    noise = np.stack([signature(cells) for cells in rng.normal(size=(count // 10, 16, 16))])
     turns = orientations(2)
     for i, other in enumerate(noise):  # correlation 0.97
         base[count // 2 + i] = signature((base[i] + 0.25 * other)[turns[i % 8]].reshape(16, 16))

@@ -1,4 +1,4 @@
-"""The doctor: what is measured gets a verdict, what is wrong a remedy, and problems an exit code."""
+"""`snakeseg doctor`: measurements have a verdict, problems have a remedy and set the exit code."""
 
 import builtins
 import json
@@ -30,7 +30,7 @@ def write_profile(folder, **settings):
 
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
-    """Slurm's commands in the path, of which sinfo answers; returns a function to write another one."""
+    """Put stand-ins for the commands of Slurm into the path; returns a function that writes another one."""
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}")
     (tmp_path / "bin").mkdir()
 
@@ -45,13 +45,13 @@ def slurm(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(1, "ok"), (5, "warning"), (99, "warning"), (100, "problem")])
-def test_less_is_better(value, verdict):
+def test_verdicts_of_numbers(value, verdict):
     check = graded("cost", value, 5, 100, f"{value} ms", "do it")
     assert check.verdict == verdict
     assert str(check) == f"{verdict:<8} cost: {value} ms" + ("" if verdict == "ok" else "; do it")
 
 
-def test_this_machine_is_well(capsys, tmp_path, monkeypatch):
+def test_this_machine_has_no_problem(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["doctor", "--json"]) == 0
     checks = {check["what"]: check for check in json.loads(capsys.readouterr().out)}
@@ -71,7 +71,7 @@ def test_a_problem_is_the_exit_code(capsys, tmp_path, monkeypatch):
 
 
 def test_no_torch(monkeypatch):
-    """Nor anything that needs it is tried then."""
+    """A failed import is reported with its message."""
 
     def refuse(name, *rest):
         if name == "torch":
@@ -85,7 +85,7 @@ def test_no_torch(monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
-    """Not made by permissions: the tests may be run by root."""
+    """The error is simulated, because permissions do not apply if root runs the tests."""
     (tmp_path / "results").mkdir()
 
     def refuse(dir):
@@ -107,7 +107,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
 
     monkeypatch.setattr(disk.fcntl, "flock", refuse)
     check = disk.check_lock(tmp_path)
-    assert (check.verdict, check.found) == ("problem", "none (No locks available)")
+    assert (check.verdict, check.found) == ("problem", "cannot lock files (No locks available)")
 
 
 def test_clocks_that_differ(tmp_path, monkeypatch):
@@ -119,7 +119,7 @@ def test_clocks_that_differ(tmp_path, monkeypatch):
 
 
 def test_a_slow_file_system(tmp_path, monkeypatch):
-    """By a flush that takes 60 ms."""
+    """A flush that takes 60 ms is a warning."""
     monkeypatch.setattr(disk.os, "fsync", lambda file: disk.time.sleep(0.06))
     monkeypatch.setattr(disk, "WRITES", 3)
     check = disk.check_latency(tmp_path)
@@ -127,10 +127,10 @@ def test_a_slow_file_system(tmp_path, monkeypatch):
 
 
 def test_no_more_files_allowed(tmp_path, monkeypatch):
-    told = os.statvfs(tmp_path)
+    status = os.statvfs(tmp_path)
 
     class Full:
-        f_files, f_favail = told.f_files or 1, 100
+        f_files, f_favail = status.f_files or 1, 100
 
     monkeypatch.setattr(disk.os, "statvfs", lambda folder: Full)
     assert disk.check_inodes(tmp_path).verdict == "problem"
@@ -139,14 +139,18 @@ def test_no_more_files_allowed(tmp_path, monkeypatch):
 def test_snakemake_is_too_old(monkeypatch):
     monkeypatch.setattr("importlib.metadata.version", lambda name: "9.11.2")
     check = check_snakemake()
-    assert (check.verdict, check.found, check.remedy) == ("problem", "9.11.2", "install 9.12 or newer")
+    assert (check.verdict, check.found, check.remedy) == (
+        "problem",
+        "9.11.2",
+        "run: pip install 'snakemake>=9.12'",
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         (None, "no config.yaml"),
-        ("executor: [", "no YAML"),
+        ("executor: [", "invalid YAML"),
         ("- a", "no settings"),
         ("executor: nowhere", "nowhere is not"),
     ],
@@ -158,7 +162,7 @@ def test_profiles_that_cannot_be_used(text, words, tmp_path):
     assert (check.verdict, words in check.found) == ("problem", True), check
 
 
-def test_own_profiles_are_well(repository, slurm):
+def test_profiles_of_the_repository_have_no_problem(repository, slurm):
     assert verdicts(check_profile(repository / "profiles" / "default")) == {"profile": "ok"}
     checks = list(check_profile(repository / "profiles" / "slurm"))
     assert "problem" not in verdicts(checks).values(), checks
@@ -169,16 +173,17 @@ def test_a_profile_names_a_partition_that_is_not_there(tmp_path, slurm):
     requests = {"train": {"slurm_partition": "gpus"}, "infer": {"slurm_partition": "gpu,cpu"}}
     profile = write_profile(tmp_path / "p", executor="slurm", **{"set-resources": requests})
     check = list(check_profile(profile))[-1]
-    assert (check.verdict, check.found, check.remedy) == ("problem", "the profile names gpus", "choose of cpu, gpu")
+    assert (check.verdict, check.found) == ("problem", "Slurm does not have gpus")
+    assert check.remedy == "set slurm_partition in the profile to one of cpu, gpu"
 
 
-def test_no_slurm_here_or_no_answer(tmp_path, slurm):
+def test_slurm_is_missing_or_fails(tmp_path, slurm):
     profile = write_profile(tmp_path / "p", executor="slurm")
     slurm("sinfo", "echo 'Unable to contact slurm controller' >&2; exit 1")
     check = list(check_profile(profile))[-1]
     assert (check.verdict, "Unable to contact slurm controller" in check.found) == ("problem", True)
     (tmp_path / "bin" / "sbatch").unlink()
-    assert list(check_profile(profile))[-1].found == "no sbatch"
+    assert list(check_profile(profile))[-1].found == "commands not found: sbatch"
 
 
 def test_without_gpus_or_accounting(tmp_path, slurm):
@@ -193,23 +198,23 @@ def test_without_gpus_or_accounting(tmp_path, slurm):
 
 def test_submit_needs_a_profile(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadInput, match="found no profile that works"):
+    with pytest.raises(BadInput, match="found no working profile"):
         main(["--debug", "doctor", "--submit"])
 
 
-def test_a_job_that_waits_says_why(tmp_path, slurm, monkeypatch, capsys):
-    monkeypatch.setattr(cluster, "SECONDS_BETWEEN_LOOKS", 0.1)
+def test_the_reason_of_a_waiting_job_is_logged(tmp_path, slurm, monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "QUERY_INTERVAL_S", 0.1)
     slurm("squeue", "echo '28|PENDING|0:00|5:00|Resources||0|'")
     sent = (STARTED + SUBMITTED).format(name="a", number=1, slurm=28, log="28.log", second=1)
     (tmp_path / "said").write_text(sent, encoding="utf-8")
     command = ["/bin/sh", "-c", f"/bin/cat {tmp_path / 'said'}; /bin/sleep 1; exit 3"]
-    assert cluster._sent(command) == (3, sent)
-    assert capsys.readouterr().err == "Slurm job 28 pending (Resources); Ctrl-C takes it back\n"
+    assert cluster._run_and_report(command) == (3, sent)
+    assert capsys.readouterr().err == "Slurm job 28 pending (Resources); press Ctrl-C to cancel it\n"
 
 
 @pytest.mark.slow
-def test_a_job_that_is_sent(tmp_path, monkeypatch):
-    """With a profile for this machine; what it gives to a training is taken over."""
+def test_a_submitted_test_job(tmp_path, monkeypatch):
+    """The test job runs with the resources of a training; a refused one reports the reason."""
     monkeypatch.chdir(tmp_path)
     profile = write_profile(tmp_path / "p", **{"set-resources": {"train": {"mem_mb": 100, "runtime": 480}}})
     check = submit_probe(profile)

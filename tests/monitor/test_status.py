@@ -1,4 +1,4 @@
-"""What became of a run, told from logs in Snakemake's and Slurm's words."""
+"""`snakeseg status`: the state of a run according to logs of Snakemake and Slurm."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SLURM_LOG = ".snakemake/slurm_logs/rule_train/a_0/28.log"
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working folder without Slurm, whose snakemake ran on this machine."""
+    """Make a working folder of a run on this machine, without Slurm."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / ".snakemake/log").mkdir(parents=True)
@@ -36,28 +36,28 @@ def write_log(folder, *parts: str, host: str = "", name: str = "2026-11-21T21051
 
 
 def write_job_log(folder, text: str, path: str = "logs/mine/train/a/fold-0.log", age: float = 3600) -> None:
-    """A job's log that was last written to an hour ago."""
+    """Write the log of a job, last modified an hour ago."""
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text(text, encoding="utf-8")
     then = (folder / path).stat().st_mtime - age
     os.utime(folder / path, (then, then))
 
 
-def pretend_squeue(folder, answer: str) -> None:
+def pretend_squeue(folder, output: str) -> None:
     (folder / "bin").mkdir()
-    (folder / "bin/squeue").write_text(f"#!/bin/sh\necho '{answer}'\n", encoding="utf-8")
+    (folder / "bin/squeue").write_text(f"#!/bin/sh\necho '{output}'\n", encoding="utf-8")
     (folder / "bin/squeue").chmod(0o755)
 
 
-def told(capsys, *options: str) -> tuple[dict, int]:
-    """The answer of the command for programs, and its exit code."""
+def status_of(capsys, *options: str) -> tuple[dict, int]:
+    """Run `snakeseg status --json`; returns the output and the exit code."""
     code = main(["--debug", "status", "--json", *options])
     return json.loads(capsys.readouterr().out), code
 
 
 @pytest.mark.parametrize(("cause", "line"), [(cause, line) for cause, lines in SLURMSTEPD.items() for line in lines])
-def test_causes_in_slurms_words(cause, line):
-    """The line is told; progress and Snakemake's own words are not."""
+def test_causes_by_messages_of_slurm(cause, line):
+    """The matching line is shown; progress and lines of Snakemake are not."""
     noise = "training: 3/9, 0:00:10 left loss 0.5\nBuilding DAG of jobs...\n"
     assert judge("", [noise, f"{line}\n"]) == (cause, [line])
 
@@ -92,13 +92,13 @@ def test_causes_by_slurms_state(state, cause):
         ("Traceback (most recent call last):\nKeyError: 'TIMEOUT'", "exception"),
     ],
 )
-def test_causes_in_our_own_words(text, cause):
+def test_causes_by_messages_of_snakeseg(text, cause):
     verdict = judge("returned non-zero exit status 1", [text])
     assert verdict.cause == cause
     assert verdict.lines[-1] == text.splitlines()[-1]
 
 
-def test_a_kill_that_nobody_explains():
+def test_a_kill_without_a_message():
     assert (
         judge("returned non-zero exit status 137", ["training: 3/9, 0:00:10 left"]).cause
         == "out of memory, most likely"
@@ -108,25 +108,25 @@ def test_a_kill_that_nobody_explains():
 def test_many_problems_are_counted():
     lines = judge("", ["\n".join(f"error: {i}.tif: found no such file; expected an image; x" for i in range(9))]).lines
     assert len(lines) == 7
-    assert lines[-1] == "(and 3 more lines like these)"
+    assert lines[-1] == "(and 3 more lines of this kind)"
 
 
-def test_next_step_doubles_what_was_asked_for():
+def test_next_step_doubles_the_request():
     asked = {"mem_mb": "4000", "runtime": "60"}
-    assert "{train: {mem_mb: 8000}} into the profile (it had 4000)" in next_step("train", "out of memory", asked, "")
-    assert "{train: {runtime: 120}} into the profile (it had 60)" in next_step("train", "time limit", asked, "")
+    assert "{train: {mem_mb: 8000}} in the profile (it was 4000)" in next_step("train", "out of memory", asked, "")
+    assert "{train: {runtime: 120}} in the profile (it was 60)" in next_step("train", "time limit", asked, "")
 
 
-def test_progress_is_read_as_it_is_told(capsys):
+def test_progress_is_parsed(capsys):
     list(progress(range(12), 12, "training", lambda: "loss 0.5"))
-    found = progress_of(capsys.readouterr().err)
-    assert found == {"what": "training", "done": 12, "total": 12, "left": "0:00:00", "note": "loss 0.5"}
+    parsed = progress_of(capsys.readouterr().err)
+    assert parsed == {"what": "training", "done": 12, "total": 12, "left": "0:00:00", "note": "loss 0.5"}
     list(progress(range(3), None, "training", share=iter([0.0, 0.5, 0.7, 1.0]).__next__))
     assert progress_of(capsys.readouterr().err)["total"] is None
     assert progress_of("error: training failed\n") is None
 
 
-def test_a_shown_log_is_not_taken_for_snakemakes_own_words():
+def test_an_included_log_is_not_parsed():
     said = SLURMSTEPD["out of memory"][1]
     values = {"name": "a", "number": 3, "slurm": 28, "log": SLURM_LOG, "status": "OUT_OF_MEMORY", "second": 10}
     text = (HEAD + STARTED + SUBMITTED + FAILED + AGAIN + STARTED + ENDED).format(**values, said=said, host="h")
@@ -144,7 +144,7 @@ def test_a_shown_log_is_not_taken_for_snakemakes_own_words():
     assert "Shutting down" not in failure.shown
 
 
-def test_a_job_array_has_a_number_for_every_job():
+def test_a_job_array_has_an_id_for_every_job():
     jobs = "".join(STARTED.format(name=name, number=number, second=number) for number, name in ((4, "a"), (7, "b")))
     line = "Submitted array job with Snakemake IDs 4,7 and SLURM job ID 30. The individual task IDs are 1-2.\n"
     session = read_session((jobs + line).splitlines())
@@ -152,7 +152,7 @@ def test_a_job_array_has_a_number_for_every_job():
 
 
 def test_a_job_that_was_not_submitted():
-    """The plugin's message goes on over lines of any kind."""
+    """The message of the plugin has lines of any form."""
     error = (
         "[Sat Nov 21 21:40:40 2026]\nError in rule train:\n"
         "    message: SLURM sbatch failed. The error message was 'invalid partition specified: gpus'.\n"
@@ -165,8 +165,8 @@ def test_a_job_that_was_not_submitted():
     assert "invalid partition specified: gpus" in verdict.lines[0]
 
 
-def test_outputs_that_do_not_appear(folder, capsys):
-    """The command ended well, as its benchmark file says; there is no error of the rule."""
+def test_missing_outputs(folder, capsys):
+    """The command succeeded, as its benchmark file shows, and there is no error of the rule."""
     missing = "results/mine/models/a/fold-0/model.safetensors (missing locally, parent dir contents: )\n"
     error = (
         "Waiting at most 5 seconds for missing files:\n"
@@ -176,14 +176,14 @@ def test_outputs_that_do_not_appear(folder, capsys):
     )
     write_job_log(folder, "s\n1\n", "benchmarks/mine/train/a/fold-0.tsv", age=-3600)
     write_log(folder, HEAD, STARTED, error, ENDED)
-    answer, _ = told(capsys)
-    (case,) = answer["cases"]
-    assert (case["state"], case["cause"], answer["complaint"]) == ("failed", "file system", [])
+    status, _ = status_of(capsys)
+    (case,) = status["cases"]
+    assert (case["state"], case["cause"], status["complaint"]) == ("failed", "file system", [])
     assert "some output files are missing" in case["lines"][0]
 
 
 def test_a_failed_group_fails_its_jobs(folder, capsys):
-    """As Snakemake writes it: the group with Slurm's log first, then each job without. The causes are in that log."""
+    """Snakemake lists the group with the log of Slurm, which holds the causes, then each job without it."""
     jobs = "".join(STARTED.format(name=name, number=n, second=n) for n, name in ((4, "a"), (7, "b")))
     info = "[Sat Nov 21 21:05:00 2026] Group job 0b3f-1 (jobs in lexicogr. order):\n" + textwrap.indent(jobs, "    ")
     rules = "".join(f"        rule train:\n            jobid: {n}\n            output: x\n" for n in (4, 7))
@@ -197,7 +197,7 @@ def test_a_failed_group_fails_its_jobs(folder, capsys):
     submitted = SUBMITTED.format(number="0b3f-1", slurm=28, log=SLURM_LOG)
     write_job_log(folder, f"{SLURMSTEPD['time limit'][0]}\n", SLURM_LOG)
     write_log(folder, HEAD, "{info}", "{submitted}", "{error}", ENDED, info=info, submitted=submitted, error=error)
-    cases = told(capsys)[0]["cases"]
+    cases = status_of(capsys)[0]["cases"]
     assert [case["case"] for case in cases] == ["train/a/fold-0", "train/b/fold-0"]
     for case in cases:
         assert (case["state"], case["cause"], case["before"]) == ("failed", "time limit", [])
@@ -205,53 +205,53 @@ def test_a_failed_group_fails_its_jobs(folder, capsys):
     write_log(
         folder, "{info}", "{submitted}", "{error}", AGAIN, info=info, submitted=submitted, error=error, number="0b3f-1"
     )
-    assert [case["before"] for case in told(capsys)[0]["cases"]] == [["time limit"]] * 2
+    assert [case["before"] for case in status_of(capsys)[0]["cases"]] == [["time limit"]] * 2
 
 
 def test_a_failed_job_and_its_next_step(folder, capsys):
-    """Its log may be gone: Snakemake's shows it."""
+    """The log of the job may be missing, because the log of Snakemake includes it."""
     write_log(folder, HEAD, STARTED, SUBMITTED, FAILED, ENDED, status="TIMEOUT", said=SLURMSTEPD["time limit"][0])
-    answer, code = told(capsys)
-    (case,) = answer["cases"]
+    status, code = status_of(capsys)
+    (case,) = status["cases"]
     assert code == 1
-    assert (answer["name"], answer["controller"]) == ("mine", "ended")
+    assert (status["name"], status["controller"]) == ("mine", "ended")
     assert (case["case"], case["state"], case["cause"]) == ("train/a/fold-0", "failed", "time limit")
     assert case["lines"] == [SLURMSTEPD["time limit"][0]]
     assert "{runtime: 120}" in case["next"]
-    assert answer["waiting"] == {"train": 1, "validate": 1, "report": 1}
+    assert status["waiting"] == {"train": 1, "validate": 1, "report": 1}
     assert main(["status", "results/mine"]) == 1
     text = capsys.readouterr().out
     assert "failed: train experiment=a, fold=0: time limit" in text
-    assert "  next: write of_rule: {train: {runtime: 120}} into the profile" in text
+    assert "  next: set of_rule: {train: {runtime: 120}} in the profile" in text
 
 
-def test_an_earlier_attempt_is_named(folder, capsys):
+def test_the_cause_of_an_earlier_attempt(folder, capsys):
     said = SLURMSTEPD["out of memory"][0]
     write_log(folder, HEAD, STARTED, FAILED, AGAIN, STARTED, host="elsewhere", status="OUT_OF_MEMORY", said=said)
-    answer, code = told(capsys)
-    assert (answer["cases"][0]["state"], answer["cases"][0]["before"], code) == ("running", ["out of memory"], 0)
-    assert answer["controller"].startswith("runs on elsewhere")
+    status, code = status_of(capsys)
+    assert (status["cases"][0]["state"], status["cases"][0]["before"], code) == ("running", ["out of memory"], 0)
+    assert status["controller"].startswith("runs on elsewhere")
 
 
-def test_an_earlier_attempts_cause_is_in_slurms_log(folder, capsys):
-    """Snakemake shows no further log after an empty one."""
+def test_the_cause_of_an_earlier_attempt_is_in_the_log_of_slurm(folder, capsys):
+    """Snakemake includes no further log after an empty one."""
     shown = FAILED[: FAILED.index("Logfile")] + "Logfile logs/mine/train/a/fold-0.log: empty file\n"
     again = SUBMITTED.replace("{slurm}", "29").replace("{log}", SLURM_LOG.replace("28", "29"))
     write_log(folder, HEAD, STARTED, SUBMITTED, shown, AGAIN, STARTED, again, host="elsewhere")
     write_job_log(folder, f"{SLURMSTEPD['node failure'][0]}\n", SLURM_LOG)
-    (case,) = told(capsys)[0]["cases"]
+    (case,) = status_of(capsys)[0]["cases"]
     assert (case["state"], case["before"], case["slurm"]["job"]) == ("running", ["node failure"], "29")
 
 
 def test_a_killed_run_is_interrupted_and_its_orphan_is_not(folder, capsys):
     write_log(folder, HEAD, STARTED)
     write_job_log(folder, "training: 20/400, 0:09:30 left loss 0.8\n")
-    answer, code = told(capsys)
-    assert (answer["controller"], code) == ("was killed", 1)
-    assert (answer["cases"][0]["state"], answer["cases"][0]["progress"]["done"]) == ("interrupted", 20)
+    status, code = status_of(capsys)
+    assert (status["controller"], code) == ("was killed", 1)
+    assert (status["cases"][0]["state"], status["cases"][0]["progress"]["done"]) == ("interrupted", 20)
     write_job_log(folder, "training: 30/400, 0:09:00 left loss 0.7\n", age=0)
-    answer, code = told(capsys)
-    assert (answer["cases"][0]["state"], answer["cases"][0]["progress"]["done"], code) == ("running", 30, 0)
+    status, code = status_of(capsys)
+    assert (status["cases"][0]["state"], status["cases"][0]["progress"]["done"], code) == ("running", 30, 0)
 
 
 @pytest.mark.parametrize(
@@ -264,11 +264,11 @@ def test_a_killed_run_is_interrupted_and_its_orphan_is_not(folder, capsys):
         ("29|RUNNING|10:00|50:00|None|node1|0|", "lost", "lost"),
     ],
 )
-def test_slurm_is_asked(queue, state, cause, folder, capsys):
-    """A job that Slurm has forgotten is one that snakemake waits for without end."""
+def test_states_of_slurm(queue, state, cause, folder, capsys):
+    """Snakemake waits without end for a job that Slurm has forgotten."""
     write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
     pretend_squeue(folder, queue)
-    (case,) = told(capsys)[0]["cases"]
+    (case,) = status_of(capsys)[0]["cases"]
     assert (case["state"], case["cause"], case["slurm"]["job"]) == (state, cause, "28")
 
 
@@ -281,78 +281,78 @@ def test_slurm_is_asked(queue, state, cause, folder, capsys):
         ("28|RUNNING|0:10|59:50|None|node2|1|", ["begun anew"], "running", ["requeued"]),
     ],
 )
-def test_a_job_that_slurm_starts_again(queue, said, state, before, folder, capsys):
-    """It needs nobody, and is no failure; why it came to that is told as long as its log tells."""
+def test_a_job_that_slurm_restarts(queue, said, state, before, folder, capsys):
+    """It is no failure and needs no action; the cause is shown while the log holds it."""
     write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
     pretend_squeue(folder, queue)
     write_job_log(folder, "\n".join(said), SLURM_LOG)
-    answer, code = told(capsys)
-    (case,) = answer["cases"]
+    status, code = status_of(capsys)
+    (case,) = status["cases"]
     assert (case["state"], case["cause"], case["before"], code) == (state, "", before, 0)
     assert case["lines"] == (said if before[-1] != "requeued" else [])
     main(["status"])
     text = capsys.readouterr().out
     assert f"attempt {len(before) + 1}, after: {', '.join(before)}" in text
-    assert ("next: nothing: Slurm starts it by itself: the training goes on" in text) == (state == "requeued")
+    assert ("next: nothing to do: Slurm restarts the job; the training resumes" in text) == (state == "requeued")
 
 
 @pytest.mark.parametrize(
     ("reason", "held"), [("launch failed requeued held", True), ("JobHeldUser", True), ("Priority", False)]
 )
-def test_a_job_that_slurm_holds_needs_somebody(reason, held, folder, capsys):
+def test_a_job_that_slurm_holds(reason, held, folder, capsys):
     write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
     pretend_squeue(folder, f"28|PENDING|0:00|1:00:00|{reason}||1|")
-    (case,) = told(capsys)[0]["cases"]
+    (case,) = status_of(capsys)[0]["cases"]
     assert ("scontrol release" in case["next"]) == held
 
 
-def test_a_job_that_slurm_forgot_has_left_word(folder, capsys):
+def test_a_job_that_slurm_forgot_has_a_log(folder, capsys):
     write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
     pretend_squeue(folder, "")
     write_job_log(folder, f"host: node1\n{SLURMSTEPD['preempted'][0]}\n", SLURM_LOG)
-    (case,) = told(capsys)[0]["cases"]
+    (case,) = status_of(capsys)[0]["cases"]
     assert (case["state"], case["cause"], case["lines"]) == ("failed", "preempted", SLURMSTEPD["preempted"])
 
 
-def test_a_later_run_outdates_an_earlier_one(folder, capsys):
+def test_a_later_run_replaces_an_earlier_one(folder, capsys):
     write_log(folder, HEAD, STARTED, FAILED, ENDED, name="2026-11-21T210510")
     write_log(folder, HEAD, STARTED, FINISHED, ENDED, name="2026-11-22T090000")
-    answer, code = told(capsys)
-    assert (answer["cases"], code) == ([], 0)
+    status, code = status_of(capsys)
+    assert (status["cases"], code) == ([], 0)
 
 
-def test_a_mistake_in_the_config_is_told(folder, capsys):
+def test_an_error_in_the_config_is_shown(folder, capsys):
     line = "config: found unknown key 'trian'; expected one of train; did you mean 'train'?"
     text = f'WorkflowError in file "common.smk", line 223:\n{line}\n  File "common.smk", line 223, in <module>\n'
     (folder / ".snakemake/log/2026-11-22T090000.snakemake.log").write_text(text, encoding="utf-8")
     assert main(["status"]) == 1
-    assert f"snakemake says:\n  | WorkflowError in file \"common.smk\", line 223:\n  | {line}" in (
+    assert f"snakemake reports:\n  | WorkflowError in file \"common.smk\", line 223:\n  | {line}" in (
         capsys.readouterr().out
     )  # fmt: skip
 
 
-def test_what_stops_snakemake_on_its_way_is_told(folder, capsys):
-    """But what it says of failed jobs is not told twice."""
+def test_an_error_that_stops_snakemake_is_shown(folder, capsys):
+    """Messages about failed jobs are not repeated as such an error."""
     rule = (
         "RuleException:\nCalledProcessError in file 'x', line 6:\nCommand 'x 2> y' returned non-zero exit status 1.\n"
     )
     write_log(folder, HEAD, STARTED, rule, FAILED, ENDED, name="2026-11-21T210510")
-    assert told(capsys)[0]["complaint"] == []
+    assert status_of(capsys)[0]["complaint"] == []
     ended = "Complete log(s): x.log\nWorkflowError:\nPermissionError: [Errno 13] Permission denied: 'results'\n"
     write_log(folder, HEAD, STARTED, ended, name="2026-11-22T090000")
-    answer, code = told(capsys)
-    assert (answer["complaint"], code) == (["PermissionError: [Errno 13] Permission denied: 'results'"], 1)
-    assert answer["controller"] == "ended"
+    status, code = status_of(capsys)
+    assert (status["complaint"], code) == (["PermissionError: [Errno 13] Permission denied: 'results'"], 1)
+    assert status["controller"] == "ended"
 
 
 def test_no_run_here(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["status"]) == 1
-    assert "found no trace of snakemake; expected the folder that it runs in" in capsys.readouterr().err
+    assert "found no logs of snakemake; expected the folder in which snakemake runs" in capsys.readouterr().err
 
 
-def test_what_finished_jobs_took(folder, capsys):
-    """A training of 100 s, of which its steps computed 80; asked for next: half as much again."""
+def test_usage_of_finished_jobs(folder, capsys):
+    """A training of 100 s computes for 80 s; the proposed request is the usage times 1.5."""
     head = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
     path = folder / "benchmarks/mine/train/a/fold-0.tsv"
     path.parent.mkdir(parents=True)
@@ -363,10 +363,10 @@ def test_what_finished_jobs_took(folder, capsys):
     short = folder / "benchmarks/mine/check.tsv"
     short.write_text(head + "0.5\t0:00:00\t-\t-\t-\t-\t-\t-\t0.00\t0\n", encoding="utf-8")
     write_log(folder, HEAD)
-    answer, _ = told(capsys, "mine")
-    assert answer["finished"]["train/a/fold-0"] == {"seconds": 100, "memory_mb": 1500, "cores": 1.5, "device": 0.8}
-    assert answer["finished"]["check"]["memory_mb"] is None
-    assert answer["advice"] == {"train": {"mem_mb": 2500, "runtime": 5}, "check": {"runtime": 5}}
+    status, _ = status_of(capsys, "mine")
+    assert status["finished"]["train/a/fold-0"] == {"seconds": 100, "memory_mb": 1500, "cores": 1.5, "device": 0.8}
+    assert status["finished"]["check"]["memory_mb"] is None
+    assert status["advice"] == {"train": {"mem_mb": 2500, "runtime": 5}, "check": {"runtime": 5}}
     main(["status", "mine"])
     assert "train     1     0:01:40  1500 MB  1.5    80%     mem_mb=2500 runtime=5" in capsys.readouterr().out
 

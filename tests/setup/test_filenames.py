@@ -1,10 +1,10 @@
-"""Images meet their labels by name, whatever people call them; nothing is read."""
+"""Images and labels are paired by their names; no file is read."""
 
 import pytest
 
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.sheet import NAME
-from snakeseg.setup.filenames import by_names
+from snakeseg.setup.filenames import read_by_names
 
 PAIRS = {
     "suffix": {"a.png": "a_mask.png", "b.png": "b_mask.png"},
@@ -45,22 +45,22 @@ def pairs_of(layout) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("pairs", PAIRS.values(), ids=PAIRS)
-def test_images_meet_their_labels(folder, pairs):
-    layout = by_names(folder(*pairs, *pairs.values()))
+def test_images_are_paired_with_their_labels(folder, pairs):
+    layout = read_by_names(folder(*pairs, *pairs.values()))
     assert pairs_of(layout) == pairs
     assert layout.sheet["sample"].is_unique
     assert layout.problems == []
 
 
-def test_samples_have_names_of_plain_letters(folder):
-    """Accents are left out; names that are alike without what cannot be in them are numbered."""
+def test_names_of_samples_are_ascii(folder):
+    """Accents are removed; names that become equal are numbered."""
     for names, samples in (
         (["Größe", "Grüße", "Ångström"], ["Grosse", "Grusse", "Angstrom"]),
         (["图", "画"], None),
         (["a b", "a_b"], ["a-b", "a_b"]),
     ):
         root = folder(*(f"{names[0]}/{kind}/{name}.tif" for name in names for kind in ("images", "masks")))
-        layout = by_names(root / names[0])
+        layout = read_by_names(root / names[0])
         assert (layout.sheet["label"] != "").all()
         assert layout.sheet["sample"].is_unique
         assert layout.sheet["sample"].str.fullmatch(NAME).all()
@@ -68,20 +68,20 @@ def test_samples_have_names_of_plain_letters(folder):
 
 
 def test_parts_become_subsets(folder):
-    """Unlabelled images are to be predicted; the same name in several parts is told apart."""
-    layout = by_names(folder(*[f"{part}/{kind}/0.tif" for part in ("train", "test") for kind in ("images", "masks")],
-                             "train/images/1.tif", "train/masks/1.tif", "test/images/1.tif"))  # fmt: skip
+    """Unlabelled images are to be predicted; equal names of several parts are made distinct."""
+    labelled = [f"{part}/{kind}/0.tif" for part in ("train", "test") for kind in ("images", "masks")]
+    layout = read_by_names(folder(*labelled, "train/images/1.tif", "train/masks/1.tif", "test/images/1.tif"))
     assert layout.sheet[["sample", "subset"]].to_numpy().tolist() == [
         ["test-0", "test"], ["test-1", "predict"], ["train-0", "train"], ["train-1", "train"],
     ]  # fmt: skip
     assert layout.validation == []
 
 
-def test_what_a_folder_holds_out(folder):
+def test_the_validation_part_is_held_out(folder):
     names = [
         f"{part}/{kind}/{part[0]}{i}.tif" for part in ("train", "val") for kind in ("images", "masks") for i in "01"
     ]
-    layout = by_names(folder(*names))
+    layout = read_by_names(folder(*names))
     assert layout.sheet["sample"].tolist() == ["t0", "t1", "val-v0", "val-v1"]
     assert layout.sheet["subset"].unique().tolist() == ["train"]
     assert layout.validation == ["val-*"]
@@ -98,75 +98,76 @@ def test_what_a_folder_holds_out(folder):
         (["000", "001", "002"], ["", "", ""]),
     ],
 )
-def test_groups_by_what_stands_before_a_number(folder, stems, groups):
-    layout = by_names(folder(*[f"{kind}/{stem}.png" for kind in ("images", "labels") for stem in stems]))
+def test_groups_by_the_name_before_a_number(folder, stems, groups):
+    layout = read_by_names(folder(*[f"{kind}/{stem}.png" for kind in ("images", "labels") for stem in stems]))
     assert layout.sheet["group"].tolist() == groups
 
 
 def test_groups_by_folder(folder):
     names = [f"{kind}/{place}/{i}.png" for kind in ("images", "labels") for place in ("p1", "p2") for i in "ab"]
-    assert by_names(folder(*names)).sheet["group"].tolist() == ["p1", "p1", "p2", "p2"]
+    assert read_by_names(folder(*names)).sheet["group"].tolist() == ["p1", "p1", "p2", "p2"]
 
 
-def test_labels_of_another_part_are_not_taken(folder):
-    layout = by_names(folder("train/images/1.png", "train/images/2.png", "train/masks/1.png", "test/masks/2.png"))
+def test_labels_of_another_part_are_not_used(folder):
+    layout = read_by_names(folder("train/images/1.png", "train/images/2.png", "train/masks/1.png", "test/masks/2.png"))
     assert pairs_of(layout) == {"train/images/1.png": "train/masks/1.png", "train/images/2.png": ""}
 
 
-def test_what_is_not_understood_is_said_at_once(folder):
+def test_all_problems_are_reported(folder):
     root = folder(
         "images/a.png", "images/b.png", "labels/a.png", "labels/other.png", "photos/x.jpg", "photos/y.jpg",
         "images/a_flows.tif", "labels/a_seg.npy",
     )  # fmt: skip
-    layout = by_names(root)
+    layout = read_by_names(root)
     assert pairs_of(layout) == {"images/a.png": "labels/a.png", "images/b.png": ""}
-    told = "\n".join(layout.problems)
-    assert f"{root}/photos: found 2 files of the format .jpg (x.jpg, y.jpg); expected" in told
-    assert f"{root}/labels: found labels without an image: other.png; expected" in told
-    assert "found files that seem neither image nor label: a_flows.tif; expected" in told
-    assert "found 1 files of the format _seg.npy" in told or "_seg.npy" not in told
+    problems = "\n".join(layout.problems)
+    assert f"{root}/photos: found 2 files of the format .jpg (x.jpg, y.jpg); expected" in problems
+    assert f"{root}/labels: found labels without an image: other.png; expected" in problems
+    assert "found files that seem to be neither images nor labels: a_flows.tif; expected" in problems
+    assert "found 1 files of the format _seg.npy" in problems or "_seg.npy" not in problems
     assert all("; expected " in line for line in layout.problems)
 
 
 def test_two_kinds_of_labels(folder):
-    """Ids are taken before masks, and the others are named."""
+    """Instances take precedence over masks, and the masks are reported."""
     names = [f"{kind}/{name}.png" for kind in ("images", "masks", "instances") for name in "ab"]
-    layout = by_names(folder(*names))
+    layout = read_by_names(folder(*names))
     assert layout.sheet["label"].tolist() == ["instances/a.png", "instances/b.png"]
     assert len(layout.problems) == 1
-    assert "masks: found further labels (a.png, b.png), beside those called 'instances'" in layout.problems[0]
+    assert "masks: found further labels (a.png, b.png), besides those named 'instances'" in layout.problems[0]
 
 
 def test_one_mask_for_each_object(folder):
-    """As the 2018 Data Science Bowl was published."""
+    """The layout of the 2018 Data Science Bowl."""
     root = folder(
         *[f"{n}/{file}.png" for n in ("x1", "y2") for file in (f"images/{n}", "masks/e4", "masks/f7", "masks/g1")]
     )
-    told = by_names(root).problems
-    assert len(told) == 1
+    problems = read_by_names(root).problems
+    assert len(problems) == 1
     assert (
-        "found several label files for one image (2 such folders); expected one with an id for each object" in told[0]
+        "found several label files for one image (2 such folders); expected one label file with an id for each object"
+        in problems[0]
     )
 
 
 def test_a_folder_without_images(folder):
     with pytest.raises(BadInput, match=r"found no images \(1 other files\)"):
-        by_names(folder("notes.txt"))
+        read_by_names(folder("notes.txt"))
 
 
 def test_a_folder_of_other_formats_alone(folder):
     with pytest.raises(
         BadInputs, match=r"found 2 files of the format .jpg \(a.jpg, b.jpg\); expected PNG, TIFF, .*; conv"
     ):
-        by_names(folder("a.jpg", "b.jpg"))
+        read_by_names(folder("a.jpg", "b.jpg"))
 
 
-def test_results_of_runs_and_hidden_files_are_passed_over(folder):
+def test_results_of_runs_and_hidden_files_are_skipped(folder):
     root = folder("a.png", "a_mask.png", "results/x/b.png", ".snakemake/log", "._a.png")
-    assert pairs_of(by_names(root)) == {"a.png": "a_mask.png"}
+    assert pairs_of(read_by_names(root)) == {"a.png": "a_mask.png"}
 
 
-def test_links_in_circles_end(folder):
+def test_circular_links_end(folder):
     root = folder("images/a.png", "labels/a.png")
     (root / "images" / "again").symlink_to(root, target_is_directory=True)
-    assert pairs_of(by_names(root)) == {"images/a.png": "labels/a.png"}
+    assert pairs_of(read_by_names(root)) == {"images/a.png": "labels/a.png"}

@@ -1,4 +1,4 @@
-"""`snakeseg init`: what it makes of images, how it says so, and that it asks and overwrites nothing."""
+"""`snakeseg init`: proposed settings, printed lines, and that it overwrites nothing."""
 
 import json
 
@@ -13,8 +13,8 @@ from PIL import Image
 from snakeseg.cli import LAYOUTS, main
 from snakeseg.settings import read_config
 from snakeseg.setup.detect import LAYOUTS as READERS
-from snakeseg.setup.groups import folds_of, neighbours_alike
-from snakeseg.setup.label_kind import Seen, labels_of
+from snakeseg.setup.groups import are_neighbours_similar, choose_folds
+from snakeseg.setup.label_kind import LabelSummary, infer_labels
 from snakeseg.setup.layout import Layout, sheet_of
 from snakeseg.setup.plan import plan
 from snakeseg.transforms.simulate import simulate_cells
@@ -22,43 +22,43 @@ from snakeseg.transforms.simulate import simulate_cells
 NO_CLASSES = Layout("", "data", sheet_of([]))
 
 
-def seen(looks: str, *values: list[int]) -> list[Seen]:
-    return [Seen(looks, np.array(each)) for each in values]
+def summaries(looks_like: str, *values: list[int]) -> list[LabelSummary]:
+    return [LabelSummary(looks_like, np.array(label)) for label in values]
 
 
 @pytest.mark.parametrize(
-    ("found", "body", "kind", "values"),
+    ("labels", "body", "kind", "values"),
     [
-        (seen("ids", [0, 1, 2], [0, 1, 2, 3], [0, 1]), False, "instance", None),
-        (seen("ids", [0, 1, 2, 3], [0, 1, 2], [0, 1, 2]), False, "instance", None),
-        (seen("mask", [0, 255], [0, 255]), False, "binary", None),
-        (seen("object", [0, 1], [0, 1]), False, "binary", None),
-        (seen("classes", [0, 1, 3], [0, 3]), False, "semantic", {"background": 0, "class-1": 1, "class-3": 3}),
-        (seen("ids", [0, 3, 4], [0, 3, 4], [0, 3, 4]), False, "semantic", None),
-        (seen("ids", [0, 1, 2], [0, 1, 2]), True, "semantic", {"background": 0, "class-1": 1, "class-2": 2}),
-        (seen("mask", [0, 1], [0, 1]), True, "semantic", {"background": 0, "foreground": 1}),
-        (seen("ids", list(range(40)), list(range(30))), True, "instance", None),
+        (summaries("ids", [0, 1, 2], [0, 1, 2, 3], [0, 1]), False, "instance", None),
+        (summaries("ids", [0, 1, 2, 3], [0, 1, 2], [0, 1, 2]), False, "instance", None),
+        (summaries("mask", [0, 255], [0, 255]), False, "binary", None),
+        (summaries("object", [0, 1], [0, 1]), False, "binary", None),
+        (summaries("classes", [0, 1, 3], [0, 3]), False, "semantic", {"background": 0, "class-1": 1, "class-3": 3}),
+        (summaries("ids", [0, 3, 4], [0, 3, 4], [0, 3, 4]), False, "semantic", None),
+        (summaries("ids", [0, 1, 2], [0, 1, 2]), True, "semantic", {"background": 0, "class-1": 1, "class-2": 2}),
+        (summaries("mask", [0, 1], [0, 1]), True, "semantic", {"background": 0, "foreground": 1}),
+        (summaries("ids", list(range(40)), list(range(30))), True, "instance", None),
     ],
 )  # fmt: skip
-def test_what_labels_mean(found, body, kind, values):
-    labels, why = labels_of(found, NO_CLASSES, body)
-    assert labels.kind == kind
-    assert values is None or labels.values == values
-    assert why
+def test_kind_of_labels(labels, body, kind, values):
+    inferred, reason = infer_labels(labels, NO_CLASSES, body)
+    assert inferred.kind == kind
+    assert values is None or inferred.values == values
+    assert reason
 
 
 @pytest.mark.parametrize(
     ("values", "ignore"), [([0, 1, 2, 255], 255), ([0, 1, 255], 255), ([0, 7, 255], None), ([0, 255], None)]
 )
-def test_the_value_of_what_does_not_count(values, ignore):
-    labels, _ = labels_of(seen("classes", values, values), NO_CLASSES, False)
+def test_the_value_of_ignored_pixels(values, ignore):
+    labels, _ = infer_labels(summaries("classes", values, values), NO_CLASSES, False)
     assert labels.ignore == ignore
     assert (255 in labels.values.values()) == (ignore is None and labels.kind == "semantic")
 
 
 def test_nothing_labelled():
-    with pytest.raises(ValueError, match="labels without any object; expected something labelled"):
-        labels_of(seen("nothing", [0], [0]), NO_CLASSES, False)
+    with pytest.raises(ValueError, match="labels without any object; expected at least one labelled object"):
+        infer_labels(summaries("nothing", [0], [0]), NO_CLASSES, False)
 
 
 def save_cells(folder, count, side=64, kind=np.uint16, labels=lambda objects: objects):
@@ -76,7 +76,7 @@ def cells(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_what_is_written_is_valid_and_commented(cells, repository, capsys):
+def test_the_config_is_valid_and_commented(cells, repository, capsys):
     assert main(["init", "cells"]) == 0
     text = (cells / "cells.yaml").read_text(encoding="utf-8")
     config = yaml.safe_load(text)
@@ -86,10 +86,10 @@ def test_what_is_written_is_valid_and_commented(cells, repository, capsys):
     assert config["labels"] == {"kind": "instance"}
     assert text.count("\n# ") + text.count("\n  # ") > 5
     assert pd.read_csv("cells.tsv", sep="\t").columns.tolist() == ["sample", "image", "label", "subset"]
-    told = capsys.readouterr().out
-    assert "images: 6 to train" in told
-    assert "labels: instance; 6 of 6 looked at have one value for each object" in told
-    assert f"next:   snakemake --cores all --snakefile {repository}/Snakefile --configfile cells.yaml" in told
+    output = capsys.readouterr().out
+    assert "images: 6 to train" in output
+    assert "labels: instance; 6 of 6 label images examined have one value for each object" in output
+    assert f"next:   snakemake --cores all --snakefile {repository}/Snakefile --configfile cells.yaml" in output
 
 
 def test_the_picture_shows_outlines(cells):
@@ -102,14 +102,14 @@ def test_the_picture_shows_outlines(cells):
 
 def test_for_programs(cells, capsys):
     assert main(["init", "cells", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["subsets"] == {"train": 6}
-    assert told["config"] == "cells.yaml"
-    assert told["problems"] == []
+    result = json.loads(capsys.readouterr().out)
+    assert result["subsets"] == {"train": 6}
+    assert result["config"] == "cells.yaml"
+    assert result["problems"] == []
 
 
 @pytest.mark.parametrize(("answer", "written"), [("n", False), ("", True), ("Y", True)])
-def test_a_person_is_asked_once(cells, monkeypatch, answer, written):
+def test_one_question_at_a_terminal(cells, monkeypatch, answer, written):
     questions = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or answer)
@@ -122,8 +122,8 @@ def test_a_person_is_asked_once(cells, monkeypatch, answer, written):
     assert main(["init", "cells", "--yes", "-o", "again.yaml"]) == 0
 
 
-def test_what_cannot_be_used_is_left_out_and_said(cells, capsys):
-    """All at once: another shape, another number of channels, a damaged file."""
+def test_unusable_files_are_left_out_and_reported(cells, capsys):
+    """Another shape, another number of channels and a damaged file are all reported."""
     for name, array in (("images", np.zeros((64, 64, 3), np.uint8)), ("masks", np.ones((64, 64), np.uint8))):
         tifffile.imwrite(cells / f"cells/{name}/rgb.tif", array)
     for name, side in (("images", 64), ("masks", 63)):
@@ -131,12 +131,12 @@ def test_what_cannot_be_used_is_left_out_and_said(cells, capsys):
     (cells / "cells/images/torn.tif").write_bytes(b"II*\0")
     tifffile.imwrite(cells / "cells/masks/torn.tif", np.ones((64, 64), np.uint16))
     assert main(["init", "cells"]) == 0
-    told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("checking: ")]
-    assert len(told) == 3
-    assert "found 3 channels; expected 1, as in most images" in " ".join(told)
-    assert "found shape (63, 63); expected (64, 64), the shape of" in " ".join(told)
-    assert "torn.tif: found a damaged file" in " ".join(told)
-    assert all(line.startswith("not understood: ") for line in told)
+    problems = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("checking: ")]
+    assert len(problems) == 3
+    assert "found 3 channels; expected 1, as in most images" in " ".join(problems)
+    assert "found shape (63, 63); expected (64, 64), the shape of" in " ".join(problems)
+    assert "torn.tif: found a damaged file" in " ".join(problems)
+    assert all(line.startswith("not understood: ") for line in problems)
     assert len(pd.read_csv("cells.tsv", sep="\t")) == 6
 
 
@@ -161,7 +161,7 @@ def steps_of(made) -> int:
 
 
 def test_more_data_train_longer_within_the_time(tmp_path):
-    """A few crops are done in seconds, many images in the minutes that a first run may take."""
+    """A few crops train for seconds, many images for the minutes of the time budget."""
     save_cells(tmp_path / "few", 4, side=48)
     save_cells(tmp_path / "many", 20, side=256)
     few, many = plan(tmp_path / "few", None), plan(tmp_path / "many", None)
@@ -171,7 +171,7 @@ def test_more_data_train_longer_within_the_time(tmp_path):
 
 
 def test_sections_of_a_stack_are_held_out_in_stretches(tmp_path):
-    """Neighbours that look alike are told from others of the same kind."""
+    """Similar consecutive images are grouped; independent images are not."""
     rng = np.random.default_rng(0)
     volume = np.cumsum(rng.normal(size=(12, 16, 16)), axis=0)
     for index, plane in enumerate(volume):
@@ -185,18 +185,18 @@ def test_sections_of_a_stack_are_held_out_in_stretches(tmp_path):
     assert made.sheet["group"].nunique() == 5
     assert made.sheet["group"].is_monotonic_increasing
     save_cells(tmp_path / "c", 12)
-    assert not neighbours_alike([str(path) for path in sorted((tmp_path / "c/images").iterdir())], 2)
+    assert not are_neighbours_similar([str(path) for path in sorted((tmp_path / "c/images").iterdir())], 2)
 
 
 def test_folds_suit_the_groups():
     def keys(groups):
         rows = [{"sample": f"s{i}", "subset": "train", "group": g} for i, g in enumerate(groups)]
-        return folds_of(sheet_of(rows), [])[0]
+        return choose_folds(sheet_of(rows), [])[0]
 
     assert keys([""] * 5) == {"folds": 1}
     assert keys([""] * 4) == {"folds": 4, "fold": 0}
     assert keys(["a", "a", "b", "b", "b"]) == {"folds": 2, "fold": 0}
 
 
-def test_the_command_line_knows_all_layouts():
+def test_the_command_line_offers_all_layouts():
     assert list(READERS) == list(LAYOUTS)

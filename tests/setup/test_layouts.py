@@ -1,4 +1,4 @@
-"""Decathlon, nnU-Net, BIDS and Cell Tracking folders become a sheet and a config for the workflow."""
+"""`snakeseg init` writes sheets and configs for Decathlon, nnU-Net, BIDS and Cell Tracking folders."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def save_volume(path, values=(0, 1)):
 
 @pytest.fixture
 def task(tmp_path):
-    """Two cases with labels and one without."""
+    """Write two cases with labels and one without."""
     for name in ("p_001", "p_003"):
         save_volume(tmp_path / f"Task09/imagesTr/{name}.nii.gz", range(99))
         save_volume(tmp_path / f"Task09/labelsTr/{name}.nii.gz", (0, 1, 2))
@@ -32,17 +32,17 @@ def task(tmp_path):
     training = [
         {"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"} for name in ("p_001", "p_003")
     ]
-    told = {
+    description = {
         "name": "P", "modality": {"0": "MRI"}, "labels": {"0": "background", "2": "edge: inner", "1": "core"},
         "training": training, "test": ["./imagesTs/p_002.nii.gz"],
     }  # fmt: skip
-    (tmp_path / "Task09/dataset.json").write_text(json.dumps(told), encoding="utf-8")
+    (tmp_path / "Task09/dataset.json").write_text(json.dumps(description), encoding="utf-8")
     return tmp_path
 
 
 @pytest.fixture
 def study(tmp_path):
-    """Three subjects, one of two sessions, one without a segmentation; distractions beside."""
+    """Write three subjects, one with two sessions, one without a segmentation; and T2-weighted images."""
     for where in (
         "sub-1/anat/sub-1",
         "sub-2/ses-a/anat/sub-2_ses-a",
@@ -76,7 +76,7 @@ def test_decathlon(task, monkeypatch):
 
 
 def test_bids(study, monkeypatch):
-    """One group per subject, however many sessions; labels are those that say all that the image does."""
+    """A subject with several sessions is one group; a label has all entities of its image."""
     assert run(study, monkeypatch, "study", "-o", "my.yaml") == 0
     config = yaml.safe_load((study / "my.yaml").read_text(encoding="utf-8"))
     assert config["labels"]["values"] == {"background": 0, "class-3": 3, "class-7": 7}
@@ -96,7 +96,7 @@ def test_classes_of_a_table(study, monkeypatch):
 
 
 def test_masks(tmp_path, monkeypatch):
-    """Named by what they are of; those that are of no label, such as a brain's, are left alone."""
+    """Classes have the names of the masks; masks without the entity label are ignored."""
     for subject in "12":
         save_volume(tmp_path / f"s/sub-{subject}/anat/sub-{subject}_T1w.nii", range(99))
         for name, values in (("label-lesion_mask", (0, 255)), ("desc-brain_mask", (0, 1))):
@@ -131,7 +131,7 @@ def test_nothing_is_overwritten(task, monkeypatch, capsys, there):
         ('{"labels": {"0": "background"}}', r"found classes \['background'\]; expected background and"),
     ],
 )
-def test_a_description_that_is_not_understood(task, monkeypatch, capsys, text, found):
+def test_an_invalid_description(task, monkeypatch, capsys, text, found):
     (task / "Task09/dataset.json").write_text(text, encoding="utf-8")
     assert run(task, monkeypatch, "Task09") == 1
     error = capsys.readouterr().err
@@ -147,13 +147,16 @@ def test_folders_of_other_layouts(study, monkeypatch, capsys):
     assert run(study, monkeypatch, "empty", "--layout", "bids") == 1
     assert run(study, monkeypatch, "empty", "--layout", "ctc") == 1
     errors = capsys.readouterr().err.splitlines()
-    assert "study/imagesTr: found no images; expected some; give the folder that holds imagesTr" in errors[0]
-    assert "empty: found no sub-*/[ses-*/]anat/*_T1w.nii.gz; expected some" in errors[1]
-    assert "empty: found no frames 01/t*.tif; expected some" in errors[2]
+    assert (
+        "study/imagesTr: found no images; expected at least one image; give the folder that contains imagesTr"
+        in errors[0]
+    )
+    assert "empty: found no sub-*/[ses-*/]anat/*_T1w.nii.gz; expected at least one such image" in errors[1]
+    assert "empty: found no frames 01/t*.tif; expected at least one frame" in errors[2]
 
 
 def test_channels_are_files_of_nnunet(tmp_path, monkeypatch):
-    """Their numbers are no part of the name; labels of imagesTs are to be tested on, `ignore` is no class."""
+    """Channel numbers are not part of the name; cases of imagesTs with labels are test rows; `ignore` is no class."""
     root = tmp_path / "nnUNet_raw/Dataset004_X"  # found below a folder that holds nothing else
     for part, names in (("Tr", ("c1", "c2")), ("Ts", ("c3", "c4"))):
         for name in names:
@@ -161,8 +164,8 @@ def test_channels_are_files_of_nnunet(tmp_path, monkeypatch):
                 save_volume(root / f"images{part}/{name}_{channel:04d}.nii.gz", range(99))
             if name != "c4":
                 save_volume(root / f"labels{part}/{name}.nii.gz", (0, 1, 2))
-    told = {"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "tumour": 1, "ignore": 2}}
-    (root / "dataset.json").write_text(json.dumps(told), encoding="utf-8")
+    description = {"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "tumour": 1, "ignore": 2}}
+    (root / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
     assert run(tmp_path, monkeypatch, "nnUNet_raw", "-o", "x.yaml") == 0
     config = yaml.safe_load((tmp_path / "x.yaml").read_text(encoding="utf-8"))
     assert config["labels"] == {"kind": "semantic", "values": {"background": 0, "tumour": 1}, "ignore": 2}
@@ -179,11 +182,13 @@ def test_several_data_sets(task, monkeypatch, capsys):
     for name in ("Task02", "Task03"):
         (task / name / "imagesTr").mkdir(parents=True)
     assert run(task, monkeypatch, ".") == 1
-    assert "found 3 data sets (Task01, Task02, Task03); expected one; give the folder" in capsys.readouterr().err
+    assert (
+        "found 3 data sets (Task01, Task02, Task03); expected one data set; give the folder" in capsys.readouterr().err
+    )
 
 
 def test_cell_tracking(tmp_path, monkeypatch, capsys):
-    """People's labels go before computers'; a sequence is a group; frames without labels are to be predicted."""
+    """Gold truth precedes silver truth; a sequence is a group; frames without labels are to be predicted."""
     rng = np.random.default_rng(0)
     label = np.zeros((64, 64), np.uint16)
     label[8:20, 8:20], label[30:50, 30:44] = 3, 7
@@ -227,7 +232,7 @@ def test_no_segmentations(study, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_the_workflow_takes_what_is_written(task, monkeypatch, snakemake):
-    """With the config unchanged, nothing is found that would stop the workflow."""
+    """The written config passes the check of the workflow without changes."""
     assert run(task, monkeypatch, "Task09", "-o", "my.yaml") == 0
     done = snakemake(task, "--cores", "1", "--configfile", "my.yaml", "--", "results/Task09/check.tsv")
     assert done.returncode == 0, done.stdout

@@ -1,9 +1,9 @@
-"""What is proposed follows the thresholds of the checks, so that `snakeseg check` never contradicts `snakeseg init`."""
+"""Proposed settings use the thresholds of the checks, so that `check` never contradicts `init`."""
 
 import pandas as pd
 import pytest
 
-from snakeseg.checks.findings.per_dataset import whole_findings
+from snakeseg.checks.findings.per_dataset import dataset_findings
 from snakeseg.settings import Labels, Prepare
 from snakeseg.setup.proposal import propose
 from snakeseg.setup.survey import Survey
@@ -12,19 +12,19 @@ LABELS = Labels("semantic", {"background": 0, "cell": 1})
 
 
 def survey(spacings=((1.0, 1.0),) * 2, share=0.5):
-    """Two labelled images of these pixel sizes, with this share of cells."""
+    """Return the survey of two labelled images with these pixel sizes and this share of cells."""
     sheet = pd.DataFrame({"label": ["a.tif", "b.tif"], "subset": ["train", "train"]})
     facts = pd.DataFrame({"type": ["uint8"] * 2, "shares": [{"background": 1 - share, "cell": share}] * 2})
     return Survey(2, sheet, [(200, 300)] * 2, 1, list(spacings), False, LABELS, "", facts, 2, [])
 
 
 def topics(spacings=((1.0, 1.0),) * 2, share=0.5):
-    """Topics of the findings about the same data."""
+    """Return the topics of the findings about the same data."""
     table = pd.DataFrame({
         "sample": ["a", "b"], "subset": "train", "group": ["a", "b"], "share_background": 1 - share,
-        "share_cell": share, "spacing": [" ".join(map(str, each)) for each in spacings],
+        "share_cell": share, "spacing": [" ".join(map(str, spacing)) for spacing in spacings],
     })  # fmt: skip
-    return {finding.topic for finding in whole_findings(table, LABELS, Prepare(), {})}
+    return {finding.topic for finding in dataset_findings(table, LABELS, Prepare(), {})}
 
 
 def proposed(section, **data):
@@ -34,7 +34,7 @@ def proposed(section, **data):
 @pytest.mark.parametrize(("size", "several"), [(1.05, False), (1.19, False), (1.21, True)])
 def test_images_are_resampled_where_pixel_sizes_would_be_a_warning(size, several):
     spacings = [(1.0, 1.0), (1.0, size)]
-    assert ("Pixels of several sizes" in topics(spacings=spacings)) == several
+    assert ("Different pixel sizes" in topics(spacings=spacings)) == several
     assert (proposed("prepare", spacings=spacings).get("spacing") == "auto") == several
 
 

@@ -21,8 +21,8 @@ def test_it_says_what_came_back(cluster, repository, tmp_path):
     code, told = doctor(cluster, site_profile(repository, tmp_path / "site", status_command="squeue"), tmp_path)
     assert code == 0, told
     found = re.fullmatch(
-        r"warning  test job: (\S+): .+, [\d.]+ GB, \d+ cores, Slurm job (\d+); no GPU there that torch can use;"
-        " have the profile turn gpu=1 into what this site calls a GPU, .+",
+        r"warning  test job: (\S+): .+, [\d.]+ GB, \d+ cores, Slurm job (\d+); torch finds no GPU there;"
+        " map gpu=1 in the profile to the GPUs of this site, .+",
         told,
     )
     assert found, told
@@ -39,6 +39,6 @@ def test_it_says_why_slurm_refused(cluster, repository, tmp_path):
     profile = site_profile(repository, tmp_path / "site", status_command="squeue", gpu_job=asked)
     code, told = doctor(cluster, profile, tmp_path)
     assert code == 1, told
-    assert told.startswith("problem  test job: did not come back: not submitted: ")
+    assert told.startswith("problem  test job: failed: not submitted: ")
     assert "Requested node configuration is not available" in told
-    assert told.endswith("correct partition, account or request in the profile, then run snakemake again")
+    assert told.endswith("correct partition, account or resources in the profile, then run snakemake again")

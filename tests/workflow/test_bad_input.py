@@ -75,7 +75,7 @@ def test_all_bad_files_are_reported_at_once(refused, tmp_path, monkeypatch, caps
     (case,) = json.loads(capsys.readouterr().out)["cases"]
     assert (case["rule"], case["state"], case["cause"]) == ("check", "failed", "bad input")
     assert "i0.tif: found no such file" in case["lines"][0]
-    assert case["lines"][-1] == "(and 1 more lines like these)"
+    assert case["lines"][-1] == "(and 1 more lines of this kind)"
 
 
 def test_odd_but_good_images_run(tmp_path, snakemake, write_run):

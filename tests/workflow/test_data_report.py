@@ -50,7 +50,7 @@ def test_on_data_that_the_check_refuses(tmp_path, snakemake, write_run, sheet_ro
     write_run(tmp_path, {"simulate": None, "data": None})
     refused = snakemake(tmp_path, "--configfile", "config.yaml", "--cores", "2")
     assert refused.returncode != 0
-    assert "found the very pixels of images/cells-00.tif (test and training)" in refused.stdout
+    assert "found the same pixels as in images/cells-00.tif (test and training)" in refused.stdout
     assert "cells-01.tif: found a damaged file" in refused.stdout
     assert not (tmp_path / "results" / "small" / "prepared").exists()
     done = asked(snakemake, tmp_path)

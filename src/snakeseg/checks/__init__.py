@@ -1,1 +1,1 @@
-"""Read facts about input files, and find problems in them."""
+"""Read facts about images and label images, and detect problems in them before training."""

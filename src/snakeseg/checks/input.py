@@ -1,4 +1,4 @@
-"""What can be wrong with the input besides its files (`checks.inspect`), found before anything is computed."""
+"""Detect problems of the input that concern several files or the config; `checks.inspect` checks single files."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,32 +12,63 @@ from snakeseg.settings import Settings
 
 
 class Inspected(NamedTuple):
-    """What the files of all rows hold (a row for each image, from `inspect`), and all problems of the input."""
+    """Facts and problems of the whole input.
+
+    Attributes
+    ----------
+    facts : DataFrame
+        One row per image, from `inspect`.
+    problems : list of str
+        Texts of `BadInput`, without repetitions.
+    """
 
     facts: pd.DataFrame
     problems: list[str]
 
 
 def gather(batches: list[dict], sheet: pd.DataFrame, settings: Settings) -> Inspected:
-    """Join what `inspect` found in all batches, and add problems of rows together and of networks.
+    """Join the results of `inspect` for all batches, and check images against each other and against the networks.
 
     Parameters
     ----------
     batches : list of dict
-        facts and problems of each batch, from `inspect`.
+        Keys facts and problems of each batch, from `inspect`.
     sheet : DataFrame
         From `read_sheet`.
     settings : Settings
+        Settings of the run.
+
+    Returns
+    -------
+    Inspected
+        Facts about all images and all problems.
     """
     facts = pd.DataFrame([fact for batch in batches for fact in batch["facts"]])
     problems = [problem for batch in batches for problem in batch["problems"]]
     problems += check(sheet, facts, settings.folds, settings.validation)
     problems += check_networks(settings.experiments, facts, settings.spatial_dims, settings.labels)
-    return Inspected(facts, list(dict.fromkeys(problems)))  # rows may share a file
+    return Inspected(facts, list(dict.fromkeys(problems)))  # Rows may share a file, and then its problems.
 
 
 def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list[str]) -> list[str]:
-    """Problems that no image has alone: other channels than the first, folds with nobody in them, leaks."""
+    """Detect different numbers of channels, empty folds, and identical images in different parts.
+
+    Parameters
+    ----------
+    sheet : DataFrame
+        From `read_sheet`.
+    facts : DataFrame
+        One row per image, from `inspect`.
+    folds : int
+        Config key `folds`.
+    validation : list of str
+        Config key `validation`: patterns of the samples to hold out.
+
+    Returns
+    -------
+    list of str
+        Texts of `BadInput`, one per problem.
+    """
     problems: list[str] = []
     channels = facts.get("channels", pd.Series(dtype=float)).dropna()
     for index in channels.index[channels != (channels.iloc[0] if len(channels) else 0)]:
@@ -53,16 +84,16 @@ def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list
 
 
 def _leaks(facts: pd.DataFrame, parts: dict[str, str]) -> Iterator[BadInput]:
-    """The very same image in two parts, so that one learns from what the other is scored by."""
+    """Yield an error for each identical image in two parts: a model would be trained and scored on the same image."""
     if "pixels" not in facts:
         return
     facts = facts[facts.duplicated("pixels", keep=False)]
     facts = facts.assign(part=facts["sample"].map(parts))
     facts = facts[(facts["part"] != "predict") & (facts["smallest"] != facts["largest"])]
-    for _, same in facts.groupby("pixels", sort=False):
-        first, *others = same.drop_duplicates("part").itertuples()
+    for _, identical in facts.groupby("pixels", sort=False):
+        first, *others = identical.drop_duplicates("part").itertuples()
         for other in others:
-            remedy = "drop one of the rows"
+            remedy = "remove one of the two rows from the sheet"
             remedy += "" if "test" in (first.part, other.part) else ", or give both the same 'group'"
-            found = f"the very pixels of {first.path} ({other.part} and {first.part})"
-            yield BadInput(other.path, found, "no image in two parts", remedy)
+            found = f"the same pixels as in {first.path} ({other.part} and {first.part})"
+            yield BadInput(other.path, found, "each image in one part only", remedy)

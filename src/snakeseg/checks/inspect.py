@@ -1,4 +1,7 @@
-"""What the files of some rows hold, and all that is wrong with them; no torch, since every batch is a process."""
+"""Read facts about the files of some rows of the sheet, and collect all problems of these files.
+
+Torch is not imported here: every batch is a process of its own, and the import would take most of its time.
+"""
 
 import numpy as np
 import pandas as pd
@@ -14,16 +17,26 @@ from snakeseg.transforms.labels import IGNORED, known_labels
 
 
 def inspect(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], list[str]]:
-    """Read every file of some rows.
+    """Read all files of some rows of the sheet.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of the sheet, from `read_sheet`.
+    dims : int
+        Number of spatial axes, 2 or 3.
+    labels : Labels
+        Section `labels` of the config.
 
     Returns
     -------
     facts : list of dict
-        One per image: sample, path, shape, channels, type, spacing; what `image_facts`, `value_facts` and
-        `object_facts` say; elsewhere (whether the label's file says that it does not lie on the image); share of
-        foreground, of ignored pixels, and of each class (shares: dict); what could not be read is left out.
+        One per image: sample, path, shape, channels, type, spacing; the keys of `image_facts`, `value_facts` and
+        `object_facts`; elsewhere (True if the label file states another pixel size or position than the image);
+        foreground, ignored (shares of the pixels); shares (dict: share of the pixels of each class). Facts that could
+        not be read are missing.
     problems : list of str
-        All of them, a line each.
+        Texts of `BadInput`, one per problem.
     """
     facts, problems = [], []
     for row in progress(rows.itertuples(), len(rows), "checking"):
@@ -32,35 +45,38 @@ def inspect(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], 
 
 
 def _row_facts(row, dims: int, labels: Labels, problems: list[str]) -> dict:
-    """What is found in a row's image and label; what goes wrong is added to the problems."""
+    """Return the facts about image and label of a row; append their problems to `problems`."""
     raster = collect(problems, lambda: open_image(row.image, dims))
     facts = raster and collect(problems, lambda: _image_facts(row, raster))
-    label = collect(problems, lambda: _label_of(row, dims, raster))
+    label = collect(problems, lambda: _read_label(row, dims, raster))
     if label is None:
         return facts or {}
-    known = collect(problems, lambda: _class_facts(label.array, labels, row.label))
+    class_facts = collect(problems, lambda: _class_facts(label.array, labels, row.label))
     elsewhere = raster is not None and not same_place(raster, label)
-    return {**(facts or {}), **value_facts(label.array), "elsewhere": elsewhere, **(known or {})}
+    return {**(facts or {}), **value_facts(label.array), "elsewhere": elsewhere, **(class_facts or {})}
 
 
 def _image_facts(row, raster: Raster) -> dict:
+    """Return shape, type, pixel size and intensity statistics of an image."""
     array = raster.array
-    values = image_facts(array)
+    facts = image_facts(array)
     try:
         spacing = spacing_of(row.spacing, raster.spacing)
     except ValueError as error:
-        raise BadInput(f"sample sheet, {row.sample}", str(error), "one number per axis", "correct the cell") from error
+        raise BadInput(
+            f"sample sheet, {row.sample}", str(error), "one number per axis", "correct the column spacing"
+        ) from error
     return {
         "shape": "x".join(map(str, array.shape[1:])),
         "channels": array.shape[0],
         "type": str(array.dtype),
         "spacing": " ".join(f"{size:g}" for size in spacing),
-        **values,
+        **facts,
     }
 
 
-def _label_of(row, dims: int, raster: Raster | None) -> Raster | None:
-    """The label of a row, if it has one."""
+def _read_label(row, dims: int, raster: Raster | None) -> Raster | None:
+    """Read the label of a row and check its shape; None if the row has no label."""
     if not row.label:
         if row.subset == "train":
             raise BadInput(
@@ -75,6 +91,7 @@ def _label_of(row, dims: int, raster: Raster | None) -> Raster | None:
 
 
 def _class_facts(label: np.ndarray, labels: Labels, where: str) -> dict:
+    """Return facts about the objects and the shares of classes; raise BadInput for values that are no class."""
     classes, objects = known_labels(label, labels, where)
     shares = np.bincount(classes.ravel(), minlength=IGNORED + 1) / classes.size
     return {

@@ -1,4 +1,4 @@
-"""What a label holds, in numbers that a rule can judge."""
+"""Measurements of a label image: its values, its appearance, and the sizes and defects of its objects."""
 
 from collections.abc import Iterator
 
@@ -8,30 +8,31 @@ from skimage.measure import label as connected_components
 
 from snakeseg.transforms.labels import ids_at_edge, number_objects
 
-EXTENTS = (5, 50, 95)
-# Steps of the histogram of objects' extents for each doubling.
-STEPS = 4
-# An object of this share of the median object's pixels, or less, is a speck.
-SPECK = 0.02
-# Labels of no more values than this may be classes.
-FEW = 8
+EXTENT_PERCENTILES = (5, 50, 95)
+# Number of bins per doubling in the histogram of the extents of objects.
+BINS_PER_DOUBLING = 4
+# Maximum size of a speck, as a share of the number of pixels of the median object.
+MAX_SPECK_SIZE = 0.02
+# Maximum number of values in a label image of classes.
+MAX_CLASS_VALUES = 8
 
 
 def value_facts(label: np.ndarray) -> dict:
-    """Which values a label holds, and whether they look like classes, like ids, or like a mask.
+    """Describe the values of a label image, and classify its appearance as classes, ids or mask.
 
     Parameters
     ----------
     label : integer array, shape (*spatial)
-        As in the file.
+        Label image with the values of the file.
 
     Returns
     -------
     dict
-        values (in words); ids (how many values but 0); gaps (values that are missing below the largest); split (ids in
-        several pieces that do not touch, corners included, not all of them at the image's edge); split_ids (in words,
-        the first three); split_at (place of the smallest such piece away from the edge, in words); looks_like: see
-        `looks_like`, of all ids in several pieces.
+        values (as text); ids (number of values other than 0); gaps (number of positive values missing below the
+        largest); split (number of fragmented ids: in several pieces that do not touch, not even at a corner, at least
+        one of them away from the edge of the image); split_ids (the first three, as text); split_at (index of a pixel
+        of the smallest such piece away from the edge, as text); looks_like (from `looks_like`; there, ids whose pieces
+        all reach the edge count as fragmented, too).
     """
     values = np.unique(label)
     ids = values[values != 0]
@@ -39,67 +40,80 @@ def value_facts(label: np.ndarray) -> dict:
     pieces = connected_components(numbers, background=0, connectivity=numbers.ndim)
     owners = np.zeros(pieces.max(initial=0) + 1, np.int64)
     owners[pieces] = numbers
-    several = np.bincount(owners, minlength=len(ids) + 1) > 1
-    # Pieces that all reach the image's edge may meet outside.
+    in_pieces = np.bincount(owners, minlength=len(ids) + 1) > 1
+    # Pieces that all reach the edge of the image may be connected outside of it.
     inside = _away_from_edge(pieces, len(owners) - 1)
-    apart = several & (np.bincount(owners, inside, minlength=len(ids) + 1) > 0)
-    split = ids[apart[1:]]
-    sizes = np.where(apart[owners] & inside, np.bincount(pieces.ravel()), pieces.size)
+    fragmented = in_pieces & (np.bincount(owners, inside, minlength=len(ids) + 1) > 0)
+    split = ids[fragmented[1:]]
+    sizes = np.where(fragmented[owners] & inside, np.bincount(pieces.ravel()), pieces.size)
+    few = len(values) <= MAX_CLASS_VALUES
+    text = " ".join(map(str, values)) if few else f"{values[0]} to {values[-1]}, {len(values)}"
     return {
-        "values": " ".join(map(str, values)) if len(values) <= FEW else f"{values[0]} to {values[-1]}, {len(values)}",
+        "values": text,
         "ids": len(ids),
         "gaps": int(ids.max(initial=0)) - int((ids > 0).sum()),
         "split": len(split),
         "split_ids": " ".join(map(str, split[:3])),
-        "split_at": _place(pieces == sizes.argmin()) if len(split) else "",
-        "looks_like": looks_like(len(ids), int(several[1:].sum())),
+        "split_at": _first_pixel(pieces == sizes.argmin()) if len(split) else "",
+        "looks_like": looks_like(len(ids), int(in_pieces[1:].sum())),
     }
 
 
 def looks_like(ids: int, split: int) -> str:
-    """What a label of so many ids means, so many of which lie in several pieces.
+    """Classify a label image by its number of ids and of fragmented ids.
+
+    Parameters
+    ----------
+    ids : int
+        Number of values other than 0.
+    split : int
+        Number of ids in several pieces.
 
     Returns
     -------
     str
-        "nothing"; "object", one alone; "mask", one value for many pieces; "classes", few values, most of them in
-        several pieces; "ids".
+        "nothing" (no ids); "object" (one id in one piece); "mask" (one id in several pieces); "classes" (few ids, most
+        of them in several pieces); "ids" (all others).
     """
     if ids < 2:
         return ("nothing", "mask" if split else "object")[ids]
-    return "classes" if ids < FEW and 2 * split > ids else "ids"
+    return "classes" if ids < MAX_CLASS_VALUES and 2 * split > ids else "ids"
 
 
 def object_facts(objects: np.ndarray) -> dict:
-    """How many objects there are, how large, and how well they are drawn.
+    """Measure the sizes and defects of the objects of a label image.
 
     Parameters
     ----------
     objects : int array, shape (*spatial)
-        Objects 1..n; they may touch.
+        Objects 1..n, 0 for background; objects may touch.
 
     Returns
     -------
     dict
-        objects; extent_5, extent_50, extent_95 (percentiles of the longest side of their boxes, in pixels; left out if
-        there are none); extents (list: how many have ``STEPS * log2(extent)`` from 0 to 1, 1 to 2, ...); specks
-        (objects of hardly any pixels beside the others, but for those at the image's edge); holes (objects with
-        background inside); speck_at, hole_at (place of the smallest, and of the first, in words); touching (objects
-        that have a face in common with others).
+        objects (number); extent_5, extent_50, extent_95 (percentiles of the longest side of the bounding boxes, in
+        pixels; missing without objects); extents (list: number of objects with
+        ``BINS_PER_DOUBLING * log2(extent)`` from 0 to 1, 1 to 2, ...); specks (number of objects of at most
+        `MAX_SPECK_SIZE` of the median size, except at the edge of the image); holes (number of objects that enclose
+        background); speck_at, hole_at (index of a pixel of the smallest speck, of the first hole, as text); touching
+        (number of objects that share a pixel face with another).
     """
     sizes = np.bincount(objects.ravel())[1:]
     if not len(sizes):
         return {"objects": 0, "extents": [], "specks": 0, "holes": 0, "touching": 0}
-    # Of what the image's edge cuts off, little may be left.
-    small = (sizes <= SPECK * np.median(sizes)) & _away_from_edge(objects, len(sizes))[1:]
+    # Objects cut off by the edge of the image may be small.
+    small = (sizes <= MAX_SPECK_SIZE * np.median(sizes)) & _away_from_edge(objects, len(sizes))[1:]
     surrounding, hole_at = _holes(objects)
-    longest = np.array([max(side.stop - side.start for side in box) for box in ndimage.find_objects(objects)])
+    extents = np.array([max(side.stop - side.start for side in box) for box in ndimage.find_objects(objects)])
+    percentiles = np.percentile(extents, EXTENT_PERCENTILES).tolist()
     return {
         "objects": len(sizes),
-        **{f"extent_{q}": value for q, value in zip(EXTENTS, np.percentile(longest, EXTENTS).tolist(), strict=True)},
-        "extents": np.bincount((STEPS * np.log2(longest)).astype(int)).tolist(),
+        **{f"extent_{percent}": value for percent, value in zip(EXTENT_PERCENTILES, percentiles, strict=True)},
+        "extents": np.bincount((BINS_PER_DOUBLING * np.log2(extents)).astype(int)).tolist(),
         "specks": int(small.sum()),
-        "speck_at": _place(objects == 1 + np.where(small, sizes, sizes.max() + 1).argmin()) if small.any() else "",
+        "speck_at": _first_pixel(objects == 1 + np.where(small, sizes, sizes.max() + 1).argmin())
+        if small.any()
+        else "",
         "holes": len(surrounding),
         "hole_at": hole_at,
         "touching": len(_touching(objects)),
@@ -107,44 +121,45 @@ def object_facts(objects: np.ndarray) -> dict:
 
 
 def _away_from_edge(objects: np.ndarray, count: int) -> np.ndarray:
-    """Which of the numbers 0 to `count` are not at an end of an axis; an axis of one pixel has none."""
+    """Return a mask of the numbers 0 to `count` that do not reach the edge; an axis of one pixel has no edge."""
     return ~np.isin(np.arange(count + 1), ids_at_edge(objects.squeeze()))
 
 
-def _place(mask: np.ndarray) -> str:
-    """The first pixel that is true."""
+def _first_pixel(mask: np.ndarray) -> str:
+    """Format the index of the first True pixel, one number per axis."""
     return " ".join(map(str, np.unravel_index(mask.argmax(), mask.shape)))
 
 
 def _holes(objects: np.ndarray) -> tuple[np.ndarray, str]:
-    """Objects that alone surround some background, and a place in such a hole.
+    """Return the ids of objects with holes, and the index of a pixel of the first hole.
 
-    Holes reach no border of the image and meet nothing else.
+    A hole is a component of the background that neither reaches the edge of the image nor touches a second object.
     """
     background, count = ndimage.label(objects == 0)
+    # Smallest and largest id of the objects around each component of the background.
     lowest, highest = np.full(count + 1, np.iinfo(np.int64).max), np.zeros(count + 1, np.int64)
     for axis in range(objects.ndim):
-        for hole, beside in _neighbours(background, objects, axis):
-            meet = (hole > 0) & (beside > 0)
-            np.minimum.at(lowest, hole[meet], beside[meet])
-            np.maximum.at(highest, hole[meet], beside[meet])
+        for hole, neighbour in _neighbours(background, objects, axis):
+            adjacent = (hole > 0) & (neighbour > 0)
+            np.minimum.at(lowest, hole[adjacent], neighbour[adjacent])
+            np.maximum.at(highest, hole[adjacent], neighbour[adjacent])
         lowest[background.take([0, -1], axis)] = 0
     holes = (lowest == highest) & (lowest > 0)
-    return np.unique(highest[holes]), _place(holes[background]) if holes.any() else ""
+    return np.unique(highest[holes]), _first_pixel(holes[background]) if holes.any() else ""
 
 
 def _touching(objects: np.ndarray) -> np.ndarray:
-    """Objects of which a pixel has a face in common with another object's."""
-    found = [
-        one[(one != other) & (one > 0) & (other > 0)]
+    """Return the ids of objects that share a pixel face with another object."""
+    ids = [
+        first[(first != second) & (first > 0) & (second > 0)]
         for axis in range(objects.ndim)
-        for one, other in _neighbours(objects, objects, axis)
+        for first, second in _neighbours(objects, objects, axis)
     ]
-    return np.unique(np.concatenate(found))
+    return np.unique(np.concatenate(ids))
 
 
-def _neighbours(one: np.ndarray, other: np.ndarray, axis: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """What the one array holds, and what the other does at the next and at the previous pixel along an axis."""
-    one, other = np.swapaxes(one, 0, axis), np.swapaxes(other, 0, axis)
-    yield one[:-1], other[1:]
-    yield one[1:], other[:-1]
+def _neighbours(first: np.ndarray, second: np.ndarray, axis: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield pixels of `first` with their next, then with their previous neighbours along an axis in `second`."""
+    first, second = np.swapaxes(first, 0, axis), np.swapaxes(second, 0, axis)
+    yield first[:-1], second[1:]
+    yield first[1:], second[:-1]

@@ -1,1 +1,1 @@
-"""What became of a run: read from Snakemake's log, the jobs' logs, Slurm and the benchmark files."""
+"""Report the state of the jobs of a run, from the logs of Snakemake, of the jobs and of Slurm."""

@@ -1,10 +1,12 @@
-"""Why a job ended, told from what it, Slurm and Snakemake left in words; and what to do next."""
+"""Determine why a job failed from its logs and those of Slurm and Snakemake, and propose what to do next."""
 
 import re
 from typing import NamedTuple
 
-# The first that fits. Slurm's words: slurmstepd's of 20.11 to 25 in the job's output, and its names of states.
+# Text before the name of a Slurm state in a log.
 STATE = "status is: '"
+# Patterns of each cause; the first match decides. They include the messages of slurmstepd 20.11 to 25 in the output of
+# a job, and the names of Slurm's states.
 CAUSES = {
     "time limit": rf"DUE TO TIME LIMIT|{STATE}(TIMEOUT|DEADLINE)",
     "preempted": rf"DUE TO PREEMPTION|{STATE}PREEMPTED",
@@ -18,141 +20,176 @@ CAUSES = {
     "bad input": r"^error: .+: found .+; expected .+",
     "requeued": "DUE TO JOB REQUEUE",
     "cancelled": rf"CANCELLED AT|{STATE}CANCELLED|stopped by a signal|exit status 75|SIG(TERM|INT|USR1)",
-    # Nothing else is known: a SIGKILL that nobody announces is the kernel's, for lack of memory, more often than not.
+    # A SIGKILL without any other message usually comes from the kernel when memory runs out.
     "out of memory, most likely": r"exit status 137|died with .*SIGKILL|^Killed$",
 }
 PROGRESS = re.compile(
     r"^(?P<what>[\w -]+): (?P<done>\d{1,18})(/(?P<total>\d{1,18}))?, (?P<left>\d+:\d\d:\d\d) left ?(?P<note>.*)"
 )
-# Of Snakemake's, the shell's and Slurm's own words around what a job says.
+# Lines of Snakemake, the shell and Slurm around the messages of a job.
 NOISE = re.compile(
     r"^\s*$|^=+$|^    \w|^\[\w{3} \w{3}|^host: |^  [A-Z][\w() ]+: |^(Error in )?(group |local)?rule "
     r"|^(Logfile|Assuming|SNAKEMAKE|Building DAG|Using shell|Provided|Rules claiming|Select jobs|Execute \d)\b"
     r"|^(Shutting down|Exiting because|At least one job|\w+Exception:$|CalledProcessError in|Command '|WorkflowError:$)"
     r"|^(Complete log|Elapsed|Removing output|Storing output|Job stats|Conda env|Singularity)"
 )
-USEFUL = 6
-# Characters of a line that are looked at: the time that patterns take grows with their square.
-MAX_LINE = 2000
+# Maximum number of lines that are shown of a log.
+MAX_SHOWN_LINES = 6
+# Maximum number of characters of a line that are searched: the time for a search grows with their square.
+MAX_LINE_CHARS = 2000
 
 
 class Verdict(NamedTuple):
-    """A cause out of `CAUSES`, or exception; and the lines that tell it."""
+    """Cause of a failure and the lines of the logs that show it.
+
+    Attributes
+    ----------
+    cause : str
+        A key of `CAUSES`, or "exception".
+    lines : list of str
+        Lines of the logs.
+    """
 
     cause: str
     lines: list[str]
 
 
 def judge(said: str, texts: list[str]) -> Verdict:
-    """Why a job failed.
+    """Determine the cause of a failure.
 
     Parameters
     ----------
     said : str
-        What Snakemake and the scheduler say of it: states, exit status.
+        Messages of Snakemake and the scheduler about the job: state, exit status.
     texts : list of str
         Logs of the job and of the scheduler.
 
     Returns
     -------
     Verdict
-        With the lines that tell it, at most `USEFUL` and a word on how many more there are.
+        With at most `MAX_SHOWN_LINES` lines, and a line with the number of further ones.
     """
-    said, *texts = (_shortened(text) for text in (said, *texts))
+    said, *texts = (_shorten_lines(text) for text in (said, *texts))
     everything = "\n".join([said, *texts])
     for cause, pattern in CAUSES.items():
         if re.search(pattern, everything, re.MULTILINE):
-            return Verdict(cause, _telling(texts, pattern) or _telling([said], pattern) or _last(texts))
-    return Verdict("exception", _telling(texts, "^error: ") or _last(texts) or _last([said]))
+            return Verdict(
+                cause, _matching_lines(texts, pattern) or _matching_lines([said], pattern) or _last_lines(texts)
+            )
+    return Verdict("exception", _matching_lines(texts, "^error: ") or _last_lines(texts) or _last_lines([said]))
 
 
-def _shortened(text: str) -> str:
-    return "\n".join(line[:MAX_LINE] for line in text.splitlines())
+def _shorten_lines(text: str) -> str:
+    """Cut lines to `MAX_LINE_CHARS`."""
+    return "\n".join(line[:MAX_LINE_CHARS] for line in text.splitlines())
 
 
-def _telling(texts: list[str], pattern: str) -> list[str]:
-    """Lines that fit; how many more there are, if there are many."""
-    lines = list(dict.fromkeys(line for line in _useful(texts) if re.search(pattern, line)))
-    more = [f"(and {len(lines) - USEFUL} more lines like these)"] if len(lines) > USEFUL else []
-    return lines[:USEFUL] + more
+def _matching_lines(texts: list[str], pattern: str) -> list[str]:
+    """Return the lines that match, without repetitions; at most `MAX_SHOWN_LINES` and the number of further ones."""
+    lines = list(dict.fromkeys(line for line in _message_lines(texts) if re.search(pattern, line)))
+    more = [f"(and {len(lines) - MAX_SHOWN_LINES} more lines of this kind)"] if len(lines) > MAX_SHOWN_LINES else []
+    return lines[:MAX_SHOWN_LINES] + more
 
 
-def _last(texts: list[str]) -> list[str]:
-    return _useful(texts)[-USEFUL:]
+def _last_lines(texts: list[str]) -> list[str]:
+    """Return the last messages of the logs."""
+    return _message_lines(texts)[-MAX_SHOWN_LINES:]
 
 
-def _useful(texts: list[str]) -> list[str]:
-    """Lines that are neither progress nor noise."""
+def _message_lines(texts: list[str]) -> list[str]:
+    """Return the lines that are neither progress nor `NOISE`."""
     lines = [line.rstrip() for text in texts for line in text.splitlines()]
     return [line for line in lines if not NOISE.search(line) and not PROGRESS.match(line)]
 
 
 def progress_of(text: str) -> dict | None:
-    """The last line that tells how far a job is: what, done, total (None if it is not known), left, note."""
-    found = [match for line in text.splitlines() if (match := PROGRESS.match(line[:MAX_LINE]))]
-    if not found:
-        return None
-    told = found[-1].groupdict()
-    return {**told, "done": int(told["done"]), "total": int(told["total"]) if told["total"] else None}
-
-
-def next_step(rule: str, cause: str, resources: dict[str, str], log: str) -> str:
-    """What to do about a failure: a command or a setting.
+    """Parse the last progress line of a log.
 
     Parameters
     ----------
-    rule, cause : str
-    resources : dict
-        What the job asked for; memory in megabytes, runtime in minutes.
-    log : str
-        Path of the job's log.
+    text : str
+        Log of a job.
+
+    Returns
+    -------
+    dict or None
+        what (name of the work), done, total (int; None if unknown), left (time as H:MM:SS), note. None if the log has
+        no progress line.
     """
-    step = STEPS.get(cause, "read {log}, mend the cause, then run snakemake again")
+    matches = [match for line in text.splitlines() if (match := PROGRESS.match(line[:MAX_LINE_CHARS]))]
+    if not matches:
+        return None
+    fields = matches[-1].groupdict()
+    return {**fields, "done": int(fields["done"]), "total": int(fields["total"]) if fields["total"] else None}
+
+
+def next_step(rule: str, cause: str, resources: dict[str, str], log: str) -> str:
+    """Propose a command or a setting that resolves a failure.
+
+    Parameters
+    ----------
+    rule : str
+        Name of the rule of the job.
+    cause : str
+        From `judge`, or one of the further keys of `STEPS`.
+    resources : dict of str
+        Requested resources of the job: mem_mb in megabytes, runtime in minutes; empty without a scheduler.
+    log : str
+        Path of the log of the job; "" if unknown.
+
+    Returns
+    -------
+    str
+        The next step, as a sentence without a full stop.
+    """
+    step = STEPS.get(cause, "read {log}, fix the cause, then run snakemake again")
     return step.format(
-        more_memory=_more(rule, "mem_mb", resources),
-        less_memory=LESS_MEMORY.get(rule, "or a smaller batch in the sheet"),
-        less_gpu_memory=LESS_GPU_MEMORY.get(rule, "set config predict.tile smaller"),
-        more_time=_more(rule, "runtime", resources),
-        goes_on=GOES_ON.get(rule, ""),
+        more_memory=_raise_request(rule, "mem_mb", resources),
+        less_memory=LESS_MEMORY.get(rule, "or use smaller batches (column batch of the sheet)"),
+        less_gpu_memory=LESS_GPU_MEMORY.get(rule, "lower predict.tile in the config"),
+        more_time=_raise_request(rule, "runtime", resources),
+        resumes=RESUMES.get(rule, ""),
         log=log or "the log of snakemake",
     )
 
 
-# The next step for each cause.
+# Next step for each cause; `next_step` fills in the fields.
 STEPS = {
     "out of memory": "{more_memory}; {less_memory}",
     "out of memory, most likely": "{more_memory}; {less_memory}",
     "out of GPU memory": "{less_gpu_memory}",
-    "time limit": "{more_time}{goes_on}",
-    "preempted": "run snakemake again{goes_on}",
-    "cancelled": "run snakemake again{goes_on}",
-    "node failure": "run snakemake again (add --retries 2){goes_on}",
-    "requeued": "nothing: Slurm starts it by itself{goes_on}",
-    "held": "Slurm holds it for ever: see why (sinfo -R), then scontrol release it{goes_on}",
+    "time limit": "{more_time}{resumes}",
+    "preempted": "run snakemake again{resumes}",
+    "cancelled": "run snakemake again{resumes}",
+    "node failure": "run snakemake again (add --retries 2){resumes}",
+    "requeued": "nothing to do: Slurm restarts the job{resumes}",
+    "held": "Slurm holds the job: find the reason (sinfo -R), then run scontrol release JOB{resumes}",
     "file system": (
-        "make room, give write access, or raise latency-wait (snakeseg doctor tells), then run snakemake again"
+        "run snakeseg doctor to check space, permissions and latency of the file system, fix what it reports, "
+        "then run snakemake again"
     ),
-    "bad input": "do what the lines above say, then run snakemake again",
-    "not submitted": "correct partition, account or request in the profile, then run snakemake again",
-    "lost": "stop snakemake (Ctrl-C), which waits for it, and run it again",
-    "interrupted": "run snakemake again{goes_on}; if it says that the folder is locked, with --unlock first",
+    "bad input": "follow the lines above, then run snakemake again",
+    "not submitted": "correct partition, account or resources in the profile, then run snakemake again",
+    "lost": "stop snakemake (Ctrl-C), which waits for this job without end, then run it again",
+    "interrupted": "run snakemake again{resumes}; if it reports a locked folder, run snakemake --unlock first",
 }
-GOES_ON = dict.fromkeys(["train"], ": the training goes on from its last state")
+RESUMES = dict.fromkeys(["train"], "; the training resumes from its last saved state")
 LESS_MEMORY = {
-    "train": "or set config train.patch or train.batch smaller",
-    "validate": "or set config predict.tile smaller",
-    "infer": "or set config predict.tile smaller",
+    "train": "or lower train.patch or train.batch in the config",
+    "validate": "or lower predict.tile in the config",
+    "infer": "or lower predict.tile in the config",
 }
 LESS_GPU_MEMORY = {
-    "train": "set config train.batch: auto, a smaller train.patch, or train.accumulate: 2",
-    "measure": "write of_rule: {measure: {gpu: 0}} into the profile",
+    "train": "in the config, set train.batch: auto, a smaller train.patch, or train.accumulate: 2",
+    "measure": "set of_rule: {measure: {gpu: 0}} in the profile",
 }
 
 
-def _more(rule: str, name: str, resources: dict[str, str]) -> str:
-    asked = resources.get(name, "")
-    if re.fullmatch("[0-9]{1,18}", asked):
-        # Not --set-resources, which takes the place of all that the profile sets, partitions too.
-        more = f"of_rule: {{{rule}: {{{name}: {2 * int(asked)}}}}}"
-        return f"write {more} into the profile (it had {asked}), and run snakemake again"
-    return f"give it more {name} in the profile, or run fewer jobs side by side (--cores), and run snakemake again"
+def _raise_request(rule: str, name: str, resources: dict[str, str]) -> str:
+    """Propose to double the requested amount of a resource."""
+    requested = resources.get(name, "")
+    if re.fullmatch("[0-9]{1,18}", requested):
+        # --set-resources would replace all resources of the profile, including partitions.
+        doubled = f"of_rule: {{{rule}: {{{name}: {2 * int(requested)}}}}}"
+        return f"set {doubled} in the profile (it was {requested}), and run snakemake again"
+    return f"raise {name} in the profile, or run fewer jobs at the same time (--cores), and run snakemake again"

@@ -1,4 +1,4 @@
-"""What Slurm says of jobs, as long as it knows them."""
+"""Query the state of jobs from Slurm, which keeps it for some minutes after they end."""
 
 import shutil
 import subprocess
@@ -16,14 +16,27 @@ ACTIVE = (
     "STAGE_OUT",
     "SIGNALING",
 )
-PATIENCE = 10  # seconds
-# Of `squeue --Format`: the job's number, then those of `Queued`, in its order; none is longer than this.
-FIELDS, WIDTH = ("JobArrayID", "State", "TimeUsed", "TimeLeft", "Reason", "NodeList", "RestartCnt"), 200
+SQUEUE_TIMEOUT_S = 10
+# Fields of `squeue --Format`: the job id, then the attributes of `Queued` in the same order; maximum length of each.
+FIELDS, FIELD_CHARS = ("JobArrayID", "State", "TimeUsed", "TimeLeft", "Reason", "NodeList", "RestartCnt"), 200
 
 
 class Queued(NamedTuple):
-    """A job's state in Slurm's words, time it ran and has left as `[D-]HH:MM:SS`, why it waits, its nodes, and how
-    often Slurm started it again by itself."""
+    """State of a job according to Slurm.
+
+    Attributes
+    ----------
+    state : str
+        Name of a Slurm state, such as PENDING.
+    ran, left : str
+        Time that the job has run, and until its time limit, as `[D-]HH:MM:SS`.
+    reason : str
+        Reason for which the job waits.
+    nodes : str
+        Nodes of the job.
+    restarts : int
+        Number of times that Slurm has restarted the job by itself.
+    """
 
     state: str
     ran: str
@@ -33,29 +46,35 @@ class Queued(NamedTuple):
     restarts: int
 
 
-def ask_slurm(numbers: Iterable[str]) -> dict[str, Queued] | None:
-    """What squeue tells of jobs, by number.
+def query_slurm(job_ids: Iterable[str]) -> dict[str, Queued] | None:
+    """Query the state of jobs with squeue.
+
+    Parameters
+    ----------
+    job_ids : iterable of str
+        Slurm job ids.
 
     Returns
     -------
-    dict or None
-        Without jobs that Slurm no longer knows; without accounting it forgets them some minutes after they end. None if
-        there is no Slurm or it does not answer.
+    dict of Queued, or None
+        By job id, without jobs that Slurm has forgotten (without accounting, some minutes after they end). None if
+        there are no jobs, or squeue is missing or fails.
     """
-    numbers = list(numbers)
-    if not numbers or not shutil.which("squeue"):
+    job_ids = list(job_ids)
+    if not job_ids or not shutil.which("squeue"):
         return None
-    # All of the user's, since squeue fails for a single number that it does not know.
-    form = ",".join(f"{field}:{WIDTH}|" for field in FIELDS)
+    # List all jobs of the user: squeue fails if it is given the id of a job that it has forgotten.
+    form = ",".join(f"{field}:{FIELD_CHARS}|" for field in FIELDS)
     command = ["squeue", "--me", "--states=all", "--array", "--noheader", f"--Format={form}"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+        output = subprocess.run(command, capture_output=True, text=True, timeout=SQUEUE_TIMEOUT_S, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    found = dict(_queued(line) for line in answer.splitlines() if line)
-    return {number: found[number] for number in numbers if number in found}
+    jobs = dict(_parse_line(line) for line in output.splitlines() if line)
+    return {job_id: jobs[job_id] for job_id in job_ids if job_id in jobs}
 
 
-def _queued(line: str) -> tuple[str, Queued]:
-    number, *texts, restarts, _ = (cell.strip() for cell in line.split("|"))
-    return number, Queued(*texts, int(restarts or 0))
+def _parse_line(line: str) -> tuple[str, Queued]:
+    """Parse a line of squeue into job id and state."""
+    job_id, *texts, restarts, _ = (cell.strip() for cell in line.split("|"))
+    return job_id, Queued(*texts, int(restarts or 0))

@@ -1,9 +1,14 @@
-"""Snakemake's own log as jobs: the one record that outlives a rerun, since logs of failed jobs are deleted then."""
+"""Parse the log of Snakemake into jobs.
+
+This log remains after a rerun, which deletes the logs of failed jobs.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from snakeseg.monitor.session import Failure, Job, Session
 
 STAMP = re.compile(r"\s*\[(\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4})\]")
 RULE = re.compile(r" *(Error in )?(?:local)?(?:rule|checkpoint) (\w+):$")
@@ -21,72 +26,30 @@ COUNT = re.compile(r"(\w+) +(\d{1,18})$")
 HEADER = re.compile(r"  (Host|Command): (.*)")
 MISSING = re.compile(r"Job (\S+)  ?completed successfully, but some output files are missing")
 COMPLAINT = re.compile(r"(?!RuleException|CalledProcessError|MissingOutputException)\w*(Error|Exception)\b")
-# Exit statuses that an error may belong to: those of jobs that failed at about the same time.
+# Number of exit statuses before an error that may belong to it: those of jobs that failed at about the same time.
 MAX_STATUSES = 100
-# Of failed jobs, of which more is told elsewhere; and where in the workflow's source.
+# Beginnings of lines that add nothing to an error message: titles, failed jobs, places in the source of the workflow.
 NO_COMPLAINT = ("WorkflowError:", "At least one job did not", "  File ")
 
 
 @dataclass
-class Failure:
-    """One attempt that failed: when, what Snakemake said of it, the job's logs as far as Snakemake shows them, and its
-    number and log at the cluster."""
-
-    ended: datetime | None
-    said: str = ""
-    shown: str = ""
-    external: str = ""
-    external_log: str = ""
-
-
-@dataclass
-class Job:
-    """A job as the log tells it; times are local, `external` is its number at the cluster."""
-
-    rule: str
-    items: dict[str, str]
-    started: datetime | None
-    state: str = "running"  # or finished, failed, again: to be tried again
-    ended: datetime | None = None
-    external: str = ""
-    external_log: str = ""
-    failures: list[Failure] = field(default_factory=list)
-
-    @property
-    def log(self) -> str:
-        """Path of the first of the job's logs."""
-        return self.items.get("log", "").split(" (check ")[0].split(", ")[0]
-
-    @property
-    def wildcards(self) -> dict[str, str]:
-        """Their values by name."""
-        return _pairs(self.items.get("wildcards", ""))
-
-    @property
-    def resources(self) -> dict[str, str]:
-        """What the job asked for, by name."""
-        return _pairs(self.items.get("resources", ""))
-
-
-@dataclass
-class Session:
-    """One start of snakemake: its jobs by number, how many of each rule were planned, and what it says of itself."""
-
-    jobs: dict[str, Job] = field(default_factory=dict)
-    groups: dict[str, dict[str, None]] = field(default_factory=dict)
-    planned: dict[str, int] = field(default_factory=dict)
-    host: str = ""
-    command: str = ""
-    complaint: list[str] = field(default_factory=list)
-    complains: bool = False
-    ended: bool = False
-
-
-@dataclass
 class _Block:
-    """Indented lines about one job; in an error of a group, those of the group come first.
+    """Indented lines about one job; in the error of a group, the lines about the group come first.
 
-    `group` is the one that the job is listed in, `listed` says that an error of that group lists it.
+    Attributes
+    ----------
+    rule : str
+        Name of the rule of the job.
+    failed : bool
+        True for the error of a job.
+    listed : bool
+        True for a job that the error of its group lists.
+    group : str
+        Id of the group; "" without one.
+    lines : dict
+        Lines of each item, such as jobid and log.
+    shown : list of str
+        Lines of the logs of the job that Snakemake includes.
     """
 
     rule: str = ""
@@ -98,16 +61,17 @@ class _Block:
 
     @property
     def items(self) -> dict[str, str]:
-        """Text of each item, whose lines are kept apart until then: joined one by one, many would take for ever."""
+        """Text of each item; its lines are joined only here, because joining one by one takes quadratic time."""
         return {name: "\n".join(lines) for name, lines in self.lines.items()}
 
     def goes_on(self, line: str) -> bool:
-        """If a line is one of it: indented, or of a message, which may have lines of any kind."""
+        """Return True if a line belongs to the block: it is indented, or part of a message of several lines."""
         if STAMP.match(line) or RULE.match(line):
             return False
         return line.startswith(" ") or ("message" in self.lines and not {"jobid", "jobs"} & self.lines.keys())
 
     def take(self, line: str) -> None:
+        """Add a line to its item."""
         item, last = ITEM.match(line), next(reversed(self.lines), "")
         if item and (last != "shell" or item[1] == "external_jobid"):
             self.lines[item[1]] = [item[2] or ""]
@@ -116,20 +80,21 @@ class _Block:
 
 
 def read_session(lines: Iterable[str]) -> Session:
-    """Jobs of a log under `.snakemake/log`.
+    """Parse a log of Snakemake, a file in `.snakemake/log`.
 
     Parameters
     ----------
     lines : iterable of str
+        Lines of the log.
 
     Returns
     -------
     Session
-        Jobs in the order in which they started; a job that was tried again has its earlier failures.
+        Jobs in the order in which they started; a job that was started again has its earlier failures.
 
     Notes
     -----
-    The words are those of Snakemake 9 and of its Slurm plugin 2; a line that is not known is passed over.
+    The patterns are those of Snakemake 9 and of version 2 of its Slurm plugin. Other lines are ignored.
     """
     session, block, now, statuses = Session(), None, None, []
     for line in _fold(iter(lines)):
@@ -153,7 +118,7 @@ def read_session(lines: Iterable[str]) -> Session:
 
 
 def _begin(line: str, before: _Block | None) -> _Block | None:
-    """Return the block that a stamp or the name of a rule begins; None if the line begins none."""
+    """Return a new block if the line has a time stamp or the name of a rule; else None."""
     indented = line.startswith(" ")
     if STAMP.match(line):
         group = GROUP.match(line)
@@ -167,7 +132,7 @@ def _begin(line: str, before: _Block | None) -> _Block | None:
 
 
 def _time(text: str) -> datetime | None:
-    """The time of a stamp; None if there is no such time."""
+    """Parse the time of a stamp; None if it is invalid."""
     try:
         time = datetime.strptime(text, "%a %b %d %H:%M:%S %Y")
         time.timestamp()
@@ -176,12 +141,8 @@ def _time(text: str) -> datetime | None:
     return time
 
 
-def _pairs(text: str) -> dict[str, str]:
-    return dict(one.split("=", 1) for one in re.split(r", (?=\w+=)", text) if "=" in one)
-
-
 def _fold(lines: Iterator[str]) -> Iterator[str | list[str]]:
-    """Lines, but a log that Snakemake shows between bars as a list: it may hold another Snakemake's words."""
+    """Yield each line, and each log that Snakemake includes as a list: it may contain the log of another Snakemake."""
     line = next(lines, None)
     while line is not None:
         following = next(lines, None)
@@ -195,7 +156,7 @@ def _fold(lines: Iterator[str]) -> Iterator[str | list[str]]:
 
 
 def _shown(lines: Iterator[str], bar: str) -> Iterator[str]:
-    """Up to the bar that ends the log; one may be shown in it."""
+    """Yield the lines of an included log, up to the bar that ends it; it may include further logs."""
     opened, head = 0, False
     for line in (line.rstrip("\n") for line in lines):
         if set(line.strip()) == {"="} and head:
@@ -210,7 +171,7 @@ def _shown(lines: Iterator[str], bar: str) -> Iterator[str]:
 
 
 def _close(session: Session, block: _Block | None, now: datetime | None, statuses: list[re.Match]) -> None:
-    """Note what a block has told."""
+    """Record the information of a block in the session."""
     if block is None or not block.rule or "jobid" not in block.items:
         return
     number, items = block.items["jobid"], block.items
@@ -223,39 +184,39 @@ def _close(session: Session, block: _Block | None, now: datetime | None, statuse
     job.external = items.get("external_jobid", job.external)
     logs = items.get("log", "").split(" (check ")[0].split(", ")
     job.external_log = next((log for log in logs if log and log != job.log), job.external_log)
-    if block.listed:  # an error of its own follows
+    if block.listed:  # The error of the job itself follows.
         return
-    own = [status[2] for status in statuses[-MAX_STATUSES:] if job.log and job.log in status[1]]
-    said = "\n".join([items.get("message", "").removeprefix("None"), *own[-1:]]).strip()
+    exit_statuses = [status[2] for status in statuses[-MAX_STATUSES:] if job.log and job.log in status[1]]
+    said = "\n".join([items.get("message", "").removeprefix("None"), *exit_statuses[-1:]]).strip()
     job.failures.append(Failure(now, said, "\n".join(block.shown), job.external, job.external_log))
     job.state, job.ended = "failed", now
 
 
 def _event(session: Session, line: str, now: datetime | None) -> None:
-    """Note a line that tells something by itself."""
+    """Record the information of a single line in the session."""
     jobs = session.jobs
-    if found := FINISHED.match(line):
-        if job := jobs.get(found[1]):
+    if match := FINISHED.match(line):
+        if job := jobs.get(match[1]):
             job.state, job.ended = "finished", now
-    elif found := RESTARTED.match(line):
-        for number in session.groups.get(found[1], []):
+    elif match := RESTARTED.match(line):
+        for number in session.groups.get(match[1], []):
             jobs[number].state = "again"
-    elif found := SUBMITTED.match(line):
-        for number in session.groups.get(found[1], []):
-            jobs[number].external, jobs[number].external_log = found[2], found[3]
-    elif found := ARRAY.match(line):
-        for place, number in enumerate(found[1].split(","), start=int(found[3])):
+    elif match := SUBMITTED.match(line):
+        for number in session.groups.get(match[1], []):
+            jobs[number].external, jobs[number].external_log = match[2], match[3]
+    elif match := ARRAY.match(line):
+        for place, number in enumerate(match[1].split(","), start=int(match[3])):
             if job := jobs.get(number):
-                job.external = f"{found[2]}_{place}"
-    elif found := MISSING.match(line):
-        for number in session.groups.get(found[1], []):
+                job.external = f"{match[2]}_{place}"
+    elif match := MISSING.match(line):
+        for number in session.groups.get(match[1], []):
             jobs[number].state, jobs[number].ended = "failed", now
             jobs[number].failures.append(Failure(now, f"MissingOutputException: {line}"))
-    elif found := HEADER.match(line):
-        session.host = found[2] if found[1] == "Host" else session.host
-        session.command = found[2] if found[1] == "Command" else session.command
-    elif not jobs and not session.complains and (found := COUNT.match(line)):
-        session.planned[found[1]] = int(found[2])
+    elif match := HEADER.match(line):
+        session.host = match[2] if match[1] == "Host" else session.host
+        session.command = match[2] if match[1] == "Command" else session.command
+    elif not jobs and not session.complains and (match := COUNT.match(line)):
+        session.planned[match[1]] = int(match[2])
     else:
         session.complains |= bool(COMPLAINT.match(line))
         session.ended |= bool(jobs) and line.startswith(("Complete log(s):", "WorkflowError:"))

@@ -1,20 +1,29 @@
-"""What finished jobs took, from their benchmark files; and what to ask for next time."""
+"""Read the resource usage of finished jobs from their benchmark files, and propose resource requests."""
 
 import csv
 import math
 from pathlib import Path
 from typing import NamedTuple
 
-# Requests are so much above what was needed.
-SPARE = 1.5
-# Of a benchmark file or a history; larger ones are not ours.
+# Ratio of a proposed request to the largest usage so far.
+REQUEST_MARGIN = 1.5
+# Limits for a benchmark file or a training history; larger files are not written by a run.
 MAX_BYTES, MAX_COLUMNS = 2**28, 100
 
 
 class Usage(NamedTuple):
-    """What a job took; NaN where the benchmark file does not tell.
+    """Resource usage of a job; NaN for values that the benchmark file does not state.
 
-    `device` is the share of a training's time in which it computed, rather than waited for data or started up.
+    Attributes
+    ----------
+    seconds : float
+        Wall-clock time.
+    memory_mb : float
+        Largest resident memory, in megabytes.
+    cores : float
+        Mean number of busy CPU cores.
+    device : float
+        Share of the time of a training in which its steps computed; the rest is start-up and waiting for data.
     """
 
     seconds: float
@@ -24,34 +33,47 @@ class Usage(NamedTuple):
 
 
 def read_usage(path: Path) -> Usage | None:
-    """The last row of a benchmark file, as Snakemake writes it; None if there is no such row."""
+    """Read the last row of a benchmark file of Snakemake; None if the file is missing, empty or invalid."""
     rows = list(_rows(path))
     if not rows:
         return None
     row = rows[-1]
-    # A job of less than a few seconds has dashes; mean_load is in per cent of a core.
+    # Snakemake writes dashes for jobs of less than a few seconds. mean_load is in per cent of one core.
     return Usage(_number(row.get("s")), _number(row.get("max_rss")), _number(row.get("mean_load")) / 100)
 
 
 def device_share(history: Path, seconds: float) -> float:
-    """Share of a training's seconds in which its steps computed; NaN if it has no history."""
+    """Compute the share of the seconds of a training in which its steps computed; NaN without a history."""
     computed = [_number(row.get("compute_seconds")) for row in _rows(history)]
     return min(1.0, sum(computed) / seconds) if computed and seconds > 0 else math.nan
 
 
 def advise(used: list[Usage]) -> dict[str, int]:
-    """What a rule's next jobs should ask for: `mem_mb` in steps of 500 MB and `runtime` in steps of 5 minutes."""
-    memory = max((one.memory_mb for one in used if one.memory_mb > 0), default=math.nan)
-    seconds = max((one.seconds for one in used if one.seconds > 0), default=math.nan)
+    """Propose resource requests for the next jobs of a rule.
+
+    Parameters
+    ----------
+    used : list of Usage
+        Usage of the finished jobs of the rule.
+
+    Returns
+    -------
+    dict of int
+        mem_mb (megabytes, a multiple of 500) and runtime (minutes, a multiple of 5): `REQUEST_MARGIN` times the largest
+        usage. Unknown values are missing.
+    """
+    memory = max((usage.memory_mb for usage in used if usage.memory_mb > 0), default=math.nan)
+    seconds = max((usage.seconds for usage in used if usage.seconds > 0), default=math.nan)
     advice = {}
     if not math.isnan(memory):
-        advice["mem_mb"] = 500 * math.ceil(SPARE * memory / 500)
+        advice["mem_mb"] = 500 * math.ceil(REQUEST_MARGIN * memory / 500)
     if not math.isnan(seconds):
-        advice["runtime"] = 5 * math.ceil(SPARE * seconds / 60 / 5)
+        advice["runtime"] = 5 * math.ceil(REQUEST_MARGIN * seconds / 60 / 5)
     return advice
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
+    """Read a table separated by tabs; no rows if it cannot be read or exceeds the limits."""
     try:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             return []
@@ -63,6 +85,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _number(text: str | None) -> float:
+    """Parse a finite number; NaN for any other text."""
     try:
         number = float(text or "nan")
     except (ValueError, TypeError):

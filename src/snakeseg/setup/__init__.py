@@ -1,1 +1,1 @@
-"""From a folder of images to a sample sheet and a config: what lies there, what it means, how to begin."""
+"""Propose a sample sheet and a config for a folder of images and labels (`snakeseg init`)."""

@@ -1,4 +1,4 @@
-"""The proposal as a commented config."""
+"""Format the proposed settings as a config file with comments."""
 
 import textwrap
 from pathlib import Path
@@ -9,23 +9,42 @@ from snakeseg.settings import Labels
 from snakeseg.setup.proposal import Key, Proposal
 from snakeseg.setup.survey import Survey
 
-WIDTH = 110
+MAX_COMMENT_CHARS = 110
 
 
-def config_text(name: str, sheet: Path, data: Path, look: Survey, folds: tuple[dict, str], proposal: Proposal) -> str:
-    """YAML with a comment wherever a choice was made."""
-    head = [Key("name", name), Key("sheet", str(sheet)), Key("data", str(data)), Key("spatial_dims", look.dims)]
-    keys, why = folds
+def config_text(name: str, sheet: Path, data: Path, survey: Survey, folds: tuple[dict, str], proposal: Proposal) -> str:
+    """Format a config as YAML, with comments that explain the choices.
+
+    Parameters
+    ----------
+    name : str
+        Name of the run.
+    sheet, data : path
+        Paths of the sample sheet, and of the folder that its paths start from.
+    survey : Survey
+        Facts about the images and labels.
+    folds : (dict, str)
+        From `groups.choose_folds`.
+    proposal : Proposal
+        From `proposal.propose`.
+
+    Returns
+    -------
+    str
+        The text of the config file.
+    """
+    head = [Key("name", name), Key("sheet", str(sheet)), Key("data", str(data)), Key("spatial_dims", survey.dims)]
+    fold_keys, fold_comment = folds
     parts = [
-        "# Written by `snakeseg init`: where to begin, not what was tuned. Every key is in config/README.md.",
+        "# Written by `snakeseg init`: settings to start with, not tuned. All keys are listed in config/README.md.",
         *_lines(head, ""),
         "",
-        *_comment(f"Labels: {look.why}.", ""),
+        *_comment(f"Labels: {survey.why}.", ""),
         "labels:",
-        *_lines(_labels(look.labels), "  "),
+        *_lines(_labels(survey.labels), "  "),
         "",
-        *_comment(why, ""),
-        *_lines([Key(key, value) for key, value in keys.items()], ""),
+        *_comment(fold_comment, ""),
+        *_lines([Key(key, value) for key, value in fold_keys.items()], ""),
     ]
     for section, values in proposal.sections.items():
         parts += ["", f"{section}:", *_lines(values, "  ")] if values else []
@@ -33,16 +52,18 @@ def config_text(name: str, sheet: Path, data: Path, look: Survey, folds: tuple[d
 
 
 def _labels(labels: Labels) -> list[Key]:
+    """Return the keys of the section `labels`."""
     keys = [Key("kind", labels.kind)]
     if labels.kind == "semantic":
-        named = any(name.startswith("class-") for name in labels.values)
-        keys.append(Key("values", labels.values, "Name them as you like." if named else ""))
+        numbered = any(name.startswith("class-") for name in labels.values)
+        keys.append(Key("values", labels.values, "The names can be changed." if numbered else ""))
     if labels.ignore is not None:
-        keys.append(Key("ignore", labels.ignore, "Pixels of this value count neither in training nor in scores."))
+        keys.append(Key("ignore", labels.ignore, "Pixels with this value are excluded from training and scores."))
     return keys
 
 
 def _lines(keys: list[Key], indent: str) -> list[str]:
+    """Format keys as lines of YAML, each after its comment."""
     lines = []
     for key in keys:
         lines += [*_comment(key.why, indent), f"{indent}{key.name}: {_inline(key.value)}"]
@@ -50,8 +71,10 @@ def _lines(keys: list[Key], indent: str) -> list[str]:
 
 
 def _comment(text: str, indent: str) -> list[str]:
-    return [f"{indent}# {line}" for line in textwrap.wrap(text, WIDTH)]
+    """Wrap a comment into lines."""
+    return [f"{indent}# {line}" for line in textwrap.wrap(text, MAX_COMMENT_CHARS)]
 
 
 def _inline(value) -> str:
+    """Format a value as YAML on one line."""
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000).removesuffix("...\n").strip()

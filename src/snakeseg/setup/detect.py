@@ -1,54 +1,66 @@
-"""Which layout a folder has."""
+"""Detect the layout of a folder and read it."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from snakeseg.errors import BadInput
-from snakeseg.setup.bids import bids, is_bids
-from snakeseg.setup.cell_tracking import is_tracking, tracking
-from snakeseg.setup.filenames import by_names
+from snakeseg.setup.bids import is_bids, read_bids
+from snakeseg.setup.cell_tracking import is_cell_tracking, read_cell_tracking
+from snakeseg.setup.filenames import read_by_names
 from snakeseg.setup.layout import Layout
-from snakeseg.setup.nnunet import decathlon, is_decathlon
+from snakeseg.setup.nnunet import is_nnunet, read_nnunet
 
 
 class Reader(NamedTuple):
-    """`looks_like(folder)` tells whether to try; `read(folder)` gives the layout."""
+    """Functions for one layout: whether a folder has this layout, and read it."""
 
-    looks_like: Callable[[Path], bool]
+    matches: Callable[[Path], bool]
     read: Callable[[Path], Layout]
 
 
-# The first that a folder looks like is taken; names are what is left.
+# The first layout that matches is used; "names" matches every folder.
 LAYOUTS = {
-    "bids": Reader(is_bids, bids),
-    "nnunet": Reader(is_decathlon, decathlon),
-    "ctc": Reader(is_tracking, tracking),
-    "names": Reader(lambda folder: True, by_names),
+    "bids": Reader(is_bids, read_bids),
+    "nnunet": Reader(is_nnunet, read_nnunet),
+    "ctc": Reader(is_cell_tracking, read_cell_tracking),
+    "names": Reader(lambda folder: True, read_by_names),
 }
 
 
-def understand(folder: Path, layout: str | None = None) -> Layout:
-    """What a folder holds, in the named layout or in the one that it looks like.
+def read_layout(folder: Path, layout: str | None = None) -> Layout:
+    """Read a folder in the given layout, or in the first one that matches.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of images and labels; folders that contain nothing but one folder are skipped.
+    layout : str, optional
+        A key of `LAYOUTS`.
+
+    Returns
+    -------
+    Layout
+        Images and labels of the folder.
 
     Raises
     ------
     BadInput
-        If there is no such folder, it holds several data sets, or nothing to train on.
+        If the folder does not exist, or contains several data sets or nothing to train on.
     """
     if not folder.is_dir():
-        raise BadInput(folder, "no such folder", "one with images and labels", "correct the path")
+        raise BadInput(folder, "no such folder", "a folder with images and labels", "correct the path")
     root = _down_to_data(folder)
-    reader = LAYOUTS[layout or next(name for name, each in LAYOUTS.items() if each.looks_like(root))]
-    inner = [child for child in _folders(root) if is_decathlon(child)]
-    if layout is None and len(inner) > 1 and not is_decathlon(root):
-        found = f"{len(inner)} data sets ({', '.join(child.name for child in inner[:3])})"
-        raise BadInput(root, found, "one", "give the folder of one of them")
+    reader = LAYOUTS[layout or next(name for name, candidate in LAYOUTS.items() if candidate.matches(root))]
+    data_sets = [child for child in _folders(root) if is_nnunet(child)]
+    if layout is None and len(data_sets) > 1 and not is_nnunet(root):
+        found = f"{len(data_sets)} data sets ({', '.join(child.name for child in data_sets[:3])})"
+        raise BadInput(root, found, "one data set", "give the folder of one of them: snakeseg init FOLDER")
     return reader.read(root)
 
 
 def _down_to_data(folder: Path) -> Path:
-    """The first folder that holds more than one folder."""
+    """Descend while a folder contains nothing but one folder, and return the last one."""
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__"))]
     if len(entries) == 1 and entries[0].is_dir() and entries[0].suffix != ".zarr":
         return _down_to_data(entries[0])
@@ -56,4 +68,5 @@ def _down_to_data(folder: Path) -> Path:
 
 
 def _folders(root: Path) -> list[Path]:
+    """List the folders in a folder, without hidden ones."""
     return sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))

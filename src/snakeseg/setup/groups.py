@@ -1,4 +1,4 @@
-"""Who is held out together: groups by name, stretches of a stack or film, and the folds that follow."""
+"""Group images that belong together, such as consecutive frames, and choose the folds."""
 
 import math
 
@@ -9,60 +9,102 @@ from snakeseg.checks.image_facts import decoded, image_facts
 from snakeseg.errors import collect
 from snakeseg.io.images import open_image
 
-# Neighbours that correlate by this much, and by so much more than images further apart, are of one stack or film.
-ALIKE, MORE = 0.3, 0.2
-# Images in a row that are compared, and how far apart others are.
-ROW, APART = 8, 4
-# Every fifth group is held out (see `io.sheet.assign_folds`).
+# Minimum mean correlation of consecutive images of a stack or film, and its minimum difference to that of distant ones.
+MIN_CORRELATION, MIN_CORRELATION_DROP = 0.3, 0.2
+# Number of consecutive images that are compared, and minimum distance of distant ones.
+COMPARED_IMAGES, MIN_DISTANCE = 8, 4
+# Number of stretches of consecutive images; every fifth group is held out (see `io.sheet.assign_folds`).
 STRETCHES = 5
-LARGEST = 2**25
+# Maximum number of pixels, over all channels, of an image that is compared.
+MAX_COMPARED_PIXELS = 2**25
 
 
-def grouped(sheet: pd.DataFrame, dims: int) -> tuple[pd.DataFrame, str]:
-    """The sheet with its groups filled in where something belongs together; and why, in words."""
+def assign_groups(sheet: pd.DataFrame, dims: int) -> tuple[pd.DataFrame, str]:
+    """Keep the groups of a layout, or group consecutive images that are similar.
+
+    Parameters
+    ----------
+    sheet : DataFrame
+        With the columns of `layout.COLUMNS`.
+    dims : int
+        Number of spatial axes, 2 or 3.
+
+    Returns
+    -------
+    sheet : DataFrame
+        With its column group filled in.
+    reason : str
+        Description of the groups; "" if every image is a group of its own.
+    """
     train = sheet.index[sheet["subset"] == "train"]
-    known = sheet.loc[train, "group"]
-    if known.nunique() > 1:
-        named = known[known != ""]
-        together = named.duplicated(keep=False).any()
-        return sheet, f"{named.nunique()} groups, as in {named.iloc[0]}" if together else ""
+    groups = sheet.loc[train, "group"]
+    if groups.nunique() > 1:
+        names = groups[groups != ""]
+        shared = names.duplicated(keep=False).any()
+        return sheet, f"{names.nunique()} groups, such as {names.iloc[0]}" if shared else ""
     if len(train) < 2 * STRETCHES:
         return sheet.assign(group=""), ""
-    if not known.iloc[0] and not neighbours_alike(sheet.loc[train, "image"].tolist(), dims):
+    if not groups.iloc[0] and not are_neighbours_similar(sheet.loc[train, "image"].tolist(), dims):
         return sheet, ""
     numbers = np.arange(len(train)) * STRETCHES // len(train)
     stretches = pd.Series([f"stretch-{number + 1}" for number in numbers], train)
     sheet = sheet.assign(group=sheet["group"].where(sheet["subset"] != "train", stretches.reindex(sheet.index)))
-    return sheet, f"consecutive images look alike, as in a stack or film: {STRETCHES} stretches"
+    return sheet, f"consecutive images are similar, as in a stack or film: divided into {STRETCHES} stretches"
 
 
-def neighbours_alike(images: list[str], dims: int) -> bool:
-    """Whether images that follow each other look more alike than others, as sections and frames do."""
-    start = (len(images) - ROW) // 2
-    found = [collect([], lambda path=path: _signature(path, dims)) for path in images[start : start + ROW]]
-    if len(found) < ROW or any(each is None for each in found):
+def are_neighbours_similar(images: list[str], dims: int) -> bool:
+    """Return True if consecutive images are more similar than distant ones, like sections of a stack or frames.
+
+    Parameters
+    ----------
+    images : list of str
+        Paths of images in order; the middle `COMPARED_IMAGES` are compared.
+    dims : int
+        Number of spatial axes, 2 or 3.
+    """
+    count = COMPARED_IMAGES
+    start = (len(images) - count) // 2
+    signatures = [collect([], lambda path=path: _signature(path, dims)) for path in images[start : start + count]]
+    if len(signatures) < count or any(signature is None for signature in signatures):
         return False
-    alike = np.stack(found) @ np.stack(found).T
-    near = float(np.diagonal(alike, 1).mean())
-    far = float(np.mean([alike[i, j] for i in range(ROW) for j in range(i + APART, ROW)]))
-    return near > ALIKE and near > far + MORE
+    correlations = np.stack(signatures) @ np.stack(signatures).T
+    near = float(np.diagonal(correlations, 1).mean())
+    far = float(np.mean([correlations[i, j] for i in range(count) for j in range(i + MIN_DISTANCE, count)]))
+    return near > MIN_CORRELATION and near > far + MIN_CORRELATION_DROP
 
 
 def _signature(path: str, dims: int) -> np.ndarray:
+    """Return the signature of an image; raise ValueError if it is too large."""
     array = open_image(path, dims).array
-    if math.prod(array.shape) > LARGEST:
+    if math.prod(array.shape) > MAX_COMPARED_PIXELS:
         raise ValueError("too large to compare")
     return decoded(image_facts(array)["signature"])
 
 
-def folds_of(sheet: pd.DataFrame, validation: list[str]) -> tuple[dict, str]:
-    """Keys of the config about who is held out, and what that means, in words."""
+def choose_folds(sheet: pd.DataFrame, validation: list[str]) -> tuple[dict, str]:
+    """Choose the folds by the number of groups.
+
+    Parameters
+    ----------
+    sheet : DataFrame
+        With the columns of `layout.COLUMNS`.
+    validation : list of str
+        Patterns of the samples that the folder itself holds out.
+
+    Returns
+    -------
+    keys : dict
+        Keys of the config: validation, or folds and fold.
+    comment : str
+        Explanation for the config.
+    """
     if validation:
-        return {"validation": validation}, "Held out: what the folder itself holds out."
+        return {"validation": validation}, "Held out for validation: the images in the validation part of the folder."
     train = sheet[sheet["subset"] == "train"]
     groups = train["group"].where(train["group"] != "", train["sample"]).nunique()
-    what = "group" if (train["group"] != "").any() else "image"
+    unit = "group" if (train["group"] != "").any() else "image"
     if groups >= STRETCHES:
-        return {"folds": 1}, f"Every fifth {what} is held out. (With folds: 5 each would be, once, by five trainings.)"
-    first = f"One {what} of {groups} is held out"
-    return {"folds": groups, "fold": 0}, f"{first}. (With fold: all each would be, once, by {groups} trainings.)"
+        comment = f"Every fifth {unit} is held out for validation. folds: 5 holds out each {unit} once, in 5 trainings."
+        return {"folds": 1}, comment
+    comment = f"One {unit} of {groups} is held out for validation. fold: all holds out each {unit} once, in {groups}"
+    return {"folds": groups, "fold": 0}, f"{comment} trainings."

@@ -1,67 +1,93 @@
-"""What the labels of a folder mean: ids of objects, a mask of them, or classes."""
+"""Infer the kind of the labels of a folder: instance, binary or semantic."""
 
 from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
-from snakeseg.checks.findings.label_kind import MIN_ALIKE, WORDS
-from snakeseg.checks.label_facts import FEW
+from snakeseg.checks.findings.label_kind import DESCRIPTION_OF_APPEARANCE, MIN_LABELS_FOR_CLASSES
+from snakeseg.checks.label_facts import MAX_CLASS_VALUES
 from snakeseg.errors import BadInput
 from snakeseg.settings import Labels
 from snakeseg.setup.layout import Layout
 
-# The value that means "do not count" wherever classes are counted from 0.
-VOID = 255
+# Conventional value of pixels to ignore, if the values of classes are 0, 1, 2, ...
+IGNORE_VALUE = 255
 
 
-class Seen(NamedTuple):
-    """What a label looks like (`value_facts`; "" if nobody looked) and its values, if they were read."""
+class LabelSummary(NamedTuple):
+    """Appearance and values of a label image.
+
+    Attributes
+    ----------
+    looks_like : str
+        From `label_facts.value_facts`; "" if it was not determined.
+    values : integer array, shape (n,), or None
+        Distinct values; None if they were not read.
+    """
 
     looks_like: str
     values: np.ndarray | None
 
 
-def labels_of(seen: list[Seen], layout: Layout, body: bool) -> tuple[Labels, str]:
-    """What labels mean, and why, in words.
+def infer_labels(summaries: list[LabelSummary], layout: Layout, body: bool) -> tuple[Labels, str]:
+    """Infer the section `labels` of the config from the label images.
 
     Parameters
     ----------
-    seen : list of Seen
+    summaries : list of LabelSummary
+        Summaries of the label images.
     layout : Layout
-        Its classes are taken as they are.
+        Its classes are used unchanged, if it has any.
     body : bool
-        Whether these are volumes of bodies, in which few values are rarely objects.
+        True for medical volumes, in which few values are usually classes.
+
+    Returns
+    -------
+    labels : Labels
+        Section `labels` of the config.
+    reason : str
+        Explanation for the terminal and the config.
 
     Raises
     ------
     BadInput
-        If no label holds anything.
+        If all label images are empty.
     """
     if layout.classes:
         return Labels("semantic", layout.classes, layout.ignore), f"classes of {layout.source}"
-    sets = [frozenset(each.values.tolist()) for each in seen if each.values is not None]
+    sets = [frozenset(summary.values.tolist()) for summary in summaries if summary.values is not None]
     union = sorted(frozenset().union(*sets))
     if not set(union) - {0}:
-        raise BadInput(layout.root, "labels without any object", "something labelled", "look at the label files")
-    looks = Counter(each.looks_like for each in seen if each.looks_like in WORDS)
-    usual = looks.most_common(1)[0][0] if looks else "mask"
-    few = len(union) <= FEW + 1
-    commonest = Counter(sets).most_common(1)[0]
-    alike = len(sets) >= MIN_ALIKE and commonest[1] == len(sets) and len(union) > 2
-    of_a_body = body and few and (usual != "ids" or commonest[1] * 2 >= len(sets))
-    shown = " ".join(map(str, union)) if len(union) <= FEW else f"{union[0]} to {union[-1]}"
-    classes = few and (alike or of_a_body or usual == "classes")
+        raise BadInput(
+            layout.root,
+            "labels without any object",
+            "at least one labelled object",
+            "open the label files and check them",
+        )
+    appearances = Counter(
+        summary.looks_like for summary in summaries if summary.looks_like in DESCRIPTION_OF_APPEARANCE
+    )
+    usual = appearances.most_common(1)[0][0] if appearances else "mask"
+    few = len(union) <= MAX_CLASS_VALUES + 1
+    most_frequent = Counter(sets).most_common(1)[0][1]
+    identical = len(sets) >= MIN_LABELS_FOR_CLASSES and most_frequent == len(sets) and len(union) > 2
+    anatomical = body and few and (usual != "ids" or most_frequent * 2 >= len(sets))
+    values = " ".join(map(str, union)) if len(union) <= MAX_CLASS_VALUES else f"{union[0]} to {union[-1]}"
+    classes = few and (identical or anatomical or usual == "classes")
     if layout.kind == "semantic" or (classes and layout.kind != "instance"):
-        why = "the same few values in all of them" if alike else "few values for many pieces"
-        return _classes(union, layout.only_class), f"{why}: {shown}"
-    told = f"{looks[usual]} of {looks.total()} looked at have {WORDS[usual]}" if looks else "one object each"
-    return Labels(layout.kind or {"mask": "binary"}.get(usual, "instance")), f"{told}: {shown}"
+        reason = "the same few values in all label images" if identical else "few distinct values"
+        return _semantic_labels(union, layout.only_class), f"{reason}: {values}"
+    reason = "one object in each label image"
+    if appearances:
+        description = DESCRIPTION_OF_APPEARANCE[usual]
+        reason = f"{appearances[usual]} of {appearances.total()} label images examined have {description}"
+    return Labels(layout.kind or {"mask": "binary"}.get(usual, "instance")), f"{reason}: {values}"
 
 
-def _classes(values: list[int], only: str) -> Labels:
-    """Classes of these values, the lowest for the background."""
-    ignore = VOID if VOID in values and len(values) > 2 and values[-2] == len(values) - 2 else None
+def _semantic_labels(values: list[int], only_class: str) -> Labels:
+    """Make a class of each value; the lowest is the background."""
+    ignore = IGNORE_VALUE if IGNORE_VALUE in values and len(values) > 2 and values[-2] == len(values) - 2 else None
     background, *others = [value for value in values if value != ignore]
-    names = [only or "foreground"] if len(others) == 1 else [f"class-{value}" for value in others]
+    names = [only_class or "foreground"] if len(others) == 1 else [f"class-{value}" for value in others]
     return Labels("semantic", {"background": background, **dict(zip(names, others, strict=True))}, ignore)

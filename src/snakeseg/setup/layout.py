@@ -1,4 +1,4 @@
-"""What a folder holds, in whatever layout, and what of it was not understood."""
+"""Data structures for the images and labels of a folder, and a listing of its files."""
 
 import os
 from collections.abc import Iterable
@@ -12,38 +12,38 @@ from snakeseg.io.file_names import file_and_number, stem_and_suffix
 from snakeseg.io.images import images_in
 
 COLUMNS = ("sample", "image", "label", "subset", "group")
-# Of files that are named in a message.
-NAMED = 3
-# What a run leaves in the folder that it works in.
-LEFT_BY_RUNS = ("results", "logs", "benchmarks")
+# Maximum number of files that a message names.
+MAX_FILES_IN_MESSAGE = 3
+# Folders that a run creates in its working folder.
+FOLDERS_OF_RUNS = ("results", "logs", "benchmarks")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a folder holds.
+    """Images and labels of a folder.
 
     Parameters
     ----------
     name : str
-        Of the layout, in words.
+        Name of the layout, for the terminal.
     root : path
-        What the sheet's paths start from.
+        Folder that the paths of the sheet start from.
     sheet : DataFrame
-        `COLUMNS`, text; group is "" where nothing is known to belong together.
+        One row per image with the text columns `COLUMNS`; group is "" for images without a group.
     kind : str
-        "semantic" or "instance" where labels can be nothing else; else "".
-    classes : dict
-        Value of each class, background first, where a description of the folder names them; else none.
+        "semantic" or "instance" if the layout determines the kind of labels; else "".
+    classes : dict of int
+        Value of each class by name, background first; empty if no file of the folder describes them.
     ignore : int or None
-        The value of pixels that do not count, where it is described.
+        Value of pixels to ignore, if a file of the folder describes it.
     source : str
-        Where the classes are from.
+        File that describes the classes.
     only_class : str
-        Name of the class if there is but one.
+        Name of the foreground class, if there is a single one and its name is known; else "".
     validation : list of str
-        Patterns of the samples that the folder itself holds out.
+        Patterns of the samples in the validation part of the folder.
     problems : list of str
-        What was not understood: where, found, expected, what to do.
+        Texts of `BadInput` about files that are not used.
     """
 
     name: str
@@ -59,41 +59,63 @@ class Layout:
 
 
 class Listing(NamedTuple):
-    """Files below a folder, in order: images (with folders that are images), and the others; paths from there."""
+    """Sorted paths of all files below a folder, relative to it.
+
+    Attributes
+    ----------
+    images : list of path
+        Images, including folders that are images, such as Zarr.
+    others : list of path
+        All other files.
+    """
 
     images: list[Path]
     others: list[Path]
 
 
 def sheet_of(rows: list[dict]) -> pd.DataFrame:
-    """Rows as a sheet; what they leave out is ""."""
+    """Return rows as a sheet with `COLUMNS`; missing values are ""."""
     return pd.DataFrame([{**dict.fromkeys(COLUMNS, ""), **row} for row in rows], columns=list(COLUMNS))
 
 
 def list_files(root: Path) -> Listing:
-    """All files below a folder, each image of those with several; links are followed once, hidden files and results
-    of runs are passed over."""
+    """List all files below a folder; a file with several images has an entry for each.
+
+    Hidden files and folders of runs are skipped. Links are followed, but each folder is listed once.
+
+    Parameters
+    ----------
+    root : path
+        Folder to list.
+
+    Returns
+    -------
+    Listing
+        Paths relative to `root`.
+    """
     images, others, seen = [], [], set()
-    for place, folders, files in os.walk(root, followlinks=True):
-        here, real = Path(place).relative_to(root), os.path.realpath(place)
+    for folder, folders, files in os.walk(root, followlinks=True):
+        relative, real = Path(folder).relative_to(root), os.path.realpath(folder)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
-        passed_over = LEFT_BY_RUNS if (Path(place) / ".snakemake").is_dir() else ()
-        images += [here / name for name in folders if stem_and_suffix(name)[1]]
+        skipped = FOLDERS_OF_RUNS if (Path(folder) / ".snakemake").is_dir() else ()
+        images += [relative / name for name in folders if stem_and_suffix(name)[1]]
         folders[:] = sorted(
-            n for n in folders if not n.startswith((".", "__")) and n not in passed_over and not stem_and_suffix(n)[1]
+            n for n in folders if not n.startswith((".", "__")) and n not in skipped and not stem_and_suffix(n)[1]
         )
         for name in sorted(name for name in files if not name.startswith(".")):
             if stem_and_suffix(name)[1]:
-                images += [here / one.name for one in images_in(Path(place, name))]
+                images += [relative / image.name for image in images_in(Path(folder, name))]
             else:
-                others.append(here / name)
+                others.append(relative / name)
     return Listing(sorted(images, key=file_and_number), sorted(others))
 
 
 def some(paths: Iterable[Path | str]) -> str:
-    """How many there are, and the first of them."""
+    """Format the first paths and the number of further ones."""
     paths = list(map(str, paths))
-    return ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
+    return ", ".join(paths[:MAX_FILES_IN_MESSAGE]) + (
+        f" and {len(paths) - MAX_FILES_IN_MESSAGE} more" if len(paths) > MAX_FILES_IN_MESSAGE else ""
+    )

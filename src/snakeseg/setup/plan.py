@@ -1,4 +1,4 @@
-"""All of it in one: from a folder to what is to be written."""
+"""Run all steps of `snakeseg init`: from a folder to the sample sheet and the config to write."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,29 +7,32 @@ import pandas as pd
 
 from snakeseg.io.sheet import assign_folds
 from snakeseg.setup.config_file import config_text
-from snakeseg.setup.detect import understand
-from snakeseg.setup.groups import folds_of, grouped
+from snakeseg.setup.detect import read_layout
+from snakeseg.setup.groups import assign_groups, choose_folds
 from snakeseg.setup.layout import COLUMNS, Layout
 from snakeseg.setup.proposal import Proposal, propose
-from snakeseg.setup.survey import Survey, look
+from snakeseg.setup.survey import Survey, survey_files
 
 
 class Plan(NamedTuple):
-    """What was understood of a folder, and what is proposed.
+    """Interpretation of a folder and the proposed settings.
 
-    Parameters
+    Attributes
     ----------
     layout : Layout
+        Images and labels of the folder.
     found : Survey
+        Facts about the images and labels.
     sheet : DataFrame
-        As it is to be written: paths from the layout's root.
+        Sample sheet to write; paths relative to the root of the layout.
     together : str
-        Why images are in groups, in words; "" if they are not.
+        Description of the groups; "" if every image is a group of its own.
     folds : (dict, str)
-        Keys of the config about who is held out, and what they mean.
+        Keys of the config about folds, and their explanation.
     proposal : Proposal
+        Proposed settings.
     left_out : str
-        What is not in the sheet for the sake of time, in words.
+        Description of unlabelled images that are not in the sheet, to save time; "" without any.
     """
 
     layout: Layout
@@ -41,26 +44,48 @@ class Plan(NamedTuple):
     left_out: str
 
     def config(self, name: str, sheet: Path) -> str:
-        """The config's text, for a run of that name with its sheet at that path."""
+        """Return the text of the config of a run, given its name and the path of its sheet."""
         return config_text(name, sheet, self.layout.root, self.found, self.folds, self.proposal)
 
 
 def plan(folder: Path, layout: str | None) -> Plan:
-    """Find, look and propose; errors as in `understand`, `look` and `assign_folds`."""
-    read = understand(folder, layout)
-    found = look(read)
-    # Who holds images out knows what belongs together.
-    sheet, together = (found.sheet.assign(group=""), "") if read.validation else grouped(found.sheet, found.dims)
-    folds = folds_of(sheet, read.validation)
-    own = sheet.assign(group=sheet["group"].where(sheet["group"] != "", sheet["sample"]))
-    assign_folds(own, folds[0].get("folds", 1), read.validation)  # tells if nobody would be left to train on
-    proposal = propose(found)
+    """Read a folder, survey its files and propose a sample sheet and a config.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of images and labels.
+    layout : str or None
+        Name of the layout (a key of `detect.LAYOUTS`); None to detect it.
+
+    Returns
+    -------
+    Plan
+        Sample sheet, config and their explanations; nothing is written.
+
+    Raises
+    ------
+    BadInput, BadInputs
+        From `read_layout`, `survey_files` and `assign_folds`.
+    """
+    images = read_layout(folder, layout)
+    survey = survey_files(images)
+    # A folder with a validation part has already separated images that belong together.
+    if images.validation:
+        sheet, together = survey.sheet.assign(group=""), ""
+    else:
+        sheet, together = assign_groups(survey.sheet, survey.dims)
+    folds = choose_folds(sheet, images.validation)
+    with_groups = sheet.assign(group=sheet["group"].where(sheet["group"] != "", sheet["sample"]))
+    assign_folds(with_groups, folds[0].get("folds", 1), images.validation)  # Raises if no image is left to train on.
+    proposal = propose(survey)
     unlabelled = sheet.index[sheet["subset"] == "predict"]
     dropped = unlabelled[proposal.predicted :]
     left_out = ""
     if len(dropped):
-        left_out = f"{len(dropped)} of {len(unlabelled)} images without labels are left to `snakeseg predict`, for now"
+        left_out = f"{len(dropped)} of {len(unlabelled)} images without labels are left out to save time"
+        left_out += "; predict them later with snakeseg predict"
     sheet = sheet.drop(index=dropped)
-    paths = read.sheet.loc[sheet.index, ["image", "label"]]
+    paths = images.sheet.loc[sheet.index, ["image", "label"]]
     kept = [column for column in COLUMNS if column != "group" or (sheet["group"] != "").any()]
-    return Plan(read, found, sheet.assign(**paths)[kept], together, folds, proposal, left_out)
+    return Plan(images, survey, sheet.assign(**paths)[kept], together, folds, proposal, left_out)

@@ -1,4 +1,4 @@
-"""Looks at the files of a layout: axes, channels, what labels mean; a bounded number of them, and of their pixels."""
+"""Read axes, channels, pixel sizes and kinds of labels from a limited number of files of a layout."""
 
 import math
 from collections import Counter
@@ -17,41 +17,45 @@ from snakeseg.errors import BadInput, BadInputs, collect
 from snakeseg.io.images import Raster, open_image, read_label, require_same_shape
 from snakeseg.io.sheet import in_folder
 from snakeseg.settings import Labels
-from snakeseg.setup.label_kind import Seen, labels_of
+from snakeseg.setup.label_kind import LabelSummary, infer_labels
 from snakeseg.setup.layout import Layout
 
-# Rows whose files are opened, and those that are looked at closely; pixels of labels that are read in all, and of one.
-OPENED, CLOSELY = 300, 24
-PIXELS, WHOLE = 2**28, 2**25
-# Side of what is read of larger labels, by number of axes.
-MIDDLE = {2: 2048, 3: 160}
+# Maximum number of rows whose files are opened, and of those whose files are read whole.
+MAX_OPENED_ROWS, MAX_READ_ROWS = 300, 24
+# Maximum number of pixels read of all label images, and number up to which a file is read whole.
+MAX_LABEL_PIXELS, MAX_WHOLE_PIXELS = 2**28, 2**25
+# Side length, in pixels, of the central part that is read of larger label images, by number of axes.
+CENTRAL_SIDE_PX = {2: 2048, 3: 160}
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What the files of a layout hold.
+    """Facts about the files of a layout.
 
     Parameters
     ----------
     dims : int
+        Number of spatial axes, 2 or 3.
     sheet : DataFrame
-        Rows that can be used; paths from here.
+        Rows that can be used; paths relative to the working folder.
     shapes : list of tuple
-        Of labelled images that were opened.
+        Shapes of the spatial axes of the labelled images that were opened.
     channels : int
+        Number of channels of the images.
     spacings : list of tuple
-        Pixel sizes of the same images.
+        Pixel sizes of the same images, one number per axis.
     body : bool
-        Whether files say where right, front and top are, as those of patients do.
+        True for medical volumes, whose files state the patient's axes.
     labels : Labels
+        Inferred section `labels` of the config.
     why : str
-        What the labels look like, in words.
+        Explanation of the kind of labels.
     facts : DataFrame
-        From `checks.inspect.inspect`, of some rows; empty if all are too large to be read whole.
+        From `checks.inspect.inspect`, for some of the rows; empty if all files are too large to be read whole.
     opened : int
-        How many rows were opened.
+        Number of rows whose files were opened.
     problems : list of str
-        Of files that cannot be used, a line each.
+        Texts of `BadInput` about files that cannot be used.
     """
 
     dims: int
@@ -67,74 +71,94 @@ class Survey:
     problems: list[str]
 
 
-def look(layout: Layout) -> Survey:
-    """Look at a layout's files.
+def survey_files(layout: Layout) -> Survey:
+    """Open files of a layout, and infer the number of axes and the kind of labels.
+
+    Parameters
+    ----------
+    layout : Layout
+        Images and labels of a folder.
+
+    Returns
+    -------
+    Survey
+        Facts about the files, and the problems of files that cannot be used.
 
     Raises
     ------
     BadInputs
-        If there are not two labelled images that can be used, with all that is wrong.
+        If fewer than two labelled images can be used; with the problems of all files.
     """
-    sheet, problems = _from_here(layout), list(layout.problems)
-    dims = _dims_of(sheet)
-    chosen = _spread(sheet[sheet["label"] != ""].index, OPENED).union(_spread(sheet.index, OPENED // 4))
-    rasters = _opened(sheet.loc[chosen], dims, problems)
+    sheet, problems = _relative_sheet(layout), list(layout.problems)
+    dims = _infer_dims(sheet)
+    chosen = _spread(sheet[sheet["label"] != ""].index, MAX_OPENED_ROWS).union(
+        _spread(sheet.index, MAX_OPENED_ROWS // 4)
+    )
+    rasters = _open_rows(sheet.loc[chosen], dims, problems)
     labelled = sheet.loc[[index for index in rasters if sheet.at[index, "label"]]]
-    seen = _see_labels(labelled, rasters, dims, problems)
-    _require_two(layout, seen, problems)
-    body = rasters[next(iter(seen))].affine is not None
-    labels, why = labels_of(list(seen.values()), layout, body)
-    seen = {i: each for i, each in seen.items() if collect(problems, partial(_require, each, labels, sheet.loc[i]))}
-    facts, strange = _closely(sheet.loc[list(seen)], rasters, dims, labels, problems)
-    seen = {index: each for index, each in seen.items() if index not in strange}
-    _require_two(layout, seen, problems)
-    bad = [index for index in chosen if index not in rasters or (index in labelled.index and index not in seen)]
-    own = [rasters[index] for index in seen]
+    summaries = _summarise_labels(labelled, rasters, dims, problems)
+    _require_two(layout, summaries, problems)
+    body = rasters[next(iter(summaries))].affine is not None
+    labels, why = infer_labels(list(summaries.values()), layout, body)
+    usable = [
+        index
+        for index, summary in summaries.items()
+        if collect(problems, partial(_require_known_classes, summary, labels, sheet.loc[index]))
+    ]
+    facts, unusable = _inspect_some(sheet.loc[usable], rasters, dims, labels, problems)
+    usable = [index for index in usable if index not in unusable]
+    _require_two(layout, usable, problems)
+    bad = [index for index in chosen if index not in rasters or (index in labelled.index and index not in usable)]
+    images = [rasters[index] for index in usable]
     return Survey(
-        dims, sheet.drop(index=bad), [r.array.shape[1:] for r in own], own[0].array.shape[0], [r.spacing for r in own],
-        body, labels, why, facts, len(chosen), problems,
+        dims, sheet.drop(index=bad), [image.array.shape[1:] for image in images], images[0].array.shape[0],
+        [image.spacing for image in images], body, labels, why, facts, len(chosen), problems,
     )  # fmt: skip
 
 
-def _opened(rows: pd.DataFrame, dims: int, problems: list[str]) -> dict[int, Raster]:
-    """Images that can be opened and have the channels of most."""
-    found = {index: collect(problems, partial(_open, row, dims)) for index, row in rows.iterrows()}
-    found = {index: raster for index, raster in found.items() if raster is not None}
-    usual = Counter(raster.array.shape[0] for raster in found.values()).most_common(1)
-    odd = {index: raster for index, raster in found.items() if raster.array.shape[0] != usual[0][0]}
-    for raster in odd.values():
-        found_here, expected = f"{raster.array.shape[0]} channels", f"{usual[0][0]}, as in most images"
-        problems.append(str(BadInput(raster.path, found_here, expected, "save all images with the same channels")))
-    return {index: raster for index, raster in found.items() if index not in odd}
+def _open_rows(rows: pd.DataFrame, dims: int, problems: list[str]) -> dict[int, Raster]:
+    """Open images, and keep those with the most frequent number of channels."""
+    rasters = {index: collect(problems, partial(_open, row, dims)) for index, row in rows.iterrows()}
+    rasters = {index: raster for index, raster in rasters.items() if raster is not None}
+    usual = Counter(raster.array.shape[0] for raster in rasters.values()).most_common(1)
+    different = {index: raster for index, raster in rasters.items() if raster.array.shape[0] != usual[0][0]}
+    for raster in different.values():
+        found, expected = f"{raster.array.shape[0]} channels", f"{usual[0][0]}, as in most images"
+        problems.append(str(BadInput(raster.path, found, expected, "save all images with the same channels")))
+    return {index: raster for index, raster in rasters.items() if index not in different}
 
 
-def _require(seen: Seen, labels: Labels, row) -> bool:
-    """Raise BadInput if a label holds what is no class."""
+def _require_known_classes(summary: LabelSummary, labels: Labels, row) -> bool:
+    """Raise BadInput if a label image has values of no class; else return True."""
     known = {*labels.values.values(), labels.ignore} if labels.kind == "semantic" else None
-    unknown = [] if known is None or seen.values is None else sorted(set(seen.values.tolist()) - known)
+    unknown = [] if known is None or summary.values is None else sorted(set(summary.values.tolist()) - known)
     if unknown:
         found, expected = f"label values {unknown[:5]}", f"the classes {labels.values}"
         raise BadInput(row["label"], found, expected, "correct the label or the key labels.values")
     return True
 
 
-def _closely(
+def _inspect_some(
     rows: pd.DataFrame, rasters: dict, dims: int, labels: Labels, problems: list[str]
 ) -> tuple[pd.DataFrame, list[int]]:
-    """Facts of some rows that are not too large, and the indices of those that cannot be used."""
+    """Inspect some rows whose files are not too large; return facts, and the indices of rows that cannot be used."""
     sizes = {index: math.prod(rasters[index].array.shape) for index in rows.index}
-    close = _spread(pd.Index([index for index, size in sizes.items() if size <= WHOLE]), CLOSELY)
-    total = np.cumsum([sizes[index] for index in close])
-    close = close[total <= 2 * WHOLE] if len(close) else close
-    facts, odd = inspect(rows.loc[close].assign(spacing=""), dims, labels)
-    problems += odd
-    files = rows.loc[close, ["image", "label"]].itertuples()
-    strange = [row.Index for row in files if any(line.startswith((f"{row.image}:", f"{row.label}:")) for line in odd)]
-    return pd.DataFrame([fact for fact in facts if fact["sample"] not in set(rows.loc[strange, "sample"])]), strange
+    chosen = _spread(pd.Index([index for index, size in sizes.items() if size <= MAX_WHOLE_PIXELS]), MAX_READ_ROWS)
+    total = np.cumsum([sizes[index] for index in chosen])
+    chosen = chosen[total <= 2 * MAX_WHOLE_PIXELS] if len(chosen) else chosen
+    facts, new_problems = inspect(rows.loc[chosen].assign(spacing=""), dims, labels)
+    problems += new_problems
+    unusable = [
+        row.Index
+        for row in rows.loc[chosen, ["image", "label"]].itertuples()
+        if any(problem.startswith((f"{row.image}:", f"{row.label}:")) for problem in new_problems)
+    ]
+    samples = set(rows.loc[unusable, "sample"])
+    return pd.DataFrame([fact for fact in facts if fact["sample"] not in samples]), unusable
 
 
-def _from_here(layout: Layout) -> pd.DataFrame:
-    """The sheet with paths from here; where nothing is to be trained on, what was to be tested on is."""
+def _relative_sheet(layout: Layout) -> pd.DataFrame:
+    """Return the sheet with paths relative to the working folder; without training rows, train on the test rows."""
     root = "" if layout.root == Path() else str(layout.root)
     sheet = layout.sheet.copy()
     if not (sheet["subset"] == "train").any():
@@ -145,60 +169,59 @@ def _from_here(layout: Layout) -> pd.DataFrame:
 
 
 def _spread(index: pd.Index, count: int) -> pd.Index:
-    """So many of them, evenly spread."""
+    """Select `count` evenly spaced entries, or all if there are fewer."""
     return index[np.unique(np.linspace(0, len(index) - 1, min(count, len(index))).astype(int))] if len(index) else index
 
 
-def _dims_of(sheet: pd.DataFrame) -> int:
-    """Spatial axes of most of a few images; 2 if none can be read."""
+def _infer_dims(sheet: pd.DataFrame) -> int:
+    """Infer the number of spatial axes by majority over five images; 2 if none can be opened."""
     labelled = sheet[sheet["label"] != ""]
-    few = _spread((labelled if len(labelled) else sheet).index, 5)
+    examples = _spread((labelled if len(labelled) else sheet).index, 5)
     votes = Counter({2: 0, 3: 0})
-    for image, dims in product(sheet.loc[few, "image"], (2, 3)):
+    for image, dims in product(sheet.loc[examples, "image"], (2, 3)):
         votes[dims] += collect([], lambda image=image, dims=dims: open_image(image, dims)) is not None
     return votes.most_common(1)[0][0]
 
 
 def _open(row, dims: int) -> Raster:
-    """An image whose label, if it has one, is of its shape."""
+    """Open an image, and check that its label, if it has one, has the same shape."""
     raster = open_image(row["image"], dims)
     if row["label"]:
         require_same_shape(raster, open_image(row["label"], dims))
     return raster
 
 
-def _see_labels(rows: pd.DataFrame, rasters: dict, dims: int, problems: list[str]) -> dict[int, Seen]:
-    """What is in the labels, of those that can be read; after so many pixels, only that they can be opened."""
-    seen, pixels = {}, 0
-    close = set(_spread(rows.index, CLOSELY))
+def _summarise_labels(rows: pd.DataFrame, rasters: dict, dims: int, problems: list[str]) -> dict[int, LabelSummary]:
+    """Summarise the label images that can be read; after `MAX_LABEL_PIXELS`, further ones are not read."""
+    summaries, pixels = {}, 0
+    classified = set(_spread(rows.index, MAX_READ_ROWS))
     for index, path in rows["label"].items():
-        pixels += min(math.prod(rasters[index].array.shape[1:]), MIDDLE[dims] ** dims)
-        if pixels > PIXELS and len(seen) >= CLOSELY:
-            seen[index] = Seen("", None)
+        pixels += min(math.prod(rasters[index].array.shape[1:]), CENTRAL_SIDE_PX[dims] ** dims)
+        if pixels > MAX_LABEL_PIXELS and len(summaries) >= MAX_READ_ROWS:
+            summaries[index] = LabelSummary("", None)
         elif (label := collect(problems, lambda path=path: _label_part(path, dims))) is not None:
-            facts = value_facts(label) if index in close else {"looks_like": ""}
-            seen[index] = Seen(facts["looks_like"], np.unique(label))
-    return seen
+            facts = value_facts(label) if index in classified else {"looks_like": ""}
+            summaries[index] = LabelSummary(facts["looks_like"], np.unique(label))
+    return summaries
 
 
 def _label_part(path: str, dims: int) -> np.ndarray:
-    """A label, or the middle of a large one."""
+    """Read a label image, or the central part of a large one."""
     array = open_image(path, dims).array
-    if math.prod(array.shape) <= WHOLE:
+    if math.prod(array.shape) <= MAX_WHOLE_PIXELS:
         return read_label(path, dims).array
-    starts = [max(0, (side - MIDDLE[dims]) // 2) for side in array.shape[1:]]
-    part = array[(slice(0, 1), *(slice(start, start + MIDDLE[dims]) for start in starts))][0]
+    starts = [max(0, (side - CENTRAL_SIDE_PX[dims]) // 2) for side in array.shape[1:]]
+    part = array[(slice(0, 1), *(slice(start, start + CENTRAL_SIDE_PX[dims]) for start in starts))][0]
     return part if part.dtype.kind in "iu" else part.astype(np.int64)
 
 
 def _require_two(layout: Layout, usable: Sized, problems: list[str]) -> None:
+    """Raise BadInputs if fewer than two labelled images can be used."""
     if len(usable) < 2:
         found = f"{len(usable)} of {len(layout.sheet)} images with a label that can be used"
         remedy = "name labels like their images (docs/how-to/start-from-a-folder.md), or write the sheet by hand"
         if not (layout.sheet["label"] != "").any():
-            remedy = (
-                f"name folders or files of labels so (masks/a.tif, a_label.tif), or give the folder above; {remedy}"
-            )
-            found = f"{len(layout.sheet)} images, and no name that says mask, label, seg or the like"
-        problem = BadInput(layout.root, found, "two or more, since some are held out", remedy)
+            remedy = f"name label files like masks/a.tif or a_label.tif, or give the folder above; {remedy}"
+            found = f"{len(layout.sheet)} images, but no file or folder name with mask, label, seg or a similar word"
+        problem = BadInput(layout.root, found, "two or more, because some are held out", remedy)
         raise BadInputs([*problems, str(problem)])

@@ -71,9 +71,6 @@ def border_weights(
         return np.zeros(objects.shape, np.float32)
     if len(set(spacing)) == 1:
         sigma, spacing = sigma / spacing[0], (1.0,) * objects.ndim
-    # The term is negligible unless d1 + d2 <= reach, so two objects can share a pixel only if they lie within `reach`
-    # of each other. Objects are coloured such that no two of one colour do; one distance transform per colour (four or
-    # five for cells) then replaces one per object; memory is at most 24 bytes per pixel, however many there are.
     reach = sigma * np.sqrt(2 * np.log(w0 / NEGLIGIBLE))
     margin = [int(np.ceil(reach / step)) for step in spacing]
     weights = np.empty(objects.shape, np.float32)

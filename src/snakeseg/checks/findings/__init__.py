@@ -1,1 +1,1 @@
-"""What in the data deserves a look before any training: which row, what was found, what it means, what to do."""
+"""Findings about the data of a run: affected samples, observation, consequence and remedy."""

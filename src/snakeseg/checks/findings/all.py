@@ -1,4 +1,4 @@
-"""All findings about the data of a run, worst first."""
+"""Collect all findings about the data of a run, most severe first."""
 
 import re
 from collections import defaultdict
@@ -12,8 +12,8 @@ from snakeseg.checks.findings.finding import SEVERITIES, Finding
 from snakeseg.checks.findings.label_kind import meaning_findings, trusted
 from snakeseg.checks.findings.leakage import leakage_findings
 from snakeseg.checks.findings.object_sizes import experiments_of, size_findings
-from snakeseg.checks.findings.per_dataset import whole_findings
-from snakeseg.checks.findings.per_image import single_findings
+from snakeseg.checks.findings.per_dataset import dataset_findings
+from snakeseg.checks.findings.per_image import image_findings
 from snakeseg.checks.findings.table import table_of
 from snakeseg.checks.input import Inspected
 from snakeseg.errors import BadInput
@@ -21,33 +21,51 @@ from snakeseg.io.file_names import file_and_number, files_of
 from snakeseg.io.sheet import parts_of
 from snakeseg.settings import Settings
 
-# How `BadInput` puts a problem.
+# The four parts of the text of a `BadInput`.
 PROBLEM = re.compile(r"(?P<where>.*?): found (?P<found>.*); expected (?P<expected>.*?); (?P<remedy>[^;]*)", re.DOTALL)
-# Rows beyond which comparing all images would keep a run waiting; samples that a warning names.
-MOST_ROWS, NAMED = 2000, 3
+# Maximum number of images for which a check compares all images before the run starts.
+MAX_COMPARED_IMAGES = 2000
+# Maximum number of samples that a warning line names.
+MAX_SAMPLES_IN_WARNING = 3
+REPORT_COMMAND = "snakemake data_report --cores all --configfile CONFIG"
 COLUMNS = ["severity", "topic", "samples", "at", "found", "means", "remedy"]
 
 
 class Findings(NamedTuple):
-    """A table with a row for each image (from `table_of`), and all that deserves a look, worst first."""
+    """Facts and findings about the data of a run.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per image, from `findings.table.table_of`.
+    findings : list of Finding
+        Most severe first.
+    """
 
     table: pd.DataFrame
     findings: list[Finding]
 
 
 def gather_findings(sheet: pd.DataFrame, inspected: Inspected, settings: Settings) -> Findings:
-    """Collect all findings about the data of a run, problems among them.
+    """Collect all findings about the data of a run, including problems that stop the workflow.
 
     Parameters
     ----------
     sheet : DataFrame
         From `read_sheet`.
     inspected : Inspected
+        From `checks.input.gather`.
     settings : Settings
+        Settings of the run.
+
+    Returns
+    -------
+    Findings
+        Table of images and sorted findings.
     """
     try:
         parts = parts_of(sheet, settings.folds, settings.validation)
-    except BadInput:  # which is among the problems
+    except BadInput:  # The same error is among `inspected.problems`.
         parts = sheet["subset"]
     table = table_of(sheet, inspected.facts, parts)
     problems = list(problem_findings(inspected.problems, sheet))
@@ -55,23 +73,39 @@ def gather_findings(sheet: pd.DataFrame, inspected: Inspected, settings: Setting
 
 
 def warning_lines(sheet: pd.DataFrame, inspected: Inspected, settings: Settings) -> list[str]:
-    """Return the first of each kind of what will cost something, in words; the data report has all of it."""
-    if len(sheet) > MOST_ROWS:
-        return ["look-alikes and label oddities of so many images: snakemake data_report"]
+    """Format one line per topic of errors and warnings; notes are left to the data report.
+
+    Parameters
+    ----------
+    sheet : DataFrame
+        From `read_sheet`.
+    inspected : Inspected
+        From `checks.input.gather`.
+    settings : Settings
+        Settings of the run.
+
+    Returns
+    -------
+    list of str
+        Lines for the terminal. With more than `MAX_COMPARED_IMAGES` images, a single line that names the command for
+        the data report, because the comparison of all images would delay the run.
+    """
+    if len(sheet) > MAX_COMPARED_IMAGES:
+        return [f"to search {len(sheet)} images for near-duplicates and label problems, run: {REPORT_COMMAND}"]
     of_topic: dict[str, list[Finding]] = {}
     for finding in gather_findings(sheet, inspected, settings).findings:
         if finding.severity != "note":
             of_topic.setdefault(finding.topic, []).append(finding)
     lines = []
     for topic, (first, *others) in of_topic.items():
-        named = f" ({', '.join(first.samples[:NAMED])})" if first.samples else ""
-        more = f", and {len(others)} more" if others else ""
-        lines.append(f"warning: {topic}: {first.found}{named}{more}; {first.remedy}")
-    return [*lines, "all warnings with pictures: snakemake data_report"] if lines else []
+        samples = f" ({', '.join(first.samples[:MAX_SAMPLES_IN_WARNING])})" if first.samples else ""
+        more = f", and {len(others)} more of this kind" if others else ""
+        lines.append(f"warning: {topic}: {first.found}{samples}{more}; {first.remedy}")
+    return [*lines, f"to see all warnings with pictures, run: {REPORT_COMMAND}"] if lines else []
 
 
 def all_findings(table: pd.DataFrame, problems: list[Finding], settings: Settings) -> list[Finding]:
-    """Return problems and whatever else deserves a look, worst first.
+    """Return problems and all other findings, most severe first.
 
     Parameters
     ----------
@@ -80,40 +114,61 @@ def all_findings(table: pd.DataFrame, problems: list[Finding], settings: Setting
     problems : list of Finding
         From `problem_findings`.
     settings : Settings
+        Settings of the run.
+
+    Returns
+    -------
+    list of Finding
+        Sorted by severity; findings of equal severity keep the order of the checks.
     """
     labels = settings.labels
     networks = {name: experiment.network for name, experiment in settings.experiments.items()}
     meaning = list(meaning_findings(table, labels))
     table = trusted(table, labels)
-    found = [
+    findings = [
         *problems,
         *meaning,
         *leakage_findings(table, settings.spatial_dims),
-        *whole_findings(table, labels, settings.prepare, networks),
+        *dataset_findings(table, labels, settings.prepare, networks),
         *size_findings(table, labels, experiments_of(settings.experiments, settings.spatial_dims)),
-        *single_findings(table, labels),
+        *image_findings(table, labels),
     ]
-    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def problem_findings(problems: list[str], sheet: pd.DataFrame) -> Iterator[Finding]:
-    """Problems that stop the workflow, as findings of the rows whose files they name."""
-    rows = defaultdict(dict, {f"sample sheet, {name}": {name: None} for name in sheet["sample"]})
+    """Convert problems that stop the workflow into findings of the samples whose files they name.
+
+    Parameters
+    ----------
+    problems : list of str
+        Texts of `BadInput`, one per problem.
+    sheet : DataFrame
+        From `read_sheet`.
+
+    Yields
+    ------
+    Finding
+        One error per problem; without samples if the problem names no file of the sheet.
+    """
+    samples_of = defaultdict(dict, {f"sample sheet, {name}": {name: None} for name in sheet["sample"]})
     for column in ("label", "image"):
         for cell, name in zip(sheet[column], sheet["sample"], strict=True):
             for file in files_of(cell) if cell else ():
-                for named in (file, file_and_number(file)[0]):
-                    rows[str(named)][name] = None
+                for path in (file, file_and_number(file)[0]):
+                    samples_of[str(path)][name] = None
     for problem in problems:
-        parts = PROBLEM.fullmatch(problem)
-        where, found, expected, remedy = parts.groups() if parts else ("", problem, "", "mend it")
+        match = PROBLEM.fullmatch(problem)
+        where, found, expected, remedy = (
+            match.groups() if match else ("", problem, "", "look up this text in docs/how-to/troubleshooting.md")
+        )
         yield Finding(
-            "error", "Problems that stop the workflow", tuple(rows.get(where, ())),
+            "error", "Problems that stop the workflow", tuple(samples_of.get(where, ())),
             f"{where}: {found}" if where else found, f"expected {expected}" if expected else "", remedy,
         )  # fmt: skip
 
 
 def as_table(findings: list[Finding]) -> pd.DataFrame:
-    """One row per finding: `COLUMNS`; samples are separated by spaces."""
+    """Return findings as a table with the columns `COLUMNS`, one row per finding; samples are separated by spaces."""
     rows = [asdict(finding) | {"samples": " ".join(finding.samples)} for finding in findings]
     return pd.DataFrame(rows, columns=COLUMNS)

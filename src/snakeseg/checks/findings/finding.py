@@ -1,27 +1,27 @@
-"""The form that all findings have."""
+"""Data structure of a finding about the data of a run."""
 
 from dataclasses import dataclass
 
-# Worst first. An error stops the workflow, a warning will cost something, a note is good to know.
+# Most severe first: an error stops the workflow, a warning lowers scores or makes them misleading, a note informs.
 SEVERITIES = ("error", "warning", "note")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was noticed.
+    """One observation about the data.
 
     Parameters
     ----------
     severity : str
         One of `SEVERITIES`.
     topic : str
-        A few words that all findings of the same kind share.
+        Short title shared by all findings of the same kind.
     samples : tuple of str
-        The rows it is about, or some of them to look at; none if it is about all data.
+        Affected samples, or examples of them; empty if the finding concerns the whole data set.
     found, means, remedy : str
-        What is there, what that means for training and scores, and what to do.
+        The observation, its consequence for training and scores, and what to do about it.
     at : str
-        A pixel of the label to look at; "" if there is none.
+        Index of an affected pixel of the label image, one number per axis, separated by spaces; "" without a place.
     """
 
     severity: str

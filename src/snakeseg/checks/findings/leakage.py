@@ -1,4 +1,4 @@
-"""Images that look alike: across training, validation and test, or in groups of their own."""
+"""Findings about near-duplicate images: in different parts (training, validation, test) or in different groups."""
 
 from collections.abc import Iterator
 
@@ -9,58 +9,70 @@ from snakeseg.checks.findings.finding import Finding
 from snakeseg.checks.image_facts import decoded
 from snakeseg.checks.near_duplicates import components, near_duplicates
 
-# Correlation of signatures from which two images are taken for one: between what neighbours in a stack have, or other
-# patients' brains (0.91 at most), and what an image has with itself after a change of gamma (docs/how-to).
+# Minimum correlation of the signatures of near-duplicates. It lies above that of neighbouring sections of a stack and
+# of brains of different patients (at most 0.91), and below that of an image with itself after a change of gamma
+# (docs/how-to/check-your-data.md).
 LEAST = 0.95
-NAMED = 6
+# Maximum number of samples that a finding names.
+MAX_SAMPLES_IN_FINDING = 6
 
 
 def leakage_findings(table: pd.DataFrame, dims: int) -> Iterator[Finding]:
-    """A finding for each set of look-alikes; those of equal pixels in two parts are errors that `check` reports.
+    """Detect near-duplicate images.
+
+    Identical images in two parts are not reported here: `checks.input.check` reports them as errors.
 
     Parameters
     ----------
     table : DataFrame
-        From `findings.table.table_of`; rows to predict alone take no part.
+        From `findings.table.table_of`; rows of the subset "predict" are ignored.
     dims : int
+        Number of spatial axes, 2 or 3.
+
+    Yields
+    ------
+    Finding
+        At most one for each set of near-duplicates.
     """
     table = table[(table["subset"] != "predict") & table["signature"].notna()].reset_index(drop=True)
     if table.empty:
         return
-    pairs, found = near_duplicates(np.stack([decoded(text) for text in table["signature"]]), dims, LEAST)
+    pairs, correlations = near_duplicates(np.stack([decoded(text) for text in table["signature"]]), dims, LEAST)
     component = components(pairs, len(table))
     firsts, _ = pairs.T
     linked = component[firsts]
     sets = table[np.isin(component, linked)].groupby(component[np.isin(component, linked)])
-    for number, correlations in pd.Series(found).groupby(linked, sort=False):
-        yield from _of_set(sets.get_group(number), correlations)
+    for number, set_correlations in pd.Series(correlations).groupby(linked, sort=False):
+        yield from _findings_of_set(sets.get_group(number), set_correlations)
 
 
-def _of_set(alike: pd.DataFrame, correlations: pd.Series) -> Iterator[Finding]:
-    """What is wrong with a set of look-alikes, if anything is."""
-    same = alike["pixels"].nunique() == 1
-    named = [f"{row.sample} ({row.part})" for row in alike.head(NAMED).itertuples()]
-    named += [f"{len(alike) - NAMED} more"] if len(alike) > NAMED else []
-    found = ", ".join(named) + ("" if same else f": correlation {_range(correlations)}")
-    samples = tuple(alike["sample"])
-    if same and alike["part"].nunique() == 1:
+def _findings_of_set(duplicates: pd.DataFrame, correlations: pd.Series) -> Iterator[Finding]:
+    """Judge one set of near-duplicates by the parts and groups of its images."""
+    identical = duplicates["pixels"].nunique() == 1
+    images = [f"{row.sample} ({row.part})" for row in duplicates.head(MAX_SAMPLES_IN_FINDING).itertuples()]
+    images += [f"{len(duplicates) - MAX_SAMPLES_IN_FINDING} more"] if len(duplicates) > MAX_SAMPLES_IN_FINDING else []
+    found = ", ".join(images) + ("" if identical else f": correlation {_format_range(correlations)}")
+    samples = tuple(duplicates["sample"])
+    if identical and duplicates["part"].nunique() == 1:
         yield Finding(
-            "warning", "The same image twice", samples, found, "it counts as often in training and in scores",
-            "drop all rows but one, or correct a path",
+            "warning", "Identical images", samples, found, "each copy counts in training and in the scores",
+            "remove all of these rows but one, or correct a path in the column image",
         )  # fmt: skip
-    elif alike["part"].nunique() > 1 and not same:
+    elif duplicates["part"].nunique() > 1 and not identical:
         yield Finding(
-            "warning", "Look-alikes in two parts", samples, found,
-            "if they show the same thing, scores tell how well it is remembered, not how well new images will do",
-            "look at both: if they are one, give them one group (training and validation), or drop one (test)",
+            "warning", "Near-duplicate images in different parts", samples, found,
+            "if they show the same specimen, the scores measure memorisation, not performance on new images",
+            "compare the images: if they show the same specimen, give them the same group (training and validation) "
+            "or remove one of the rows (test)",
         )  # fmt: skip
-    elif alike["group"].nunique() > 1 and not same:
+    elif duplicates["group"].nunique() > 1 and not identical:
         yield Finding(
-            "note", "Look-alikes in several groups", samples, found,
-            "other folds would part them, and one would be trained on what the other is scored by",
-            "give them one group",
+            "note", "Near-duplicate images in different groups", samples, found,
+            "other folds could separate them: the model would be trained on one and scored on the other",
+            "give them the same group",
         )  # fmt: skip
 
 
-def _range(values: pd.Series) -> str:
+def _format_range(values: pd.Series) -> str:
+    """Format the smallest and the largest value; one number if both are equal to three digits."""
     return " to ".join(dict.fromkeys(f"{value:.3f}" for value in (values.min(), values.max())))

@@ -1,4 +1,4 @@
-"""Findings that no image has alone: what differs between images, what is rare, what settings it asks for."""
+"""Findings about the data set as a whole: differences between images, rare classes, settings that suit it."""
 
 from collections.abc import Iterator
 
@@ -8,95 +8,111 @@ from snakeseg.checks.findings.finding import Finding
 from snakeseg.settings import Labels, Network, Prepare
 from snakeseg.transforms.resample import SAME_SPACING
 
-# A ratio of grey values that one scale cannot span.
-GREY_RATIO = 4.0
-# Mean share of the pixels below which a class is rare: most patches, drawn anywhere, show little or none of it.
+# Maximum ratio of intensity ranges that one normalisation of the whole data set can cover.
+MAX_INTENSITY_RANGE_RATIO = 4.0
+# Minimum mean share of the pixels of a class; most randomly placed patches miss a class below it.
 RARE_SHARE = 0.05
-# Share of the objects that touch others beyond which parting them decides the scores.
+# Share of the objects that touch others, above which separating them decides the scores.
 TOUCHING_SHARE = 0.05
 
 
-def whole_findings(
+def dataset_findings(
     table: pd.DataFrame, labels: Labels, prepare: Prepare, networks: dict[str, Network]
 ) -> Iterator[Finding]:
-    """Findings of the data as a whole.
+    """Detect problems of the data set as a whole.
 
     Parameters
     ----------
     table : DataFrame
         From `findings.table.table_of`.
     labels : Labels
+        Section `labels` of the config.
     prepare : Prepare
-    networks : dict
-        The network of every experiment.
+        Section `prepare` of the config.
+    networks : dict of Network
+        The network of every experiment, by the name of the experiment.
+
+    Yields
+    ------
+    Finding
+        Groups in training and test, different pixel sizes, different intensity ranges, missing and rare classes,
+        touching objects.
     """
-    yield from _groups(table)
-    yield from _pixel_sizes(table)
+    yield from _check_groups(table)
+    yield from _check_pixel_sizes(table)
     if prepare.scope == "dataset":
-        yield from _grey_ranges(table[table["subset"] == "train"])
-    yield from _rare(table[table["subset"] == "train"], labels)
+        yield from _check_intensity_ranges(table[table["subset"] == "train"])
+    yield from _check_class_shares(table[table["subset"] == "train"], labels)
     if labels.kind == "instance":
-        yield from _touching(table, [name for name, network in networks.items() if network.border == 0])
+        yield from _check_touching(table, [name for name, network in networks.items() if network.border == 0])
 
 
-def _groups(table: pd.DataFrame) -> Iterator[Finding]:
-    both = table[table["subset"] != "predict"]
-    for name, part in both.groupby("group", sort=False):
-        if part["subset"].nunique() > 1:
+def _check_groups(table: pd.DataFrame) -> Iterator[Finding]:
+    """Detect groups with rows in training and in test."""
+    train_and_test = table[table["subset"] != "predict"]
+    for name, group in train_and_test.groupby("group", sort=False):
+        if group["subset"].nunique() > 1:
             yield Finding(
-                "warning", "Groups in training and test", tuple(part["sample"]), f"group '{name}' is in both",
-                "what belongs together is alike: the test scores say nothing about new ones",
-                "give all rows of a group the same subset",
+                "warning", "Groups in training and test", tuple(group["sample"]),
+                f"group '{name}' has rows in training and in test",
+                "images of one group are alike: the test scores do not show the performance on new groups",
+                "give all rows of a group the same subset in the sheet",
             )  # fmt: skip
 
 
-def _pixel_sizes(table: pd.DataFrame) -> Iterator[Finding]:
+def _check_pixel_sizes(table: pd.DataFrame) -> Iterator[Finding]:
+    """Detect images with different pixel sizes."""
     sizes = table["spacing"].dropna().astype(str).str.split(expand=True).astype(float)
     ratios = sizes.max() / sizes.min()
     if (ratios > SAME_SPACING).any():
         ends = [sizes[ratios.idxmax()].idxmin(), sizes[ratios.idxmax()].idxmax()]
         yield Finding(
-            "warning", "Pixels of several sizes", tuple(table.loc[ends, "sample"]),
-            "from {} to {}".format(*table.loc[ends, "spacing"]),
-            "objects of one size fill different numbers of pixels, which is harder to learn",
-            "resample the images to one pixel size, or correct the column spacing",
+            "warning", "Different pixel sizes", tuple(table.loc[ends, "sample"]),
+            "pixel sizes range from {} to {}".format(*table.loc[ends, "spacing"]),
+            "objects of the same size cover different numbers of pixels, which is harder to learn",
+            "set prepare: {spacing: auto}, or correct the column spacing of the sheet",
         )  # fmt: skip
 
 
-def _grey_ranges(table: pd.DataFrame) -> Iterator[Finding]:
+def _check_intensity_ranges(table: pd.DataFrame) -> Iterator[Finding]:
+    """Detect images with different intensity ranges, from the 1st to the 99th percentile."""
     ranges = (table["p99"] - table["p1"]).dropna()
     ranges = ranges[ranges > 0]
-    if len(ranges) and ranges.max() > GREY_RATIO * ranges.min():
+    if len(ranges) and ranges.max() > MAX_INTENSITY_RANGE_RATIO * ranges.min():
         yield Finding(
-            "warning", "Grey values of several ranges", tuple(table.loc[[ranges.idxmin(), ranges.idxmax()], "sample"]),
-            f"99 % of the pixels span {ranges.min():g} in one image and {ranges.max():g} in another",
-            "with prepare.scope: dataset all are divided by the same number, and some are left nearly black",
+            "warning", "Different intensity ranges", tuple(table.loc[[ranges.idxmin(), ranges.idxmax()], "sample"]),
+            f"the intensities (1st to 99th percentile) span {ranges.min():g} in one image and {ranges.max():g} in "
+            "another",
+            "with prepare.scope: dataset, all images are divided by the same number, which leaves some nearly black",
             "set prepare: {scope: image}",
         )  # fmt: skip
 
 
-def _rare(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
+def _check_class_shares(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
+    """Detect classes that are missing or rare in the training images."""
     for name in labels.classes:
         share = table.get(f"share_{name}", pd.Series(dtype=float)).mean()
         if share == 0:
             yield Finding(
-                "warning", "Classes that are nowhere", (), f"no training image has any {name}",
-                "it cannot be learned, and its scores are empty", "label some, or take it out of labels.values",
+                "warning", "Missing classes", (), f"no training image contains the class {name}",
+                "the class cannot be learned, and its scores are empty",
+                "label examples of the class, or remove it from labels.values",
             )  # fmt: skip
         elif share < RARE_SHARE:
-            several = ", balanced: true" if len(labels.classes) > 2 else ""
+            balanced = ", balanced: true" if len(labels.classes) > 2 else ""
             yield Finding(
-                "note", "Rare classes", (), f"{name} fills {share:.2%} of a training image, on average",
-                "most patches show none of it", f"set train: {{foreground: 0.33{several}}}",
+                "note", "Rare classes", (), f"{name} covers {share:.2%} of a training image, on average",
+                "most patches do not contain the class", f"set train: {{foreground: 0.33{balanced}}}",
             )  # fmt: skip
 
 
-def _touching(table: pd.DataFrame, plain: list[str]) -> Iterator[Finding]:
+def _check_touching(table: pd.DataFrame, without_border: list[str]) -> Iterator[Finding]:
+    """Detect many touching objects in experiments without a border class."""
     share = table["touching"].sum() / max(table["objects"].sum(), 1)
-    if share > TOUCHING_SHARE and plain:
+    if share > TOUCHING_SHARE and without_border:
         yield Finding(
-            "note", "Objects that touch", tuple(table.nlargest(3, "touching")["sample"]),
-            f"{share:.0%} of the objects touch another without background between them",
-            "the gap that training draws between them is one pixel wide, and easily missed",
-            f"try network: {{border: 1}} (now 0 in {', '.join(plain)})",
+            "note", "Touching objects", tuple(table.nlargest(3, "touching")["sample"]),
+            f"{share:.0%} of the objects touch another one, without background in between",
+            "training separates them by a gap of one pixel of background, which is easily missed",
+            f"try network: {{border: 1}} (now 0 in {', '.join(without_border)})",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Findings that an image or a label has by itself: one rule, one line of a table."""
+"""Findings about single images and label images: each is a rule in a table."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -8,14 +8,26 @@ import pandas as pd
 from snakeseg.checks.findings.finding import Finding
 from snakeseg.settings import Labels
 
-# Fewer values than this are more than any noise would leave.
-LEVELS = 16
-# Share of pixels at the largest value beyond which highlights are cut off, and of those that are foreground.
-CLIPPED, FULL = 0.01, 0.99
+# Minimum number of different intensity values; the noise of a camera alone gives more.
+MIN_INTENSITY_LEVELS = 16
+# Maximum share of the pixels that have the largest intensity value.
+MAX_SATURATED_SHARE = 0.01
+# Maximum share of the pixels of a label image that are foreground.
+MAX_FOREGROUND_SHARE = 0.99
 
 
 class Rule(NamedTuple):
-    """A finding for every row for which `holds`; `found` is filled in with what is known of the row, as is `at`."""
+    """A condition on the rows of the table of images, and the finding about each row that meets it.
+
+    Attributes
+    ----------
+    severity, topic, means, remedy : str
+        As in `Finding`.
+    holds : callable
+        Takes the table and returns a boolean Series, True for rows that meet the condition.
+    found, at : str
+        As in `Finding`; templates for `str.format`, filled with the columns of the row.
+    """
 
     severity: str
     topic: str
@@ -28,85 +40,104 @@ class Rule(NamedTuple):
 
 IMAGES = (
     Rule(
-        "warning", "Images of one grey value", lambda t: t["levels"] == 1,
-        "every pixel is {smallest:g}", "there is nothing to see, and nothing to learn from",
-        "drop the row, or look for a failed exposure or export",
+        "warning", "Images with a single intensity value", lambda t: t["levels"] == 1,
+        "all pixels have the value {smallest:g}", "the image contains nothing to learn from",
+        "remove the row, or check for a failed exposure or export",
     ),
     Rule(
         "warning", "Empty channels", lambda t: (t["constant_channels"] > 0) & (t["levels"] > 1),
-        "{constant_channels:.0f} of {channels:.0f} channels hold one value",
-        "the network sees a channel in these images that the others use differently",
-        "save the channels that are in use, in all images the same",
+        "{constant_channels:.0f} of {channels:.0f} channels have a single value",
+        "the network receives an empty channel in these images, but a signal in the others",
+        "save all images with the same channels, without the unused ones",
     ),
     Rule(
-        "warning", "Images with hardly any grey values", lambda t: t["levels"].between(2, LEVELS - 1),
+        "warning", "Images with very few intensity values",
+        lambda t: t["levels"].between(2, MIN_INTENSITY_LEVELS - 1),
         "{levels:.0f} values from {smallest:g} to {largest:g}",
-        "steps this coarse hide what lies between them; with two or three values it may be a label, not an image",
-        "go back to the raw file, which may have 12 or 16 bits, or correct the column image",
+        "steps this coarse hide detail; an image with two or three values may be a label image",
+        "export again from the raw file, which may have 12 or 16 bits, or correct the column image",
     ),
     Rule(
-        "note", "Cut-off highlights", lambda t: (t["brightest"] > CLIPPED) & (t["levels"] >= LEVELS),
+        "note", "Saturated pixels",
+        lambda t: (t["brightest"] > MAX_SATURATED_SHARE) & (t["levels"] >= MIN_INTENSITY_LEVELS),
         "{brightest:.1%} of the pixels have the largest value, {largest:g}",
-        "whatever is brighter was cut off, and edges in there are lost (on a white background it is harmless)",
-        "export again with a wider range, if the raw file has one",
+        "brighter structures were clipped, and edges inside them are lost (harmless on a white background)",
+        "export again with a wider intensity range, if the raw file has one",
     ),
 )  # fmt: skip
 
 LABELS = (
     Rule(
-        "warning", "Labels on another grid", lambda t: t["elsewhere"].eq(True),
-        "by what the files say of pixel size and place, the label does not lie on the image",
-        "as many pixels along each axis, but they may be flipped, turned or of another size",
-        "look whether the outlines fit; if not, resample the label to the image",
+        "warning", "Labels on a different grid", lambda t: t["elsewhere"].eq(True),
+        "the files of image and label state different pixel sizes or positions",
+        "the label may be flipped, rotated or scaled, although it has as many pixels as the image along each axis",
+        "check whether the outlines fit; if not, resample the label to the image",
     ),
     Rule(
-        "warning", "Labels without background", lambda t: t["foreground"] > FULL,
-        "{foreground:.1%} of the pixels are foreground", "is it inverted, or is the background a value of its own?",
-        "make the background 0",
+        "warning", "Labels without background", lambda t: t["foreground"] > MAX_FOREGROUND_SHARE,
+        "{foreground:.1%} of the pixels are foreground",
+        "the label may be inverted, or its background may have a value other than 0",
+        "set the background of the label to 0",
     ),
     Rule(
-        "note", "Not scored", lambda t: (t["subset"] == "test") & (t["label"] == ""),
-        "a test image without label", "it is predicted, but there is nothing to score it by", "add its label",
+        "note", "Test images without labels", lambda t: (t["subset"] == "test") & (t["label"] == ""),
+        "the row has no label", "the image is predicted, but not scored",
+        "add its label to the sheet, or set its subset to predict",
     ),
 )  # fmt: skip
 
 OBJECTS = (
     Rule(
         "warning", "Labels without objects", lambda t: (t["looks_like"] == "nothing") & (t["subset"] == "train"),
-        "nothing is labelled", "if there are objects, the network is taught that they are background",
-        "finish the label; if the field is truly empty, keep it",
+        "no pixel is labelled", "if the image shows objects, the network learns that they are background",
+        "finish the label; if the image shows no objects, keep it",
     ),
     Rule(
-        "warning", "Specks", lambda t: t["specks"] > 0,
-        "{specks:.0f} of {objects:.0f} objects are smaller than a 50th of the middle one, away from the edge",
-        "left-overs of drawing count as objects: each one missed lowers AP",
-        "erase them, unless they are real", "{speck_at}",
+        "warning", "Objects much smaller than the others", lambda t: t["specks"] > 0,
+        "{specks:.0f} of {objects:.0f} objects have at most 2 % of the pixels of the median object, "
+        "and do not touch the edge of the image",
+        "stray pixels from drawing count as objects: each missed one lowers AP",
+        "erase them, unless they are real objects", "{speck_at}",
     ),
     Rule(
         "note", "Objects with holes", lambda t: t["holes"] > 0,
         "{holes:.0f} of {objects:.0f} objects have background inside",
-        "holes are learned like any other edge", "fill them, unless they are real", "{hole_at}",
+        "the network learns the edge of a hole like any other edge",
+        "fill the holes, unless they are real", "{hole_at}",
     ),
 )  # fmt: skip
 
 IDS = (
     Rule(
-        "warning", "One id in several pieces", lambda t: (t["split"] > 0) & t["looks_like"].isin(["ids", "object"]),
-        "{split:.0f} of {ids:.0f} ids ({split_ids}) lie in pieces that do not touch",
-        "they count as one object each: a prediction that finds the pieces is scored as wrong",
-        "give each piece an id of its own, erase strays, or connect what belongs together", "{split_at}",
+        "warning", "Objects in several pieces", lambda t: (t["split"] > 0) & t["looks_like"].isin(["ids", "object"]),
+        "{split:.0f} of {ids:.0f} ids ({split_ids}) consist of pieces that do not touch",
+        "the pieces of an id are one object: a prediction that separates them is scored as wrong",
+        "give each piece an id of its own, erase stray pixels, or connect the pieces", "{split_at}",
     ),
     Rule(
         "note", "Missing ids", lambda t: (t["gaps"] > 0) & (t["looks_like"] == "ids"),
         "{gaps:.0f} ids below the largest are missing",
-        "harmless, as ids need not follow each other; but objects may have been deleted",
-        "look whether objects are unlabelled",
+        "gaps between ids are harmless, but objects may have been deleted by mistake",
+        "check the image for objects without a label",
     ),
 )  # fmt: skip
 
 
-def single_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
-    """Findings of every row of a table from `findings.table.table_of`."""
+def image_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
+    """Apply the rules that suit the kind of labels to every image.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `findings.table.table_of`.
+    labels : Labels
+        Section `labels` of the config: semantic labels have no objects, binary labels have no ids.
+
+    Yields
+    ------
+    Finding
+        One for each rule and row that meets its condition.
+    """
     rules = IMAGES + LABELS
     rules += OBJECTS if labels.kind != "semantic" else ()
     rules += IDS if labels.kind == "instance" else ()

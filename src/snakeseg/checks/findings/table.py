@@ -1,4 +1,4 @@
-"""One row per image: what the sheet says and what its files hold."""
+"""Table of all images: the columns of the sample sheet and the facts read from the files."""
 
 import pandas as pd
 
@@ -8,26 +8,26 @@ COLUMNS = (
     "gaps", "split", "split_ids", "split_at", "objects", "extent_5", "extent_50", "extent_95", "specks", "speck_at",
     "holes", "hole_at", "touching", "foreground", "ignored", "elsewhere",
 )  # fmt: skip
-# What is no number or word, for the rules alone.
+# Columns for the rules alone, which are not written to data.tsv: hashes, signatures, lists and dictionaries.
 HIDDEN = ("pixels", "signature", "extents", "shares")
 
 
 def table_of(sheet: pd.DataFrame, facts: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
-    """Sheet and facts side by side, in the order of the sheet.
+    """Join the sample sheet and the facts about its images, in the order of the sheet.
 
     Parameters
     ----------
     sheet : DataFrame
         From `read_sheet`.
     facts : DataFrame
-        From `inspect`; whatever could not be read is missing.
+        From `inspect`; facts that could not be read are missing.
     parts : Series
         From `parts_of`.
 
     Returns
     -------
     DataFrame
-        `COLUMNS`, share_NAME for every class, and `HIDDEN`; NaN where nothing is known.
+        One row per image with `COLUMNS`, share_NAME for every class, and `HIDDEN`; NaN for unknown facts.
     """
     rows = sheet[["sample", "subset", "group", "label"]].assign(part=parts)
     table = rows.merge(facts, on="sample", how="left", validate="one_to_one").reindex(columns=[*COLUMNS, *HIDDEN])
@@ -38,5 +38,5 @@ def table_of(sheet: pd.DataFrame, facts: pd.DataFrame, parts: pd.Series) -> pd.D
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Without what is for the rules alone."""
+    """Return the table without the columns `HIDDEN`."""
     return table.drop(columns=list(HIDDEN))

@@ -1,1 +1,1 @@
-"""Whether a machine, a folder and a profile can make a run: small checks, each with a verdict and a remedy."""
+"""Check whether a machine, a folder and a profile can run the workflow: each check has a verdict and a remedy."""

@@ -1,4 +1,4 @@
-"""All checks of what a run needs, from this process outwards."""
+"""Run all checks: Python, torch, device, Snakemake, profile, cluster and file system."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,29 +11,36 @@ from snakeseg.monitor.doctor.machine import check_device, check_python, check_to
 
 
 def all_checks(profile: Path | None, submit: bool) -> Iterator[Check]:
-    """Yield each check as it is made.
+    """Run all checks of this machine, the working folder and a profile.
 
     Parameters
     ----------
     profile : path, optional
         Folder of a Snakemake profile.
     submit : bool
-        Whether to send a short GPU job with the profile.
+        If True, submit a short GPU job with the profile.
+
+    Yields
+    ------
+    Check
+        Result of each check, as soon as it is known.
 
     Raises
     ------
     BadInput
-        If a job is to be sent without a profile that works.
+        If `submit` is True without a working profile.
     """
     yield check_python()
     yield (torch := check_torch())
     if torch.verdict != "problem":
         yield check_device()
     yield check_snakemake()
-    of_profile = list(check_profile(profile)) if profile else []
-    yield from of_profile
+    profile_checks = list(check_profile(profile)) if profile else []
+    yield from profile_checks
     yield from check_disk(Path())
     if submit:
-        if not of_profile or any(check.verdict == "problem" for check in of_profile):
-            raise BadInput("--submit", "no profile that works", "one to send a job with", "name it by --profile")
+        if not profile_checks or any(check.verdict == "problem" for check in profile_checks):
+            raise BadInput(
+                "--submit", "no working profile", "a profile to submit a job with", "add --profile profiles/slurm"
+            )
         yield submit_probe(profile)

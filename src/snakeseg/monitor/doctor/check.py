@@ -1,4 +1,4 @@
-"""What a check comes to."""
+"""Result of a check."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,19 @@ VERDICTS = ("ok", "warning", "problem")
 
 
 class Check(NamedTuple):
-    """One of `VERDICTS` on one thing: what was found, and what to do unless it is ok."""
+    """Result of a check.
+
+    Attributes
+    ----------
+    what : str
+        What was checked.
+    verdict : str
+        One of `VERDICTS`.
+    found : str
+        The observation.
+    remedy : str
+        What to do; "" if the verdict is ok.
+    """
 
     what: str
     verdict: str
@@ -18,6 +30,16 @@ class Check(NamedTuple):
 
 
 def graded(what: str, value: float, warning: float, problem: float, found: str, remedy: str) -> Check:
-    """A verdict on a number of which less is better; `remedy` is told if it is not ok."""
+    """Judge a number by two limits; smaller is better.
+
+    Parameters
+    ----------
+    what, found, remedy : str
+        As in `Check`.
+    value : float
+        The number.
+    warning, problem : float
+        Smallest values with the verdict "warning" and "problem".
+    """
     verdict = "problem" if value >= problem else "warning" if value >= warning else "ok"
     return Check(what, verdict, found, remedy if verdict != "ok" else "")

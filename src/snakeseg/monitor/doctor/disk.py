@@ -1,4 +1,4 @@
-"""Write access, space and speed of the file system that a run would write to, by small measurements."""
+"""Check write access, free space, locks, clocks and speed of the file system of the working folder."""
 
 import errno
 import fcntl
@@ -12,14 +12,15 @@ from pathlib import Path
 
 from snakeseg.monitor.doctor.check import Check, graded
 
-# Where Snakemake and its jobs write.
+# Folders that Snakemake and its jobs write to.
 FOLDERS = ("results", "logs", "benchmarks", ".snakemake")
-GIGABYTE = 1e9
+BYTES_PER_GB = 1e9
+# Number of repetitions of the latency measurement, and of files in the measurement of many files.
 WRITES, FILES = 20, 200
 
 
 def check_disk(folder: Path) -> Iterator[Check]:
-    """All checks of a working folder; speed is measured only where it can be written to."""
+    """Run all checks of a working folder; those that write files only if it is writable."""
     access = check_access(folder)
     yield access
     yield check_space(folder)
@@ -33,60 +34,72 @@ def check_disk(folder: Path) -> Iterator[Check]:
 
 
 def check_access(folder: Path) -> Check:
-    """If files can be made in a folder, and in those of a run that are there."""
-    refused = []
+    """Check that files can be created in the working folder and in the existing folders of a run."""
+    errors = []
     for path in (folder, *(folder / name for name in FOLDERS if (folder / name).exists())):
         try:
             with tempfile.TemporaryFile(dir=path) as file:
                 file.write(b"x")
         except OSError as error:
-            refused.append(f"{path} ({os.strerror(error.errno or 0)})")
-    if refused:
-        return Check("write access", "problem", f"none to {', '.join(refused)}", "change the permissions or the folder")
+            errors.append(f"{path} ({os.strerror(error.errno or 0)})")
+    if errors:
+        return Check(
+            "write access", "problem", f"cannot write to {', '.join(errors)}",
+            "change the permissions (chmod u+w), or run in another folder",
+        )  # fmt: skip
     return Check("write access", "ok", str(folder.resolve()))
 
 
 def check_space(folder: Path) -> Check:
-    """Free bytes."""
-    free = shutil.disk_usage(folder).free / GIGABYTE
-    return graded("free space", -free, -20, -2, f"{free:.1f} GB", "free some; a quota may allow less than this")
+    """Check the free space."""
+    free = shutil.disk_usage(folder).free / BYTES_PER_GB
+    return graded(
+        "free space", -free, -20, -2, f"{free:.1f} GB",
+        "delete files, or use another disk; a quota may allow less than this",
+    )  # fmt: skip
 
 
 def check_inodes(folder: Path) -> Check:
-    """How many more files there may be, where the file system counts them."""
-    told = os.statvfs(folder)
-    if not told.f_files:
-        return Check("files allowed", "ok", "no limit told")
+    """Check the number of further files (inodes), if the file system limits it."""
+    status = os.statvfs(folder)
+    if not status.f_files:
+        return Check("files allowed", "ok", "the file system reports no limit")
     return graded(
-        "files allowed", -told.f_favail, -100_000, -5_000, f"{told.f_favail} more", "delete some, or raise the quota"
-    )
+        "files allowed", -status.f_favail, -100_000, -5_000, f"{status.f_favail} more",
+        "delete files, or have the quota raised",
+    )  # fmt: skip
 
 
 def check_lock(scratch: Path) -> Check:
-    """If files can be locked: trainings do, so that no two write to one folder."""
+    """Check that files can be locked; a training locks its folder, so that no other training writes to it."""
     with (scratch / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             return Check(
-                "file locks", "problem", f"none ({os.strerror(error.errno or errno.ENOLCK)})",
-                "use another file system, or have it mounted with locks",
+                "file locks", "problem", f"cannot lock files ({os.strerror(error.errno or errno.ENOLCK)})",
+                "use another file system, or have this one mounted with locks",
             )  # fmt: skip
-    return Check("file locks", "ok", "they work")
+    return Check("file locks", "ok", "files can be locked")
 
 
 def check_clock(scratch: Path) -> Check:
-    """How far the file server's clock is from this machine's: Snakemake compares files' times."""
+    """Compare the clocks of this machine and of the file server; Snakemake compares modification times."""
     before = time.time()
     (scratch / "clock").write_text("x", encoding="utf-8")
     written, after = (scratch / "clock").stat().st_mtime, time.time()
-    apart = max(before - written, written - after, 0)
-    return graded("clocks", apart, 2, 60, f"{apart:.1f} s apart", "have the clocks set (NTP), or jobs are rerun")
+    difference = max(before - written, written - after, 0)
+    return graded(
+        "clocks", difference, 2, 60, f"{difference:.1f} s apart",
+        "have the clocks synchronised (NTP); otherwise Snakemake runs finished jobs again",
+    )  # fmt: skip
 
 
 def check_latency(scratch: Path) -> Check:
-    """The time to write a small file, flush, rename, look at and delete it."""
-    milliseconds = 1000 * statistics.median(_timed(lambda i=i: _write_whole(scratch / f"w{i}")) for i in range(WRITES))
+    """Measure the time to write, flush, rename and delete a small file."""
+    milliseconds = 1000 * statistics.median(
+        _timed(lambda i=i: _write_and_delete(scratch / f"w{i}")) for i in range(WRITES)
+    )
     return graded(
         "latency", milliseconds, 50, 2000, f"{milliseconds:.1f} ms to write, flush, rename and delete a small file",
         "use a scratch file system, and raise latency-wait in the profile",
@@ -94,33 +107,34 @@ def check_latency(scratch: Path) -> Check:
 
 
 def check_many_files(scratch: Path) -> Check:
-    """The time that each of many files costs: to make, list, look at and delete."""
+    """Measure the time per file to create, list and delete many files."""
     folder = scratch / "many"
-    milliseconds = 1000 * _timed(lambda: _many(folder)) / FILES
+    milliseconds = 1000 * _timed(lambda: _create_and_delete_many(folder)) / FILES
     return graded(
-        "cost of files", milliseconds, 5, 100, f"{milliseconds:.2f} ms for each of {FILES}",
-        "use larger batches (the sheet's column batch): they make fewer files",
+        "cost of files", milliseconds, 5, 100, f"{milliseconds:.2f} ms per file to create, list and delete {FILES}",
+        "use larger batches (column batch of the sheet), which create fewer files",
     )  # fmt: skip
 
 
-def _timed(act: Callable[[], None]) -> float:
+def _timed(action: Callable[[], None]) -> float:
+    """Return the seconds that an action takes."""
     start = time.perf_counter()
-    act()
+    action()
     return time.perf_counter() - start
 
 
-def _write_whole(path: Path) -> None:
-    beside = path.with_name(f".{path.name}")
-    with beside.open("wb") as file:
+def _write_and_delete(path: Path) -> None:
+    temporary = path.with_name(f".{path.name}")
+    with temporary.open("wb") as file:
         file.write(b"x" * 4096)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+    temporary.replace(path)
     path.stat()
     path.unlink()
 
 
-def _many(folder: Path) -> None:
+def _create_and_delete_many(folder: Path) -> None:
     folder.mkdir()
     for index in range(FILES):
         (folder / str(index)).write_bytes(b"x")
