@@ -106,7 +106,7 @@ def test_padding_reaches_the_corner_cell_of_real_kernels():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_is_the_reference_network(name):
-    """For 21 classes it has the reference's parameters: VGG16 without last layer, scores, deconvolutions without bias."""
+    """It has the reference's parameters for 21 classes: VGG16 without last layer, scores, deconvolutions (no bias)."""
     with torch.device("meta"):
         network = FCN(2, 3, 21, FCNSettings(name=name))
     vgg = 138_357_544 - (4096 * 1000 + 1000)

@@ -149,9 +149,10 @@ def test_context_network_dilates():
 
 
 def test_the_page_on_adding_a_network_quotes_the_sources(repository):
-    """Its code blocks are verbatim parts of the sources; the network has fewer than 60 lines and its test fewer than 10."""
+    """Its code blocks are verbatim parts of the sources; the network has under 60 lines and its test under 10."""
     page = (repository / "docs/how-to/add-a-network.md").read_text(encoding="utf-8")
-    files = ["src/snakeseg/networks/context.py", "src/snakeseg/settings/networks.py", "src/snakeseg/networks/registry.py",
+    package = "src/snakeseg"
+    files = [f"{package}/networks/context.py", f"{package}/settings/networks.py", f"{package}/networks/registry.py",
              "tests/helpers/narrow.py", "tests/networks/test_networks.py"]  # fmt: skip
     blocks = re.findall(r"```(?:python|text)\n(.*?)```", page, flags=re.DOTALL)
     assert len(blocks) == len(files)
