@@ -12,7 +12,7 @@ from snakeseg.devices import total_memory
 from snakeseg.errors import BadInput
 from snakeseg.models.description import Description
 from snakeseg.models.pretrained import read_state, start_from
-from snakeseg.prediction.tiles import PLAIN_TILE
+from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS
 from snakeseg.progress import tell
 from snakeseg.settings import Loss, Settings, Train
 from snakeseg.training.auto_size import choose_patch_and_batch
@@ -148,5 +148,5 @@ def make_validation(task: Task, files: TrainingFiles, names: set[str]) -> Callab
         return None
     description, few = task.description, set(sorted(names)[:VALIDATION_IMAGES])
     items, _ = load_items(few, files.prepared, files.weights, description.network.border)
-    tile = PLAIN_TILE[description.dims]
+    tile = DEFAULT_TILE_PIXELS[description.dims]
     return lambda network: validation_loss(network, items, description.geometry, tile, task.device)
