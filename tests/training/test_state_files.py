@@ -145,7 +145,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(state_module, "POLL_S", 0.01)
 
 
-@pytest.mark.parametrize("holder", ["", f"999999999 {platform.node()}"], ids=["nobody", "a dead process"])
+@pytest.mark.parametrize("holder", ["", f"999999999 {platform.node()}"], ids=["no process", "a dead process"])
 def test_waiting_for_a_lock_without_a_training_ends(holder, tmp_path, quick):
     """Any reader of the file can take a shared lock."""
     path = tmp_path / ".model.lock"
