@@ -259,15 +259,15 @@ CASES: dict[str, Case] = {
     ),
     "output: the folder of the images": Case(
         sound_plane, ["predict", PLANES, "image.tif", "-o", "."],
-        "image.tif: found the image itself in the output folder; expected another folder; change -o",
+        "image.tif: found the image itself in the output folder; expected another folder; name a folder without images: -o FOLDER",
     ),
     "output: the folder of the images by a link": Case(
         lambda: (sound_plane(), link("out", ".")()), ["predict", PLANES, "image.tif", "-o", "out"],
-        "image.tif: found the image itself in the output folder; expected another folder; change -o",
+        "image.tif: found the image itself in the output folder; expected another folder; name a folder without images: -o FOLDER",
     ),
     "output: two images of one name": Case(
         lambda: (sound_plane(), Path("b").mkdir(), sound_plane("b/image.tif")), ["predict", PLANES, "image.tif", "b/image.tif", "-o", "out"],
-        "b/image.tif: found the same name as image.tif; expected distinct names; predict apart",
+        "b/image.tif: found the same name as image.tif; expected distinct names; predict the two images in separate calls, each with its own -o FOLDER",
     ),
     "output: none": Case(sound_plane, ["predict", PLANES, "image.tif"], "predict: found images but no output folder; expected -o FOLDER; add -o FOLDER"),
     "images: none": Case(sound_plane, ["predict", PLANES, "-o", "out"], "predict: found neither image files nor --sheet; expected one of the two; give either image files after MODEL, or --sheet SHEET"),

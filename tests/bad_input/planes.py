@@ -133,10 +133,10 @@ CASES: dict[str, Case] = {
         damaged("Decompressed data too large..."),
     ),
     "png: PostScript": image("a.png", postscript, damaged("cannot identify image file ...")),
-    "png: colours for a grey model": image(
+    "png: colours for a model of one channel": image(
         "a.png",
         lambda: Image.fromarray(np.stack([SMALL] * 3, 2)).save("a.png"),
-        "found 3 channels; expected 1, as in training; convert the image",
+        "found 3 channels; expected 1, as in training; save it with the channels of the training images",
     ),
     "png: a folder": image("a.png", folder("a.png"), f"found a folder, not a file; {IMAGE}"),
     "png: a pipe": image("a.png", pipe("a.png"), f"found a pipe, socket or device, not a file; {IMAGE}"),

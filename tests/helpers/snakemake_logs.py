@@ -109,6 +109,6 @@ SLURMSTEPD = {
     "cancelled": [
         "slurmstepd: error: *** JOB 28 ON node1 CANCELLED AT 2024-05-02T10:11:12 ***",
         "slurmstepd: error: *** STEP 28.0 ON node1 CANCELLED AT 2024-05-02T10:11:12 DUE to SIGNAL Terminated ***",
-        "training stopped by a signal after step 20; run again to go on from there",
+        "training stopped by a signal after step 20; run again to continue from there",
     ],
 }  # fmt: skip

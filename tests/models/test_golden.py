@@ -119,7 +119,7 @@ def test_weights_that_are_no_numbers_are_not_taken(model):
 def test_older_models_are_taken_with_a_note(model, capsys):
     (model / "golden.safetensors").unlink()
     load_predictor([model], CPU)
-    assert "model has no golden.safetensors to check it by" in capsys.readouterr().err
+    assert "model has no golden.safetensors, like models of earlier versions" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"{}"])

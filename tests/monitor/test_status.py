@@ -78,7 +78,7 @@ def test_causes_by_slurms_state(state, cause):
     [
         ("error: a.tif: found no such file; expected an image; correct the path", "bad input"),
         (
-            "error: training step 3, images a: the loss is nan; expected a number; lower train.learning_rate",
+            "error: training step 3, images a: the loss is nan; expected a finite number; lower train.learning_rate",
             "exception",
         ),
         (

@@ -1,4 +1,4 @@
-"""The cost model against what PyTorch counts, for every registered network."""
+"""The cost model against the counts of PyTorch, for every registered network."""
 
 from dataclasses import asdict
 from math import prod
@@ -44,8 +44,8 @@ def test_every_network_has_its_costs():
 
 
 @every
-def test_operations_are_those_that_are_counted(dims, settings):
-    """To 35 %."""
+def test_operations_equal_those_counted(dims, settings):
+    """The estimate differs from the count by at most 35 %."""
     size = geometry_of(dims, settings).training.input_size(PATCH[dims])
     counted = costs.PASSES_PER_STEP * operations(lambda: make_network(dims, 1, 2, settings), 1, size)
     estimated = costs.step_operations(dims, asdict(settings), PATCH[dims], 1)
@@ -53,8 +53,8 @@ def test_operations_are_those_that_are_counted(dims, settings):
 
 
 @every
-def test_memory_is_enough_and_not_without_end(dims, settings):
-    """What `auto_size` counts for float32 on a CPU, and at most four times as much."""
+def test_memory_is_enough_and_at_most_four_times_that(dims, settings):
+    """The estimate is between one and four times the count of `auto_size` for float32 on a CPU."""
     description = Description(dims, 1, Labels(), settings, Prepare(), Predict(), None)
     counted = step_bytes(description, list(PATCH[dims]), 1, Train(precision="float32"), torch.device("cpu"))
     estimated = costs.step_bytes(dims, asdict(settings), PATCH[dims], 1)
@@ -62,10 +62,12 @@ def test_memory_is_enough_and_not_without_end(dims, settings):
 
 
 def test_costs_are_in_proportion():
-    """To the batch, to steps' pixels and to the square of the width; a prediction reads overlapping tiles."""
+    """Costs are proportional to batch, pixels and the square of the width; a prediction reads overlapping tiles."""
     padded, wider = (asdict(UNetSettings(width=width, padded=True)) for width in (16, 32))
     one = costs.step_operations(2, padded, (64, 64), 1)
     assert costs.step_operations(2, padded, (64, 128), 3) == pytest.approx(6 * one)
     assert costs.step_operations(2, wider, (64, 64), 1) == pytest.approx(4 * one)
     pixels = prod((64, 64))
-    assert costs.prediction_operations(2, padded, pixels) == pytest.approx(costs.OVERLAP * one / costs.PASSES_PER_STEP)
+    assert costs.prediction_operations(2, padded, pixels) == pytest.approx(
+        costs.TILE_OVERLAP * one / costs.PASSES_PER_STEP
+    )

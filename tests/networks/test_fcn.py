@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from snakeseg.networks.fcn import CROPS, FCN, PADDING, POOL3_CROP, POOL4_CROP, VGG16, convolutionalise
+from snakeseg.networks.fcn import (
+    FCN,
+    FIRST_PADDING_PIXELS,
+    OUTPUT_CROP_PIXELS,
+    POOL3_CROP_PIXELS,
+    POOL4_CROP_PIXELS,
+    VGG16,
+    convolutionalise,
+)
 from snakeseg.networks.measures import parameters
 from snakeseg.settings import FCNSettings
 
@@ -15,7 +23,7 @@ NAMES = ("fcn32s", "fcn16s", "fcn8s")
 
 
 def vgg16_classifier(width: int = 64, classes: int = 1000) -> nn.Module:
-    """VGG16 as everyone knows it, by torchvision's names; `width` 64 is the published one."""
+    """Return a VGG16 classifier with torchvision's names of layers; the published `width` is 64."""
     features, inputs = [], 3
     for convolutions, factor in ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8)):
         for _ in range(convolutions):
@@ -36,7 +44,7 @@ def classify(model, image):
 
 
 def fully_convolutional(state, width: int):
-    """The convolutionalised classifier: features of VGG16 (padding 1, as in the classifier) and the last layer."""
+    """Return the convolutionalised classifier: features of VGG16 (padding 1, as in the classifier) and last layer."""
     new = convolutionalise(state)
     trunk = VGG16(3, width, 0.5, padding=1).eval()
     trunk.load_state_dict({name.removeprefix("vgg."): t for name, t in new.items() if name.startswith("vgg.")})
@@ -46,7 +54,7 @@ def fully_convolutional(state, width: int):
 
 
 def randomise(model, only_centres=False):
-    """He's weights, so that scores do not vanish; `only_centres`: 3 x 3 kernels that see one pixel."""
+    """Draw He's weights, so that scores do not vanish; `only_centres`: 3 x 3 kernels that use their centre only."""
     torch.manual_seed(0)
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -61,44 +69,44 @@ def randomise(model, only_centres=False):
 
 @pytest.mark.slow
 def test_convolutionalised_vgg16_gives_the_classifiers_scores():
-    """The whole network at full width, on its own input size."""
+    """The network has its full width, and the image the input size of the classifier."""
     model = randomise(vgg16_classifier())
     assert parameters(model) == 138_357_544
     image = torch.rand(1, 3, 224, 224)
     with torch.inference_mode():
         expected = classify(model, image)
-        found = fully_convolutional(model.state_dict(), 64)(image)
-    assert found.shape == (1, 1000, 1, 1)
+        scores = fully_convolutional(model.state_dict(), 64)(image)
+    assert scores.shape == (1, 1000, 1, 1)
     assert expected.std() > 0.1
-    assert (found[:, :, 0, 0] - expected).abs().max() <= 1e-4
+    assert (scores[:, :, 0, 0] - expected).abs().max() <= 1e-4
 
 
-def test_map_of_a_larger_image():
-    """Where padding has no say, every cell of the map is the classifier's answer to the crop 32 pixels further on."""
+def test_map_of_a_larger_image_equals_scores_of_crops():
+    """Without effects of padding, each cell of the map has the scores of its crop; crops are 32 pixels apart."""
     model = randomise(vgg16_classifier(width=4, classes=10), only_centres=True)
     image = torch.rand(1, 3, 288, 256)
     with torch.inference_mode():
-        found = fully_convolutional(model.state_dict(), 4)(image)
-        assert found.shape == (1, 10, 3, 2)
+        scores = fully_convolutional(model.state_dict(), 4)(image)
+        assert scores.shape == (1, 10, 3, 2)
         for i, j in np.ndindex(3, 2):
             crop = image[:, :, 32 * i : 32 * i + 224, 32 * j : 32 * j + 224]
-            assert (found[:, :, i, j] - classify(model, crop)).abs().max() <= 1e-4
-    assert (found[..., 0, 0] - found[..., 0, 1]).abs().max() > 1e-2
+            assert (scores[:, :, i, j] - classify(model, crop)).abs().max() <= 1e-4
+    assert (scores[..., 0, 0] - scores[..., 0, 1]).abs().max() > 1e-2
 
 
 def test_padding_reaches_the_corner_cell_of_real_kernels():
-    """The counter-example: with 3 x 3 kernels the classifier pads its crop where the map sees on."""
+    """Counter-example: with 3 x 3 kernels, the classifier pads its crop where the map uses further pixels."""
     model = randomise(vgg16_classifier(width=4, classes=10))
     image = torch.rand(1, 3, 256, 256)
     with torch.inference_mode():
-        found = fully_convolutional(model.state_dict(), 4)(image)[:, :, 0, 0]
+        scores = fully_convolutional(model.state_dict(), 4)(image)[:, :, 0, 0]
         crop = classify(model, image[:, :, :224, :224])
-    assert (found - crop).abs().max() > 1e-3
+    assert (scores - crop).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_is_the_reference_network(name):
-    """Parameters of the reference for 21 classes: VGG16 without its last layer, scores, deconvolutions without bias."""
+    """It has the reference's parameters for 21 classes: VGG16 without last layer, scores, deconvolutions (no bias)."""
     with torch.device("meta"):
         network = FCN(2, 3, 21, FCNSettings(name=name))
     vgg = 138_357_544 - (4096 * 1000 + 1000)
@@ -116,7 +124,7 @@ def narrow():
 
 
 def scored(network):
-    """With score layers that are not zero."""
+    """Draw the weights of the score layers, which start at zero."""
     torch.manual_seed(1)
     for name, value in network.named_parameters():
         if name.startswith("score"):
@@ -134,7 +142,7 @@ def test_output_is_as_large_as_the_input(narrow, height, width, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_output_is_as_large_as_the_input_at_every_size(name):
-    """Every size from 1 to 300, by shape alone; crops never run out of pixels."""
+    """Every size from 1 to 300 is valid, by shape alone; crops never exceed the upsampled scores."""
     with torch.device("meta"):
         network = FCN(2, 1, 2, FCNSettings(name=name, width=1)).eval()
         for size in range(1, 301):
@@ -142,9 +150,9 @@ def test_output_is_as_large_as_the_input_at_every_size(name):
 
 
 def centre_of(cell, *layers):
-    """The input coordinate below the centre of a cell, through layers (kernel, stride, padding), last to first.
+    """Return the input coordinate of the centre of a cell.
 
-    Deconvolutions have negative strides.
+    Layers are (kernel, stride, padding), last to first. Deconvolutions have negative strides.
     """
     for kernel, stride, padding in layers:
         inside = (kernel - 1) / 2 - padding
@@ -152,16 +160,16 @@ def centre_of(cell, *layers):
     return cell
 
 
-def test_crops_lay_centres_over_centres():
-    """The reference's crops follow from where the centre of every cell lies in the image."""
-    first, pool = (3, 1, PADDING), (2, 2, 0)
+def test_crops_align_centres():
+    """The reference's crops follow from the position of the centre of each cell in the image."""
+    first, pool = (3, 1, FIRST_PADDING_PIXELS), (2, 2, 0)
     fc7 = ((7, 1, 0), *[pool] * 5, first)
     pool4, pool3 = (*[pool] * 4, first), (*[pool] * 3, first)
-    assert centre_of(CROPS[32], (64, -32, 0), *fc7) == 0
-    assert centre_of(0, (4, -2, 0), *fc7) == centre_of(POOL4_CROP, *pool4)
-    assert centre_of(CROPS[16], (32, -16, 0), (4, -2, 0), *fc7) == 0
-    assert centre_of(0, (4, -2, 0), (4, -2, 0), *fc7) == centre_of(POOL3_CROP, *pool3)
-    assert centre_of(CROPS[8], (16, -8, 0), (4, -2, 0), (4, -2, 0), *fc7) == 0
+    assert centre_of(OUTPUT_CROP_PIXELS[32], (64, -32, 0), *fc7) == 0
+    assert centre_of(0, (4, -2, 0), *fc7) == centre_of(POOL4_CROP_PIXELS, *pool4)
+    assert centre_of(OUTPUT_CROP_PIXELS[16], (32, -16, 0), (4, -2, 0), *fc7) == 0
+    assert centre_of(0, (4, -2, 0), (4, -2, 0), *fc7) == centre_of(POOL3_CROP_PIXELS, *pool3)
+    assert centre_of(OUTPUT_CROP_PIXELS[8], (16, -8, 0), (4, -2, 0), (4, -2, 0), *fc7) == 0
 
 
 def test_score_layers_start_at_zero():
@@ -177,15 +185,15 @@ def test_score_layers_start_at_zero():
     ("setting", "expected"),
     [("paper", [True, True, False]), ("frozen", [False] * 3), ("learned", [True] * 3)],
 )
-def test_which_deconvolutions_learn(setting, expected):
+def test_setting_selects_the_learned_deconvolutions(setting, expected):
     network = FCN(2, 1, 2, FCNSettings(name="fcn8s", width=1, deconvolutions=setting))
     layers = (network.upscore2, network.upscore_pool4, network.upscore8)
     assert [layer.weight.requires_grad for layer in layers] == expected
     assert [layer.bias for layer in layers] == [None] * 3
 
 
-def test_stages_start_from_the_previous_answer():
-    """A new stage with zero score layers gives the coarser answer, upsampled in two steps in place of one."""
+def test_stages_start_from_the_previous_scores():
+    """A new stage with zero score layers gives the coarser logits, upsampled in two steps instead of one."""
     coarse = scored(FCN(2, 1, 2, FCNSettings(name="fcn16s", width=2))).eval()
     fine = FCN(2, 1, 2, FCNSettings(name="fcn8s", width=2)).eval()
     state = {name: t for name, t in coarse.state_dict().items() if name in fine.state_dict()}

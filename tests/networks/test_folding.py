@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it."""
+"""Batch normalisation folded into the preceding convolutions."""
 
 import copy
 
@@ -21,7 +21,7 @@ def norms(network):
 
 
 @pytest.mark.parametrize(("dims", "settings"), [*BATCHED, *NARROW], ids=name_of)
-def test_it_computes_the_same(dims, settings):
+def test_a_folded_network_computes_the_same(dims, settings):
     network = random_network(dims, settings)
     geometry = geometry_of(dims, settings)
     size = geometry.input_size([2 * step for step in geometry.multiple])
@@ -33,10 +33,10 @@ def test_it_computes_the_same(dims, settings):
         assert norms(folded) == 0
 
 
-def test_layout_is_kept_and_layers_that_fit_nothing_stay():
+def test_memory_format_is_kept_and_other_layers_stay():
     network = random_network(2, NORMALISED[0]).to(memory_format=torch.channels_last)
     assert norms(network) > 0
     folded = fold_normalisation(network)
     assert folded.encoder.levels[1][0].weight.is_contiguous(memory_format=torch.channels_last)
-    lone = nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)).eval()
-    assert norms(fold_normalisation(lone)) == 1
+    unrelated = nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)).eval()
+    assert norms(fold_normalisation(unrelated)) == 1

@@ -1,4 +1,4 @@
-"""What every registered network must keep to: halo, sizes, exact tiles. A new network needs a line in `NARROW`."""
+"""Requirements on every registered network: halo, sizes, exact tiles. A new network needs a line in `NARROW`."""
 
 import re
 
@@ -16,7 +16,7 @@ from snakeseg.prediction.overlap_tile import tiled_logits
 from snakeseg.settings import NETWORK_SETTINGS, ContextSettings, UNetSettings
 
 
-def test_every_network_is_here_with_settings_of_its_own():
+def test_every_network_is_tested_and_has_settings():
     assert list(NETWORKS) == list(NETWORK_SETTINGS)
     assert {settings.name for _, settings in NARROW} == set(NETWORKS)
     for name, kind in NETWORK_SETTINGS.items():
@@ -25,21 +25,21 @@ def test_every_network_is_here_with_settings_of_its_own():
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
 def test_receptive_field_fits_the_halo(dims, settings):
-    """Nothing beyond the declared halo matters, and the halo is not much larger than what does."""
+    """The receptive field is within the declared halo, and more than 70 % of it."""
     geometry = geometry_of(dims, settings)
     lower, higher = receptive_field(random_network(dims, settings), 1, geometry)
     assert max(lower, higher) <= geometry.halo[0]
     assert max(lower, higher) > 0.7 * geometry.halo[0]
 
 
-def test_a_halo_declared_too_small_would_show():
+def test_a_halo_that_is_too_small_is_detected():
     settings = UNetSettings(width=4, depth=2, padded=True)
     small = uniform(2, halo=16, multiple=4, padded=True)
     assert max(receptive_field(random_network(2, settings), 1, small)) > 16
 
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
-def test_sizes(dims, settings):
+def test_outputs_have_the_promised_sizes(dims, settings):
     """Inputs of the promised size give outputs of the promised size, also in training."""
     network = random_network(dims, settings, channels=3, classes=4)
     for geometry in (geometry_of(dims, settings), geometry_of(dims, settings).training):
@@ -55,7 +55,7 @@ def test_sizes(dims, settings):
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
 def test_tiles_equal_the_whole(dims, settings):
-    """To 1e-9 in float64 at three tile sizes, padded or not; the whole is one tile."""
+    """They agree to 1e-9 in float64 at three tile sizes, padded or not; the whole is one tile."""
     geometry = geometry_of(dims, settings)
     assert geometry.tile_exact
     network = random_network(dims, settings)
@@ -65,22 +65,22 @@ def test_tiles_equal_the_whole(dims, settings):
     expected = tiled_logits(network, image, geometry, 10 * step)
     assert expected.std() > 1e-6
     for tile in (step, 2 * step, 3 * step):
-        found = tiled_logits(network, image, geometry, tile)
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * max(1, np.abs(expected).max()))
+        logits = tiled_logits(network, image, geometry, tile)
+        np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-9 * max(1, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("padded", [False, True])
-def test_slices_know_nothing_of_each_other(axis, padded):
-    """A network of planes on a volume answers every slice as it does the plane."""
+def test_slices_are_independent(axis, padded):
+    """A network of planes gives each slice of a volume the logits of the plane."""
     settings = UNetSettings(width=4, depth=1, padded=padded, slices=axis)
-    geometry, of_planes = geometry_of(3, settings), geometry_of(2, settings)
+    geometry, plane_geometry = geometry_of(3, settings), geometry_of(2, settings)
     network = random_network(3, settings)
     image = np.random.default_rng(0).normal(size=(1, 6, 8, 10))
-    found = tiled_logits(network, image, geometry, 4)
+    logits = tiled_logits(network, image, geometry, 4)
     for index in range(image.shape[axis + 1]):
-        expected = tiled_logits(network.network, image.take(index, axis + 1), of_planes, 100)
-        np.testing.assert_allclose(found.take(index, axis + 1), expected, atol=1e-9 * np.abs(expected).max())
+        expected = tiled_logits(network.network, image.take(index, axis + 1), plane_geometry, 100)
+        np.testing.assert_allclose(logits.take(index, axis + 1), expected, atol=1e-9 * np.abs(expected).max())
 
 
 def test_slices_of_planes_are_refused():
@@ -89,7 +89,7 @@ def test_slices_of_planes_are_refused():
 
 
 def test_padding_shows_at_the_border_only():
-    """What a padded network answers beyond its halo is one pass over the mirrored whole, cropped."""
+    """Tiles of a padded network equal one pass over the mirrored whole, cropped by the halo."""
     settings = UNetSettings(width=4, depth=2, padded=True)
     geometry = geometry_of(2, settings)
     network = random_network(2, settings)
@@ -110,16 +110,16 @@ def test_interpolating_unets_have_no_checkerboard(decoder):
 
 
 def test_operations_are_counted_without_computing():
-    """A single 3 x 3 convolution: 2 x 9 x inputs x outputs a pixel."""
+    """A 3 x 3 convolution takes 2 x 9 x inputs x outputs operations per pixel."""
     assert operations(lambda: nn.Conv2d(3, 5, 3, padding=1), 3, (10, 10)) == 2 * 9 * 3 * 5 * 100
     # The U-Net of the paper, layer by layer: inputs, outputs, side of the output.
-    three = [
+    convolutions = [
         (1, 64, 570), (64, 64, 568), (64, 128, 282), (128, 128, 280), (128, 256, 138), (256, 256, 136),
              (256, 512, 66), (512, 512, 64), (512, 1024, 30), (1024, 1024, 28), (1024, 512, 54), (512, 512, 52),
              (512, 256, 102), (256, 256, 100), (256, 128, 198), (128, 128, 196), (128, 64, 390), (64, 64, 388),
     ]  # fmt: skip
     up = [(1024, 512, 56), (512, 256, 104), (256, 128, 200), (128, 64, 392)]
-    expected = sum(2 * 9 * i * o * n**2 for i, o, n in three) + sum(2 * i * o * n**2 for i, o, n in up)
+    expected = sum(2 * 9 * i * o * n**2 for i, o, n in convolutions) + sum(2 * i * o * n**2 for i, o, n in up)
     expected += 2 * 64 * 2 * 388**2
     assert operations(lambda: make_network(2, 1, 2, UNetSettings()), 1, (572, 572)) == expected
 
@@ -140,7 +140,7 @@ def test_baselines_need_a_normalisation(name):
 
 
 def test_context_network_dilates():
-    """One weight per tap: the answer is the sum over taps that lie as far apart as the dilation."""
+    """With weights of 1 per tap, the output is the sum over taps at the distance of the dilation."""
     network = ContextNetwork(1, 1, 1, ContextSettings(width=1, dilations=[3]))
     with torch.no_grad():
         for value in network.parameters():
@@ -148,12 +148,12 @@ def test_context_network_dilates():
         assert network(torch.arange(10.0)[None, None]).tolist() == [[[9, 12, 15, 18]]]
 
 
-def test_the_page_on_adding_a_network_shows_what_is_there(repository):
-    """Its code blocks stand in the sources as they are; the network fits into 60 lines and its test into 10."""
+def test_the_page_on_adding_a_network_quotes_the_sources(repository):
+    """Its code blocks are verbatim parts of the sources; the network has under 60 lines and its test under 10."""
     page = (repository / "docs/how-to/add-a-network.md").read_text(encoding="utf-8")
-    files = ["src/snakeseg/networks/context.py", "src/snakeseg/settings/networks.py",
-             "src/snakeseg/networks/registry.py", "tests/helpers/narrow.py",
-             "tests/networks/test_networks.py"]  # fmt: skip
+    package = "src/snakeseg"
+    files = [f"{package}/networks/context.py", f"{package}/settings/networks.py", f"{package}/networks/registry.py",
+             "tests/helpers/narrow.py", "tests/networks/test_networks.py"]  # fmt: skip
     blocks = re.findall(r"```(?:python|text)\n(.*?)```", page, flags=re.DOTALL)
     assert len(blocks) == len(files)
     for block, file in zip(blocks, files, strict=True):

@@ -16,30 +16,30 @@ CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvT
 
 @pytest.fixture(scope="module")
 def paper():
-    """The network of figure 1."""
+    """Return the network of figure 1."""
     return UNet(2, 1, 2, UNetSettings())
 
 
 @pytest.fixture(scope="module")
 def sizes():
-    """Spatial sizes after every convolution, up-convolution and pooling of a narrow network, for input 572."""
+    """Return spatial sizes after every convolution, up-convolution and pooling of a narrow network, for input 572."""
     network = UNet(2, 1, 2, UNetSettings(width=1)).eval()
-    seen = {"encoder": [], "up": [], "decoder": [], "head": [], "pool": []}
+    recorded = {"encoder": [], "up": [], "decoder": [], "head": [], "pool": []}
 
-    def note(kind):
-        return lambda module, inputs, output: seen[kind].append(output.shape[-1])
+    def record(kind):
+        return lambda module, inputs, output: recorded[kind].append(output.shape[-1])
 
     for kind, modules in (("encoder", network.encoder.levels), ("decoder", network.decoder.levels)):
         for module in modules.modules():
             if isinstance(module, nn.Conv2d):
-                module.register_forward_hook(note(kind))
+                module.register_forward_hook(record(kind))
     for module in network.decoder.up:
-        module.register_forward_hook(note("up"))
-    network.head.register_forward_hook(note("head"))
-    network.encoder.pool.register_forward_hook(note("pool"))
+        module.register_forward_hook(record("up"))
+    network.head.register_forward_hook(record("head"))
+    network.encoder.pool.register_forward_hook(record("pool"))
     with torch.inference_mode():
         network(torch.zeros(1, 1, 572, 572))
-    return seen
+    return recorded
 
 
 def test_parameters_and_layers(paper):
@@ -83,7 +83,7 @@ def test_crop_is_central():
 
 
 def even_pools(size, depth):
-    """The output size, or None if some pooling sees an odd size or nothing is left."""
+    """Return the output size, or None if the input of a pooling has an odd size or nothing is left."""
     for _ in range(depth):
         size -= 4
         if size <= 0 or size % 2:
@@ -96,8 +96,8 @@ def even_pools(size, depth):
 
 
 @pytest.mark.parametrize("depth", range(1, 7))
-def test_geometry_names_the_valid_inputs(depth):
-    """At depth 4: 16 k + 12 with k >= 11, output = input - 184."""
+def test_geometry_states_the_valid_inputs(depth):
+    """At depth 4, valid inputs are 16 k + 12 with k >= 11, and output = input - 184."""
     geometry = unet_geometry(1, UNetSettings(depth=depth))
     (halo,), (multiple,), (remainder,) = geometry.halo, geometry.multiple, geometry.remainder
     for size in range(1, 1200):
@@ -121,10 +121,10 @@ def test_output_sizes(dims, depth, size):
 
 
 def dependencies(settings):
-    """Which inputs (rows) each output (column) depends on, in 1D, by the response to every single impulse.
+    """Return whether an output (column) depends on an input (row), in 1D, by the response to every single impulse.
 
-    With positive weights and a constant image nothing cancels and no maximum hides an increase: the response is the
-    whole dependency, exactly.
+    With positive weights and a constant image, nothing cancels and no maximum hides an increase, so the response shows
+    every dependency.
     """
     geometry = unet_geometry(1, settings)
     network = UNet(1, 1, 1, settings).eval().double()
@@ -139,10 +139,10 @@ def dependencies(settings):
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 def test_receptive_field_fits_the_halo(depth):
-    """What a tile writes depends on nothing beyond the input that the geometry asks for, and on all of that.
+    """The output of a tile depends on exactly the input that the geometry states.
 
-    A pixel alone may look up to 2**depth - 1 further than the halo to one side, by its place in the pooling window:
-    that is why tiles start on multiples of 2**depth.
+    The receptive field of a single pixel exceeds the halo by up to 2**depth - 1 pixels to one side, depending on its
+    position in the pooling window. Therefore tiles start at multiples of 2**depth.
     """
     settings = UNetSettings(width=1, depth=depth)
     geometry = unet_geometry(1, settings)
@@ -158,7 +158,7 @@ def test_receptive_field_fits_the_halo(depth):
 
 @pytest.mark.parametrize("normalisation", ["none", "batch"])
 def test_gradient_stays_within_the_tile(normalisation):
-    """As above, in 2D with random weights: the gradient of a tile of a larger image reaches no input beyond it."""
+    """In 2D with random weights, the gradient of a tile of a larger image is zero outside the tile's input."""
     torch.manual_seed(0)
     settings = UNetSettings(width=4, depth=2, normalisation=normalisation)
     geometry = unet_geometry(2, settings)
@@ -173,7 +173,7 @@ def test_gradient_stays_within_the_tile(normalisation):
 
 
 def test_he_initialisation(paper):
-    """N(0, sqrt(2 / N)), N the incoming nodes of one neuron; in up-convolutions each output sees one input pixel."""
+    """Weights are N(0, sqrt(2 / N)), N the incoming nodes of one neuron; up-convolutions have one input per output."""
     layers = [m for m in paper.modules() if isinstance(m, CONVOLUTIONS)]
     for layer in layers:
         incoming = layer.in_channels * (9 if layer.kernel_size == (3, 3) else 1)
@@ -185,7 +185,7 @@ def test_he_initialisation(paper):
 
 
 def test_unit_variance_flows_through():
-    """What He's initialisation is for: logits of a deep network on white noise are of order one."""
+    """With He's initialisation, logits of a deep network on white noise are of order one."""
     torch.manual_seed(0)
     settings = UNetSettings(width=16, depth=3)
     with torch.inference_mode():
@@ -194,7 +194,7 @@ def test_unit_variance_flows_through():
 
 
 def test_dropout_ends_the_contracting_path():
-    """It acts on the last two levels, in training only."""
+    """Dropout acts on the last two levels, in training only."""
     network = UNet(2, 1, 2, UNetSettings(width=2, depth=3, dropout=0.5))
     widths = []
     network.encoder.dropout.register_forward_hook(lambda module, inputs, output: widths.append(output.shape[1]))
@@ -212,14 +212,14 @@ def test_batch_normalisation_follows_every_3_wide_convolution():
         assert [type(m) for m in block] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] * 2
 
 
-def test_instance_normalisation_gives_up_exact_tiles():
+def test_tiles_of_instance_and_group_normalisation_are_not_exact():
     assert unet_geometry(2, UNetSettings(normalisation="batch")).tile_exact
     for name in ("instance", "group"):
         assert not unet_geometry(2, UNetSettings(normalisation=name)).tile_exact
 
 
-def test_skips_that_sum_need_no_more_channels():
-    """Half the inputs of every level's first convolution on the way up."""
+def test_summed_skips_add_no_channels():
+    """The first convolution of each level of the decoder has half as many input channels."""
     concat, total = (UNet(2, 1, 2, UNetSettings(width=4, depth=2, skips=s)) for s in ("concat", "sum"))
     assert [b[0].in_channels for b in concat.decoder.levels] == [16, 8]
     assert [b[0].in_channels for b in total.decoder.levels] == [8, 4]

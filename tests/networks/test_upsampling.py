@@ -1,4 +1,4 @@
-"""Ways back up against their formulas, and how evenly they treat pixels."""
+"""Upsampling against its formulas, and its checkerboard artefacts."""
 
 import warnings
 
@@ -14,7 +14,7 @@ from snakeseg.networks.upsampling import (
     UpConvolution,
     bilinear_deconvolution,
     bilinear_kernel,
-    pool_with_places,
+    pool_with_maxima,
     transposed_convolution,
     unpool,
 )
@@ -22,7 +22,7 @@ from snakeseg.settings import FCNSettings
 
 
 def reference_kernel(size):
-    """`surgery.upsample_filt` of the reference implementation, as published."""
+    """Compute `surgery.upsample_filt` of the reference implementation, as published."""
     factor = (size + 1) // 2
     center = factor - 1 if size % 2 == 1 else factor - 0.5
     rows, columns = np.ogrid[:size, :size]
@@ -42,13 +42,13 @@ def test_bilinear_kernel_in_other_dimensions():
 
 @pytest.mark.parametrize("stride", [2, 8, 16, 32])
 def test_bilinear_deconvolution_interpolates(stride):
-    """Away from the border, the same as interpolation; channels do not mix."""
+    """Away from the border, it equals interpolation; channels do not mix."""
     layer = bilinear_deconvolution(2, 2, 2 * stride, stride, learned=False)
     image = torch.rand(1, 2, 6, 6)
     expected = functional.interpolate(image, scale_factor=stride, mode="bilinear", align_corners=False)
-    found = layer(image)[:, :, stride // 2 : -(stride // 2), stride // 2 : -(stride // 2)]
+    upsampled = layer(image)[:, :, stride // 2 : -(stride // 2), stride // 2 : -(stride // 2)]
     torch.testing.assert_close(
-        found[:, :, stride:-stride, stride:-stride], expected[:, :, stride:-stride, stride:-stride]
+        upsampled[:, :, stride:-stride, stride:-stride], expected[:, :, stride:-stride, stride:-stride]
     )
     assert layer.bias is None
 
@@ -62,17 +62,17 @@ def test_uneven_kernels_warn():
 
 
 @pytest.mark.parametrize("shape", [(8,), (6, 8), (4, 6, 4)])
-def test_unpooling_then_pooling_at_the_same_places(shape):
-    """Gives the pooled map back, whatever its values; all else is zero."""
+def test_unpooling_keeps_pooled_values_at_the_maxima(shape):
+    """Each window of the unpooled map holds its pooled value and zeros."""
     torch.manual_seed(0)
     x = torch.randn(2, 3, *shape)
-    pooled, places = pool_with_places(x)
+    pooled, maxima = pool_with_maxima(x)
     torch.testing.assert_close(
         pooled, {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}[len(shape)](x, 2)
     )
-    torch.testing.assert_close((x * places).sum(), pooled.sum())
+    torch.testing.assert_close((x * maxima).sum(), pooled.sum())
     other = torch.randn_like(pooled)
-    up = unpool(other, places)
+    up = unpool(other, maxima)
     windows = up
     for axis in range(2, x.ndim):
         windows = windows.unfold(axis, 2, 2)
@@ -84,13 +84,13 @@ def test_unpooling_then_pooling_at_the_same_places(shape):
 def test_unpooling_equals_pytorchs():
     x = torch.randn(1, 2, 8, 8)
     pooled, indices = functional.max_pool2d(x, 2, return_indices=True)
-    torch.testing.assert_close(unpool(pooled, pool_with_places(x)[1]), functional.max_unpool2d(pooled, indices, 2))
+    torch.testing.assert_close(unpool(pooled, pool_with_maxima(x)[1]), functional.max_unpool2d(pooled, indices, 2))
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize(("mode", "crop"), [("nearest", 2), ("bilinear", 4)])
-def test_unpadded_up_convolution_knows_no_border(dims, mode, crop):
-    """Of a larger map it gives the same centre."""
+def test_unpadded_up_convolution_is_independent_of_the_border(dims, mode, crop):
+    """The output of a crop equals the crop of the output."""
     torch.manual_seed(0)
     up = UpConvolution(dims, 2, 3, mode, padded=False)
     x = torch.rand(1, 2, *[10] * dims)
@@ -114,7 +114,7 @@ def decoder_checkerboard(layer, margin):
 
 
 def test_checkerboard_of_transposed_convolution_with_an_uneven_kernel():
-    """Random weights, kernel 3, stride 2: more than 1 %."""
+    """With random weights, kernel 3 and stride 2, the artefact has more than 1 % of the energy."""
     for seed in range(5):
         torch.manual_seed(seed)
         with pytest.warns(UserWarning, match="checkerboard"):
@@ -132,7 +132,7 @@ def test_no_checkerboard_of_interpolation_and_convolution(mode):
 
 @pytest.mark.parametrize("name", ["fcn32s", "fcn16s", "fcn8s"])
 def test_bilinear_fcn_decoders_keep_a_constant(name):
-    """Freshly initialised, constant features come out constant away from the border."""
+    """With initial weights, the output of constant features is constant away from the border."""
     network = FCN(2, 1, 2, FCNSettings(name=name, width=1))
     layers = [m for m in network.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
     out = torch.full((1, 2, 12, 12), 0.3)
@@ -145,13 +145,13 @@ def test_bilinear_fcn_decoders_keep_a_constant(name):
     assert checkerboard(lambda image: out, (network.stride,) * 2, (margin, margin), CONSTANT) < 1e-6
 
 
-def test_checkerboard_known_answers():
-    """1 + a (-1)^(x + y) has energy 1 + a^2, of which a^2 is the checkerboard; a longer period is found as well."""
+def test_checkerboard_of_known_patterns():
+    """1 + a (-1)^(x + y) has energy 1 + a^2, of which a^2 is the checkerboard; a longer period is measured as well."""
     y, x = torch.meshgrid(torch.arange(16), torch.arange(16), indexing="ij")
     for a in (0.0, 0.1, 1.0):
         pattern = 1 + a * (1 - 2 * ((x + y) % 2)).double()
-        found = checkerboard(lambda image, p=pattern: p[None, None], (4, 4), (3, 3), CONSTANT)
-        assert found == pytest.approx(a**2 / (1 + a**2), abs=1e-12)
+        share = checkerboard(lambda image, p=pattern: p[None, None], (4, 4), (3, 3), CONSTANT)
+        assert share == pytest.approx(a**2 / (1 + a**2), abs=1e-12)
     stripes = 1 + 0.5 * (x % 4 == 0)
     assert checkerboard(lambda image: stripes[None, None].double(), (4, 4), (0, 0), CONSTANT) > 1e-2
     assert checkerboard(torch.zeros_like, (4, 4), (0, 0), CONSTANT) == 0

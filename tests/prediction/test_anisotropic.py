@@ -16,7 +16,7 @@ from snakeseg.prediction.overlap_tile import (
     assemble,
     run_tiles,
     tile_logits,
-    tile_logits_over,
+    tile_logits_at_scales,
     tile_probabilities,
     tiled_logits,
 )
@@ -27,7 +27,7 @@ from snakeseg.transforms.flips import Symmetry
 
 
 class Unpadded(nn.Module):
-    """Planes are convolved and pooled, slices are joined at the coarse level only."""
+    """Network that convolves and pools within planes, and across slices at the coarse level only."""
 
     geometry = Geometry(halo=(1, 4, 4), multiple=(1, 2, 2), remainder=(0, 0, 0), smallest=(1, 2, 2))
 
@@ -43,7 +43,7 @@ class Unpadded(nn.Module):
 
 
 class Padded(nn.Module):
-    """Pooled by 4 within planes; the halo is a whole number of pooling windows."""
+    """Network with pooling by 4 within planes; the halo is a whole number of pooling windows."""
 
     geometry = Geometry(halo=(2, 8, 8), multiple=(1, 4, 4), remainder=(0, 0, 0), smallest=(1, 4, 4), padded=True)
 
@@ -56,7 +56,7 @@ class Padded(nn.Module):
         return functional.interpolate(coarse, scale_factor=(1, 4, 4), mode="nearest")
 
 
-def made(kind):
+def make(kind):
     torch.manual_seed(0)
     return kind().double().eval()
 
@@ -65,9 +65,9 @@ def volume(*shape):
     return np.random.default_rng(0).normal(size=(1, *shape))
 
 
-def assert_close(found, expected):
+def assert_close(actual, expected):
     assert expected.std() > 1e-3
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-9)
 
 
 both = pytest.mark.parametrize("kind", [Unpadded, Padded])
@@ -76,16 +76,16 @@ both = pytest.mark.parametrize("kind", [Unpadded, Padded])
 @both
 def test_the_declared_halo_is_what_each_axis_needs(kind):
     for axis, halo in enumerate(kind.geometry.halo):
-        assert 0.5 * halo < max(receptive_field(made(kind), 1, kind.geometry, axis)) <= halo
+        assert 0.5 * halo < max(receptive_field(make(kind), 1, kind.geometry, axis)) <= halo
 
 
 @both
 @pytest.mark.parametrize("shape", [(7, 21, 30), (1, 9, 3)])
 def test_tiles_equal_the_whole(kind, shape):
-    """One pass over the image in a frame of NumPy's reflection, its halo along each axis."""
-    network, image, geometry = made(kind), volume(*shape), kind.geometry
+    """Tiles equal one pass over the image that NumPy pads with its reflection, by the halo along each axis."""
+    network, image, geometry = make(kind), volume(*shape), kind.geometry
     axes = zip(geometry.halo, geometry.input_size(shape), shape, strict=True)
-    pad = [(halo, seen - n - halo) for halo, seen, n in axes]
+    pad = [(halo, size - n - halo) for halo, size, n in axes]
     framed = np.pad(image, [(0, 0), *pad], mode="reflect")
     with torch.inference_mode():
         out = network(torch.from_numpy(framed)[None])[0].numpy()
@@ -95,22 +95,22 @@ def test_tiles_equal_the_whole(kind, shape):
         assert_close(tiled_logits(network, image, geometry, largest), expected)
 
 
-def test_strides_are_as_fine_as_each_axis_allows():
+def test_strides_are_multiples_of_the_period_of_each_axis():
     assert tile_shape((7, 21, 30), Padded.geometry, 1) == (1, 4, 4)
     assert tile_shape((7, 21, 30), Padded.geometry, 12) == (7, 12, 12)
 
 
 @both
 def test_averages_do_not_depend_on_the_tiles(kind):
-    """Over all flips, and turns of the plane whose axes are alike."""
-    network, image, geometry = made(kind), volume(5, 10, 13), kind.geometry
-    work = tile_probabilities([tile_logits(network, geometry)], Symmetry((0, 1, 2), (1, 2)))
-    one, *several = (
-        assemble(run_tiles(work, image, geometry, tile_shape((5, 10, 13), geometry, largest)), (5, 10, 13))
+    """Averages are over all flips, and quarter turns of the plane whose axes are alike."""
+    network, image, geometry = make(kind), volume(5, 10, 13), kind.geometry
+    compute_tile = tile_probabilities([tile_logits(network, geometry)], Symmetry((0, 1, 2), (1, 2)))
+    whole, *tiled = (
+        assemble(run_tiles(compute_tile, image, geometry, tile_shape((5, 10, 13), geometry, largest)), (5, 10, 13))
         for largest in (1000, 4, 8)
     )
-    for found in several:
-        assert_close(found, one)
+    for average in tiled:
+        assert_close(average, whole)
 
 
 @both
@@ -118,50 +118,50 @@ def test_averages_do_not_depend_on_the_tiles(kind):
 def test_magnified_tiles_equal_the_whole(kind, scales):
     shape, geometry = (5, 12, 18), kind.geometry
     common = combine([magnified(geometry, scale) for scale in scales])
-    work = tile_logits_over(scales, made(kind), geometry, common)
-    one, *several = (
-        assemble(run_tiles(work, volume(*shape), common, tile_shape(shape, common, largest)), shape)
+    compute_tile = tile_logits_at_scales(scales, make(kind), geometry, common)
+    whole, *tiled = (
+        assemble(run_tiles(compute_tile, volume(*shape), common, tile_shape(shape, common, largest)), shape)
         for largest in (1000, 4, 8)
     )
-    for found in several:
-        assert_close(found, one)
+    for average in tiled:
+        assert_close(average, whole)
 
 
 def test_networks_of_different_halos_share_tiles():
     shape, common = (6, 13, 9), combine([Unpadded.geometry, Padded.geometry])
     for kind in (Unpadded, Padded):
-        expected = tiled_logits(made(kind), volume(*shape), kind.geometry, 1000)
-        work = tile_logits(made(kind), kind.geometry, common.halo)
+        expected = tiled_logits(make(kind), volume(*shape), kind.geometry, 1000)
+        compute_tile = tile_logits(make(kind), kind.geometry, common.halo)
         for largest in (4, 1000):
             stride = tile_shape(shape, common, largest)
-            assert_close(assemble(run_tiles(work, volume(*shape), common, stride), shape), expected)
+            assert_close(assemble(run_tiles(compute_tile, volume(*shape), common, stride), shape), expected)
 
 
 def test_weights_of_blended_tiles_add_up_to_one():
     geometry = Geometry((0, 2, 3), (1, 4, 4), (0, 0, 2), (1, 4, 4), tile_exact=False)
     image = volume(5, 21, 30)
 
-    def identity(seen):
-        return seen[:, :, 2:-2, 3:-3]
+    def identity(tile_input):
+        return tile_input[:, :, 2:-2, 3:-3]
 
-    found = assemble(run_blended(identity, image, geometry, (2, 8, 4)), image.shape[1:])
-    np.testing.assert_allclose(found, image, atol=1e-6)
+    blended = assemble(run_blended(identity, image, geometry, (2, 8, 4)), image.shape[1:])
+    np.testing.assert_allclose(blended, image, atol=1e-6)
 
 
 @both
 def test_an_exported_graph_takes_images_of_any_size(kind, tmp_path):
     image = volume(4, 9, 11)
-    seen = torch.from_numpy(image)[None]
-    write_whole(tmp_path / "whole.ts", trace(made(kind), torch.rand(1, 1, 9, 24, 24).double()), kind.geometry, seen)
+    batch = torch.from_numpy(image)[None]
+    write_whole(tmp_path / "whole.ts", trace(make(kind), torch.rand(1, 1, 9, 24, 24).double()), kind.geometry, batch)
     with torch.inference_mode():
-        found = torch.jit.load(tmp_path / "whole.ts")(seen)[0].numpy()
-    assert_close(found, tiled_logits(made(kind), image, kind.geometry, 1000))
+        logits = torch.jit.load(tmp_path / "whole.ts")(batch)[0].numpy()
+    assert_close(logits, tiled_logits(make(kind), image, kind.geometry, 1000))
 
 
 @both
 @pytest.mark.parametrize("elastic", ["off", "online"])
 def test_patches_have_the_halo_of_each_axis(kind, elastic):
-    """What the network makes of a patch is as large as its target."""
+    """The network's output for a patch is as large as its target."""
     geometry = kind.geometry.training
     train = Train(patch=[3, 10, 12], elastic=elastic, flips=False, turns=False, contrast=0, brightness=0)
     plan = PatchPlan(train, Augment(std=1.0), geometry, (1.0,) * 3)
@@ -169,11 +169,11 @@ def test_patches_have_the_halo_of_each_axis(kind, elastic):
     patch = draw_patch([Item(image, np.zeros((9, 20, 30), np.uint8), np.ones((9, 20, 30), np.float32))], plan, 0)
     assert patch.image.shape == (1, *geometry.input_size(plan.output))
     with torch.inference_mode():
-        assert made(kind).float()(torch.from_numpy(patch.image)[None]).shape[2:] == patch.target.shape == plan.output
+        assert make(kind).float()(torch.from_numpy(patch.image)[None]).shape[2:] == patch.target.shape == plan.output
 
 
 def test_axes_of_different_kernels_are_not_exchanged(monkeypatch):
-    """Neither in training nor in predicting; alike in all else, they would be."""
+    """They are exchanged neither in training nor in prediction; axes that are alike are."""
     train, spacing = Train(patch=8), (1.0, 1.0)
     other = Geometry((1, 2), (2, 2), (0, 0), (2, 2))
     assert PatchPlan(train, Augment(), uniform(2, 2, 2), spacing).symmetry.plane == (0, 1)

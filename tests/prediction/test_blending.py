@@ -1,4 +1,4 @@
-"""Blended tiles: weights that add up to one, and no steps between tiles where answers depend on the tile."""
+"""Blended tiles: weights that add up to one, and no steps between tiles if the output depends on the tile."""
 
 from functools import partial
 
@@ -21,28 +21,30 @@ random_network = partial(narrow.random_network, classes=3)
 @pytest.mark.parametrize(
     ("shape", "stride"), [((37, 50), (16, 12)), ((5, 90), (8, 8)), ((20, 13, 9), (8, 8, 12)), ((16, 16), (16, 16))]
 )
-def test_what_does_not_depend_on_the_tile_is_not_changed(shape, stride):
-    """The weights of all windows add up to one in every pixel, at the image's border too."""
+def test_output_that_does_not_depend_on_the_tile_is_unchanged(shape, stride):
+    """The weights of all windows add up to one in every pixel, including the image's border."""
     geometry = uniform(len(shape), halo=3, multiple=4, tile_exact=False)
     image = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
 
-    def identity(seen):
-        return seen[(slice(None), *(slice(3, -3) for _ in shape))]
+    def identity(tile_input):
+        return tile_input[(slice(None), *(slice(3, -3) for _ in shape))]
 
-    found = assemble(run_blended(identity, image, geometry, stride), shape)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, image, atol=1e-6)
+    blended = assemble(run_blended(identity, image, geometry, stride), shape)
+    assert blended.dtype == np.float32
+    np.testing.assert_allclose(blended, image, atol=1e-6)
 
 
-def test_steps_between_tiles_are_gone_where_the_answer_depends_on_the_tile():
-    """A slope less the mean of the tile: a saw with tiles side by side, without any step when they are blended."""
+def test_blending_removes_steps_between_tiles():
+    """A ramp minus the mean of the tile has steps between adjacent tiles, and none between blended tiles."""
     image = np.broadcast_to(np.arange(160, dtype=np.float32), (1, 64, 160))
     geometry, stride = uniform(2, halo=4, multiple=4, tile_exact=False), (32, 32)
 
-    def work(seen):
-        return (seen - seen.mean())[:, 4:-4, 4:-4]
+    def compute_tile(tile_input):
+        return (tile_input - tile_input.mean())[:, 4:-4, 4:-4]
 
-    plain, blended = (assemble(run(work, image, geometry, stride), (64, 160)) for run in (run_tiles, run_blended))
+    plain, blended = (
+        assemble(run(compute_tile, image, geometry, stride), (64, 160)) for run in (run_tiles, run_blended)
+    )
     assert np.abs(np.diff(plain[0, 0])).max() > 20
     assert np.abs(np.diff(blended[0, 0])).max() < 1.1
 
@@ -50,12 +52,14 @@ def test_steps_between_tiles_are_gone_where_the_answer_depends_on_the_tile():
 def test_parts_of_a_blended_image_are_the_same_to_the_bit():
     settings = UNetSettings(width=2, depth=2, normalisation="group")
     geometry, shape, stride = geometry_of(2, settings), (90, 50), (16, 24)
-    work = tile_logits(random_network(2, settings).float(), geometry)
+    compute_tile = tile_logits(random_network(2, settings).float(), geometry)
     image = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
-    whole = assemble(run_blended(work, image, geometry, stride), shape)
-    parts = [run_blended(work, image, geometry, stride, tiles=tiles_of_part(shape, stride, i, 3)) for i in range(3)]
+    whole = assemble(run_blended(compute_tile, image, geometry, stride), shape)
+    parts = [
+        run_blended(compute_tile, image, geometry, stride, tiles=tiles_of_part(shape, stride, i, 3)) for i in range(3)
+    ]
     np.testing.assert_array_equal(assemble((piece for part in parts for piece in part), shape), whole)
-    assert len(list(run_blended(work, image, geometry, stride))) == len(list(regions_of(shape, stride)))
+    assert len(list(run_blended(compute_tile, image, geometry, stride))) == len(list(regions_of(shape, stride)))
 
 
 def test_one_tile_is_not_blended():
@@ -65,14 +69,14 @@ def test_one_tile_is_not_blended():
     assert not is_blended((30, 20), (16, 20), exact)
 
 
-def test_a_window_is_on_the_device_it_was_asked_for():
-    found = []
+def test_windows_are_on_the_requested_device():
+    devices = []
 
-    def work(seen):
-        found.append(seen.device.type)
-        return seen
+    def compute_tile(tile_input):
+        devices.append(tile_input.device.type)
+        return tile_input
 
     image = np.random.default_rng(0).normal(size=(1, 8, 8)).astype(np.float32)
-    list(run_blended(work, image, uniform(2, 0, 4, tile_exact=False), (4, 4), "cpu"))
-    assert found == ["cpu"] * 9
+    list(run_blended(compute_tile, image, uniform(2, 0, 4, tile_exact=False), (4, 4), "cpu"))
+    assert devices == ["cpu"] * 9
     assert torch.is_inference_mode_enabled() is False

@@ -1,4 +1,4 @@
-"""Images to predict: each opened and decoded once, one at a time; problems of all at once."""
+"""Images to predict: each is opened and decoded once, one at a time; all problems are reported at once."""
 
 import gc
 import os
@@ -44,22 +44,22 @@ def write(path, number):
 
 
 class Watch:
-    """Calls of a reader's functions by path, and how many of their results were alive at once."""
+    """Counter of a reader's calls by path, and of its results that are in memory at the same time."""
 
     def __init__(self, monkeypatch):
-        self.monkeypatch, self.calls, self.alive, self.most = monkeypatch, Counter(), 0, 0
+        self.monkeypatch, self.calls, self.alive, self.most_alive = monkeypatch, Counter(), 0, 0
 
     def watch(self, module, name):
         original = getattr(module, name)
 
         def counted(path, *arguments):
-            found = original(path, *arguments)
+            pixels = original(path, *arguments)
             self.calls[name, path.name] += 1
             if name != "read":
                 self.alive += 1
-                self.most = max(self.most, self.alive)
-                weakref.finalize(found, self._forget)
-            return found
+                self.most_alive = max(self.most_alive, self.alive)
+                weakref.finalize(pixels, self._forget)
+            return pixels
 
         self.monkeypatch.setattr(module, name, counted)
 
@@ -69,7 +69,7 @@ class Watch:
 
 @pytest.fixture(params=[(".png", png, "_pixels"), (".nii.gz", nifti, "_decompress")], ids=["png", "nii.gz"])
 def watched(request, tmp_path, monkeypatch):
-    """200 images in a folder, and what counts how often they are opened and decoded."""
+    """Write 200 images into a folder, and count how often they are opened and decoded."""
     suffix, module, decode = request.param
     (tmp_path / "images").mkdir()
     for number in range(COUNT):
@@ -85,19 +85,19 @@ def watched(request, tmp_path, monkeypatch):
 
 
 def test_each_file_is_opened_and_decoded_once(model, watched, tmp_path):
-    """The pixels of one image are freed before those of the next but one are there."""
+    """The pixels of at most two images are in memory at the same time."""
     watch, opened, decoded = watched
     assert main(["predict", str(model), str(tmp_path / "images"), "-o", str(tmp_path / "out")]) == 0
     assert len(list((tmp_path / "out").iterdir())) == COUNT
     assert watch.calls == Counter(opened + decoded)
     gc.collect()
     assert watch.alive == 0
-    assert watch.most <= 2
+    assert watch.most_alive <= 2
 
 
 @pytest.mark.parametrize("planned", [False, True])
 def test_each_row_is_opened_and_decoded_once(model, watched, tmp_path, planned):
-    """Rows of a batch of the sheet, with and without a plan and parts, as jobs of the workflow predict them."""
+    """Jobs of the workflow predict rows of a batch of the sheet, with and without a plan and parts."""
     watch, opened, decoded = watched
     names = sorted(path.name for path in (tmp_path / "images").iterdir())
     rows = [f"{name.split('.')[0]}\timages/{name}\tpredict\tall" for name in names]
@@ -111,18 +111,18 @@ def test_each_row_is_opened_and_decoded_once(model, watched, tmp_path, planned):
         extra = ["--plan", str(tmp_path / "plan.json"), "--part", "0/2"]
     store = tmp_path / "answers.zarr.zip"
     assert main(["predict", str(model), *sheet, *extra, "--probabilities", str(store)]) == 0
-    # An image of one tile lies in the last of two parts as a whole.
+    # The only tile of an image is in the last of two parts.
     assert watch.calls == Counter(opened + ([] if planned else decoded))
     if planned:
         watch.calls.clear()
         extra[-1] = "1/2"
         assert main(["predict", str(model), *sheet, *extra, "--probabilities", str(store)]) == 0
         assert watch.calls == Counter(opened + decoded)
-    assert watch.most <= 2
+    assert watch.most_alive <= 2
 
 
-def test_images_that_wait_hold_no_file_open(model, tmp_path, monkeypatch):
-    """Compressed TIFFs, more of them than a process may open files."""
+def test_waiting_images_keep_no_file_open(model, tmp_path, monkeypatch):
+    """There are more compressed TIFFs than files that a process may open."""
     (tmp_path / "images").mkdir()
     for number in range(80):
         write(tmp_path / "images" / f"{number:03}.tif", number)

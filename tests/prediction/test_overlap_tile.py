@@ -1,4 +1,4 @@
-"""Overlap-tile inference: tiles equal one pass over the mirrored whole; averages; models as folders."""
+"""Overlap-tile inference: tiles equal one pass over the mirrored whole; averages; model folders."""
 
 import json
 from functools import partial
@@ -27,7 +27,7 @@ from snakeseg.prediction.overlap_tile import (
     likeliest_class,
     run_tiles,
     tile_logits,
-    tile_logits_over,
+    tile_logits_at_scales,
     tile_probabilities,
     tiled_logits,
 )
@@ -52,15 +52,15 @@ def probabilities(models, image, average, geometry=None, tile=10_000):
 
 
 def softmax(logits):
-    """Over axis 0, of an array."""
+    """Compute the softmax of an array over axis 0."""
     return torch.softmax(torch.from_numpy(np.ascontiguousarray(logits)), dim=0).numpy()
 
 
 def whole(network, image, geometry):
-    """One pass over the image in a frame of NumPy's reflection, wide enough for the network."""
+    """Compute the logits of one pass over the image that NumPy pads with its reflection."""
     shape = image.shape[1:]
     axes = zip(geometry.halo, geometry.input_size(shape), shape, strict=True)
-    pad = [(halo, seen - n - halo) for halo, seen, n in axes]
+    pad = [(halo, size - n - halo) for halo, size, n in axes]
     framed = np.pad(image, [(0, 0), *pad], mode="reflect")
     with torch.inference_mode():
         out = network(torch.from_numpy(framed)[None])[0].numpy()
@@ -82,7 +82,7 @@ def whole(network, image, geometry):
     ],
 )
 def test_tiles_equal_the_whole(normalisation, depth, shape):
-    """To 1e-9 in float64, in 2D and 3D, at three tile sizes, also for images smaller than the halo."""
+    """They agree to 1e-9 in float64, in 2D and 3D, at three tile sizes, also for images smaller than the halo."""
     settings = UNetSettings(width=3, depth=depth, normalisation=normalisation)
     geometry = geometry_of(len(shape), settings)
     assert geometry.tile_exact
@@ -92,10 +92,10 @@ def test_tiles_equal_the_whole(normalisation, depth, shape):
     if min(shape) > 1:
         assert expected.std(axis=tuple(range(1, expected.ndim))).max() > 1e-3
     for tile in (2**depth, 3 * 2**depth, 10_000):
-        found = tiled_logits(network, image, geometry, tile)
-        assert found.dtype == np.float64
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
-        np.testing.assert_array_equal(found.argmax(axis=0), expected.argmax(axis=0))
+        logits = tiled_logits(network, image, geometry, tile)
+        assert logits.dtype == np.float64
+        np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-9)
+        np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
 
 
 def test_tiles_equal_the_whole_at_the_papers_depth():
@@ -104,8 +104,8 @@ def test_tiles_equal_the_whole_at_the_papers_depth():
     network = random_network(2, settings, channels=2)
     image = np.random.default_rng(1).normal(size=(2, 70, 45))
     for tile in (32, 64, 512):
-        found = tiled_logits(network, image, geometry, tile)
-        np.testing.assert_allclose(found, whole(network, image, geometry), rtol=0, atol=1e-9)
+        logits = tiled_logits(network, image, geometry, tile)
+        np.testing.assert_allclose(logits, whole(network, image, geometry), rtol=0, atol=1e-9)
 
 
 def test_tiles_equal_the_whole_in_float32():
@@ -113,9 +113,9 @@ def test_tiles_equal_the_whole_in_float32():
     geometry = geometry_of(2, settings)
     network = random_network(2, settings).float()
     image = np.random.default_rng(1).normal(size=(1, 60, 44)).astype(np.float32)
-    found = tiled_logits(network, image, geometry, 16)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, whole(network, image, geometry), rtol=0, atol=1e-4)
+    logits = tiled_logits(network, image, geometry, 16)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, whole(network, image, geometry), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("scales", [[1.5], [2], [1, 1.5], [1, 1.5, 2]])
@@ -126,45 +126,46 @@ def test_tiles_equal_the_whole_at_other_scales(depth, padded, shape, scales):
     settings = UNetSettings(width=2, depth=depth, padded=padded)
     geometry = geometry_of(len(shape), settings)
     common = combine([magnified(geometry, scale) for scale in scales])
-    work = tile_logits_over(scales, random_network(len(shape), settings), geometry, common)
+    compute_tile = tile_logits_at_scales(scales, random_network(len(shape), settings), geometry, common)
     image = np.random.default_rng(1).normal(size=(1, *shape))
-    expected, *found = (
-        assemble(run_tiles(work, image, common, tile_shape(shape, common, tile)), shape) for tile in (1000, 8, 32)
+    expected, *tiled = (
+        assemble(run_tiles(compute_tile, image, common, tile_shape(shape, common, tile)), shape)
+        for tile in (1000, 8, 32)
     )
     assert expected.std(axis=tuple(range(1, expected.ndim))).max() > 1e-3
-    for one in found:
-        np.testing.assert_allclose(one, expected, rtol=0, atol=1e-9)
+    for logits in tiled:
+        np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("scale", [1.5, 2])
 @pytest.mark.parametrize("dims", [2, 3])
-def test_what_was_magnified_comes_back_to_its_place(scale, dims):
-    """A ramp, of which the network answers twice the value, is neither shifted nor blurred."""
+def test_logits_of_magnified_tiles_are_neither_shifted_nor_blurred(scale, dims):
+    """A network that doubles its input doubles a ramp."""
     image = np.indices((24,) * dims, dtype=float).sum(axis=0)[None]
     geometry = uniform(dims, halo=0, multiple=4, padded=True)
     common = magnified(geometry, scale)
-    work = tile_logits_over([scale], lambda seen: 2 * seen, geometry, common)
-    found = assemble(run_tiles(work, image, common, (8,) * dims), image.shape[1:])
+    compute_tile = tile_logits_at_scales([scale], lambda x: 2 * x, geometry, common)
+    logits = assemble(run_tiles(compute_tile, image, common, (8,) * dims), image.shape[1:])
     inner = (slice(None), *(slice(3, -3),) * dims)  # at the edge the ramp is mirrored
-    np.testing.assert_allclose(found[inner], 2 * image[inner], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(logits[inner], 2 * image[inner], rtol=0, atol=1e-9)
 
 
 def test_scales_are_averaged_as_probabilities():
-    image, answers = np.zeros((1, 4, 4)), iter([[2.0, 0.0], [0.0, 1.0]])
+    image, logits = np.zeros((1, 4, 4)), iter([[2.0, 0.0], [0.0, 1.0]])
 
-    def network(seen):
-        return torch.tensor(next(answers), dtype=seen.dtype)[None, :, None, None].expand(1, 2, *seen.shape[2:])
+    def network(x):
+        return torch.tensor(next(logits), dtype=x.dtype)[None, :, None, None].expand(1, 2, *x.shape[2:])
 
     geometry = uniform(2, halo=0, multiple=1, padded=True)
     common = combine([geometry, magnified(geometry, 2)])
-    work = tile_probabilities([tile_logits_over([1, 2], network, geometry, common)], Symmetry())
+    compute_tile = tile_probabilities([tile_logits_at_scales([1, 2], network, geometry, common)], Symmetry())
     expected = (softmax(np.array([2.0, 0.0])) + softmax(np.array([0.0, 1.0]))) / 2
-    found = assemble(run_tiles(work, image, common, (4, 4)), (4, 4))
-    np.testing.assert_allclose(found, np.broadcast_to(expected[:, None, None], (2, 4, 4)), rtol=0, atol=1e-9)
+    average = assemble(run_tiles(compute_tile, image, common, (4, 4)), (4, 4))
+    np.testing.assert_allclose(average, np.broadcast_to(expected[:, None, None], (2, 4, 4)), rtol=0, atol=1e-9)
 
 
-def test_strides_out_of_phase_with_pooling_would_show(monkeypatch):
-    """The counter-example: at a stride that is no multiple of 2**depth, tiles differ from the whole."""
+def test_strides_that_are_no_multiple_of_the_period_are_detected(monkeypatch):
+    """Counter-example: at a stride that is no multiple of 2**depth, tiles differ from the whole."""
     settings = UNetSettings(width=3, depth=2)
     geometry = geometry_of(2, settings)
     network = random_network(2, settings)
@@ -175,7 +176,7 @@ def test_strides_out_of_phase_with_pooling_would_show(monkeypatch):
     assert np.abs(tiled_logits(network, image, geometry, 8) - expected).max() > 1e-3
 
 
-def test_tiles_are_no_larger_than_asked():
+def test_tiles_are_no_larger_than_requested():
     sizes = []
 
     class Spy(nn.Module):
@@ -189,50 +190,50 @@ def test_tiles_are_no_larger_than_asked():
     assert max(sizes) == max(geometry.input_size(20))
 
 
-def test_tiles_of_one_value_are_computed_once():
-    """Of 36 tiles, those in a corner see something; two plain values need one pass each, and the answer is the same."""
+def test_tiles_of_the_same_constant_are_computed_once():
+    """Of 36 tiles, 4 in a corner are not constant; each of two constants takes one pass, with the same output."""
     calls = []
 
-    def work(seen):
+    def compute_tile(tile_input):
         calls.append(1)
-        return torch.cat([seen, seen.cumsum(-1)])
+        return torch.cat([tile_input, tile_input.cumsum(-1)])
 
     image = np.zeros((1, 60, 60), np.float32)
     image[0, :15, :15] = np.random.default_rng(0).integers(0, 9, (15, 15))
     image[0, 40:] = 3
-    found = assemble(run_tiles(work, image, without_halo(2), (10, 10)), (60, 60))
+    output = assemble(run_tiles(compute_tile, image, without_halo(2), (10, 10)), (60, 60))
     assert len(calls) == 4 + 2
-    np.testing.assert_array_equal(found[0], image[0])
-    np.testing.assert_array_equal(found[1], image[0].reshape(60, 6, 10).cumsum(-1).reshape(60, 60))
+    np.testing.assert_array_equal(output[0], image[0])
+    np.testing.assert_array_equal(output[1], image[0].reshape(60, 6, 10).cumsum(-1).reshape(60, 60))
 
 
 def slanted(image):
-    """Logits of a function that no flip or turn leaves alone, of two classes."""
+    """Return logits of two classes; they change with every flip and turn."""
     slope = torch.cumsum(image[0], -1) + 2 * torch.cumsum(image[0] ** 2, -2)
     return torch.stack([torch.zeros_like(slope), 0.1 * slope])
 
 
 @pytest.mark.parametrize("shape", [(6, 9), (7, 7)])
 def test_average_is_over_the_eight_orientations(shape):
-    """The mean over all turns and flips of what is predicted there, turned back."""
+    """It is the mean over all turns and flips of the probabilities, turned and flipped back."""
     image = np.random.default_rng(0).normal(size=(1, *shape))
     expected = []
     for flip in (False, True):
         for turns in range(4):
-            seen = np.rot90(image[:, :, ::-1] if flip else image, turns, (1, 2))
-            answer = slanted(torch.from_numpy(seen.copy())).numpy()
-            back = np.rot90(softmax(answer), -turns, (1, 2))
+            view = np.rot90(image[:, :, ::-1] if flip else image, turns, (1, 2))
+            logits = slanted(torch.from_numpy(view.copy())).numpy()
+            back = np.rot90(softmax(logits), -turns, (1, 2))
             expected.append(back[:, :, ::-1] if flip else back)
-    found = probabilities([slanted], image, average=True)
-    np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-3)
-    assert np.abs(found - expected[0]).max() > 0.05
+    average = probabilities([slanted], image, average=True)
+    np.testing.assert_allclose(average, np.mean(expected, axis=0), atol=1e-3)
+    assert np.abs(average - expected[0]).max() > 0.05
     np.testing.assert_allclose(probabilities([slanted], image, average=False), expected[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(37, 53), (16, 32), (5, 9), (5, 6, 4)])
 @pytest.mark.parametrize("padded", [False, True])
 def test_averages_do_not_depend_on_the_tiles(shape, padded):
-    """To 1e-9 in float64, over all orientations, and over two networks."""
+    """They agree to 1e-9 in float64, over all orientations, and over two networks."""
     settings = UNetSettings(width=2, depth=2, padded=padded)
     geometry = geometry_of(len(shape), settings)
     network = random_network(len(shape), settings)
@@ -244,13 +245,13 @@ def test_averages_do_not_depend_on_the_tiles(shape, padded):
     image = np.random.default_rng(1).normal(size=(1, *shape))
     expected = probabilities(models, image, True, geometry)
     for tile in (4, 12):
-        found = probabilities(models, image, True, geometry, tile)
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+        average = probabilities(models, image, True, geometry, tile)
+        np.testing.assert_allclose(average, expected, rtol=0, atol=1e-9)
     single = probabilities(models[:1], image, False, geometry)
     assert np.abs(expected - single).max() > 1e-3
 
 
-def test_averaging_leaves_an_equivariant_predictor_alone():
+def test_averaging_does_not_change_an_equivariant_predictor():
     image = np.random.default_rng(0).normal(size=(1, 5, 6, 7))
 
     def local(x):
@@ -261,44 +262,44 @@ def test_averaging_leaves_an_equivariant_predictor_alone():
 
 
 def test_models_are_averaged_as_probabilities():
-    """Not as logits: the mean of 0.9 and 0.5 is 0.7."""
+    """The mean of the probabilities 0.9 and 0.5 is 0.7; that of their logits is not."""
     image = np.zeros((1, 2, 2))
-    sure, unsure = (
+    confident, undecided = (
         lambda x, v=v: torch.stack([torch.zeros_like(x[0]), torch.full_like(x[0], v)]) for v in (np.log(9), 0)
     )
-    found = probabilities([sure, unsure], image, False)
-    np.testing.assert_allclose(found[1], 0.7, atol=1e-3)
-    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-3)
+    average = probabilities([confident, undecided], image, False)
+    np.testing.assert_allclose(average[1], 0.7, atol=1e-3)
+    np.testing.assert_allclose(average.sum(axis=0), 1, atol=1e-3)
 
 
-def labels_of(folder, answers, labels, parameters):
-    """What is written for an image of a row of pixels, as a list."""
-    Image.fromarray(np.zeros((1, answers["probabilities"].shape[-1]), np.uint8)).save(folder / "image.png")
-    write_label_file(folder / "labels.png", answers, labels, parameters, open_image(folder / "image.png", 2))
+def labels_of(folder, arrays, labels, parameters):
+    """Write the label file of an image with one row of pixels, and return its values as a list."""
+    Image.fromarray(np.zeros((1, arrays["probabilities"].shape[-1]), np.uint8)).save(folder / "image.png")
+    write_label_file(folder / "labels.png", arrays, labels, parameters, open_image(folder / "image.png", 2))
     return read_label(folder / "labels.png", 2).array.tolist()
 
 
 def test_semantic_labels_are_written_as_their_values(tmp_path):
     labels = Labels("semantic", {"sky": 10, "cell": 3, "border": 7})
     probability = np.array([[[0.5, 0.2]], [[0.3, 0.2]], [[0.2, 0.6]]])
-    answers = {"probabilities": probability}
-    assert labels_of(tmp_path, answers, labels, {}) == [[10, 7]]
-    answers["classes"] = probability.argmax(axis=0)[None].astype(np.uint8)
-    assert labels_of(tmp_path, answers, labels, {"cell": ComponentFilter()}) == [[10, 7]]
-    # A border of one pixel is dropped where two are asked for.
-    assert labels_of(tmp_path, answers, labels, {"border": ComponentFilter(smallest=2)}) == [[10, 10]]
+    arrays = {"probabilities": probability}
+    assert labels_of(tmp_path, arrays, labels, {}) == [[10, 7]]
+    arrays["classes"] = probability.argmax(axis=0)[None].astype(np.uint8)
+    assert labels_of(tmp_path, arrays, labels, {"cell": ComponentFilter()}) == [[10, 7]]
+    # A border of one pixel is below the smallest size of two pixels.
+    assert labels_of(tmp_path, arrays, labels, {"border": ComponentFilter(smallest=2)}) == [[10, 10]]
 
 
 @pytest.mark.parametrize("kind", ["instance", "binary"])
 def test_objects_are_cut_by_the_parameters(tmp_path, kind):
     foreground = np.array([[0.9, 0.1, 0.6, 0.6, 0.1, 0.9]])
-    answers = {"probabilities": np.stack([1 - foreground, foreground])}
+    arrays = {"probabilities": np.stack([1 - foreground, foreground])}
     for parameters, expected in [
         (Parameters(threshold=0.5), [[1, 0, 2, 2, 0, 3]]),
         (Parameters(threshold=0.7, smallest=1), [[1, 0, 0, 0, 0, 2]]),
         (Parameters(smallest=2), [[0, 0, 1, 1, 0, 0]]),
     ]:
-        assert labels_of(tmp_path, answers, Labels(kind), parameters) == expected
+        assert labels_of(tmp_path, arrays, Labels(kind), parameters) == expected
 
 
 SETTINGS = UNetSettings(width=2, depth=1)
@@ -319,14 +320,14 @@ def picture(tmp_path):
 
 
 def predicted(folder, picture):
-    """By the mean of a folder's models."""
+    """Predict a picture by the mean of a folder's models; return the predictor and the probabilities."""
     predictor = load_predictor([folder], torch.device("cpu"))
     shape = picture.array.shape[1:]
     return predictor, assemble(predict_tiles(predictor, picture, tile_shape(shape, predictor.geometry, 16)), shape)
 
 
 def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
-    """Also with more than ten folds, of which fold-10 comes after fold-2; objects are cut as the first one says."""
+    """fold-10 comes after fold-2; the parameters for cutting objects are those of the first fold."""
     networks = [save_random(tmp_path / "e" / f"fold-{fold}", fold)[0] for fold in (0, 2, 10)]
     (tmp_path / "e" / "fold-0" / "instances.json").write_text(
         json.dumps({"chosen": {"threshold": 0.7}}), encoding="utf-8"
@@ -334,20 +335,20 @@ def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
     geometry = geometry_of(2, SETTINGS)
     image = picture.array[:].astype(np.float32)
     expected = np.mean([softmax(tiled_logits(n, image, geometry, 64)) for n in networks], axis=0)
-    predictor, found = predicted(tmp_path / "e", picture)
-    assert found.dtype == np.float16
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    predictor, average = predicted(tmp_path / "e", picture)
+    assert average.dtype == np.float16
+    np.testing.assert_allclose(average, expected, atol=1e-3)
     assert load_parameters(predictor.folders[0], predictor.description.labels) == Parameters(threshold=0.7)
     assert np.abs(predicted(tmp_path / "e" / "fold-0", picture)[1] - expected).max() > 0.01
 
 
-def test_refuses_images_of_other_channels(tmp_path, picture):
+def test_images_with_other_channels_are_rejected(tmp_path, picture):
     save_random(tmp_path / "m", 0, channels=3)
     with pytest.raises(BadInput, match=r"image.png: found 1 channels; expected 3"):
         fit_to_model(load_predictor([tmp_path / "m"], torch.device("cpu")).description, picture)
 
 
-def test_refuses_a_folder_without_model(tmp_path):
+def test_a_folder_without_model_is_rejected(tmp_path):
     with pytest.raises(BadInput, match=r"model.json: found no such file"):
         load_predictor([tmp_path], torch.device("cpu"))
 

@@ -1,4 +1,4 @@
-"""Predictors: models averaged, images in parts, plans; and label files of images larger than memory."""
+"""Predictors: averaged models, parts of images, tile plans; and label files of images larger than memory."""
 
 import json
 from dataclasses import replace
@@ -43,9 +43,9 @@ def picture(shape=(61, 43), seed=0):
     return Raster(as_lazy(array), (1.0, 1.0), None)
 
 
-def predicted(made, image, tile):
+def predicted(loaded, image, tile):
     shape = image.array.shape[1:]
-    return assemble(predict_tiles(made, image, tile_shape(shape, made.geometry, tile)), shape)
+    return assemble(predict_tiles(loaded, image, tile_shape(shape, loaded.geometry, tile)), shape)
 
 
 GROUPED = UNetSettings(width=2, depth=2, normalisation="instance")
@@ -57,21 +57,21 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize("average", [False, True])
-def test_networks_of_different_kinds_are_averaged_whatever_the_tiles(tmp_path, average):
-    """Each sees its own halo; the mean is that of what each predicts alone."""
+def test_average_of_different_networks_does_not_depend_on_the_tiles(tmp_path, average):
+    """Each network has its own halo; the average is the mean of their single predictions."""
     predict = Predict(average=average)
     folders = [
         save(tmp_path / str(i), i, replace(PLAIN, network=network, predict=predict))
         for i, network in enumerate(NETWORKS)
     ]
     image, together = picture(), predictor.load_predictor(folders, CPU)
-    found = predicted(together, image, 1000)
+    average = predicted(together, image, 1000)
     for tile in (8, 24):
-        np.testing.assert_allclose(predicted(together, image, tile), found, atol=1e-3)
+        np.testing.assert_allclose(predicted(together, image, tile), average, atol=1e-3)
     if not average:
         alone = [predicted(predictor.load_predictor([folder], CPU), image, 16) for folder in folders]
-        np.testing.assert_allclose(found, np.mean(alone, axis=0, dtype=np.float32), atol=2e-3)
-        assert np.abs(found - alone[0]).max() > 0.01
+        np.testing.assert_allclose(average, np.mean(alone, axis=0, dtype=np.float32), atol=2e-3)
+        assert np.abs(average - alone[0]).max() > 0.01
 
 
 def test_models_of_other_classes_are_not_averaged(tmp_path):
@@ -82,72 +82,72 @@ def test_models_of_other_classes_are_not_averaged(tmp_path):
 
 @pytest.mark.parametrize("count", [2, 3, 9])
 def test_parts_make_the_whole_to_the_bit(tmp_path, count):
-    made, image, stride = predictor.load_predictor([save(tmp_path / "m")], CPU), picture(), (16, 20)
+    loaded, image, stride = predictor.load_predictor([save(tmp_path / "m")], CPU), picture(), (16, 20)
     for index in range(count):
-        arrays = predict_image(made, image, stride, (index, count))
-        write_store(tmp_path / f"{index}.zarr.zip", [("s", {}, arrays)] if arrays else [])
-    ((name, _, found),) = read_parts([tmp_path / f"{index}.zarr.zip" for index in range(count)])
-    expected = assemble(predict_tiles(made, image, stride), (61, 43))
+        streamed = predict_image(loaded, image, stride, (index, count))
+        write_store(tmp_path / f"{index}.zarr.zip", [("s", {}, streamed)] if streamed else [])
+    ((name, _, arrays),) = read_parts([tmp_path / f"{index}.zarr.zip" for index in range(count)])
+    expected = assemble(predict_tiles(loaded, image, stride), (61, 43))
     assert name == "s"
-    np.testing.assert_array_equal(found["probabilities"][:], expected)
+    np.testing.assert_array_equal(arrays["probabilities"][:], expected)
     assert np.ptp(expected[0]) > 0.01
 
 
-def test_only_classes_of_semantic_labels_are_kept_unless_asked(tmp_path):
-    made = predictor.load_predictor([save(tmp_path / "m", description=SEMANTIC)], CPU)
-    classes = predict_image(made, picture(), (16, 16))
+def test_only_classes_of_semantic_labels_are_kept_by_default(tmp_path):
+    loaded = predictor.load_predictor([save(tmp_path / "m", description=SEMANTIC)], CPU)
+    classes = predict_image(loaded, picture(), (16, 16))
     assert (classes.channels, classes.dtype) == ({"classes": 1}, np.uint8)
-    kept = predict_image(made, picture(), (16, 16), keep=True)
+    kept = predict_image(loaded, picture(), (16, 16), keep=True)
     assert (kept.channels, kept.dtype) == ({"probabilities": 2}, np.float16)
-    found, probable = (assemble(each.pieces, (61, 43)) for each in (classes, kept))
-    np.testing.assert_array_equal(found[0], probable.argmax(axis=0))
+    values, probabilities = (assemble(streamed.pieces, (61, 43)) for streamed in (classes, kept))
+    np.testing.assert_array_equal(values[0], probabilities.argmax(axis=0))
 
 
 @pytest.mark.parametrize("network", [UNetSettings(width=2, depth=2), GROUPED])
-def test_beyond_the_plain_edge_is_background(tmp_path, network):
-    """The network is asked about the tiles of the box alone, and sees them normalised by it."""
+def test_pixels_outside_the_foreground_box_are_background(tmp_path, network):
+    """The network runs only on tiles of the box, normalised by the intensities in the box."""
     description = replace(PLAIN, network=network, prepare=Prepare("zscore", crop=True))
-    made = predictor.load_predictor([save(tmp_path / "m", description=description)], CPU)
+    loaded = predictor.load_predictor([save(tmp_path / "m", description=description)], CPU)
     array = np.full((1, 90, 70), 3, np.float32)
     array[0, 40:55, 20:30] = np.random.default_rng(0).normal(8, 2, (15, 10))
     image = Raster(as_lazy(array), (1.0, 1.0), None)
-    asked, work = [], made.work
-    watched = made._replace(work=lambda seen: asked.append(1) or work(seen))
-    found = assemble(predict_image(watched, image, (16, 16)).pieces, (90, 70))
+    calls, compute_tile = [], loaded.work
+    watched = loaded._replace(work=lambda tile_input: calls.append(1) or compute_tile(tile_input))
+    probabilities = assemble(predict_image(watched, image, (16, 16)).pieces, (90, 70))
     by_box = {"offset": [array[0, 40:55, 20:30].mean()], "scale": [array[0, 40:55, 20:30].std()]}
     prepare = replace(description, prepare=Prepare("zscore", "dataset"), statistics=by_box)
-    expected = predicted(made._replace(description=prepare), image, 16)
-    np.testing.assert_allclose(found[:, 32:64, 16:32], expected[:, 32:64, 16:32], atol=2e-3)
-    beyond = np.ones((90, 70), bool)
-    beyond[32:64, 16:32] = False
-    np.testing.assert_array_equal(found[:, beyond].T, [[1, 0]] * beyond.sum())
-    assert len(asked) < 12
+    expected = predicted(loaded._replace(description=prepare), image, 16)
+    np.testing.assert_allclose(probabilities[:, 32:64, 16:32], expected[:, 32:64, 16:32], atol=2e-3)
+    outside = np.ones((90, 70), bool)
+    outside[32:64, 16:32] = False
+    np.testing.assert_array_equal(probabilities[:, outside].T, [[1, 0]] * outside.sum())
+    assert len(calls) < 12
 
 
-def test_a_plan_is_measured_once_and_kept(tmp_path, monkeypatch):
+def test_tiles_are_measured_once_and_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(predictor, "PLAIN_TILE", {2: 32})
-    made = predictor.load_predictor([save(tmp_path / "m")], CPU)
-    assert predictor.choose_stride(made, (30, 30)) == (32, 32)
-    assert not (tmp_path / "cache").exists()  # there was nothing to choose
-    predictor.plan(made, (700, 900), 1e12)
-    (kept,) = (tmp_path / "cache/snakeseg/tiles").glob("*.json")
-    samples = [Sample(*values) for values in json.loads(kept.read_text(encoding="utf-8"))]
+    monkeypatch.setattr(predictor, "DEFAULT_TILE_PIXELS", {2: 32})
+    loaded = predictor.load_predictor([save(tmp_path / "m")], CPU)
+    assert predictor.choose_stride(loaded, (30, 30)) == (32, 32)
+    assert not (tmp_path / "cache").exists()  # the image is not larger than the default tile
+    predictor.plan(loaded, (700, 900), 1e12)
+    (cached,) = (tmp_path / "cache/snakeseg/tiles").glob("*.json")
+    samples = [Sample(*values) for values in json.loads(cached.read_text(encoding="utf-8"))]
     assert [s.pixels for s in samples][:2] == [np.prod(PLAIN.geometry.input_size(n)) for n in (128, 256)]
     assert all(s.seconds > 0 for s in samples)
     tiles = []
-    for seconds in (2e-3, 1.0):  # of a large tile: whatever was kept is believed
-        kept.write_text(json.dumps([[180**2, 1e-3, 1e6], [300**2, seconds, 2e6]]), encoding="utf-8")
-        tiles.append(predictor.plan(made, (700, 900), 1e12).tiles)
+    for seconds in (2e-3, 1.0):  # of a large tile: plans follow the cache
+        cached.write_text(json.dumps([[180**2, 1e-3, 1e6], [300**2, seconds, 2e6]]), encoding="utf-8")
+        tiles.append(predictor.plan(loaded, (700, 900), 1e12).tiles)
     assert tiles[0] < tiles[1]
-    assert len(timing.keep_samples(kept, samples)) == 2  # whoever comes later uses what is there
-    kept.write_text("[[", encoding="utf-8")
-    assert timing.keep_samples(kept, samples) == samples
+    assert len(timing.keep_samples(cached, samples)) == 2  # an existing cache is used
+    cached.write_text("[[", encoding="utf-8")
+    assert timing.keep_samples(cached, samples) == samples
     (tmp_path / "file").touch()
     assert timing.keep_samples(tmp_path / "file" / "no.json", samples) == samples
 
 
-def test_a_given_tile_is_taken_without_measuring(tmp_path, monkeypatch):
+def test_a_tile_of_the_config_needs_no_measuring(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = save(tmp_path / "m", description=replace(PLAIN, predict=Predict(average=False, tile=40)))
     assert predictor.choose_stride(predictor.load_predictor([folder], CPU), (400, 90)) == (40, 32)
@@ -156,7 +156,7 @@ def test_a_given_tile_is_taken_without_measuring(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_label_files_do_not_depend_on_the_blocks(tmp_path, method, monkeypatch):
-    """Cut in memory, or block by block on disk, in every format."""
+    """Objects are cut in memory or block by block on disk, in every format."""
     rng = np.random.default_rng(0)
     noise = np.kron(rng.random((9, 11)), np.ones((8, 8)))[:70, :83]
     probabilities = np.stack([1 - noise, noise]).astype(np.float16)
@@ -171,11 +171,11 @@ def test_label_files_do_not_depend_on_the_blocks(tmp_path, method, monkeypatch):
 
     streamed = Streamed({"probabilities": 2}, (70, 83), (16, 32), np.dtype(np.float16), pieces())
     write_store(tmp_path / "p.zarr.zip", [("s", {}, streamed)])
-    ((_, _, found),) = read_parts([tmp_path / "p.zarr.zip"])
+    ((_, _, arrays),) = read_parts([tmp_path / "p.zarr.zip"])
     label_files.write_label_file(tmp_path / "a.tif", {"probabilities": probabilities}, Labels(), parameters, source)
     monkeypatch.setattr(label_files, "IN_MEMORY", 100)
     monkeypatch.setattr(label_files, "BLOCK", {2: 20})
-    label_files.write_label_file(tmp_path / "b.tif", found, Labels(), parameters, source)
+    label_files.write_label_file(tmp_path / "b.tif", arrays, Labels(), parameters, source)
     expected = read_label(tmp_path / "a.tif", 2).array
     assert expected.max() > 3
     np.testing.assert_array_equal(read_label(tmp_path / "b.tif", 2).array, expected)
@@ -191,10 +191,10 @@ def test_the_command_plans_and_predicts_in_each_images_format(tmp_path, capsys):
     zarr.create_array(tmp_path / "b.zarr", data=image, chunks=(50, 40))
     images = [str(tmp_path / "a.tif"), str(tmp_path / "b.zarr")]
     assert main(["predict", str(folder), *images, "-o", str(tmp_path / "out")]) == 0
-    found = [read_label(tmp_path / "out" / name, 2).array for name in ("a.tif", "b.zarr")]
-    assert set(np.unique(found[0])) <= {3, 9}
-    np.testing.assert_array_equal(*found)
-    assert found[0].dtype == np.uint8
+    labels = [read_label(tmp_path / "out" / name, 2).array for name in ("a.tif", "b.zarr")]
+    assert set(np.unique(labels[0])) <= {3, 9}
+    np.testing.assert_array_equal(*labels)
+    assert labels[0].dtype == np.uint8
     assert main(["plan", str(folder), *images]) == 0
     assert "a.tif: 150 x 90 in 6 tiles of 52 x 48" in capsys.readouterr().out
 
@@ -210,30 +210,30 @@ def test_nothing_is_written_for_an_image_that_is_damaged_within(tmp_path, capsys
 
 
 @pytest.mark.parametrize(
-    ("trained", "found", "setting", "refused"),
+    ("trained", "spacing", "setting", "refused"),
     [
         ([0.5, 0.5], (1.2, 0.5), "refuse", True),
         ([0.5, 0.5], (0.55, 0.45), "refuse", False),
         ([0.5, 0.5], (1.2, 0.5), "ignore", False),
-        ([0.5, 0.5], (1.0, 1.0), "refuse", False),  # the file does not tell
+        ([0.5, 0.5], (1.0, 1.0), "refuse", False),  # the file does not state its pixel size
         ([1.0, 1.0], (0.5, 0.5), "refuse", False),
         (None, (0.5, 0.5), "refuse", False),
     ],
 )
-def test_images_of_another_pixel_size(tmp_path, trained, found, setting, refused):
+def test_images_of_another_pixel_size(tmp_path, trained, spacing, setting, refused):
     description = replace(PLAIN, spacing=trained, predict=Predict(average=False, spacing=setting))
-    made = predictor.load_predictor([save(tmp_path / "m", description=description)], CPU)
-    image = replace(picture(), spacing=found, path="a.tif")
+    loaded = predictor.load_predictor([save(tmp_path / "m", description=description)], CPU)
+    image = replace(picture(), spacing=spacing, path="a.tif")
     if refused:
         with pytest.raises(BadInput, match=r"a.tif: found pixels of 1.2 x 0.5; expected about 0.5 x 0.5"):
-            fit_to_model(made.description, image)
+            fit_to_model(loaded.description, image)
     else:
-        assert fit_to_model(made.description, image) is image
+        assert fit_to_model(loaded.description, image) is image
 
 
 @pytest.mark.parametrize("labels", [SEMANTIC.labels, Labels("binary")])
-def test_an_image_of_finer_pixels_is_resampled_and_its_labels_come_back(tmp_path, labels):
-    """Predicting a magnified image gives magnified labels, on the image's own grid and with its own pixel size."""
+def test_labels_of_a_resampled_image_are_on_its_own_grid(tmp_path, labels):
+    """Labels of a magnified image are magnified labels, on the image's own grid and with its own pixel size."""
     plain = replace(PLAIN, labels=labels, predict=Predict(average=False, tile=32), spacing=[0.6, 0.6])
     coarse = resampled(np.random.default_rng(0).normal(size=(1, 7, 5)), (84, 60))[:][0]
     fine = resampled(coarse[None], (252, 180))[:][0]
@@ -242,18 +242,18 @@ def test_an_image_of_finer_pixels_is_resampled_and_its_labels_come_back(tmp_path
         path = tmp_path / f"{name}.ome.tif"
         tifffile.imwrite(path, image, metadata={"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeY": size})
         sizes[name] = image.shape
-    found = {}
+    rasters = {}
     for setting in ("resample", "ignore", "refuse"):
         predict = replace(plain.predict, spacing=setting)
         folder = save(tmp_path / setting, 3, replace(plain, predict=predict))
         out, images = tmp_path / f"out-{setting}", [str(tmp_path / f"{name}.ome.tif") for name in sizes]
         assert main(["predict", str(folder), *images, "-o", str(out)]) == (setting == "refuse")
         if setting != "refuse":
-            found[setting] = [open_image(out / f"{name}.ome.tif", 2) for name in sizes]
-    assert [raster.array.shape[1:] for raster in found["resample"]] == list(sizes.values())
-    assert found["resample"][1].spacing == (0.2, 0.2)
+            rasters[setting] = [open_image(out / f"{name}.ome.tif", 2) for name in sizes]
+    assert [raster.array.shape[1:] for raster in rasters["resample"]] == list(sizes.values())
+    assert rasters["resample"][1].spacing == (0.2, 0.2)
     least = 4 if labels.kind == "semantic" else 1
-    masks = {setting: [raster.array[0:1][0] >= least for raster in each] for setting, each in found.items()}
+    masks = {name: [raster.array[0:1][0] >= least for raster in pair] for name, pair in rasters.items()}
     same = {setting: np.mean(fine == coarse.repeat(3, 0).repeat(3, 1)) for setting, (coarse, fine) in masks.items()}
     assert 0.02 < masks["resample"][0].mean() < 0.98
     assert same["resample"] > 0.97
@@ -262,36 +262,36 @@ def test_an_image_of_finer_pixels_is_resampled_and_its_labels_come_back(tmp_path
 
 @pytest.mark.parametrize("average", [False, True])
 def test_uncertainty(tmp_path, average):
-    """Entropy 1 where classes are equally likely; no disagreement where there is nobody to disagree with."""
+    """Entropy is that of the mean; a single model or orientation has no disagreement."""
     description = replace(PLAIN, predict=Predict(average=average))
     alone = predictor.load_predictor([save(tmp_path / "0", 0, description)], CPU, uncertainty=True)
     both = predictor.load_predictor([tmp_path / "0", save(tmp_path / "1", 1, description)], CPU, uncertainty=True)
-    for made, several in [(alone, False), (both, True)]:
-        streamed = predict_image(made, picture(), (16, 16))
+    for loaded, several in [(alone, False), (both, True)]:
+        streamed = predict_image(loaded, picture(), (16, 16))
         assert streamed.channels == {"probabilities": 2, "uncertainty": 3}
-        found = assemble(streamed.pieces, (61, 43)).astype(np.float64)
-        expected = -(found[:2] * np.log2(found[:2])).sum(axis=0)
-        np.testing.assert_allclose(found[2], expected, atol=2e-3)
-        assert (found[3].max() > 1e-3) == several
-        assert (found[4].max() > 1e-3) == average
-        assert (found[3:] <= found[2] + 1e-3).all()
-        plain = predictor.load_predictor(made.folders, CPU)
-        np.testing.assert_array_equal(assemble(predict_tiles(plain, picture(), (16, 16)), (61, 43)), found[:2])
+        output = assemble(streamed.pieces, (61, 43)).astype(np.float64)
+        expected = -(output[:2] * np.log2(output[:2])).sum(axis=0)
+        np.testing.assert_allclose(output[2], expected, atol=2e-3)
+        assert (output[3].max() > 1e-3) == several
+        assert (output[4].max() > 1e-3) == average
+        assert (output[3:] <= output[2] + 1e-3).all()
+        plain = predictor.load_predictor(loaded.folders, CPU)
+        np.testing.assert_array_equal(assemble(predict_tiles(plain, picture(), (16, 16)), (61, 43)), output[:2])
 
 
-def test_models_that_contradict_each_other_are_told(monkeypatch):
-    """Two certain models of opposite opinion: entropy is highest, and all of it is disagreement."""
-    sure = [
-        lambda seen: torch.stack([seen[0] * 0 + 50, seen[0] * 0]),
-        lambda seen: torch.stack([seen[0] * 0, seen[0] * 0 + 50]),
+def test_contradicting_models_have_the_highest_disagreement(monkeypatch):
+    """If two confident models predict different classes, entropy is 1, and all of it is disagreement."""
+    confident = [
+        lambda x: torch.stack([x[0] * 0 + 50, x[0] * 0]),
+        lambda x: torch.stack([x[0] * 0, x[0] * 0 + 50]),
     ]
-    found = tile_probabilities(sure, Symmetry(), uncertainty=True)(torch.zeros(1, 4, 4))
+    output = tile_probabilities(confident, Symmetry(), uncertainty=True)(torch.zeros(1, 4, 4))
     np.testing.assert_allclose(
-        found.numpy(), np.broadcast_to([[[0.5]], [[0.5]], [[1]], [[1]], [[0]]], (5, 4, 4)), atol=1e-6
+        output.numpy(), np.broadcast_to([[[0.5]], [[0.5]], [[1]], [[1]], [[0]]], (5, 4, 4)), atol=1e-6
     )
 
 
-def test_a_network_that_normalises_by_the_tile_is_blended_and_the_file_says_so(tmp_path):
+def test_label_files_note_that_tiles_were_blended(tmp_path):
     network = UNetSettings(width=2, depth=2, normalisation="instance")
     folder = save(
         tmp_path / "m", description=replace(SEMANTIC, network=network, predict=Predict(average=False, tile=32))
@@ -306,12 +306,12 @@ def test_a_network_that_normalises_by_the_tile_is_blended_and_the_file_says_so(t
     assert "blended" not in notes[1]
 
 
-def test_maps_are_kept_beside_the_labels_where_asked(tmp_path):
+def test_uncertainty_is_kept_beside_the_labels_on_request(tmp_path):
     folder = save(tmp_path / "m", description=replace(SEMANTIC, predict=Predict(average=False, tile=32)))
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((60, 50), np.float32))
     assert main(["predict", str(folder), str(tmp_path / "a.tif"), "-o", str(tmp_path / "out"), "--uncertainty"]) == 0
-    ((_, _, found),) = read_parts([tmp_path / "out" / "a.tif.answers.zarr.zip"])
-    assert {label: array.shape for label, array in found.items()} == {
+    ((_, _, arrays),) = read_parts([tmp_path / "out" / "a.tif.answers.zarr.zip"])
+    assert {name: array.shape for name, array in arrays.items()} == {
         "probabilities": (2, 60, 50),
         "uncertainty": (3, 60, 50),
     }

@@ -1,4 +1,4 @@
-"""Tile plans: every pixel once, strides aligned with pooling, also of networks whose axes differ; mirrored reads."""
+"""Tiles and tile plans: every pixel once, strides that are multiples of the period of each axis; mirrored reads."""
 
 import math
 from operator import add, le, mod
@@ -21,7 +21,7 @@ depths = st.integers(0, 5)
 
 
 def unet_like(depths):
-    """The geometry of an unpadded U-Net that is pooled so many times along each axis; not at all at depth 0."""
+    """Return the geometry of an unpadded U-Net with `depths` poolings, one number per axis."""
     halo = tuple(6 * 2**depth - 4 for depth in depths)
     steps = tuple(2**depth for depth in depths)
     return Geometry(halo, steps, tuple(-4 % step for step in steps), steps)
@@ -46,7 +46,7 @@ def test_tiles_cover_every_pixel_exactly_once(drawn, largest):
 
 @quick
 @given(shapes_and_geometries(), st.integers(1, 100))
-def test_tiles_are_in_phase_with_pooling(drawn, largest):
+def test_tiles_start_at_multiples_of_the_period(drawn, largest):
     shape, geometry = drawn
     stride = tile_shape(shape, geometry, largest)
     assert not any(map(mod, stride, geometry.multiple))
@@ -56,8 +56,8 @@ def test_tiles_are_in_phase_with_pooling(drawn, largest):
 
 @quick
 @given(shapes_and_geometries(st.tuples(*[st.integers(1, 3000)] * 2)), st.integers(1, 700))
-def test_stride_is_as_large_as_allowed_and_no_larger(drawn, largest):
-    """No stride exceeds `largest` (or the smallest there is), and no fewer tiles would do."""
+def test_stride_is_as_large_as_allowed(drawn, largest):
+    """No stride exceeds `largest` (or the smallest possible), and fewer tiles would not cover the image."""
     shape, geometry = drawn
     for size, step, multiple in zip(shape, tile_shape(shape, geometry, largest), geometry.multiple, strict=True):
         allowed = max(largest // multiple, 1) * multiple
@@ -68,7 +68,7 @@ def test_stride_is_as_large_as_allowed_and_no_larger(drawn, largest):
 @quick
 @given(shapes_and_geometries(st.tuples(*[st.integers(1, 600)] * 3)))
 def test_output_is_the_smallest_valid_one(drawn):
-    """Outputs are inputs less two halos; inputs have the remainder that pooling asks for; along each axis."""
+    """Along each axis, outputs are inputs minus two halos, and inputs have the remainder that pooling requires."""
     shape, geometry = drawn
     outputs, inputs = geometry.output_size(shape), geometry.input_size(shape)
     for axis, size in enumerate(shape):
@@ -94,13 +94,13 @@ every_network = st.builds(
 @quick
 @given(data=st.data(), dims=st.sampled_from([2, 3]), network=every_network, count=st.integers(1, 7))
 def test_parts_of_any_image_for_any_network(data, dims, network, count):
-    """Every pixel is written once, in phase with pooling, from nothing but pixels of the mirrored image."""
+    """Every pixel is written once, by tiles that start at multiples of their stride and read the mirrored image."""
     geometry = geometry_of(dims, network)
     shape = data.draw(st.tuples(*[st.integers(1, 3000)] * dims))
     stride = tile_shape(shape, geometry, data.draw(st.integers(max(shape) // 8 + 1, 3000)))
     tiles = [tile for index in range(count) for tile in tiles_of_part(shape, stride, index, count)]
     assert not any(map(mod, stride, geometry.multiple))
-    # Different points of a grid as wide as the tiles, and as many pixels as there are: each of them once.
+    # Distinct points of a grid as wide as the tiles, and as many pixels as the image: each pixel is covered once.
     assert len({tuple(side.start for side in tile) for tile in tiles}) == len(tiles)
     assert sum(map(pixels_of, tiles)) == math.prod(shape)
     for tile in tiles:
@@ -127,7 +127,7 @@ def test_mirror_indices_are_numpys_reflect(size, before, after):
 @quick
 @given(st.data())
 def test_reading_is_a_crop_of_numpys_reflect(data):
-    """Any region, also one wholly outside or many times the image, with or without channels."""
+    """It reads any region, even outside the image or many times as large, with or without channels."""
     shape = data.draw(shapes.filter(lambda s: np.prod(s) < 2000))
     channels = data.draw(st.sampled_from([(), (2,)]))
     start = [data.draw(st.integers(-30, 30)) for _ in shape]
@@ -156,40 +156,40 @@ sizes = st.lists(st.integers(1, 3000), min_size=2, max_size=2)
 
 @quick
 @given(shapes_and_geometries(sizes), st.floats(1e6, 1e9))
-def test_plans_cover_once_in_phase_and_within_the_budget(drawn, budget):
+def test_plans_cover_once_within_the_budget(drawn, budget):
     shape, geometry = drawn
-    found = plan_tiles(shape, geometry, COSTS, budget)
-    tiles = list(regions_of(shape, found.stride))
-    assert len(tiles) == found.tiles
+    plan = plan_tiles(shape, geometry, COSTS, budget)
+    tiles = list(regions_of(shape, plan.stride))
+    assert len(tiles) == plan.tiles
     assert sum(map(pixels_of, tiles)) == math.prod(shape)
-    assert not any(map(mod, found.stride, geometry.multiple))
+    assert not any(map(mod, plan.stride, geometry.multiple))
     smallest = price_tiles(shape, geometry.multiple, geometry, COSTS)
-    assert found.memory <= max(budget, COSTS.fixed + 1.5 * (smallest.memory - COSTS.fixed))
+    assert plan.memory <= max(budget, COSTS.fixed + 1.5 * (smallest.memory - COSTS.fixed))
     if smallest.memory <= budget:
-        assert found.seconds <= smallest.seconds
+        assert plan.seconds <= smallest.seconds
 
 
-def test_a_plan_prices_tiles_by_what_was_measured():
-    """Four tiles of 500 with a halo of 250: inputs of 1000 x 1000, at 10 seconds each, in two passes."""
-    found = price_tiles((1000, 1000), (500, 500), uniform(2, 250, 1), COSTS)
-    assert found == ((500, 500), 4, 4.0, pytest.approx(80.0), pytest.approx(1.05e8))
+def test_costs_of_a_plan_follow_from_the_measured_tiles():
+    """Four tiles of 500 with a halo of 250 have inputs of 1000 x 1000 and take 10 seconds each, in two passes."""
+    plan = price_tiles((1000, 1000), (500, 500), uniform(2, 250, 1), COSTS)
+    assert plan == ((500, 500), 4, 4.0, pytest.approx(80.0), pytest.approx(1.05e8))
 
 
 def test_the_fastest_tiles_are_not_the_largest():
-    """Above 1000 pixels a side, a pixel takes up to half as long again: more tiles pay, unless the halo is large."""
+    """Above a side of 1000 pixels, a pixel takes up to 50 % longer: more tiles are faster, unless the halo is large."""
     small, large = (plan_tiles((1500, 1500), uniform(2, halo, 1), COSTS, 1e12) for halo in (5, 250))
     assert small.tiles > large.tiles
 
 
-def test_images_may_be_cut_along_one_axis_only():
-    found = plan_tiles((30, 3000), uniform(2, 4, 4), COSTS, COSTS.fixed + 7e6)
-    assert found.stride[0] == 32
-    assert found.stride[1] < 3000
+def test_images_may_be_divided_along_one_axis_only():
+    plan = plan_tiles((30, 3000), uniform(2, 4, 4), COSTS, COSTS.fixed + 7e6)
+    assert plan.stride[0] == 32
+    assert plan.stride[1] < 3000
 
 
 @quick
 @given(st.lists(st.tuples(*[st.tuples(st.integers(0, 90), depths)] * 2, st.booleans()), min_size=1, max_size=3))
-def test_combined_tiles_hold_what_every_network_must_see(networks):
+def test_shared_tiles_contain_the_input_of_every_network(networks):
     geometries = []
     for *axes, padded in networks:
         halo, multiple = zip(*((h, 2**depth) for h, depth in axes), strict=True)
@@ -199,14 +199,14 @@ def test_combined_tiles_hold_what_every_network_must_see(networks):
     stride = [3 * step for step in common.multiple]
     for geometry in geometries:
         assert not any(map(mod, stride, geometry.multiple))
-        spare = [larger - halo for larger, halo in zip(common.halo, geometry.halo, strict=True)]
-        assert min(spare) >= 0
-        assert all(map(le, map(add, spare, geometry.input_size(stride)), common.input_size(stride)))
+        excess = [larger - halo for larger, halo in zip(common.halo, geometry.halo, strict=True)]
+        assert min(excess) >= 0
+        assert all(map(le, map(add, excess, geometry.input_size(stride)), common.input_size(stride)))
 
 
 @quick
 @given(size=st.integers(1, 500), stride=st.integers(1, 90), count=st.integers(1, 12))
-def test_parts_hold_whole_tiles_and_make_the_whole(size, stride, count):
+def test_parts_consist_of_whole_tiles_and_cover_the_image(size, stride, count):
     parts = [part_of(size, stride, index, count) for index in range(count)]
     assert [p for start, stop in parts for p in range(start, stop)] == list(range(size))
     assert all(start % stride == 0 for start, stop in parts if start < stop)

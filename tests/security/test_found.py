@@ -150,7 +150,7 @@ def test_other_files_beside_states_and_models_stay(tmp_path):
 def test_a_lock_that_is_another_name_of_a_file_is_refused(tmp_path):
     (tmp_path / "precious").write_text("content", encoding="utf-8")
     os.link(tmp_path / "precious", tmp_path / ".model.lock")
-    with pytest.raises(BadInput, match="a lock that is not a file of yours"), lock(tmp_path / "model", print):
+    with pytest.raises(BadInput, match="a lock that is not a file of your own"), lock(tmp_path / "model", print):
         pass
     assert (tmp_path / "precious").read_text(encoding="utf-8") == "content"
 

@@ -87,7 +87,7 @@ def test_the_length_of_a_text_is_bounded(tmp_path):
     errors = json.loads((tmp_path / "errors-1.json").read_text("utf-8"))
     assert len(errors) == len(lengths)
     for length, error in zip(lengths, errors, strict=True):
-        assert f"rank 0: found a text of {length} bytes; expected at most 4096; " in error
+        assert f"rank 0: found a text of {length} bytes; expected at most 4096 bytes; " in error
 
 
 def test_texts_and_decisions_of_the_first_arrive_as_they_are(tmp_path):
@@ -188,7 +188,7 @@ def test_announcements_are_files(tmp_path, make):
 def test_nobody_waits_for_ever(tmp_path):
     """One line says who did not come."""
     with pytest.raises(
-        BadInput, match=r"^train.processes: found 1 of 2 processes after 0.5 s; expected all of them; .*$"
+        BadInput, match=r"^train.processes: found 1 of 2 processes after 0.5 s; expected all processes; .*$"
     ):
         open_store(tmp_path / "meeting", 0, 2, "127.0.0.1", 0.5)
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Patch and batch by memory."""
+"""Choice of patch and batch by memory."""
 
 from dataclasses import replace
 
@@ -26,36 +26,36 @@ def choose_patch_and_batch(monkeypatch, settings=AUTO, total=8 * GB, shapes=((30
     return auto_size.choose_patch_and_batch(settings, description(network), shapes, CPU)
 
 
-def test_what_is_given_stays_as_it_is(monkeypatch):
+def test_numbers_of_the_config_are_kept(monkeypatch):
     assert choose_patch_and_batch(monkeypatch, Train(patch=100, batch=3)) == (Train(patch=100, batch=3), "")
-    settled, _ = choose_patch_and_batch(monkeypatch, replace(AUTO, patch=100))
-    assert settled.patch == 100
-    settled, _ = choose_patch_and_batch(monkeypatch, replace(AUTO, batch=3))
-    assert settled.batch == 3
+    chosen, _ = choose_patch_and_batch(monkeypatch, replace(AUTO, patch=100))
+    assert chosen.patch == 100
+    chosen, _ = choose_patch_and_batch(monkeypatch, replace(AUTO, batch=3))
+    assert chosen.batch == 3
 
 
-def test_the_patch_is_the_middle_image_where_memory_allows(monkeypatch):
-    settled, told = choose_patch_and_batch(monkeypatch, shapes=[(100, 90), (300, 200), (2000, 3000)])
-    assert (settled.patch, settled.patch) == description().geometry.training.output_size(200)
-    assert settled.batch == 4  # on a CPU no more pixels than one large patch
-    assert f"patch {settled.patch}, batch 4" in told
-    settled, _ = choose_patch_and_batch(monkeypatch, shapes=[(5000, 6000)])
-    assert (settled.patch, settled.patch) == description().geometry.training.output_size(512)
-    assert settled.batch == 1
+def test_the_patch_is_the_median_image_if_memory_allows(monkeypatch):
+    chosen, message = choose_patch_and_batch(monkeypatch, shapes=[(100, 90), (300, 200), (2000, 3000)])
+    assert (chosen.patch, chosen.patch) == description().geometry.training.output_size(200)
+    assert chosen.batch == 4  # on a CPU, a batch has at most as many pixels as one large patch
+    assert f"patch {chosen.patch}, batch 4" in message
+    chosen, _ = choose_patch_and_batch(monkeypatch, shapes=[(5000, 6000)])
+    assert (chosen.patch, chosen.patch) == description().geometry.training.output_size(512)
+    assert chosen.batch == 1
 
 
-def test_less_memory_smaller_patch_and_a_margin_is_left(monkeypatch):
+def test_less_memory_gives_a_smaller_patch_within_the_memory_share(monkeypatch):
     sizes = []
     for megabytes in (4000, 20, 5):
-        settled, _ = choose_patch_and_batch(monkeypatch, total=megabytes * 2**20)
-        used = auto_size.step_bytes(description(), settled.patch, settled.batch, settled, CPU)
-        assert used <= auto_size.MARGIN * megabytes * 2**20
-        sizes.append(settled.patch)
+        chosen, _ = choose_patch_and_batch(monkeypatch, total=megabytes * 2**20)
+        used = auto_size.step_bytes(description(), chosen.patch, chosen.batch, chosen, CPU)
+        assert used <= auto_size.MEMORY_SHARE * megabytes * 2**20
+        sizes.append(chosen.patch)
     assert sizes[0] > sizes[1] > sizes[2]
 
 
-def test_too_little_memory_says_so(monkeypatch):
-    with pytest.raises(BadInput, match=r"found a step of .* GB; expected at most"):
+def test_too_little_memory_is_an_error(monkeypatch):
+    with pytest.raises(BadInput, match=r"found a training step of .* GB; expected at most"):
         choose_patch_and_batch(monkeypatch, total=2**18)
 
 
@@ -65,29 +65,29 @@ def test_too_little_memory_says_so(monkeypatch):
     [UNetSettings(width=4), replace(NETWORK, padded=True), ContextSettings(width=8), FCNSettings(width=2)],
     ids=lambda n: n.name,
 )
-def test_what_is_counted_is_what_a_step_keeps(network, precision):
-    """Without memory, and for real."""
-    made = description(network).make_network().train()
+def test_counted_bytes_equal_those_that_a_step_keeps(network, precision):
+    """Fake tensors give the same count as a real step."""
+    untrained = description(network).make_network().train()
     geometry, settings = description(network).geometry.training, replace(AUTO, precision=precision)
-    kept = auto_size._kept_bytes(made, torch.zeros(2, 1, *geometry.input_size(100)), settings, CPU)
-    weights = sum(p.numel() * 4 for p in made.parameters())
+    kept = auto_size._kept_bytes(untrained, torch.zeros(2, 1, *geometry.input_size(100)), settings, CPU)
+    weights = sum(p.numel() * 4 for p in untrained.parameters())
     estimate = auto_size.step_bytes(description(network), 100, 2, settings, CPU)
-    assert estimate == pytest.approx(auto_size.OVERHEAD * (kept + 4 * weights), rel=0.01)
+    assert estimate == pytest.approx(auto_size.MEMORY_OVERHEAD * (kept + 4 * weights), rel=0.01)
 
 
 def test_the_smallest_patch_is_tried():
-    """A memory that only it fits: it is chosen."""
+    """It is chosen if no other patch fits into the memory."""
     network = UNetSettings(width=2, depth=4)
     smallest, _ = description(network).geometry.training.output_size(1)
     need = auto_size.step_bytes(description(network), smallest, 1, AUTO, CPU)
     with pytest.MonkeyPatch.context() as patched:
-        settled, _ = choose_patch_and_batch(
-            patched, replace(AUTO, batch=1), total=need / auto_size.MARGIN, network=network
+        chosen, _ = choose_patch_and_batch(
+            patched, replace(AUTO, batch=1), total=need / auto_size.MEMORY_SHARE, network=network
         )
-    assert settled.patch == smallest
+    assert chosen.patch == smallest
 
 
-def test_what_images_take_is_not_there_for_steps(monkeypatch):
+def test_memory_of_images_is_subtracted(monkeypatch):
     monkeypatch.setattr(auto_size, "total_memory", lambda device: 40 * 2**20)
     sizes = [
         auto_size.choose_patch_and_batch(AUTO, description(), [(300, 400)], CPU, held)[0].patch
@@ -96,20 +96,20 @@ def test_what_images_take_is_not_there_for_steps(monkeypatch):
     assert sizes[1] < sizes[0]
 
 
-def test_total_memory_is_the_machines_or_less():
+def test_total_memory_is_plausible():
     assert GB / 4 < auto_size.total_memory(CPU) < 2**45
 
 
-def test_a_team_shares_the_batch_and_a_cpus_memory(monkeypatch):
-    settled, _ = choose_patch_and_batch(monkeypatch, replace(AUTO, patch=100, processes=3))
-    assert settled.batch % 3 == 0
+def test_a_team_shares_the_batch_and_the_memory_of_a_cpu(monkeypatch):
+    chosen, _ = choose_patch_and_batch(monkeypatch, replace(AUTO, patch=100, processes=3))
+    assert chosen.batch % 3 == 0
     small, _ = choose_patch_and_batch(monkeypatch, replace(AUTO, batch=4, processes=4), total=10 * 2**20)
     alone, _ = choose_patch_and_batch(monkeypatch, replace(AUTO, batch=1), total=10 * 2**20)
     assert small.patch < alone.patch
 
 
-def test_limits_of_a_job_are_found(tmp_path):
-    """Version 2, nested as Slurm does it; "max" is no limit."""
+def test_limits_of_a_job_are_read(tmp_path):
+    """Control groups of version 2, nested as by Slurm; "max" is no limit."""
     groups = tmp_path / "sys/fs/cgroup/system.slice/slurmd/job_7"
     (groups / "step_0").mkdir(parents=True)
     (tmp_path / "proc/self").mkdir(parents=True)
@@ -119,7 +119,7 @@ def test_limits_of_a_job_are_found(tmp_path):
     assert list(group_limits(tmp_path)) == [16_000_000_000]
 
 
-def test_limits_of_version_1_are_found(tmp_path):
+def test_limits_of_version_1_are_read(tmp_path):
     (tmp_path / "sys/fs/cgroup/memory/slurm/job_7").mkdir(parents=True)
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text("3:cpu,cpuacct:/x\n4:memory:/slurm/job_7\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Processes that share a batch do what one process does with all of it."""
+"""Distributed training: processes that share a batch compute the same as one process with the whole batch."""
 
 import socket
 from pathlib import Path
@@ -18,20 +18,20 @@ pytestmark = pytest.mark.slow
 
 
 def load(folder: Path, rank: int = 0) -> dict:
-    """Losses and weights of a process."""
+    """Load the losses and weights of a process."""
     return torch.load(folder / f"rank-{rank}.pt", weights_only=True)
 
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory) -> Path:
-    """What a training of two processes leaves."""
+    """Train with two processes; return the folder of their losses and weights."""
     folder = tmp_path_factory.mktemp("two")
     together(WORLD, 0, None, train, folder, None)
     return folder
 
 
 def test_two_processes_match_one(two_processes, tmp_path):
-    """In float64 over 20 steps with gloo: the same losses to 1e-5, and the same weights."""
+    """In float64 over 20 steps with gloo, losses agree to 1e-5 and weights to 1e-6."""
     together(1, 0, None, train, tmp_path, None)
     one, two, other = load(tmp_path), load(two_processes), load(two_processes, 1)
     assert len(one["losses"]) == 20
@@ -44,7 +44,7 @@ def test_two_processes_match_one(two_processes, tmp_path):
 
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_shares_are_the_batch(size):
-    """All patches of the batch are drawn, none twice, whatever the number of processes."""
+    """All patches of the batch are drawn once, for any number of processes."""
     items, plan = make_items(), PatchPlan(SETTINGS, Augment(), uniform(2, halo=0, multiple=1))
     for step in range(3):
         shares = [draw_batch(items, plan, step, rank, size) for rank in range(size)]
@@ -55,15 +55,15 @@ def test_shares_are_the_batch(size):
     assert len(different) == 3
 
 
-def test_an_error_in_one_ends_all(tmp_path):
+def test_an_error_in_one_process_ends_all(tmp_path):
     with pytest.raises(Exception, match="rank 1 fails"):
         together(WORLD, 0, None, train, tmp_path, 1)
 
 
-def test_alone_needs_no_processes():
-    seen = []
-    run_together(1, 0, None, lambda *given: seen.append(given), "x")
-    assert seen == [("x", ALONE)]
+def test_a_single_process_starts_no_others():
+    calls = []
+    run_together(1, 0, None, lambda *arguments: calls.append(arguments), "x")
+    assert calls == [("x", ALONE)]
     assert Train().processes == 1
 
 
@@ -78,8 +78,8 @@ SRUN = {
 
 
 @pytest.mark.parametrize("launcher", ["torchrun", "srun"])
-def test_processes_started_by_a_launcher_do_what_ours_do(two_processes, tmp_path, launcher):
-    """As `torchrun` and `srun` start them, by what they set in the environment."""
+def test_processes_of_a_launcher_compute_the_same(two_processes, tmp_path, launcher):
+    """`torchrun` and `srun` are simulated by the environment variables that they set."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -97,15 +97,15 @@ def test_processes_started_by_a_launcher_do_what_ours_do(two_processes, tmp_path
         assert all(torch.equal(one["weights"][name], two["weights"][name]) for name in one["weights"])
 
 
-def test_launchers_are_known_by_what_they_set(monkeypatch):
-    monkeypatch.setenv("MASTER_ADDR", "somewhere")  # alone it says nothing
+def test_launchers_are_recognised_by_their_environment(monkeypatch):
+    monkeypatch.setenv("MASTER_ADDR", "somewhere")  # not sufficient on its own
     assert launched() is None
     slurm = {"PROCID": 3, "LOCALID": 1, "STEP_NUM_TASKS": 4, "STEP_NUM_NODES": 2}
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", str(value))
     assert launched() == (Team(3, 4), Place(1, 2, None))
     for processes in (1, 2):
-        with pytest.raises(ValueError, match=rf"train\.processes: found {processes}, but 4 were started"):
+        with pytest.raises(ValueError, match=rf"train\.processes: found {processes}, but 4 started processes"):
             run_together(processes, 0, None, train, None, None)
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     assert launched() is None

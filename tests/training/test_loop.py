@@ -1,4 +1,4 @@
-"""The training loop: reproducible to the bit, loud on divergence, schedule and data as stated."""
+"""Training loop: same bits for the same seed, errors on divergence, schedules, data, learning-rate range test."""
 
 import csv
 import hashlib
@@ -16,7 +16,7 @@ from snakeseg.io.store import write_store
 from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.settings import Augment, Loss, Train, UNetSettings, Weigh
 from snakeseg.training import dataset, loop, lr_range_test, optimiser, patches
-from snakeseg.training import state as course
+from snakeseg.training import state as state_module
 from snakeseg.training.history import HISTORY, StepRecord, write_history
 from snakeseg.training.losses import make_loss, weighted_cross_entropy
 from snakeseg.training.patches import Item, PatchPlan, draw_batch
@@ -50,16 +50,16 @@ def make_items():
 
 def train(settings=SETTINGS, items=None, network=NETWORK, drawn_before=0):
     torch.manual_seed(optimiser.derive_seed(settings.seed, -1))
-    made = UNet(2, 1, 2, network)
+    trained = UNet(2, 1, 2, network)
     torch.rand(drawn_before)
     history = loop.fit(
-        made,
+        trained,
         items or make_items(),
         PatchPlan(settings, Augment(std=1), unet_geometry(2, network)),
         weighted_cross_entropy,
         CPU,
     )
-    return made, history
+    return trained, history
 
 
 def bits(network):
@@ -71,7 +71,7 @@ def bits(network):
     "change", [{}, {"elastic": "online"}, {"optimiser": "sgd"}, {"precision": "bfloat16"}], ids=str
 )
 def test_same_seed_same_bits(change):
-    """Weights, running statistics and losses, with dropout, whatever torch's global state was."""
+    """Weights, running statistics and losses, with dropout, do not depend on PyTorch's global random state."""
     settings = replace(SETTINGS, **change)
     first, history = train(settings)
     second, again = train(settings, drawn_before=17)
@@ -83,8 +83,8 @@ def test_another_seed_another_network():
     assert bits(train()[0]) != bits(train(replace(SETTINGS, seed=1))[0])
 
 
-def test_slow_data_change_nothing(monkeypatch):
-    """However long patches take, they come in order."""
+def test_slow_data_does_not_change_the_weights(monkeypatch):
+    """Patches arrive in order, however long they take."""
     expected = bits(train()[0])
     delays = iter([0.03, 0, 0.02, 0, 0, 0.01])
 
@@ -101,27 +101,27 @@ def test_prefetched_batches_are_those_of_the_steps():
     drawn = list(patches.prefetch(items, plan, start=3))
     assert len(drawn) == 9
     for step, batch in enumerate(drawn, start=3):
-        for found, expected in zip(batch, draw_batch(items, plan, step), strict=True):
-            np.testing.assert_array_equal(found, expected)
+        for array, expected in zip(batch, draw_batch(items, plan, step), strict=True):
+            np.testing.assert_array_equal(array, expected)
 
 
-def test_it_learns():
-    """A task that one threshold solves is learnt in 150 steps."""
+def test_the_loss_falls():
+    """In 150 steps, it learns a task that one threshold solves."""
     _, history = train(replace(SETTINGS, steps=150), network=UNetSettings(width=4, depth=1, dropout=0))
     losses = [row["loss"] for row in history]
     assert np.mean(losses[-10:]) < 0.3 * losses[0]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_divergence_is_loud(value):
+def test_divergence_is_an_error(value):
     items = make_items()
     items = [Item(item.image * np.float32(value), item.target, item.weight) for item in items]
     with pytest.raises(FloatingPointError, match=r"training step 0, images .*learning_rate"):
         train(items=items, network=UNetSettings(width=2, depth=1))
 
 
-def test_the_first_loss_is_the_initial_networks(monkeypatch):
-    """The loss of step 0 is that of the network before any step, on batch 0."""
+def test_the_first_loss_is_that_of_the_initial_network(monkeypatch):
+    """The loss of step 0 is that of the network before any update, on batch 0."""
     settings = replace(SETTINGS, steps=1)
     network = UNetSettings(width=4, depth=1, dropout=0)
     _, history = train(settings, network=network)
@@ -140,7 +140,7 @@ def test_network_ends_in_evaluation_mode_with_history():
     assert all(tuple(row) == (*HISTORY, "pixels_0", "pixels_1") for row in history)
 
 
-def test_frozen_parameters_stay():
+def test_frozen_parameters_do_not_change():
     network = UNet(2, 1, 2, NETWORK)
     network.head.weight.requires_grad_(False)
     head, first = network.head.weight.clone(), network.encoder.levels[0][0].weight.clone()
@@ -151,8 +151,8 @@ def test_frozen_parameters_stay():
     assert not torch.equal(network.encoder.levels[0][0].weight, first)
 
 
-def test_ignored_pixels_change_nothing():
-    """Whatever the class of pixels with weight 0, the trained weights are the same bits."""
+def test_ignored_pixels_do_not_change_the_weights():
+    """The trained weights have the same bits for any class of pixels with weight 0."""
     items = [
         Item(i.image, i.target, np.where(np.arange(34) % 7 < 3, 0, i.weight).astype(np.float32)) for i in make_items()
     ]
@@ -161,7 +161,7 @@ def test_ignored_pixels_change_nothing():
     assert bits(train(items=items)[0]) != bits(train()[0])
 
 
-def test_class_balance_counts_what_is_counted():
+def test_class_balance_counts_pixels_with_a_weight():
     target = np.array([[0, 0, 0, 1], [1, 1, 1, 1]], np.uint8)
     weight = np.array([[1, 1, 1, 2], [0, 0, 0, 0]], np.float32)
     item = Item(np.zeros((1, 2, 4), np.float32), target, weight)
@@ -170,7 +170,7 @@ def test_class_balance_counts_what_is_counted():
 
 
 def test_schedules():
-    """A warm-up over the first 5 %, then the decay fitted to the budget."""
+    """The learning rate warms up over the first 5 %, and then decays over the budget."""
     at = {
         name: lambda step, name=name: optimiser.learning_rate_factor(Train(steps=100, schedule=name), step / 100)
         for name in ("poly", "cosine", "constant")
@@ -181,7 +181,7 @@ def test_schedules():
     assert optimiser.learning_rate_factor(Train(steps=1), 0) == 1
 
 
-def test_history_tells_the_rate_that_was_used():
+def test_history_has_the_learning_rate():
     _, history = train(replace(SETTINGS, schedule="poly", learning_rate=0.02))
     expected = [0.02 * optimiser.learning_rate_factor(SETTINGS, step / 6) for step in range(6)]
     assert [row["learning_rate"] for row in history] == pytest.approx(expected)
@@ -195,7 +195,7 @@ def test_optimisers():
         "lr": 0.5, "momentum": 0.9, "weight_decay": 0.1,
     }  # fmt: skip
     assert isinstance(optimiser.make_optimiser(network, SETTINGS), torch.optim.AdamW)
-    with pytest.raises(ValueError, match=r"train.optimiser 'adam'; expected sgd or adamw"):
+    with pytest.raises(ValueError, match=r"train.optimiser: found 'adam'; expected sgd or adamw"):
         optimiser.make_optimiser(network, Train(optimiser="adam"))
 
 
@@ -221,36 +221,36 @@ def make_store(path, names, copies=()):
         classes = rng.integers(0, 2, (20, 22)).astype(np.uint8)
         classes[5:9, 5:9] = IGNORED
         objects = (classes == 1).astype(np.int32)
-        noted = {"spacing": [1.0, 1.0], **({"copy_of": name.split("~")[0]} if "~" in name else {})}
+        attributes = {"spacing": [1.0, 1.0], **({"copy_of": name.split("~")[0]} if "~" in name else {})}
         arrays = {"image": rng.normal(size=(1, 20, 22)).astype(np.float32), "classes": classes, "objects": objects}
-        samples.append((name, noted, arrays))
+        samples.append((name, attributes, arrays))
     write_store(path, samples)
     return path
 
 
 @pytest.fixture
 def stores(tmp_path):
-    """Two stores of two images, copies of the second image, and their weights."""
-    made = [
+    """Write three stores, of two images, of copies of the second image, and of a third image; and their weight maps."""
+    items = [
         make_store(tmp_path / "a.zarr.zip", ["one", "two"]),
         make_store(tmp_path / "b.zarr.zip", [], ["two~1", "two~2"]),
         make_store(tmp_path / "c.zarr.zip", ["three"]),
     ]
     weights = tmp_path / "w.zarr.zip"
-    write_store(weights, weight_maps(made, Weigh(), {"class_counts": [300, 100]}))
-    return SimpleNamespace(items=made, weights=[weights])
+    write_store(weights, weight_maps(items, Weigh(), {"class_counts": [300, 100]}))
+    return SimpleNamespace(items=items, weights=[weights])
 
 
 def test_held_out_images_and_their_copies_are_not_loaded(stores):
     items, _ = dataset.load_items({"one", "three"}, stores.items, stores.weights)
     assert len(items) == 2
     items, attributes = dataset.load_items({"two"}, stores.items, stores.weights)
-    assert [noted.get("copy_of") for noted in attributes] == [None, "two", "two"]
+    assert [stored.get("copy_of") for stored in attributes] == [None, "two", "two"]
     assert len(items) == 3
 
 
 def test_ignored_label_has_no_weight(stores):
-    """Where the label says so, and only there, the target is a class and the weight is 0."""
+    """Only ignored pixels have weight 0; their target is a class."""
     for item in dataset.load_items({"one", "two", "three"}, stores.items, stores.weights)[0]:
         ignored = np.zeros(item.target.shape, bool)
         ignored[5:9, 5:9] = True
@@ -264,28 +264,28 @@ def test_ignored_label_has_no_weight(stores):
 
 
 @pytest.mark.parametrize("loss", ["border", "plain", "balanced", "sum"])
-def test_accumulating_changes_nothing(loss):
-    """Four patches at once, or in two or three parts: the same weights but for rounding."""
+def test_accumulation_does_not_change_the_weights(loss):
+    """Four patches at once, or in two or three parts, give the same weights except for rounding."""
     network = UNetSettings(width=4, depth=1, dropout=0)
-    found = []
+    weights = []
     for parts in (1, 2, 3):
         torch.manual_seed(0)
-        made = UNet(2, 1, 2, network).double()
+        double = UNet(2, 1, 2, network).double()
         settings = replace(SETTINGS, batch=4, accumulate=parts, learning_rate=1e-3)
         plan = PatchPlan(settings, Augment(), unet_geometry(2, network))
-        loop.fit(made, make_items(), plan, make_loss(Loss(loss), [0.7, 1.3]), CPU)
-        found.append(torch.cat([p.flatten() for p in made.parameters()]))
-    for other in found[1:]:
-        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-6)
+        loop.fit(double, make_items(), plan, make_loss(Loss(loss), [0.7, 1.3]), CPU)
+        weights.append(torch.cat([p.flatten() for p in double.parameters()]))
+    for other in weights[1:]:
+        torch.testing.assert_close(other, weights[0], rtol=0, atol=1e-6)
 
 
-def test_a_gradient_that_is_no_number_stops_before_it_does_harm():
+def test_a_gradient_that_is_not_finite_does_not_change_the_weights():
     network = UNet(2, 1, 2, NETWORK)
     before = bits(network)
     batch = draw_batch(make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(2, NETWORK)), 0)
 
     def loss(logits, target, weight):
-        return (logits - logits.detach()).abs().sqrt().sum()  # 0, and its gradient is not a number
+        return (logits - logits.detach()).abs().sqrt().sum()  # 0, with a gradient of NaN
 
     learner = Learner(network.eval(), optimiser.make_optimiser(network, SETTINGS), loss, SETTINGS, CPU)
     with pytest.raises(FloatingPointError, match="the norm of the gradient is nan"):
@@ -293,18 +293,18 @@ def test_a_gradient_that_is_no_number_stops_before_it_does_harm():
     assert bits(network) == before
 
 
-def test_clipping_bounds_the_step():
+def test_clipping_limits_the_step():
     network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0))
     settings = replace(SETTINGS, optimiser="sgd", momentum=0.0, learning_rate=1.0, clip=0.01)
     before = torch.cat([p.flatten() for p in network.parameters()]).clone()
     batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(2, NETWORK)), 0)
-    made = optimiser.make_optimiser(network, settings)
-    train_step(Learner(network, made, weighted_cross_entropy, settings, CPU), batch)
+    sgd = optimiser.make_optimiser(network, settings)
+    train_step(Learner(network, sgd, weighted_cross_entropy, settings, CPU), batch)
     after = torch.cat([p.flatten() for p in network.parameters()])
     assert (after - before).norm().item() <= 0.01
 
 
-def test_the_history_counts_the_classes_that_the_loss_saw():
+def test_the_history_counts_the_pixels_of_each_class_in_the_loss():
     items, plan = make_items(), PatchPlan(SETTINGS, Augment(std=1), unet_geometry(2, NETWORK))
     _, history = train()
     for row in history:
@@ -313,7 +313,7 @@ def test_the_history_counts_the_classes_that_the_loss_saw():
         assert [row["pixels_0"], row["pixels_1"]] == [int((counted == c).sum()) for c in (0, 1)]
 
 
-def test_float16_learns():
+def test_the_loss_falls_in_float16():
     settings = replace(SETTINGS, steps=150, precision="float16")
     network = UNetSettings(width=4, depth=1, dropout=0)
     _, history = train(settings, network=network)
@@ -321,17 +321,17 @@ def test_float16_learns():
     assert np.mean(losses[-10:]) < 0.3 * losses[0]
 
 
-def test_float16_skips_steps_that_overflow_and_gives_up_at_the_lowest_scale():
+def test_float16_skips_steps_that_overflow_down_to_the_lowest_scale():
     settings = replace(SETTINGS, precision="float16")
     network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0))
     before = bits(network)
     batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(2, NETWORK)), 0)
-    made, scale = optimiser.make_optimiser(network, settings), optimiser.LossScale(4.0)
+    adamw, scale = optimiser.make_optimiser(network, settings), optimiser.LossScale(4.0)
 
     def overflowing(logits, target, weight):
         return logits.sum() - logits.sum().detach() + (logits - logits.detach()).abs().sqrt().sum()
 
-    learner = Learner(network, made, overflowing, settings, CPU)
+    learner = Learner(network, adamw, overflowing, settings, CPU)
     for expected in (2.0, 1.0):
         train_step(learner, batch, scale)
         assert scale.value == expected
@@ -346,18 +346,18 @@ def test_float16_skips_steps_that_overflow_and_gives_up_at_the_lowest_scale():
 
 def test_the_scale_of_the_loss_is_part_of_the_state(tmp_path):
     network = UNet(2, 1, 2, NETWORK)
-    made = optimiser.make_optimiser(network, SETTINGS)
-    keep = course.StateSettings(tmp_path, "digest", 0.0)
-    now = course.TrainingState(1, [StepRecord(*(0.0,) * 6)], scale=optimiser.LossScale(8.0, 3))
-    write_state(tmp_path, "digest", course.state_of(network, made, now))
-    assert course.resume(network, made, keep).scale == optimiser.LossScale(8.0, 3)
+    adamw = optimiser.make_optimiser(network, SETTINGS)
+    settings = state_module.StateSettings(tmp_path, "digest", 0.0)
+    state = state_module.TrainingState(1, [StepRecord(*(0.0,) * 6)], scale=optimiser.LossScale(8.0, 3))
+    write_state(tmp_path, "digest", state_module.state_of(network, adamw, state))
+    assert state_module.resume(network, adamw, settings).scale == optimiser.LossScale(8.0, 3)
 
 
 def test_the_scale_of_the_loss_rises_again():
     scale = optimiser.LossScale(8.0)
-    for _ in range(optimiser.PATIENCE):
+    for _ in range(optimiser.SCALE_GROWTH_STEPS):
         assert scale.value == 8
-        assert scale.passed(True)
+        assert scale.update(True)
     assert scale.value == 16
     assert optimiser.LossScale(*scale.values()) == scale
 
@@ -373,51 +373,51 @@ def test_a_compiled_network_learns_the_same(capfd):
     assert "compiling took" in capfd.readouterr().err
 
 
-def test_what_does_not_fit_in_memory_is_mapped_and_leaves_no_file(stores, tmp_path):
+def test_arrays_that_do_not_fit_in_memory_are_mapped_and_leave_no_file(stores, tmp_path):
     names, folder = {"one", "two", "three"}, tmp_path / "scratch"
     folder.mkdir()
     expected, _ = dataset.load_items(names, stores.items, stores.weights)
-    one = sum(array.nbytes for array in expected[0])
-    found, _ = dataset.load_items(names, stores.items, stores.weights, folder=folder, memory=2 * one)
-    assert [isinstance(item.image, np.memmap) for item in found] == [False, False, True, True, True]
+    item_bytes = sum(array.nbytes for array in expected[0])
+    items, _ = dataset.load_items(names, stores.items, stores.weights, folder=folder, memory=2 * item_bytes)
+    assert [isinstance(item.image, np.memmap) for item in items] == [False, False, True, True, True]
     assert not list(folder.iterdir())
-    for item, same in zip(found, expected, strict=True):
+    for item, same in zip(items, expected, strict=True):
         for array, other in zip(item, same, strict=True):
             np.testing.assert_array_equal(array, other)
 
 
-def test_the_range_test_finds_where_the_loss_falls():
+def test_the_range_test_proposes_a_plausible_rate():
     settings = replace(SETTINGS, optimiser="sgd", momentum=0.0)
     network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0, normalisation="batch"))
     plan = PatchPlan(settings, Augment(), unet_geometry(2, NETWORK))
-    found = lr_range_test.range_test(network, make_items(), plan, weighted_cross_entropy, CPU)
-    assert found[0]["learning_rate"] == pytest.approx(lr_range_test.LOWEST)
-    steps = np.diff(np.log([row["learning_rate"] for row in found]))
+    rows = lr_range_test.range_test(network, make_items(), plan, weighted_cross_entropy, CPU)
+    assert rows[0]["learning_rate"] == pytest.approx(lr_range_test.LOWEST_RATE)
+    steps = np.diff(np.log([row["learning_rate"] for row in rows]))
     np.testing.assert_allclose(steps, steps[0], rtol=1e-6)
-    assert 1e-4 < lr_range_test.propose(found) < 5
+    assert 1e-4 < lr_range_test.propose(rows) < 5
 
 
-def test_the_proposed_rate_is_where_a_known_curve_falls_fastest():
+def test_the_proposed_rate_is_that_of_the_steepest_descent():
     logs = np.linspace(-6, 0, 61)
     losses = np.where(logs < -1, 1 / (1 + np.exp(4 * (logs + 3))), 5)
-    found = [{"learning_rate": 10**x, "loss": y} for x, y in zip(logs, losses, strict=True)]
-    assert np.log10(lr_range_test.propose(found)) == pytest.approx(-3, abs=0.11)
+    rows = [{"learning_rate": 10**x, "loss": y} for x, y in zip(logs, losses, strict=True)]
+    assert np.log10(lr_range_test.propose(rows)) == pytest.approx(-3, abs=0.11)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_range_test_bears_uneven_weights(seed):
-    """Images whose losses differ tenfold, and one that does not count at all."""
+def test_the_range_test_works_with_uneven_weights(seed):
+    """The weights of two images differ by a factor of ten; the third is ignored."""
     items = [Item(i.image, i.target, i.weight * w) for i, w in zip(make_items(), (0.3, 3, 0), strict=True)]
     settings = replace(SETTINGS, batch=1, seed=seed, optimiser="sgd", momentum=0.9)
     network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0, normalisation="batch"))
     plan = PatchPlan(settings, Augment(), unet_geometry(2, NETWORK))
-    found = lr_range_test.range_test(network, items, plan, weighted_cross_entropy, CPU)
-    assert len(found) > 50
-    assert 1e-4 < lr_range_test.propose(found) < 5
+    rows = lr_range_test.range_test(network, items, plan, weighted_cross_entropy, CPU)
+    assert len(rows) > 50
+    assert 1e-4 < lr_range_test.propose(rows) < 5
 
 
-def test_the_range_test_says_when_there_is_nothing_to_find():
+def test_the_range_test_raises_an_error_if_the_loss_is_not_finite():
     items = [Item(item.image * np.float32("nan"), item.target, item.weight) for item in make_items()]
     plan = PatchPlan(SETTINGS, Augment(), unet_geometry(2, NETWORK))
-    with pytest.raises(BadInput, match="no number after 0 steps"):
+    with pytest.raises(BadInput, match="a loss of NaN after 0 steps"):
         lr_range_test.range_test(UNet(2, 1, 2, NETWORK), items, plan, weighted_cross_entropy, CPU)

@@ -1,4 +1,4 @@
-"""Weighted cross entropy against its formula."""
+"""Loss functions against their formulas."""
 
 import pytest
 import torch
@@ -17,15 +17,15 @@ def draw(classes=3, shape=(6, 5), seed=0):
 
 @pytest.mark.parametrize("shape", [(7,), (6, 5), (3, 4, 5)])
 def test_equals_the_formula(shape):
-    """Mean over pixels of - w log(softmax of the true class)."""
+    """The loss is the mean over pixels of - w log(softmax of the true class)."""
     logits, target, weight = draw(shape=shape)
     probability = (logits.exp() / logits.exp().sum(dim=1, keepdim=True)).gather(1, target[:, None])[:, 0]
     expected = -(weight * probability.log()).sum() / target.numel()
     assert weighted_cross_entropy(logits, target, weight).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_known_answer():
-    """Even logits of two classes cost log 2 a pixel, whatever the target."""
+def test_loss_of_equal_logits():
+    """Equal logits of two classes have a loss of log 2 per pixel, for any target."""
     logits, target = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long)
     assert weighted_cross_entropy(logits, target, torch.ones(1, 4, 4)).item() == pytest.approx(0.6931472)
     assert weighted_cross_entropy(logits, target, torch.full((1, 4, 4), 3.0)).item() == pytest.approx(3 * 0.6931472)
@@ -37,8 +37,8 @@ def test_mean_is_over_pixels_not_weights():
     assert weighted_cross_entropy(logits, target, 2 * weight).item() == pytest.approx(2 * loss.item(), rel=1e-6)
 
 
-def test_ignored_pixels_have_no_gradient_and_no_say():
-    """With weight 0 neither the gradient at a pixel nor the loss depends on it; elsewhere there is a gradient."""
+def test_ignored_pixels_have_no_gradient_and_no_effect():
+    """A pixel of weight 0 has no gradient and does not change the loss; every other pixel has a gradient."""
     logits, target, weight = draw()
     ignored = torch.zeros_like(target, dtype=torch.bool)
     ignored[:, 2:4, 1:] = True
@@ -66,7 +66,7 @@ def test_huge_logits_stay_finite():
 
 
 def test_losses_by_name():
-    """Each against its formula, on the same logits."""
+    """Each loss equals its formula, on the same logits."""
     logits, target, weight = draw()
     weight[:, 0] = 0
     counted = (weight > 0).float()
@@ -79,12 +79,12 @@ def test_losses_by_name():
         "sum": (counted * entropy).sum() / len(logits),
     }
     for name, value in expected.items():
-        found = make_loss(Loss(name), balance.tolist())(logits, target, weight)
-        torch.testing.assert_close(found, value, rtol=1e-5, atol=1e-6)
+        loss = make_loss(Loss(name), balance.tolist())(logits, target, weight)
+        torch.testing.assert_close(loss, value, rtol=1e-5, atol=1e-6)
 
 
-def test_dice_adds_the_overlap_of_what_is_counted():
-    """Border cross entropy plus 1 - mean over classes of 2 |A B| / (|A| + |B|), ignored pixels left out."""
+def test_dice_adds_the_overlap_of_counted_pixels():
+    """It is weighted cross entropy plus 1 - mean over classes of 2 |A B| / (|A| + |B|), without ignored pixels."""
     logits, target, weight = draw()
     weight[:, 0] = 0
     counted = (weight > 0).float()[:, None]
@@ -92,9 +92,9 @@ def test_dice_adds_the_overlap_of_what_is_counted():
     t = functional.one_hot(target, 3).movedim(-1, 1) * counted
     axes = (0, 2, 3)
     dice = 2 * (p * t).sum(axes) / (p.sum(axes) + t.sum(axes))
-    found = make_loss(Loss("dice"), [1.0] * 3)(logits, target, weight)
+    loss = make_loss(Loss("dice"), [1.0] * 3)(logits, target, weight)
     expected = weighted_cross_entropy(logits, target, weight) + 1 - dice.mean()
-    assert found.item() == pytest.approx(expected.item(), abs=1e-4)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -109,7 +109,7 @@ def test_every_loss_falls_along_its_gradient(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_ignored_pixels_have_no_say_in_any_loss(name):
+def test_ignored_pixels_have_no_effect_on_any_loss(name):
     logits, target, weight = draw()
     weight[:, 0] = 0
     other = logits.clone()
@@ -119,5 +119,5 @@ def test_ignored_pixels_have_no_say_in_any_loss(name):
 
 
 def test_unknown_loss():
-    with pytest.raises(ValueError, match=r"loss.name 'dise'; expected one of .*; did you mean 'dice'"):
+    with pytest.raises(ValueError, match=r"loss.name: found 'dise'; expected one of .*; did you mean 'dice'"):
         make_loss(Loss("dise"), [1.0, 1.0])

@@ -7,7 +7,7 @@ import pytest
 
 from snakeseg.networks.geometry import uniform
 from snakeseg.settings import Augment, Train
-from snakeseg.training.patches import Item, PatchPlan, draw_batch, draw_patch, generator
+from snakeseg.training.patches import Item, PatchPlan, draw_batch, draw_patch, make_generator
 
 HALO = 6
 STILL = Train(patch=16, flips=False, turns=False, contrast=0, brightness=0)
@@ -18,7 +18,7 @@ def plan_of(train=STILL, elastic=None, geometry=None, dims=2):
 
 
 def coded_item(shape, seed=0):
-    """An item whose image and weight can be told from its target."""
+    """Return an item whose image and weight are functions of its target."""
     target = np.random.default_rng(seed).integers(0, 1000, shape)
     return Item(target[None].astype(np.float32), target, target.astype(np.float32) + 0.5)
 
@@ -38,8 +38,8 @@ def smooth_item(shape=(60, 70)):
 
 
 @pytest.mark.parametrize("elastic", ["copies", "online"])
-def test_pure_function_of_its_arguments(elastic):
-    """Asked again, in another order or after other draws, a patch is the same to the bit."""
+def test_a_patch_is_a_pure_function_of_its_arguments(elastic):
+    """Drawn again, in another order or after other draws, a patch has the same bits."""
     items = [smooth_item((40, 50)), smooth_item((60, 30))]
     plan = plan_of(Train(patch=16, elastic=elastic))
     first = {index: draw_patch(items, plan, index) for index in range(6)}
@@ -49,7 +49,7 @@ def test_pure_function_of_its_arguments(elastic):
         assert same(draw_patch(copies, plan, index), first[index])
 
 
-def test_drawing_leaves_the_data_alone():
+def test_drawing_does_not_change_the_data():
     item = smooth_item()
     before = Item(*(array.copy() for array in item))
     for index in range(10):
@@ -57,20 +57,20 @@ def test_drawing_leaves_the_data_alone():
     assert same(item, before)
 
 
-def test_every_index_and_seed_has_its_own_patch():
+def test_every_index_and_seed_has_a_patch_of_its_own():
     item = coded_item((200, 200))
     patches = [
         draw_patch([item], plan_of(replace(STILL, seed=seed)), index) for seed in range(3) for index in range(20)
     ]
-    # Offsets are few enough for two to be drawn alike by chance.
+    # The number of offsets is small, so that some are drawn twice by chance.
     assert len({patch.target.tobytes() for patch in patches}) >= len(patches) - 5
 
 
 def test_streams_are_independent_and_need_no_state():
-    a, b = generator(3, 7).random(1000), generator(3, 8).random(1000)
+    a, b = make_generator(3, 7).random(1000), make_generator(3, 8).random(1000)
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.15
     assert not np.intersect1d(a, b).size
-    np.testing.assert_array_equal(generator(3, 7).random(1000), a)
+    np.testing.assert_array_equal(make_generator(3, 7).random(1000), a)
 
 
 def test_a_batch_is_consecutive_patches():
@@ -83,7 +83,7 @@ def test_a_batch_is_consecutive_patches():
 
 @pytest.mark.parametrize(("shape", "orientations"), [((16, 16), 8), ((8, 8, 8), 16)])
 def test_orientations_keep_everything_aligned(shape, orientations):
-    """Of an item as large as the patch, all flips and exchanges of the last two axes occur, and nothing else."""
+    """All flips and exchanges of the last two axes occur, and nothing else, for an item as large as the patch."""
     item = coded_item(shape)
     train = replace(STILL, patch=shape[0], flips=True, turns=True)
     dims = len(shape)
@@ -94,14 +94,14 @@ def test_orientations_keep_everything_aligned(shape, orientations):
         for turn in (False, True)
         for turned in [np.flip(item.target, tuple(axis for axis in range(dims) if code >> axis & 1))]
     }
-    seen = set()
+    drawn = set()
     for index in range(150):
         patch = draw_patch([item], plan, index)
         np.testing.assert_array_equal(inner(patch)[0], patch.target)
         np.testing.assert_array_equal(patch.weight, patch.target + 0.5)
-        seen.add(patch.target.tobytes())
-    assert seen == expected
-    assert len(seen) == orientations
+        drawn.add(patch.target.tobytes())
+    assert drawn == expected
+    assert len(drawn) == orientations
 
 
 @pytest.mark.parametrize(("flips", "turns", "count"), [(False, False, 1), (True, False, 4), (False, True, 2)])
@@ -113,7 +113,7 @@ def test_orientations_can_be_switched_off(flips, turns, count):
 
 @pytest.mark.parametrize("shape", [(16, 16), (8, 8, 8)])
 def test_context_is_mirrored(shape):
-    """The image reaches one halo beyond the labels, mirrored at the border."""
+    """The image extends one halo beyond the target, mirrored at the border."""
     item = coded_item(shape)
     patch = draw_patch([item], plan_of(replace(STILL, patch=shape[0]), dims=len(shape)), 0)
     np.testing.assert_array_equal(patch.image[0], np.pad(item.image[0], HALO, mode="reflect"))
@@ -141,7 +141,7 @@ def test_every_item_is_drawn_evenly():
 
 
 def test_patch_is_rounded_up_to_a_valid_size():
-    """The paper's 388 stays; 389 becomes 404."""
+    """A side of 388, as in the paper, stays; 389 becomes 404."""
     unet = uniform(2, halo=92, multiple=16, remainder=12)
     assert plan_of(Train(patch=388), geometry=unet).output == (388, 388)
     assert plan_of(Train(patch=389), geometry=unet).output == (404, 404)
@@ -151,7 +151,7 @@ def test_patch_is_rounded_up_to_a_valid_size():
 
 
 def test_online_deformation_keeps_everything_aligned():
-    """Smooth image, thresholded target and weight still tell one from the other, but for half a pixel at edges."""
+    """Smooth image, thresholded target and weight still agree, except for half a pixel at edges."""
     item = smooth_item((90, 90))
     plan = plan_of(replace(STILL, patch=40, elastic="online", flips=True, turns=True), Augment(std=4.0))
     plain = plan_of(replace(plan.train, elastic="copies"))
@@ -168,7 +168,7 @@ def test_online_deformation_keeps_everything_aligned():
 
 
 def test_online_deformation_gives_ignored_pixels_no_weight():
-    """Ignored pixels carry class 0 and weight 0; where a target was ignored, interpolation must not revive it."""
+    """Ignored pixels have class 0 and weight 0; interpolation must not give them a weight."""
     target = np.ones((60, 60), np.uint8)
     target[20:35, 25:40] = 0
     item = Item(np.zeros((1, 60, 60), np.float32), target, target.astype(np.float32))
@@ -179,8 +179,8 @@ def test_online_deformation_gives_ignored_pixels_no_weight():
         assert not patch.weight[patch.target == 0].any()
 
 
-def test_grey_values_vary_by_one_draw_a_patch():
-    """image * (1 + c) + b with |c| <= contrast and |b| <= brightness; labels and weights stay."""
+def test_intensities_vary_by_one_draw_per_patch():
+    """Intensities become image * (1 + c) + b with |c| <= contrast and |b| <= brightness; weights stay."""
     image = np.array([1.0, 3.0], np.float32)[:, None].repeat(16, 0).repeat(16, 1)
     item = Item(image[None], np.zeros((32, 16), np.int64), np.ones((32, 16), np.float32))
     plan = plan_of(replace(STILL, patch=16, contrast=0.2, brightness=0.5))
@@ -199,7 +199,7 @@ def test_grey_values_vary_by_one_draw_a_patch():
 
 
 def test_types_and_layout():
-    """What torch takes without another copy."""
+    """PyTorch takes the arrays without a further copy."""
     patch = draw_patch([smooth_item()], plan_of(Train(patch=16)), 3)
     assert [array.dtype for array in patch] == [np.float32, np.int64, np.float32]
     assert all(array.flags.c_contiguous for array in patch)

@@ -1,4 +1,4 @@
-"""From files to training arrays."""
+"""Training arrays from files."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from snakeseg.training.prepare import data_statistics, prepare_rows
 
 @pytest.fixture
 def rows(tmp_path):
-    """One image, plain but for a box in which every pixel is another, and its label: objects in the box's corners."""
+    """Write an image that is constant outside a box, and a label with objects in two corners of the box."""
     image, label = np.full((40, 50), 100, np.uint16), np.zeros((40, 50), np.uint16)
     image[8:20, 15:40] = np.arange(1000, 1300).reshape(12, 25)
     label[8:12, 15:20], label[16:20, 36:40] = 1, 2
@@ -22,20 +22,20 @@ def rows(tmp_path):
 
 
 @pytest.mark.parametrize("scope", ["image", "dataset"])
-def test_the_plain_edge_is_left_out_of_everything(rows, scope):
+def test_everything_is_cropped_to_the_foreground_box(rows, scope):
     settings = Prepare(scope=scope, low=0, high=100, crop=True)
     statistics = data_statistics(rows, 2, Labels(), settings)
-    ((name, _, found),) = prepare_rows(rows, 2, Labels(), settings, statistics)
+    ((name, _, arrays),) = prepare_rows(rows, 2, Labels(), settings, statistics)
     assert name == "s"
-    np.testing.assert_allclose(found["image"], [np.linspace(0, 1, 300).reshape(12, 25)], atol=1e-6)
+    np.testing.assert_allclose(arrays["image"], [np.linspace(0, 1, 300).reshape(12, 25)], atol=1e-6)
     objects = np.zeros((12, 25), int)
     objects[:4, :5], objects[-4:, -4:] = 1, 2
-    np.testing.assert_array_equal(found["objects"], objects)
-    np.testing.assert_array_equal(found["classes"], objects > 0)
+    np.testing.assert_array_equal(arrays["objects"], objects)
+    np.testing.assert_array_equal(arrays["classes"], objects > 0)
     assert statistics["class_counts"] == [300 - 36, 36]
 
 
-def test_without_cropping_all_of_it_counts(rows):
+def test_without_cropping_all_pixels_count(rows):
     statistics = data_statistics(rows, 2, Labels(), Prepare(low=0, high=100))
     assert (statistics["offset"], statistics["scale"]) == ([100], [1199])
     assert statistics["class_counts"] == [2000 - 36, 36]

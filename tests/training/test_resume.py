@@ -1,4 +1,4 @@
-"""A training that is killed, as often as you like, ends in the same bits as one left alone."""
+"""A training that is killed any number of times ends in the same bits as an uninterrupted one."""
 
 import csv
 import hashlib
@@ -23,10 +23,10 @@ from snakeseg.io.store import write_store
 
 pytestmark = pytest.mark.slow
 STEPS = 400
-# Longer than it mostly takes to disturb a training that has begun; one that ended before is begun anew.
+# Long enough to interrupt a running training in most cases; a training that ended before is repeated.
 LONG = {"steps": 600}
 ATTEMPTS = 30
-MEASURED = ("wait_seconds", "compute_seconds", "memory_mb")
+MEASURED_COLUMNS = ("wait_seconds", "compute_seconds", "memory_mb")
 SETTINGS = {
     "network": {"width": 3, "depth": 1, "normalisation": "batch", "dropout": 0.3},
     "train": {"steps": STEPS, "batch": 2, "patch": 24, "optimiser": "adamw", "learning_rate": 0.01},
@@ -35,7 +35,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Stores as the workflow leaves them, of six images, and their sheet."""
+    """Write stores of six images, as the workflow does, and their sheet."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     prepared, weights, rows = [], [], []
@@ -43,10 +43,10 @@ def data(tmp_path_factory):
         name = f"s{index}"
         objects = np.kron(rng.integers(0, 2, (5, 5)), np.ones((8, 8))).astype(np.int32)
         image = (objects + rng.normal(0, 0.3, objects.shape)).astype(np.float32)
-        noted = {kind: {"path": name, "sha256": ""} for kind in ("image", "label")}
-        noted |= {"statistics": None, "spacing": [1.0, 1.0]}
+        attributes = {kind: {"path": name, "sha256": ""} for kind in ("image", "label")}
+        attributes |= {"statistics": None, "spacing": [1.0, 1.0]}
         arrays = {"image": image[None], "classes": objects.astype(np.uint8), "objects": objects}
-        prepared.append((name, noted, arrays))
+        prepared.append((name, attributes, arrays))
         weights.append((name, {}, {"weights": np.ones(objects.shape, np.float32)}))
         rows.append(f"{name}\t{name}.tif\t{name}.tif\n")
     write_store(folder / "prepared.zarr.zip", prepared)
@@ -66,20 +66,20 @@ def command(data, output, changes=None, seconds=0.0):
 
 
 def result(output):
-    """What must not differ: the weights, and the history but for times and memory."""
+    """Return what must not differ: a checksum of the weights, and the history without times and memory."""
     with open(output / "history.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    history = [{key: row[key] for key in row if key not in MEASURED} for row in rows]
+    history = [{key: row[key] for key in row if key not in MEASURED_COLUMNS} for row in rows]
     return hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest(), history
 
 
 def newest(output):
-    """Name of the newest state."""
+    """Return the name of the newest state file."""
     return max((path.name for path in output.glob("state/0*")), default="")
 
 
-def heeds_signals(child):
-    """Whether a process has a handler of its own for SIGUSR1, as while it trains."""
+def handles_signals(child):
+    """Return True if a process has a handler for SIGUSR1, as it has while it trains."""
     try:
         status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
@@ -88,30 +88,30 @@ def heeds_signals(child):
 
 
 @pytest.fixture(scope="module")
-def alone(data, tmp_path_factory):
-    """What a training leaves that nothing disturbs; each is done once."""
+def uninterrupted(data, tmp_path_factory):
+    """Return a function that gives the result of an uninterrupted training; each training runs once."""
 
     @cache
     def train(changes):
-        output = tmp_path_factory.mktemp("alone")
+        output = tmp_path_factory.mktemp("uninterrupted")
         assert end(start(command(data, output, json.loads(changes), seconds=1e6))) == 0
         return result(output)
 
     return lambda changes=None: train(json.dumps(changes))
 
 
-def disturbed(arguments, output, log, ready, disturb):
-    """The exit status of a training that is disturbed when it is ready; one that ended before is begun anew."""
+def interrupted(arguments, output, log, ready, interrupt):
+    """Return the exit status of a training that is interrupted when ready; one that ended before is repeated."""
     for _ in range(ATTEMPTS):
         child = start(arguments, log)
         while not ready(child) and child.exitcode is None:
             time.sleep(0.002)
         with suppress(ProcessLookupError):
-            disturb(child)
+            interrupt(child)
         if code := end(child):
             return code
         shutil.rmtree(output)
-    raise AssertionError(f"{ATTEMPTS} trainings came to their end")
+    raise AssertionError(f"{ATTEMPTS} trainings ended before they were interrupted")
 
 
 @pytest.mark.parametrize(
@@ -123,23 +123,23 @@ def disturbed(arguments, output, log, ready, disturb):
     ],
     ids=str,
 )
-def test_killed_twenty_times(data, alone, tmp_path, changes):
+def test_killed_twenty_times(data, uninterrupted, tmp_path, changes):
     """SIGKILL at random moments, while a state is written after every step."""
-    expected = alone(changes)
+    expected = uninterrupted(changes)
     assert len(expected[1]) == STEPS
     output, log, kills, resumed = tmp_path / "killed", tmp_path / "log", 0, 0
     arguments, rng = command(data, output, changes), random.Random(0)
     while kills < 20:
         before = newest(output)
         child = start(arguments, log)
-        # Every fifth may be killed before it trains.
+        # Every fifth process may be killed before it trains.
         while kills % 5 and newest(output) == before and child.exitcode is None:
             time.sleep(0.002)
         time.sleep(rng.uniform(0.0, 0.08))
         child.kill()
         code = end(child)
         resumed += "training goes on from step" in log.read_text(encoding="utf-8")
-        if code == 0:  # a quick one: it goes on with another
+        if code == 0:  # it ended before it was killed
             assert result(output) == expected
             shutil.rmtree(output)
         else:
@@ -153,19 +153,19 @@ def test_killed_twenty_times(data, alone, tmp_path, changes):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_asked_to_stop(data, alone, tmp_path, number):
-    """A state is written at once, and the process ends with a code of its own."""
+def test_stop_signals(data, uninterrupted, tmp_path, number):
+    """A state is written at once, and the process ends with exit status 75."""
     output, log = tmp_path / "stopped", tmp_path / "log"
     arguments = command(data, output, LONG, seconds=1e6)
-    for _ in range(3):  # before training proper, a signal does what it always does
-        assert disturbed(arguments, output, log, heeds_signals, lambda child: os.kill(child.pid, number)) == 75
+    for _ in range(3):  # before the first step, a signal has its usual effect
+        assert interrupted(arguments, output, log, handles_signals, lambda child: os.kill(child.pid, number)) == 75
     assert end(start(arguments, log)) == 0
     assert "training goes on from step" in log.read_text(encoding="utf-8")
-    assert result(output) == alone(LONG)
+    assert result(output) == uninterrupted(LONG)
 
 
-def test_two_processes_are_stopped_and_go_on(data, tmp_path):
-    """Through the command line, in processes that share the batch: SIGTERM to the first reaches all."""
+def test_two_processes_are_stopped_and_resume(data, tmp_path):
+    """SIGTERM to the process of the command is forwarded to the processes that share the batch."""
     log = tmp_path / "log"
 
     def arguments(output):
@@ -173,7 +173,7 @@ def test_two_processes_are_stopped_and_go_on(data, tmp_path):
 
     assert end(start(arguments(tmp_path / "alone"), log)) == 0, log.read_text(encoding="utf-8")
     stopped = tmp_path / "stopped"
-    code = disturbed(arguments(stopped), stopped, log, lambda _: newest(stopped), lambda child: child.terminate())
+    code = interrupted(arguments(stopped), stopped, log, lambda _: newest(stopped), lambda child: child.terminate())
     assert code == 75, log.read_text(encoding="utf-8")
     assert "Traceback" not in log.read_text(encoding="utf-8")
     assert end(start(arguments(stopped), log)) == 0, log.read_text(encoding="utf-8")
@@ -183,7 +183,10 @@ def test_two_processes_are_stopped_and_go_on(data, tmp_path):
 
 def test_processes_must_divide_the_batch(data, tmp_path, capsys):
     assert main(command(data, tmp_path / "model", {"processes": 3})) == 1
-    assert "train.processes: found 3 for a batch of 2; expected a number that divides it" in capsys.readouterr().err
+    assert (
+        "train.processes: found 3 for a batch of 2; expected a number that divides train.batch"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "model").exists()
 
 
@@ -191,7 +194,7 @@ def test_finished_training_is_not_repeated(data, tmp_path):
     assert end(start(command(data, tmp_path / "one", seconds=1e6))) == 0
     expected = result(tmp_path / "one")
     before = (tmp_path / "one" / "model.safetensors").stat().st_mtime_ns
-    (tmp_path / "one" / "state").mkdir()  # as of a process that was killed after its last step
+    (tmp_path / "one" / "state").mkdir()  # as left by a process that was killed after its last step
     (tmp_path / "one" / "state" / "000000400.safetensors").touch()
     assert end(start(command(data, tmp_path / "one", seconds=1e6))) == 0
     assert (tmp_path / "one" / "model.safetensors").stat().st_mtime_ns == before
@@ -200,12 +203,14 @@ def test_finished_training_is_not_repeated(data, tmp_path):
     assert result(tmp_path / "one") != expected
 
 
-def test_state_of_other_settings_is_not_gone_on_from(data, alone, tmp_path):
+def test_a_state_of_other_settings_is_not_used(data, uninterrupted, tmp_path):
     other, output, log = LONG | {"seed": 2}, tmp_path / "other", tmp_path / "log"
-    assert disturbed(command(data, output, LONG), output, log, lambda _: newest(output), lambda child: child.kill()) < 0
-    refused, child = newest(output), start(command(data, output, other), log)
+    assert (
+        interrupted(command(data, output, LONG), output, log, lambda _: newest(output), lambda child: child.kill()) < 0
+    )
+    skipped, child = newest(output), start(command(data, output, other), log)
     while child.exitcode is None and (
-        "is not used" not in log.read_text(encoding="utf-8") or newest(output) == refused
+        "is not used" not in log.read_text(encoding="utf-8") or newest(output) == skipped
     ):
         time.sleep(0.002)
     assert "is not used" in log.read_text(encoding="utf-8")
@@ -213,11 +218,11 @@ def test_state_of_other_settings_is_not_gone_on_from(data, alone, tmp_path):
     if end(child):
         assert end(start(command(data, output, other), log)) == 0
         assert "training goes on from step" in log.read_text(encoding="utf-8")
-    assert result(output) == alone(other)
+    assert result(output) == uninterrupted(other)
 
 
-def test_other_weight_maps_are_another_training(data, tmp_path):
-    """Same settings, another file: nothing of the old training is taken."""
+def test_other_weight_maps_start_another_training(data, tmp_path):
+    """With the same settings and another file, the old training is not used."""
     assert end(start(command(data, tmp_path / "model", seconds=1e6))) == 0
     expected = result(tmp_path / "model")
     changed = command(data, tmp_path / "model", seconds=1e6)
@@ -228,7 +233,7 @@ def test_other_weight_maps_are_another_training(data, tmp_path):
     assert result(tmp_path / "model") != expected
 
 
-def test_stop_file_ends_the_training_well(data, tmp_path):
+def test_stop_file_ends_the_training(data, tmp_path):
     output = tmp_path / "early"
     child = start(command(data, output, {"steps": 100_000}))
     while not newest(output) and child.exitcode is None:
@@ -240,7 +245,7 @@ def test_stop_file_ends_the_training_well(data, tmp_path):
 
 
 def test_budget_of_minutes(data, tmp_path):
-    """Two seconds of training, with the learning rate at its lowest in the end."""
+    """After two seconds of training, the learning rate is at its lowest."""
     output = tmp_path / "timed"
     assert end(start(command(data, output, {"minutes": 2 / 60, "schedule": "poly"}, seconds=1e6))) == 0
     with open(output / "history.tsv", encoding="utf-8", newline="") as file:
@@ -248,12 +253,12 @@ def test_budget_of_minutes(data, tmp_path):
     seconds = [float(row["wait_seconds"]) + float(row["compute_seconds"]) for row in rows]
     assert sum(seconds) >= 2
     rates, left = [float(row["learning_rate"]) for row in rows], max(0, 1 - sum(seconds[:-1]) / 2)
-    assert rates[-1] < (left**0.9 + 0.1) * max(rates)  # on a busy machine, the last step may begin long before the end
+    assert rates[-1] < (left**0.9 + 0.1) * max(rates)  # the last step may start long before the end
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of one megabyte."""
+    """Mount a file system of one megabyte."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False).returncode:
@@ -263,7 +268,7 @@ def small_disk(tmp_path):
 
 
 def fill(path):
-    """Write until there is no space."""
+    """Write a file until the disk is full."""
     try:
         with open(path, "wb", buffering=0) as filler:
             while True:
@@ -272,8 +277,8 @@ def fill(path):
         pass
 
 
-def test_full_disk(data, alone, small_disk, tmp_path):
-    """The training ends with a clear error, its last state whole, and goes on from there when there is space again."""
+def test_full_disk(data, uninterrupted, small_disk, tmp_path):
+    """The training ends with an error and a valid last state, and resumes from it when there is space again."""
     output, log, filler = small_disk / "model", tmp_path / "log", small_disk / "filler"
     arguments = command(data, output, LONG)
 
@@ -281,42 +286,42 @@ def test_full_disk(data, alone, small_disk, tmp_path):
         filler.unlink(missing_ok=True)
         return newest(output)
 
-    assert disturbed(arguments, output, log, ready, lambda _: fill(filler)) == 1
-    said = log.read_text(encoding="utf-8")
-    assert "error: " in said
-    assert re.search(r"state: found .*[Nn]o space left.*; expected .* MB .*; free some space and run again", said)
-    assert "Traceback" not in said
+    assert interrupted(arguments, output, log, ready, lambda _: fill(filler)) == 1
+    lines = log.read_text(encoding="utf-8")
+    assert "error: " in lines
+    assert re.search(r"state: found .*[Nn]o space left.*; expected .* MB .*; free disk space and run again", lines)
+    assert "Traceback" not in lines
     assert newest(output)
     filler.unlink()
     assert end(start(arguments, log)) == 0
     assert "training goes on from step" in log.read_text(encoding="utf-8")
-    assert result(output) == alone(LONG)
+    assert result(output) == uninterrupted(LONG)
 
 
-def test_sizes_that_were_left_open_are_settled_and_noted(data, alone, tmp_path):
-    """Told in the log, kept in the model; no other weights than with the same sizes given."""
+def test_automatic_sizes_are_logged_and_kept_in_the_model(data, uninterrupted, tmp_path):
+    """The weights are those of a training with the same sizes in its config."""
     log = tmp_path / "log"
     few = {"steps": 5, "precision": "float32"}
     assert end(start(command(data, tmp_path / "auto", {**few, "patch": "auto", "batch": "auto"}), log)) == 0
     chosen = json.loads((tmp_path / "auto/model.json").read_text(encoding="utf-8"))["provenance"]["train"]
     assert f"patch {chosen['patch']}, batch {chosen['batch']} take" in log.read_text(encoding="utf-8")
-    given = {**few, "patch": chosen["patch"], "batch": chosen["batch"]}
-    assert alone(given) == result(tmp_path / "auto")
+    fixed = {**few, "patch": chosen["patch"], "batch": chosen["batch"]}
+    assert uninterrupted(fixed) == result(tmp_path / "auto")
 
 
-def test_events_and_mapped_images_change_no_weights(data, alone, tmp_path):
+def test_events_and_mapped_images_do_not_change_the_weights(data, uninterrupted, tmp_path):
     more = {"steps": 20, "tensorboard": True, "cache_gb": 0}
     assert end(start(command(data, tmp_path / "more", more))) == 0
-    assert result(tmp_path / "more") == alone({"steps": 20})
+    assert result(tmp_path / "more") == uninterrupted({"steps": 20})
     assert len(list((tmp_path / "more/events").iterdir())) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["more"]
 
 
-def test_the_range_test_leaves_a_figure_and_a_table(data, tmp_path, capsys):
+def test_the_range_test_writes_a_figure_and_a_table(data, tmp_path, capsys):
     arguments = ["learning-rate", *command(data, tmp_path / "found.png")[1:]]
     assert main(arguments) == 0
-    told = re.search(r"proposed learning rate: (\S+); configured: 0.01", capsys.readouterr().err)
-    assert 1e-6 < float(told[1]) < 10
+    proposal = re.search(r"proposed learning rate: (\S+); configured: 0.01", capsys.readouterr().err)
+    assert 1e-6 < float(proposal[1]) < 10
     assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
     with open(tmp_path / "found.tsv", encoding="utf-8", newline="") as file:
         assert list(next(csv.DictReader(file, delimiter="\t"))) == ["learning_rate", "loss"]

@@ -1,4 +1,4 @@
-"""States of a training: whole or not at all, refused with a reason, one writer at a time."""
+"""State files of a training: atomic, skipped with a reason if invalid, one writer at a time."""
 
 import fcntl
 import os
@@ -20,22 +20,22 @@ def make(step):
     return State(step, {"a": torch.full((3,), float(step)), "n": torch.tensor(step)})
 
 
-def test_newest_state_comes_back_and_two_are_kept(tmp_path):
+def test_newest_state_is_read_and_two_are_kept(tmp_path):
     for step in (5, 10, 150):
         write_state(tmp_path / "state", "d", make(step))
-    said = []
-    found = read_state(tmp_path / "state", "d", said.append)
-    assert found.step == 150
-    assert found.tensors["a"].tolist() == [150.0] * 3
-    assert said == []
+    lines = []
+    state = read_state(tmp_path / "state", "d", lines.append)
+    assert state.step == 150
+    assert state.tensors["a"].tolist() == [150.0] * 3
+    assert lines == []
     assert sorted(p.name for p in (tmp_path / "state").iterdir()) == ["000000010.safetensors", "000000150.safetensors"]
     remove_states(tmp_path / "state")
     assert not (tmp_path / "state").exists()
     remove_states(tmp_path / "state")
 
 
-def test_states_that_were_refused_do_not_crowd_out_new_ones(tmp_path):
-    """Of other settings and further on: gone as soon as there is a new state."""
+def test_invalid_states_do_not_displace_new_ones(tmp_path):
+    """States of other settings with more steps are removed when a new state is written."""
     for step in (900, 1000):
         write_state(tmp_path, "old", make(step))
     for step in (10, 20):
@@ -45,27 +45,27 @@ def test_states_that_were_refused_do_not_crowd_out_new_ones(tmp_path):
 
 
 @pytest.mark.parametrize("spoil", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\xff" * 90])
-def test_damaged_state_is_refused_and_the_one_before_used(tmp_path, spoil):
+def test_damaged_state_is_skipped_and_the_previous_one_used(tmp_path, spoil):
     write_state(tmp_path, "d", make(1))
     write_state(tmp_path, "d", make(2))
     newest = tmp_path / "000000002.safetensors"
     newest.write_bytes(spoil(newest.read_bytes()))
-    said = []
-    assert read_state(tmp_path, "d", said.append).step == 1
-    assert len(said) == 1
-    assert "000000002.safetensors is not used: " in said[0]
+    lines = []
+    assert read_state(tmp_path, "d", lines.append).step == 1
+    assert len(lines) == 1
+    assert "000000002.safetensors is not used: " in lines[0]
 
 
-def test_foreign_states_are_refused(tmp_path):
+def test_states_of_other_settings_are_skipped(tmp_path):
     write_state(tmp_path, "other", make(1))
-    said = []
-    assert read_state(tmp_path, "d", said.append) is None
-    assert "000000001.safetensors is not used: it is of other settings, data or threads" in said[0]
-    assert read_state(tmp_path / "nowhere", "d", said.append) is None
+    lines = []
+    assert read_state(tmp_path, "d", lines.append) is None
+    assert "000000001.safetensors is not used: its settings, data or number of threads differ" in lines[0]
+    assert read_state(tmp_path / "nowhere", "d", lines.append) is None
 
 
-def test_full_disk_leaves_the_state_before(tmp_path, monkeypatch):
-    """As on a full disk: the file is begun, then there is no more space."""
+def test_full_disk_leaves_the_previous_state(tmp_path, monkeypatch):
+    """A full disk is simulated by an error in the middle of writing."""
     write_state(tmp_path, "d", make(1))
 
     def fail(tensors, path, metadata):
@@ -74,53 +74,53 @@ def test_full_disk_leaves_the_state_before(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(state_module, "save_file", fail)
-        with pytest.raises(BadInput, match=r"No space left on device.*; expected .* MB .*; free some space .* step 1"):
+        with pytest.raises(BadInput, match=r"No space left on device.*; expected .* MB .*; free disk space .* step 1"):
             write_state(tmp_path, "d", make(2))
     assert [p.name for p in tmp_path.iterdir()] == ["000000001.safetensors"]
     write_state(tmp_path, "d", make(2))
     assert read_state(tmp_path, "d", print).step == 2
 
 
-def test_lock_clears_what_a_killed_process_left(tmp_path):
+def test_lock_removes_files_of_a_killed_process(tmp_path):
     (tmp_path / "model" / "state").mkdir(parents=True)
     token = "0123456789abcdef"
     ours = (f"model/.part-{token}.model.safetensors", f"model/state/.part-{token}.000000005.safetensors")
-    for left in (*ours, "model/.tmpAb12Cd", "model/state/.tmpoprpG0"):  # the latter are names of safetensors
+    for left in (*ours, "model/.tmpAb12Cd", "model/state/.tmpoprpG0"):  # the last two are names of safetensors
         (tmp_path / left).touch()
     with lock(tmp_path / "model", print):
         assert list((tmp_path / "model").iterdir()) == [tmp_path / "model" / "state"]
         assert not list((tmp_path / "model" / "state").iterdir())
 
 
-def test_a_team_may_be_told_twice():
-    with stop_requests(patient=True) as requested:
+def test_repeated_signals_of_a_team_are_recorded():
+    with stop_requests(keep_handlers=True) as requested:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)
         assert requested() == "SIGTERM"
 
 
 def test_lock_makes_others_wait(tmp_path):
-    """Another process holds the folder: its end is waited for."""
-    said, order = [], []
+    """Another process holds the lock; this one waits for its end."""
+    lines, order = [], []
     ready, release = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
-        with lock(tmp_path / "model", said.append):
+        with lock(tmp_path / "model", lines.append):
             os.write(ready[1], b"x")
             os.read(release[0], 1)
         os._exit(0)
     os.read(ready[0], 1)
 
     def wait():
-        with lock(tmp_path / "model", said.append):
+        with lock(tmp_path / "model", lines.append):
             order.append("in")
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while not said and thread.is_alive():
+    while not lines and thread.is_alive():
         time.sleep(0.01)
     assert order == []
-    assert f"another process trains in {tmp_path / 'model'} (process {child} on " in said[0]
+    assert f"another process trains in {tmp_path / 'model'} (process {child} on " in lines[0]
     os.write(release[1], b"x")
     thread.join(300)
     assert order == ["in"]
@@ -128,7 +128,7 @@ def test_lock_makes_others_wait(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_stop_requests_are_noted(number):
+def test_stop_requests_are_recorded(number):
     before = signal.getsignal(number)
     with stop_requests() as requested:
         assert requested() is None
@@ -140,26 +140,26 @@ def test_stop_requests_are_noted(number):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """No minute is waited for what does not come."""
+    """Shorten the time limits of the lock."""
     monkeypatch.setattr(state_module, "NO_HOLDER_S", 0.1)
     monkeypatch.setattr(state_module, "POLL_S", 0.01)
 
 
-@pytest.mark.parametrize("holder", ["", f"999999999 {platform.node()}"], ids=["nobody", "a dead process"])
-def test_a_lock_that_is_only_read_by_somebody_is_not_waited_for_without_end(holder, tmp_path, quick):
-    """A shared lock, which any reader of the file can take."""
+@pytest.mark.parametrize("holder", ["", f"999999999 {platform.node()}"], ids=["no process", "a dead process"])
+def test_waiting_for_a_lock_without_a_training_ends(holder, tmp_path, quick):
+    """Any reader of the file can take a shared lock."""
     path = tmp_path / ".model.lock"
     path.write_text(holder, encoding="utf-8")
-    said = []
+    lines = []
     with path.open(encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         with (
             pytest.raises(BadInput, match="found a lock that no training holds") as caught,
-            lock(tmp_path / "model", said.append),
+            lock(tmp_path / "model", lines.append),
         ):
             pass
     assert str(path) in str(caught.value)
-    assert len(said) == 1
+    assert len(lines) == 1
 
 
 def test_a_lock_of_a_dead_process_is_taken(tmp_path):
@@ -169,28 +169,28 @@ def test_a_lock_of_a_dead_process_is_taken(tmp_path):
     assert not (tmp_path / ".model.lock").exists()
 
 
-def test_a_lock_is_no_link_and_no_pipe(tmp_path):
-    """The file that a link leads to is neither locked nor written to."""
+def test_links_pipes_and_folders_are_no_locks(tmp_path):
+    """The target of a link is neither locked nor written."""
     target = tmp_path / "precious"
     target.write_text("content", encoding="utf-8")
     (tmp_path / ".a.lock").symlink_to(target)
     os.mkfifo(tmp_path / ".b.lock")
     (tmp_path / ".c.lock").mkdir()
     for name in "abc":
-        with pytest.raises(BadInput, match="expected none, or one of yours"), lock(tmp_path / name, print):
+        with pytest.raises(BadInput, match="expected no lock, or one of your own"), lock(tmp_path / name, print):
             pass
     assert target.read_text(encoding="utf-8") == "content"
 
 
-def test_a_lock_that_its_holder_removes_is_made_anew(tmp_path, quick):
-    """Two that wait for the same file never both hold the lock."""
-    inside, most = [], []
+def test_a_lock_that_its_holder_removes_is_created_again(tmp_path, quick):
+    """Processes that wait for the same file never hold the lock at the same time."""
+    inside, counts = [], []
 
     def work():
         for _ in range(20):
             with lock(tmp_path / "model", lambda text: None):
                 inside.append(1)
-                most.append(len(inside))
+                counts.append(len(inside))
                 time.sleep(0.001)
                 inside.pop()
 
@@ -199,6 +199,6 @@ def test_a_lock_that_its_holder_removes_is_made_anew(tmp_path, quick):
         thread.start()
     for thread in threads:
         thread.join()
-    assert max(most) == 1
-    assert len(most) == 80
+    assert max(counts) == 1
+    assert len(counts) == 80
     assert not (tmp_path / ".model.lock").exists()

@@ -11,14 +11,14 @@ from snakeseg.training.tensorboard import event_writer
 def test_every_number_of_the_history_is_written(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    for steps in (range(3), range(2, 5)):  # cut off after step 3, gone on from step 2
+    for steps in (range(3), range(2, 5)):  # interrupted after step 2, resumed from step 2
         with event_writer(tmp_path / "events", True) as write:
             for step in steps:
                 write({"step": step, "loss": 1 / (1 + step), "pixels_1": 10 * step})
-    found = EventAccumulator(str(tmp_path / "events")).Reload()
-    assert found.Tags()["scalars"] == ["loss", "pixels_1"]
-    assert [event.step for event in found.Scalars("loss")] == [0, 1, 2, 3, 4]
-    assert [event.value for event in found.Scalars("pixels_1")] == [0, 10, 20, 30, 40]
+    events = EventAccumulator(str(tmp_path / "events")).Reload()
+    assert events.Tags()["scalars"] == ["loss", "pixels_1"]
+    assert [event.step for event in events.Scalars("loss")] == [0, 1, 2, 3, 4]
+    assert [event.value for event in events.Scalars("pixels_1")] == [0, 10, 20, 30, 40]
 
 
 def test_nothing_is_written_unless_wanted(tmp_path):
@@ -27,7 +27,7 @@ def test_nothing_is_written_unless_wanted(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_tensorboard_the_error_says_what_to_do(tmp_path, monkeypatch):
+def test_missing_tensorboard_is_an_error_with_remedy(tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *rest):

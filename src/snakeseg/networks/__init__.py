@@ -1,1 +1,1 @@
-"""Networks of the papers; `registry` lists them."""
+"""Segmentation networks; `registry` lists all of them."""

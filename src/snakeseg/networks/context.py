@@ -1,4 +1,4 @@
-"""Dilated convolutions in place of pooling: the context module of Yu & Koltun 2016 (arXiv 1511.07122), unpadded."""
+"""Context network: dilated convolutions in place of pooling (Yu & Koltun 2016, arXiv 1511.07122), without padding."""
 
 import torch
 from torch import nn
@@ -9,10 +9,10 @@ from snakeseg.settings import ContextSettings
 
 
 class ContextNetwork(nn.Module):
-    """A 3-wide convolution per entry of `dilations`, each followed by ReLU, then a 1-wide one to logits.
+    """Network of dilated 3-wide convolutions, one per entry of `dilations`, and a 1-wide convolution to logits.
 
-    Nothing is pooled, so nothing needs up-sampling, and every input size is valid. Dilations double, so that the
-    receptive field grows exponentially with depth while every pixel in it is seen.
+    It has no pooling, so every input size is valid. Doubled dilations make the receptive field grow exponentially with
+    depth, without gaps.
     """
 
     def __init__(self, dims: int, channels: int, classes: int, settings: ContextSettings):
@@ -26,11 +26,11 @@ class ContextNetwork(nn.Module):
         initialise_he(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits, shape (batch, classes, *spatial), for images of shape (batch, channels, *spatial)."""
+        """Compute logits, shape (batch, classes, *spatial), of images of shape (batch, channels, *spatial)."""
         return self.head(self.layers(x))
 
 
 def context_geometry(dims: int, settings: ContextSettings) -> Geometry:
-    """A 3-wide convolution sees as many pixels to each side as its dilation."""
+    """Return the geometry of a context network: the halo is the sum of the dilations."""
     exact = settings.normalisation not in TILE_STATISTICS
     return uniform(dims, halo=sum(settings.dilations), multiple=1, tile_exact=exact)

@@ -5,29 +5,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-# Pixels around its place that a pixel of a magnified image is interpolated from.
-REACH_OF_MAGNIFYING = 2
+# Distance, in pixels, of the farthest pixel that the interpolation of a magnified image uses.
+INTERPOLATION_REACH_PIXELS = 2
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Input sizes that a network takes, and the context that its output depends on; one number per spatial axis.
+    """Valid input sizes of a network and the context that its output depends on; one number per spatial axis.
 
     Parameters
     ----------
     halo : tuple of int
         Pixels of context that a tile of output needs on each side.
     multiple : tuple of int
-        The network is shift-equivariant only modulo this: the product of its strides (2**depth in a U-Net).
+        Period of the network in pixels: it is shift-equivariant modulo the product of its strides (2**depth in a
+        U-Net).
     remainder : tuple of int
-        Valid inputs n have ``n % multiple == remainder``.
+        Valid input sizes n have ``n % multiple == remainder``.
     smallest : tuple of int
-        Sides of the smallest image that leaves a pixel at the deepest level.
+        Side lengths, in pixels, of the smallest image that leaves a pixel at the deepest level.
     padded : bool
-        Whether the output is as large as the input (of which the outermost `halo` pixels saw padding), or
-        ``2 * halo`` smaller.
+        Whether the output is as large as the input. If so, padding affects its outermost `halo` pixels; if not, the
+        output is ``2 * halo`` pixels shorter along each axis.
     tile_exact : bool
-        Whether outputs depend on nothing but their halo, so that tiles equal one pass over the whole.
+        Whether an output pixel depends on its halo only, so that tiles equal one pass over the whole image.
     """
 
     halo: tuple[int, ...]
@@ -44,78 +45,105 @@ class Geometry:
 
     @property
     def training(self) -> "Geometry":
-        """The geometry in training: a padded network sees no more than the patch."""
+        """Geometry in training, where the input of a padded network is the patch alone."""
         return replace(self, halo=(0,) * self.dims) if self.padded else self
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """A halo that also holds the pixels by which a valid input exceeds the tile and its halo."""
+        """Halo enlarged by the pixels that a valid input of one period has beyond the period and its halo."""
         sizes = zip(self.input_size(self.multiple), self.multiple, self.halo, strict=True)
         return tuple(size - step - halo for size, step, halo in sizes)
 
     def output_size(self, size: int | Sequence[int]) -> tuple[int, ...]:
-        """The smallest valid output of at least `size` pixels; a single number stands for all axes."""
-        wanted = (size,) * self.dims if isinstance(size, int) else size
-        axes = zip(wanted, self.halo, self.multiple, self.remainder, strict=True)
+        """Return the smallest valid output size of at least `size` pixels.
+
+        Parameters
+        ----------
+        size : int or sequence of int
+            One number for all axes, or one per axis.
+        """
+        requested = (size,) * self.dims if isinstance(size, int) else size
+        axes = zip(requested, self.halo, self.multiple, self.remainder, strict=True)
         return tuple(n + (remainder - 2 * halo - n) % multiple for n, halo, multiple, remainder in axes)
 
     def input_size(self, size: int | Sequence[int]) -> tuple[int, ...]:
-        """The input that gives the smallest valid output of at least `size` pixels."""
+        """Return the input size for the smallest valid output of at least `size` pixels.
+
+        Parameters
+        ----------
+        size : int or sequence of int
+            One number for all axes, or one per axis.
+        """
         return tuple(n + 2 * halo for n, halo in zip(self.output_size(size), self.halo, strict=True))
 
     def exchangeable(self, first: int, second: int) -> bool:
-        """Whether the network takes images of which these two axes are exchanged."""
+        """Return True if the network takes images with these two spatial axes exchanged."""
         numbers = (self.halo, self.multiple, self.remainder)
-        return all(of_axis[first] == of_axis[second] for of_axis in numbers)
+        return all(per_axis[first] == per_axis[second] for per_axis in numbers)
 
 
 def uniform(dims: int, halo: int, multiple: int, remainder: int = 0, smallest: int = 1, **properties: bool) -> Geometry:
-    """The geometry of a network that treats its `dims` axes alike; `properties` are `padded` and `tile_exact`."""
+    """Return the geometry of a network that treats all axes alike.
+
+    Parameters
+    ----------
+    dims : int
+        Number of spatial axes.
+    halo, multiple, remainder, smallest : int
+        Numbers of `Geometry`, in pixels, the same for every axis.
+    **properties : bool
+        `padded` and `tile_exact` of `Geometry`.
+    """
     return Geometry(*((number,) * dims for number in (halo, multiple, remainder, smallest)), **properties)
 
 
 def combine(geometries: Sequence[Geometry]) -> Geometry:
-    """The geometry of tiles that several networks share: theirs if all are equal, else one whose halo holds all."""
+    """Return the geometry of tiles that several networks share.
+
+    Equal geometries are returned unchanged. Otherwise the halo is large enough for every network, and the stride is a
+    common multiple of their periods.
+    """
     first = geometries[0]
     if all(geometry == first for geometry in geometries):
         return first
-    halo = _largest(geometry.reach for geometry in geometries)
+    halo = _maximum_per_axis(geometry.reach for geometry in geometries)
     multiple = tuple(math.lcm(*steps) for steps in zip(*(g.multiple for g in geometries), strict=True))
-    smallest = _largest(geometry.smallest for geometry in geometries)
+    smallest = _maximum_per_axis(geometry.smallest for geometry in geometries)
     exact = all(geometry.tile_exact for geometry in geometries)
-    return Geometry(halo, multiple, _for_tiles(halo, multiple), smallest, tile_exact=exact)
+    return Geometry(halo, multiple, _remainder_of_tiles(halo, multiple), smallest, tile_exact=exact)
 
 
 def magnified(geometry: Geometry, scale: float) -> Geometry:
-    """The geometry of tiles, in their own pixels, whose magnified image a network takes.
+    """Return the geometry, in pixels before magnification, of tiles that are magnified for a network.
 
-    Halos and strides are whole pixels before and after, so that every tile is magnified on the same grid.
+    Halos and strides are whole numbers of pixels before and after magnification, so that every tile is interpolated on
+    the same grid.
 
     Parameters
     ----------
     geometry : Geometry
-        Of the network.
+        Geometry of the network.
     scale : float
-        1 or more, a ratio of small whole numbers.
+        Magnification, at least 1, a ratio of small whole numbers.
     """
     if scale == 1:
         return geometry
     whole = Fraction(scale).denominator
-    halo = tuple(-(-math.ceil(reach / scale + REACH_OF_MAGNIFYING) // whole) * whole for reach in geometry.reach)
+    halo = tuple(-(-math.ceil(reach / scale + INTERPOLATION_REACH_PIXELS) // whole) * whole for reach in geometry.reach)
     multiple = tuple(step * whole for step in geometry.multiple)
-    return replace(geometry, halo=halo, multiple=multiple, remainder=_for_tiles(halo, multiple), padded=False)
+    return replace(geometry, halo=halo, multiple=multiple, remainder=_remainder_of_tiles(halo, multiple), padded=False)
 
 
 def along_axes(numbers: Sequence[int]) -> str:
-    """The number that all axes have in common, or one number per axis, as text."""
+    """Format one number per axis as text: "16 x 32 x 32", or "16" if all are equal."""
     return " x ".join(map(str, numbers if len(set(numbers)) > 1 else numbers[:1]))
 
 
-def _for_tiles(halo: Sequence[int], multiple: Sequence[int]) -> tuple[int, ...]:
-    """The remainder of inputs whose outputs are whole multiples."""
+def _remainder_of_tiles(halo: Sequence[int], multiple: Sequence[int]) -> tuple[int, ...]:
+    """Return the remainder of input sizes whose outputs are whole multiples."""
     return tuple(2 * h % step for h, step in zip(halo, multiple, strict=True))
 
 
-def _largest(tuples) -> tuple[int, ...]:
-    """The largest number along each axis."""
+def _maximum_per_axis(tuples) -> tuple[int, ...]:
+    """Return the largest number along each axis."""
     return tuple(map(max, zip(*tuples, strict=True)))

@@ -1,4 +1,4 @@
-"""What can be measured of any network: receptive field, checkerboard, parameters, operations."""
+"""Measures of any network: receptive field, checkerboard artefact, number of parameters, operations."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -14,31 +14,31 @@ def receptive_field(network: nn.Module, channels: int, geometry: Geometry, axis:
     """Measure how many pixels beyond a tile its output depends on, to the lower and to the higher side of an axis.
 
     Step response: all pixels on the far side of a line are changed, and the line is moved away from the tile until the
-    tile's output no longer changes. Tiles start where a period of the network does; single pixels within a period look
-    farther to one side and less far to the other.
+    tile's output no longer changes. Tiles start at a multiple of the network's period; within a period, single pixels
+    have a receptive field that reaches farther to one side and less far to the other.
 
     Parameters
     ----------
     network : Module
-        In evaluation mode, in float64, without normalisation by the tile's own statistics.
+        In evaluation mode, in float64, without normalisation by statistics of the tile.
     channels : int
-        Of its input.
+        Number of channels of the input.
     geometry : Geometry
-        Declared halo and multiple; fields up to two periods larger are measured.
+        Declared halo and multiple. Receptive fields of up to two periods more than the halo are measured.
     axis : int
         Spatial axis, counted from 0.
 
     Returns
     -------
     lower, higher : int
-        At most the halo along the axis, if it is declared rightly.
+        Pixels; at most the halo along the axis, if the declared halo is large enough.
     """
     halo, period = geometry.halo[axis], geometry.multiple[axis]
     farthest = halo + 2 * period
     start = halo + -(-farthest // period) * period
     stop = start + geometry.output_size(geometry.multiple)[axis]
-    seen = [stop + farthest if each == axis else 1 for each in range(geometry.dims)]
-    image, change = _random_images((1, channels, *geometry.input_size(seen)))
+    sides = [stop + farthest if dim == axis else 1 for dim in range(geometry.dims)]
+    image, change = _random_image_and_change((1, channels, *geometry.input_size(sides)))
 
     def tile(image: torch.Tensor) -> torch.Tensor:
         out = network(image)
@@ -59,39 +59,40 @@ def receptive_field(network: nn.Module, channels: int, geometry: Geometry, axis:
     return lower, higher
 
 
-def _random_images(shape: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Seeded noise, and more of it, ten times as strong, to add."""
+def _random_image_and_change(shape: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw an image of seeded noise, and a change to add to it that is more than ten times as strong."""
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(shape, generator=generator, dtype=torch.float64)
     return image, 10 * torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def checkerboard(
-    answer: Callable[[torch.Tensor], torch.Tensor], period: Sequence[int], margin: Sequence[int], image: torch.Tensor
+    network: Callable[[torch.Tensor], torch.Tensor], period: Sequence[int], margin: Sequence[int], image: torch.Tensor
 ) -> float:
-    """Share of a constant image's answer that repeats with the network's strides: 0 without a checkerboard, 1 at most.
+    """Measure the checkerboard artefact: the share of a constant image's logits that repeats with the strides.
 
-    A constant in gives a constant out, away from the border, unless the way up treats pixels unevenly. What it then
-    adds repeats every `period` pixels, so its spectral energy lies at the frequencies k / period, k = 1, 2, ...
+    Away from the border, a constant image gives constant logits, unless the upsampling treats pixels unevenly. What
+    this adds repeats every `period` pixels, so its spectral energy lies at the frequencies k / period, k = 1, 2, ...
 
     Parameters
     ----------
-    answer : function
-        The network or its decoder: image (1, channels, *spatial) to logits (1, classes, *spatial).
+    network : function
+        Network or decoder, from an image (1, channels, *spatial) to logits (1, classes, *spatial).
     period : sequence of int
-        The product of its strides along each axis.
+        Product of the network's strides along each axis, in pixels.
     margin : sequence of int
-        Pixels along each border of the output that saw padding.
+        Pixels along each border of the output that depend on padding, one per axis.
     image : tensor, shape (1, channels, *spatial)
-        Constant, and large enough for an output of `period` pixels and two margins a side.
+        Constant image whose output has at least `period` pixels and two margins per axis.
 
     Returns
     -------
     float
-        Energy at the strides' frequencies over all energy, zero frequency included; 0 for an answer of zero.
+        Energy at the frequencies of the strides as a share of all energy, including frequency zero; from 0 (no
+        checkerboard) to 1. The share of all-zero logits is 0.
     """
     with torch.inference_mode():
-        out = answer(image)[0].double()
+        out = network(image)[0].double()
     block = out[(slice(None), *(slice(a, a + n) for a, n in zip(margin, period, strict=True)))]
     axes = tuple(range(1, block.ndim))
     energy = torch.fft.fftn(block, dim=axes, norm="forward").abs().square()
@@ -101,7 +102,21 @@ def checkerboard(
 
 
 def network_checkerboard(network: nn.Module, channels: int, geometry: Geometry) -> float:
-    """The checkerboard of a network in evaluation mode, answering to a constant image of 0.5."""
+    """Measure the checkerboard artefact of a network in evaluation mode on a constant image of 0.5.
+
+    Parameters
+    ----------
+    network : Module
+    channels : int
+        Number of channels of the input.
+    geometry : Geometry
+        Geometry of the network.
+
+    Returns
+    -------
+    float
+        Share of energy from 0 to 1, see `checkerboard`.
+    """
     margin = geometry.halo if geometry.padded else (0,) * geometry.dims
     size = geometry.input_size(geometry.multiple)
     like = next(network.parameters())
@@ -110,21 +125,21 @@ def network_checkerboard(network: nn.Module, channels: int, geometry: Geometry) 
 
 
 def parameters(network: nn.Module) -> int:
-    """Numbers that the network is made of, learned or fixed; running statistics do not count."""
+    """Count the parameters of a network, learned or fixed; running statistics do not count."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def operations(make: Callable[[], nn.Module], channels: int, size: Sequence[int]) -> int:
-    """Count the floating-point operations (2 per multiplication and addition) of one tile without computing any.
+    """Count the floating-point operations (2 per multiplication and addition) of one tile, without computing them.
 
     Parameters
     ----------
     make : function
-        Makes the network.
+        Function without arguments that returns the network.
     channels : int
-        Of its input.
+        Number of channels of the input.
     size : sequence of int
-        Sides of the tile, halo included.
+        Side lengths of the tile in pixels, including the halo.
     """
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         make().eval()(torch.empty(1, channels, *size))

@@ -1,4 +1,4 @@
-"""MONAI's strong baselines behind the same door: DynUNet (nnU-Net's network) and SegResNet."""
+"""Baseline networks of MONAI: DynUNet (the network of nnU-Net) and SegResNet."""
 
 import math
 
@@ -10,7 +10,26 @@ from snakeseg.settings import DynUNetSettings, SegResNetSettings
 
 
 def dynunet(dims: int, channels: int, classes: int, settings: DynUNetSettings) -> nn.Module:
-    """nnU-Net's network: strided convolutions down, transposed ones up, leaky ReLU; `depth` halvings."""
+    """Make the network of nnU-Net: strided convolutions down, transposed convolutions up, leaky ReLU.
+
+    Parameters
+    ----------
+    dims : {2, 3}
+        Number of spatial dimensions.
+    channels, classes : int
+        Number of channels of the image and of the logits.
+    settings : DynUNetSettings
+        `depth` is the number of times that the resolution is halved.
+
+    Raises
+    ------
+    ValueError
+        If `settings.normalisation` is "none" or unknown.
+
+    References
+    ----------
+    Isensee et al. 2021, nnU-Net.
+    """
     from monai.networks.nets import DynUNet
 
     levels = settings.depth + 1
@@ -18,44 +37,71 @@ def dynunet(dims: int, channels: int, classes: int, settings: DynUNetSettings) -
     return DynUNet(
         dims, channels, classes, kernel_size=[3] * levels, strides=strides, upsample_kernel_size=strides[1:],
         filters=[settings.width * 2**level for level in range(levels)],
-        norm_name=_normalisation(settings), dropout=settings.dropout or None,
+        norm_name=_monai_normalisation(settings), dropout=settings.dropout or None,
     )  # fmt: skip
 
 
 def segresnet(dims: int, channels: int, classes: int, settings: SegResNetSettings) -> nn.Module:
-    """Residual encoder, shallow decoder (Myronenko 2018), without the auto-encoder branch; `depth` halvings."""
+    """Make a SegResNet: residual encoder and shallow decoder, without the auto-encoder branch.
+
+    Parameters
+    ----------
+    dims : {2, 3}
+        Number of spatial dimensions.
+    channels, classes : int
+        Number of channels of the image and of the logits.
+    settings : SegResNetSettings
+        `depth` is the number of times that the resolution is halved.
+
+    Raises
+    ------
+    ValueError
+        If `settings.normalisation` is "none" or unknown.
+
+    References
+    ----------
+    Myronenko 2018, 3D MRI brain tumor segmentation using autoencoder regularization.
+    """
     from monai.networks.nets import SegResNet
 
     return SegResNet(
         spatial_dims=dims, init_filters=settings.width, in_channels=channels, out_channels=classes,
-        dropout_prob=settings.dropout or None, norm=_normalisation(settings),
+        dropout_prob=settings.dropout or None, norm=_monai_normalisation(settings),
         blocks_down=[1] + [2] * (settings.depth - 1) + [4], blocks_up=[1] * settings.depth,
     )  # fmt: skip
 
 
 def dynunet_geometry(dims: int, settings: DynUNetSettings) -> Geometry:
-    """Two 3-wide convolutions a level both ways; strided and transposed ones shift by a pixel of their level."""
-    return _geometry(dims, settings, halo=5 * 2**settings.depth)
+    """Return the geometry of a DynUNet.
+
+    Each level has two 3-wide convolutions in the encoder and two in the decoder. Strided and transposed convolutions
+    shift by a pixel of their level.
+    """
+    return _padded_geometry(dims, settings, halo=5 * 2**settings.depth)
 
 
 def segresnet_geometry(dims: int, settings: SegResNetSettings) -> Geometry:
-    """Residual blocks of two 3-wide convolutions: four at the bottom, two on the way down, one on the way up."""
-    return _geometry(dims, settings, halo=16 * 2**settings.depth)
+    """Return the geometry of a SegResNet.
+
+    Residual blocks have two 3-wide convolutions. There are four blocks at the deepest level, two per level in the
+    encoder and one per level in the decoder.
+    """
+    return _padded_geometry(dims, settings, halo=16 * 2**settings.depth)
 
 
-def _geometry(dims: int, settings: DynUNetSettings | SegResNetSettings, halo: int) -> Geometry:
+def _padded_geometry(dims: int, settings: DynUNetSettings | SegResNetSettings, halo: int) -> Geometry:
     multiple = 2**settings.depth
     exact = settings.normalisation not in TILE_STATISTICS
     return uniform(dims, halo=halo, multiple=multiple, smallest=multiple, padded=True, tile_exact=exact)
 
 
-def _normalisation(settings: DynUNetSettings | SegResNetSettings):
-    """MONAI's name and arguments of a normalisation.
+def _monai_normalisation(settings: DynUNetSettings | SegResNetSettings):
+    """Return MONAI's name and arguments of a normalisation.
 
     Raises
     ------
     ValueError
-        If it has none: both networks are made to be normalised.
+        If `settings.normalisation` is "none" or unknown: both networks need a normalisation.
     """
     known = {
         "batch": ("batch", {"momentum": BATCH_NORM_MOMENTUM}),

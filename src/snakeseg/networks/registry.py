@@ -1,4 +1,4 @@
-"""The one list of networks: how each is built, and its geometry."""
+"""Registry of networks: for each name, the functions that make the network and its geometry."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,13 +15,21 @@ from snakeseg.settings import Network
 
 
 class Entry(NamedTuple):
-    """`build(dims, channels, classes, settings)` makes the network, `geometry(dims, settings)` its geometry."""
+    """Functions of a registered network.
+
+    Parameters
+    ----------
+    build : function
+        ``build(dims, channels, classes, settings)`` makes the network.
+    geometry : function
+        ``geometry(dims, settings)`` returns its geometry.
+    """
 
     build: Callable[..., nn.Module]
     geometry: Callable[..., Geometry]
 
 
-# The settings of each are named in `snakeseg.settings.NETWORK_SETTINGS`.
+# The settings class of each network is in `snakeseg.settings.NETWORK_SETTINGS`.
 NETWORKS = {
     "unet": Entry(UNet, unet_geometry),
     "fcn32s": Entry(FCN, fcn_geometry),
@@ -34,7 +42,27 @@ NETWORKS = {
 
 
 def make_network(dims: int, channels: int, classes: int, settings: Network) -> nn.Module:
-    """The network, freshly initialised; errors as in its own description, and if slices are wanted of planes."""
+    """Make a freshly initialised network.
+
+    Parameters
+    ----------
+    dims : int
+        Number of spatial dimensions of the images.
+    channels, classes : int
+        Number of channels of the image and of the logits.
+    settings : Network
+        Settings of a registered network.
+
+    Returns
+    -------
+    Module
+        Network from images (batch, channels, *spatial) to logits (batch, classes, *spatial).
+
+    Raises
+    ------
+    ValueError
+        If a setting has an unknown value, the network does not support `dims`, or `settings.slices` is set for planes.
+    """
     build = NETWORKS[settings.name].build
     if settings.slices is None:
         return build(dims, channels, classes, settings)
@@ -44,5 +72,5 @@ def make_network(dims: int, channels: int, classes: int, settings: Network) -> n
 
 
 def geometry_of(dims: int, settings: Network) -> Geometry:
-    """The geometry of a network of `dims` spatial axes."""
+    """Return the geometry of a registered network for images of `dims` spatial axes."""
     return NETWORKS[settings.name].geometry(dims, settings)

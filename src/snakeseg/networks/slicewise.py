@@ -1,4 +1,4 @@
-"""Networks of planes on volumes: slice by slice."""
+"""Two-dimensional networks on volumes, slice by slice."""
 
 import torch
 from torch import nn
@@ -8,16 +8,16 @@ from snakeseg.networks.geometry import Geometry
 
 
 class SliceWise(nn.Module):
-    """A network of two axes applied to every slice of a volume by itself.
+    """Two-dimensional network that is applied to every slice of a volume independently.
 
     Parameters
     ----------
     network : Module
-        From (batch, channels, *plane) to (batch, classes, *plane).
+        Network from (batch, channels, *plane) to (batch, classes, *plane).
     axis : int
-        Spatial axis across which slices are cut.
+        Spatial axis across which the volume is sliced, counted from 0.
     geometry : Geometry
-        Of the whole, for volumes.
+        Geometry for volumes, with three axes.
     """
 
     def __init__(self, network: nn.Module, axis: int, geometry: Geometry):
@@ -25,15 +25,18 @@ class SliceWise(nn.Module):
         self.network, self.axis, self.geometry = network, axis + 2, geometry
 
     def forward(self, volume: torch.Tensor) -> torch.Tensor:
-        """(batch, channels, *spatial) to (batch, classes, *spatial), as the network's own along all three axes."""
-        # Slices of the halo are not worked on; those of a padded network, which has none in training, become zeros.
+        """Compute logits (batch, classes, *spatial) of a volume (batch, channels, *spatial).
+
+        Sizes along all three axes are those that the geometry states.
+        """
+        # Slices of the halo are not computed. If the network pads, they become zeros; in training it has no halo.
         halo, size = self.geometry.halo[self.axis - 2], volume.shape[self.axis]
         if self.geometry.padded and (self.training or size <= 2 * halo):
             halo = 0
         inner = volume.narrow(self.axis, halo, size - 2 * halo).movedim(self.axis, 1)
         planes = inner.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        found = self.network(planes)
-        found = found.reshape(*inner.shape[:2], *found.shape[1:])
+        logits = self.network(planes)
+        logits = logits.reshape(*inner.shape[:2], *logits.shape[1:])
         if self.geometry.padded:
-            found = functional.pad(found, (0,) * 6 + (halo, halo))
-        return found.movedim(1, self.axis)
+            logits = functional.pad(logits, (0,) * 6 + (halo, halo))
+        return logits.movedim(1, self.axis)

@@ -1,4 +1,4 @@
-"""The U-Net as published (Ronneberger et al. 2015, figure 1), and its common variations."""
+"""U-Net as published (Ronneberger et al. 2015, figure 1), and its common variations."""
 
 from itertools import pairwise
 
@@ -14,34 +14,38 @@ from snakeseg.networks.blocks import (
     initialise_he,
 )
 from snakeseg.networks.geometry import Geometry, uniform
-from snakeseg.networks.upsampling import DECODERS, UpConvolution, pool_with_places, transposed_convolution, unpool
+from snakeseg.networks.upsampling import DECODERS, UpConvolution, pool_with_maxima, transposed_convolution, unpool
 from snakeseg.settings import UNetSettings
 
-# A level's features, and the places of their maxima if the decoder unpools.
+# Features of a level, and a mask of their maxima if the decoder unpools.
 Skip = tuple[torch.Tensor, torch.Tensor | None]
 SKIPS = ("concat", "sum")
-# What a decoder crops of an unpadded level beyond the two convolutions, in pixels of its output.
-CROPPED = {"transposed": 0, "unpool": 0, "nearest": 2, "bilinear": 4}
+# Pixels per axis that an unpadded upsampling removes at each level, in addition to the two convolutions.
+UPSAMPLING_CROP_PIXELS = {"transposed": 0, "unpool": 0, "nearest": 2, "bilinear": 4}
 
 
 class UNet(nn.Module):
-    """Encoder, decoder, 1-wide convolution to logits.
+    """U-Net: encoder, decoder, and a 1-wide convolution to logits.
 
     Parameters
     ----------
     dims : {1, 2, 3}
-        Spatial dimensions.
+        Number of spatial dimensions.
     channels, classes : int
-        Channels of the image and of the logits.
+        Number of channels of the image and of the logits.
     settings : UNetSettings
-        `width` is the number of channels of the first level (64 in the paper), doubled at each of `depth` levels;
-        `dropout` acts at the end of the contracting path, after its last two levels. `padded`, `decoder` and `skips`
-        other than the defaults are departures from the paper.
+        `width` is the number of channels of the first level (64 in the paper); each of the `depth` further levels has
+        twice as many. `dropout` acts on the last two levels of the contracting path. Values of `padded`, `decoder` and
+        `skips` other than the defaults differ from the paper.
 
     Raises
     ------
     ValueError
-        If a setting has no such value.
+        If a setting has an unknown value.
+
+    References
+    ----------
+    Ronneberger, Fischer & Brox 2015, U-Net: convolutional networks for biomedical image segmentation.
     """
 
     def __init__(self, dims: int, channels: int, classes: int, settings: UNetSettings):
@@ -56,12 +60,21 @@ class UNet(nn.Module):
         initialise_he(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits, shape (batch, classes, *spatial), for images of shape (batch, channels, *spatial)."""
+        """Compute logits, shape (batch, classes, *spatial), of images of shape (batch, channels, *spatial)."""
         return self.head(self.decoder(*self.encoder(x)))
 
 
 class Encoder(nn.Module):
-    """The contracting path: two convolutions a level, 2-wide max pooling between levels."""
+    """Contracting path: two convolutions per level, 2-wide max pooling between levels.
+
+    Parameters
+    ----------
+    dims : {1, 2, 3}
+        Number of spatial dimensions.
+    widths : list of int
+        Number of channels of the image and of each level, shallow to deep.
+    settings : UNetSettings
+    """
 
     def __init__(self, dims: int, widths: list[int], settings: UNetSettings):
         super().__init__()
@@ -69,10 +82,10 @@ class Encoder(nn.Module):
             double_convolution(dims, i, o, settings.normalisation, settings.padded) for i, o in pairwise(widths)
         )
         self.dropout = nn.Dropout(settings.dropout)
-        self.pool = pool_with_places if settings.decoder == "unpool" else POOLING[dims](2)
+        self.pool = pool_with_maxima if settings.decoder == "unpool" else POOLING[dims](2)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[Skip]]:
-        """The deepest level's features, and those of the others, shallow to deep."""
+        """Return the features of the deepest level, and the skip connections of the others, shallow to deep."""
         skips = []
         for level, block in enumerate(self.levels):
             x = block(x)
@@ -80,38 +93,64 @@ class Encoder(nn.Module):
                 x = self.dropout(x)
             if level < len(self.levels) - 1:
                 pooled = self.pool(x)
-                pooled, places = pooled if isinstance(pooled, tuple) else (pooled, None)
-                skips.append((x, places))
+                pooled, maxima = pooled if isinstance(pooled, tuple) else (pooled, None)
+                skips.append((x, maxima))
                 x = pooled
         return x, skips
 
 
 class Decoder(nn.Module):
-    """The expanding path: up, crop and join the skip connection, two convolutions; `widths` are deep to shallow."""
+    """Expanding path; at each level, upsampling, cropping and joining the skip connection, two convolutions.
+
+    Parameters
+    ----------
+    dims : {1, 2, 3}
+        Number of spatial dimensions.
+    widths : list of int
+        Number of channels of each level, deep to shallow.
+    settings : UNetSettings
+    """
 
     def __init__(self, dims: int, widths: list[int], settings: UNetSettings):
         super().__init__()
         self.sums = settings.skips == "sum"
         pairs = list(pairwise(widths))
-        self.up = nn.ModuleList(make_up(dims, i, o, settings) for i, o in pairs)
+        self.up = nn.ModuleList(make_upsampling(dims, i, o, settings) for i, o in pairs)
         self.levels = nn.ModuleList(
             double_convolution(dims, o if self.sums else 2 * o, o, settings.normalisation, settings.padded)
             for _, o in pairs
         )
 
     def forward(self, x: torch.Tensor, skips: list[Skip]) -> torch.Tensor:
-        """Features of the shallowest level."""
-        for up, block, (skip, places) in zip(self.up, self.levels, reversed(skips), strict=True):
+        """Return the features of the shallowest level.
+
+        Parameters
+        ----------
+        x : tensor, shape (batch, channels, *spatial)
+            Features of the deepest level.
+        skips : list of Skip
+            Skip connections of the other levels, shallow to deep.
+        """
+        for up, block, (skip, maxima) in zip(self.up, self.levels, reversed(skips), strict=True):
             x = up(x)
-            if places is not None:
-                x = unpool(x, crop_to(places, [2 * size for size in x.shape[2:]]))
+            if maxima is not None:
+                x = unpool(x, crop_to(maxima, [2 * size for size in x.shape[2:]]))
             skip = crop_to(skip, x.shape[2:])
             x = block(skip + x if self.sums else torch.cat([skip, x], dim=1))
         return x
 
 
-def make_up(dims: int, inputs: int, outputs: int, settings: UNetSettings) -> nn.Module:
-    """What brings one level's features to the next one's channels and, but for unpooling, to its size."""
+def make_upsampling(dims: int, inputs: int, outputs: int, settings: UNetSettings) -> nn.Module:
+    """Make the layer that brings features to the next level's channels and size; for unpooling, to its channels only.
+
+    Parameters
+    ----------
+    dims : {1, 2, 3}
+        Number of spatial dimensions.
+    inputs, outputs : int
+        Number of channels before and after the layer.
+    settings : UNetSettings
+    """
     if settings.decoder == "transposed":
         return transposed_convolution(dims, inputs, outputs, 2, 2)
     if settings.decoder == "unpool":
@@ -120,10 +159,15 @@ def make_up(dims: int, inputs: int, outputs: int, settings: UNetSettings) -> nn.
 
 
 def unet_geometry(dims: int, settings: UNetSettings) -> Geometry:
-    """Halo 6 * 2**depth - 4 per side (92 at depth 4), more where the decoder convolves; inputs -4 modulo 2**depth."""
+    """Return the geometry of a U-Net.
+
+    The halo is 6 * 2**depth - 4 pixels (92 at depth 4), more if the decoder convolves after interpolation. Valid input
+    sizes of an unpadded network are -4 modulo 2**depth.
+    """
     multiple = 2**settings.depth
-    halo = 6 * multiple - 4 + CROPPED.get(settings.decoder, 0) // 2 * (multiple - 1)
-    if settings.padded:  # tiles start on a window of pooling, 4 pixels off where those of the unpadded network would
+    halo = 6 * multiple - 4 + UPSAMPLING_CROP_PIXELS.get(settings.decoder, 0) // 2 * (multiple - 1)
+    # Tiles of a padded network start at a pooling window, 4 pixels away from where those of an unpadded one start.
+    if settings.padded:
         halo = -(-(halo + 4) // multiple) * multiple
     return uniform(
         dims,

@@ -1,1 +1,1 @@
-"""Predict class probabilities: tiles, tile plans, the overlap-tile strategy, blending."""
+"""Prediction of class probabilities: tiles, tile plans, the overlap-tile strategy, blending."""

@@ -1,4 +1,4 @@
-"""Images to predict: each is opened once, by its header; its pixels are decoded when it is predicted, then freed."""
+"""Images to predict: each file is opened once by its header; pixels are decoded when predicted, then freed."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,19 +17,27 @@ from snakeseg.io.sheet import spacing_of
 from snakeseg.models.description import Description
 from snakeseg.transforms.resample import SAME_SPACING, on_spacing
 
-# Largest factor of resampling along an axis; beyond it, the time and memory are out of proportion to the image.
+# Largest ratio of pixel sizes along an axis; beyond it, resampling takes too much time and memory.
 MAX_MAGNIFICATION = 50
 
 
 class ImageFile(NamedTuple):
-    """Where an image is, and its pixel size as the sheet states it; empty where that of the file holds."""
+    """Path of an image, and its pixel size in the sheet's notation; if empty, the pixel size of the file is used."""
 
     path: Path
     spacing: str = ""
 
 
 class OpenImage(NamedTuple):
-    """An image as its file holds it, and on the grid that the network takes; neither holds pixels before it is read."""
+    """An image whose pixels are not read yet.
+
+    Parameters
+    ----------
+    source : Raster
+        On the grid of its file.
+    fitted : Raster
+        On the grid of the network.
+    """
 
     source: Raster
     fitted: Raster
@@ -41,12 +49,24 @@ class OpenImage(NamedTuple):
 
 
 def open_images(description: Description, files: Mapping[str, ImageFile]) -> dict[str, OpenImage]:
-    """Open images by name, without their pixels.
+    """Open images without reading their pixels.
+
+    Parameters
+    ----------
+    description : Description
+        Description of the model.
+    files : mapping of str to ImageFile
+        Image files by name.
+
+    Returns
+    -------
+    dict of str to OpenImage
+        By the same names.
 
     Raises
     ------
     BadInputs
-        All problems of all images: files that cannot be opened, or that `fit_to_model` refuses.
+        All problems of all images: files that cannot be opened, or that `fit_to_model` rejects.
     """
     opened, problems = {}, []
     for name, file in files.items():
@@ -60,7 +80,7 @@ def open_images(description: Description, files: Mapping[str, ImageFile]) -> dic
 
 
 def one_by_one(images: dict[str, OpenImage]) -> Iterator[tuple[str, OpenImage]]:
-    """Take images out of the dict in its order, so that the pixels of those that are done are freed."""
+    """Yield images in order and remove them from the dict, so that the pixels of predicted images are freed."""
     while images:
         name = next(iter(images))
         yield name, images.pop(name)
@@ -76,61 +96,83 @@ def _open(description: Description, file: ImageFile) -> OpenImage:
 
 
 def fit_to_model(description: Description, image: Raster) -> Raster:
-    """The image, or one that is resampled to the model's pixel size.
+    """Return the image, resampled to the model's pixel size if necessary.
 
-    It is resampled if `prepare.spacing` brought all images of the training to one size; otherwise if both sizes are
-    stated and differ, and `predict.spacing` is "resample".
+    It is resampled if `prepare.spacing` resampled all training images, or if both pixel sizes are known and differ and
+    `predict.spacing` is "resample".
+
+    Parameters
+    ----------
+    description : Description
+        Description of the model.
+    image : Raster
+        Array (channels, *spatial).
 
     Raises
     ------
     BadInput
-        If it has other channels than those trained on, or another pixel size that is to be refused.
+        If its number of channels differs from training. If its pixel size differs and `predict.spacing` is "refuse", or
+        differs by more than a factor of `MAX_MAGNIFICATION`.
     """
     if image.array.shape[0] != description.channels:
         expected = f"{description.channels}, as in training"
-        raise BadInput(image.path, f"{image.array.shape[0]} channels", expected, "convert the image")
-    ours, theirs = description.spacing or [], image.spacing
+        raise BadInput(
+            image.path, f"{image.array.shape[0]} channels", expected, "save it with the channels of the training images"
+        )
+    model_spacing, image_spacing = description.spacing or [], image.spacing
     if description.prepare.spacing:
-        return _resampled(image, ours)
-    stated = all(any(size != 1 for size in sizes) for sizes in (ours, theirs))
-    if not stated or description.predict.spacing == "ignore":
+        return _resampled_image(image, model_spacing)
+    # A pixel size of 1 along all axes means that it is unknown.
+    are_known = all(any(size != 1 for size in spacing) for spacing in (model_spacing, image_spacing))
+    if not are_known or description.predict.spacing == "ignore":
         return image
-    ratios = np.divide(theirs, ours)
+    ratios = np.divide(image_spacing, model_spacing)
     if ratios.max() <= SAME_SPACING and ratios.min() >= 1 / SAME_SPACING:
         return image
     if description.predict.spacing == "resample":
-        return _resampled(image, ours)
-    found, expected = _pixel_sizes(theirs, ours)
-    remedy = "correct its spacing, or set predict.spacing to resample or ignore in model.json"
+        return _resampled_image(image, model_spacing)
+    found, expected = _format_spacings(image_spacing, model_spacing)
+    remedy = (
+        "correct the pixel size (column spacing of the sheet), "
+        "or set predict.spacing to resample or ignore in model.json"
+    )
     raise BadInput(image.path, f"pixels of {found}", f"about {expected}, as in training", remedy)
 
 
-def _resampled(image: Raster, spacing: Sequence[float]) -> Raster:
-    """The image with another pixel size; BadInput if that would be far from its own."""
+def _resampled_image(image: Raster, spacing: Sequence[float]) -> Raster:
+    """Return the image on another pixel size; raise BadInput if the ratio exceeds `MAX_MAGNIFICATION`."""
     if max(*np.divide(image.spacing, spacing), *np.divide(spacing, image.spacing)) > MAX_MAGNIFICATION:
-        found, expected = _pixel_sizes(image.spacing, spacing)
-        expected = f"at most {MAX_MAGNIFICATION} times more or less than {expected}, as in training"
-        raise BadInput(image.path, f"pixels of {found}", expected, "correct its spacing, or take another model")
+        found, expected = _format_spacings(image.spacing, spacing)
+        expected = f"at most {MAX_MAGNIFICATION} times larger or smaller than {expected}, as in training"
+        remedy = "correct the pixel size (column spacing of the sheet), or use another model"
+        raise BadInput(image.path, f"pixels of {found}", expected, remedy)
     return replace(image, array=on_spacing(image.array, image.spacing, spacing), spacing=tuple(spacing))
 
 
-def _pixel_sizes(*spacings: Sequence[float]) -> Iterator[str]:
-    return (" x ".join(f"{size:g}" for size in sizes) for sizes in spacings)
+def _format_spacings(*spacings: Sequence[float]) -> Iterator[str]:
+    return (" x ".join(f"{size:g}" for size in spacing) for spacing in spacings)
 
 
 def list_images(paths: Sequence[Path]) -> list[Path]:
-    """All images of all files, and of folders of them."""
+    """Return the paths of all images in files and folders; files with several images give one path each."""
     files = [file for path in paths for file in images_of_folder(path) or [path]]
     return [image for file in files for image in images_in(file)]
 
 
 def files_by_label_name(images: Sequence[Path], output: Path) -> dict[str, ImageFile]:
-    """Images by the names of their label files in a folder.
+    """Return image files by the names of their label files.
+
+    Parameters
+    ----------
+    images : sequence of path
+    output : path
+        Folder of the label files.
 
     Raises
     ------
     BadInputs
-        All problems that show without opening an image: missing files, equal names, images that would be overwritten.
+        All problems that are visible without opening an image: missing files, equal names, labels that would overwrite
+        an image.
     """
     problems: list[Exception] = []
     by_name: dict[str, ImageFile] = {}
@@ -145,10 +187,12 @@ def files_by_label_name(images: Sequence[Path], output: Path) -> dict[str, Image
             problems.append(error)
             continue
         if os.path.realpath(output / name) == os.path.realpath(first):
-            problems.append(BadInput(first, "the image itself in the output folder", "another folder", "change -o"))
+            remedy = "name a folder without images: -o FOLDER"
+            problems.append(BadInput(first, "the image itself in the output folder", "another folder", remedy))
         if name in by_name:
-            same = files_of(by_name[name].path)[0]
-            problems.append(BadInput(first, f"the same name as {same}", "distinct names", "predict apart"))
+            other = files_of(by_name[name].path)[0]
+            remedy = "predict the two images in separate calls, each with its own -o FOLDER"
+            problems.append(BadInput(first, f"the same name as {other}", "distinct names", remedy))
         by_name[name] = ImageFile(image)
     if problems:
         raise BadInputs(problems)
@@ -156,5 +200,5 @@ def files_by_label_name(images: Sequence[Path], output: Path) -> dict[str, Image
 
 
 def label_name(image: Path) -> str:
-    """The name of an image's label file: its own, but for formats that labels are not written in."""
+    """Return the name of an image's label file: the image's name, with another suffix if labels need one."""
     return stem_and_suffix(files_of(image)[0].name)[0] + label_suffix(image)

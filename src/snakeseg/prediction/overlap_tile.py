@@ -13,20 +13,22 @@ from snakeseg.networks.geometry import Geometry, magnified
 from snakeseg.prediction.tiles import tile_shape
 from snakeseg.transforms.flips import Symmetry, orientations
 
-OnTile = Callable[[Tensor], Tensor]
+# Maps the input of a tile (channels, *(stride + 2 * halo)) to its output (classes, *stride).
+TileFunction = Callable[[Tensor], Tensor]
+# A tile's region of the image, and its output (classes, *tile).
 Piece = tuple[Region, np.ndarray]
 
-# How tiles are magnified, by number of axes. PyTorch's cubic keeps straight lines straight with `antialias` alone,
-# which smoothes nothing here.
-MAGNIFY = {2: {"mode": "bicubic", "antialias": True}, 3: {"mode": "trilinear"}}
-# How answers come back; at the scales there are, no pixel needs one from beyond the tile.
-SHRINK = {2: "bilinear", 3: "trilinear"}
+# Interpolation that magnifies tiles, by the number of axes. PyTorch's cubic keeps straight lines straight only with
+# `antialias`, which does not smooth when magnifying.
+MAGNIFYING = {2: {"mode": "bicubic", "antialias": True}, 3: {"mode": "trilinear"}}
+# Interpolation of logits back to the tile; at all possible scales, no pixel needs logits from beyond the tile.
+SHRINKING = {2: "bilinear", 3: "trilinear"}
 
 
 def tiled_logits(
     network: nn.Module, image: np.ndarray, geometry: Geometry, tile: int, device: torch.device | str = "cpu"
 ) -> np.ndarray:
-    """Logits of an image, tile by tile; equal to one pass over the mirrored whole, at any tile size.
+    """Compute the logits of an image tile by tile; they equal one pass over the mirrored image, at any tile size.
 
     Parameters
     ----------
@@ -41,35 +43,36 @@ def tiled_logits(
 
     Returns
     -------
-    float array, shape (classes, *spatial), of the network's type
+    float array, shape (classes, *spatial)
+        In the network's dtype.
     """
     stride = tile_shape(image.shape[1:], geometry, tile)
     return assemble(run_tiles(tile_logits(network, geometry), image, geometry, stride, device), image.shape[1:])
 
 
 def run_tiles(
-    work: OnTile,
+    compute_tile: TileFunction,
     image,
     geometry: Geometry,
     stride: Sequence[int],
     device: torch.device | str = "cpu",
     tiles: Iterable[Region] | None = None,
 ) -> Iterator[Piece]:
-    """Apply a function to tiles of an image; the next tiles are read while one is computed.
+    """Apply a function to the tiles of an image; the next tiles are read while one is computed.
 
-    Tiles whose input is constant, as around a body, all get the output of the first of them.
+    Tiles with constant inputs of the same value, such as the background around a body, share one computation.
 
     Parameters
     ----------
-    work : function
-        Maps the input of a tile (channels, *stride + 2 * halo) to its output (classes, *stride), on the device.
+    compute_tile : function
+        Maps the input of a tile (channels, *(stride + 2 * halo)) to its output (classes, *stride), on the device.
     image : array-like, shape (channels, *spatial)
     geometry : Geometry
     stride : sequence of int
-        Of the tiles, per axis.
+        Stride of the tiles, in pixels, one per axis.
     device : torch.device
-    tiles : iterable of Region
-        All, in C order, if not given; they may begin outside the image, which is continued by mirroring.
+    tiles : iterable of Region, optional
+        Default: all tiles, in C order. Tiles may start outside the image, which is extended by mirroring.
 
     Yields
     ------
@@ -78,20 +81,20 @@ def run_tiles(
     """
     known: dict[bytes, np.ndarray] = {}
     tiles = tiles if tiles is not None else regions_of(image.shape[1:], stride)
-    for tile, seen in ahead(_reader(image, geometry, stride), tiles):
-        plain = _plain_values(seen)
-        output = known.get(plain)
+    for tile, tile_input in ahead(_tile_reader(image, geometry, stride), tiles):
+        constant = _constant_values(tile_input)
+        output = known.get(constant)
         if output is None:
             with torch.inference_mode():
-                output = work(seen.to(device)).cpu().numpy()
-            if plain is not None:
-                known = {plain: output}
+                output = compute_tile(tile_input.to(device)).cpu().numpy()
+            if constant is not None:
+                known = {constant: output}
         extent = (slice(side.stop - side.start) for side in tile)
         yield tile, output[(slice(None), *extent)]
 
 
-def _reader(image, geometry: Geometry, stride: Sequence[int]) -> Callable[[Region], tuple[Region, Tensor]]:
-    """A function from a tile to the tile and its input."""
+def _tile_reader(image, geometry: Geometry, stride: Sequence[int]) -> Callable[[Region], tuple[Region, Tensor]]:
+    """Return a function from a tile to the tile and its input."""
     size = geometry.input_size(stride)
 
     def read(tile: Region) -> tuple[Region, Tensor]:
@@ -101,92 +104,111 @@ def _reader(image, geometry: Geometry, stride: Sequence[int]) -> Callable[[Regio
     return read
 
 
-def _plain_values(seen: Tensor) -> bytes | None:
-    """The one value of each channel, if it has but one."""
-    first = seen.flatten(1)[:, :1]
-    return first.numpy().tobytes() if bool((seen.flatten(1) == first).all()) else None
+def _constant_values(tile_input: Tensor) -> bytes | None:
+    """Return the value of each channel if all channels are constant, else None."""
+    first = tile_input.flatten(1)[:, :1]
+    return first.numpy().tobytes() if bool((tile_input.flatten(1) == first).all()) else None
 
 
-def tile_logits(network: nn.Module, geometry: Geometry, halo: Sequence[int] | None = None) -> OnTile:
-    """A function from the input of a tile to its logits.
+def tile_logits(network: nn.Module, geometry: Geometry, halo: Sequence[int] | None = None) -> TileFunction:
+    """Return a function that computes the logits of a tile.
 
     Parameters
     ----------
     network : Module
         In evaluation mode.
     geometry : Geometry
-        Of the network.
+        Geometry of the network.
     halo : sequence of int, optional
-        Halo of the tiles where it is not the network's own but one that suits several networks (`combine`).
+        Halo of the tile inputs, if larger than the network's own because several networks share them (`combine`).
     """
     halo = halo or geometry.halo
 
-    def work(seen: Tensor) -> Tensor:
-        stride = _without(seen.shape[1:], halo)
-        spare = [h - own for h, own in zip(halo, geometry.halo, strict=True)]
-        seen = _window(seen, spare, geometry.input_size(stride))
-        out = network(seen[None].contiguous(memory_format=LAYOUT[seen.ndim - 1]))[0]
+    def compute_logits(tile_input: Tensor) -> Tensor:
+        stride = _size_without(tile_input.shape[1:], halo)
+        excess = [h - own for h, own in zip(halo, geometry.halo, strict=True)]
+        tile_input = _crop(tile_input, excess, geometry.input_size(stride))
+        out = network(tile_input[None].contiguous(memory_format=LAYOUT[tile_input.ndim - 1]))[0]
         out = out.float() if out.dtype != torch.float64 else out
         # The output of a padded network includes the halo.
-        start = [h - (n - m) // 2 for h, n, m in zip(geometry.halo, seen.shape[1:], out.shape[1:], strict=True)]
-        return _window(out, start, stride)
+        start = [h - (n - m) // 2 for h, n, m in zip(geometry.halo, tile_input.shape[1:], out.shape[1:], strict=True)]
+        return _crop(out, start, stride)
 
-    return work
+    return compute_logits
 
 
-def tile_logits_over(scales: Sequence[float], network: nn.Module, geometry: Geometry, common: Geometry) -> OnTile:
-    """As `tile_logits`, of the mean probabilities over the tile at several magnifications."""
-    works = [
-        tile_logits(network, geometry, common.halo) if scale == 1 else _magnifying(scale, network, geometry, common)
+def tile_logits_at_scales(
+    scales: Sequence[float], network: nn.Module, geometry: Geometry, common: Geometry
+) -> TileFunction:
+    """Return a function from a tile to logits whose softmax is the mean class probability over magnifications.
+
+    Parameters
+    ----------
+    scales : sequence of float
+        Magnifications of the tile, at least 1.
+    network : Module
+        In evaluation mode.
+    geometry : Geometry
+        Geometry of the network.
+    common : Geometry
+        Geometry of the tiles that all scales share (`combine` of `magnified`).
+    """
+    functions = [
+        tile_logits(network, geometry, common.halo)
+        if scale == 1
+        else _magnified_tile_logits(scale, network, geometry, common)
         for scale in scales
     ]
-    if len(works) == 1:
-        return works[0]
-    return lambda seen: torch.stack([torch.log_softmax(work(seen), dim=0) for work in works]).logsumexp(dim=0)
+    if len(functions) == 1:
+        return functions[0]
+    return lambda tile_input: torch.stack(
+        [torch.log_softmax(function(tile_input), dim=0) for function in functions]
+    ).logsumexp(dim=0)
 
 
-def _magnifying(scale: float, network: nn.Module, geometry: Geometry, common: Geometry) -> OnTile:
-    """Interpolates the tile for the network, and its logits for the tile's pixels."""
-    halo, larger_halo = magnified(geometry, scale).halo, geometry.reach
-    logits = tile_logits(network, geometry, larger_halo)
-    spare = [h - own for h, own in zip(common.halo, halo, strict=True)]
-    larger_spare = [int(h * scale) - own for h, own in zip(halo, larger_halo, strict=True)]
+def _magnified_tile_logits(scale: float, network: nn.Module, geometry: Geometry, common: Geometry) -> TileFunction:
+    """Return a function that magnifies a tile, computes its logits, and interpolates them back to the tile."""
+    halo, magnified_halo = magnified(geometry, scale).halo, geometry.reach
+    compute_logits = tile_logits(network, geometry, magnified_halo)
+    excess = [h - own for h, own in zip(common.halo, halo, strict=True)]
+    magnified_excess = [int(h * scale) - own for h, own in zip(halo, magnified_halo, strict=True)]
 
-    def work(seen: Tensor) -> Tensor:
-        dims, stride = seen.ndim - 1, _without(seen.shape[1:], common.halo)
-        seen = _window(seen, spare, _without(seen.shape[1:], spare))
-        larger = nn.functional.interpolate(seen[None], scale_factor=scale, **MAGNIFY[dims])[0]
-        found = logits(_window(larger, larger_spare, _without(larger.shape[1:], larger_spare)))
-        return nn.functional.interpolate(found[None], size=stride, mode=SHRINK[dims])[0]
+    def compute_magnified(tile_input: Tensor) -> Tensor:
+        dims, stride = tile_input.ndim - 1, _size_without(tile_input.shape[1:], common.halo)
+        tile_input = _crop(tile_input, excess, _size_without(tile_input.shape[1:], excess))
+        larger = nn.functional.interpolate(tile_input[None], scale_factor=scale, **MAGNIFYING[dims])[0]
+        larger_size = _size_without(larger.shape[1:], magnified_excess)
+        logits = compute_logits(_crop(larger, magnified_excess, larger_size))
+        return nn.functional.interpolate(logits[None], size=stride, mode=SHRINKING[dims])[0]
 
-    return work
-
-
-def _without(size: Sequence[int], edge: Sequence[int]) -> list[int]:
-    """Sides less an edge at both ends."""
-    return [n - 2 * width for n, width in zip(size, edge, strict=True)]
+    return compute_magnified
 
 
-def _window(array: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
-    """A part of an array (channels, *spatial) along its spatial axes."""
+def _size_without(size: Sequence[int], margin: Sequence[int]) -> list[int]:
+    """Subtract a margin at both ends of each axis."""
+    return [n - 2 * width for n, width in zip(size, margin, strict=True)]
+
+
+def _crop(array: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
+    """Crop an array (channels, *spatial) along its spatial axes."""
     return array[(slice(None), *(slice(a, a + n) for a, n in zip(start, size, strict=True)))]
 
 
 def assemble(pieces: Iterable[Piece], shape: Sequence[int]) -> np.ndarray:
-    """The whole (classes, *shape) of its pieces."""
+    """Assemble the outputs of tiles to an array (classes, *shape)."""
     whole = None
-    for region, answer in pieces:
+    for region, output in pieces:
         if whole is None:
-            whole = np.empty((len(answer), *shape), answer.dtype)
-        whole[(slice(None), *region)] = answer
+            whole = np.empty((len(output), *shape), output.dtype)
+        whole[(slice(None), *region)] = output
     return whole
 
 
-def tile_probabilities(models: Sequence[OnTile], symmetry: Symmetry, uncertainty: bool = False) -> OnTile:
-    """A function from the input of a tile to the mean class probabilities over models and orientations.
+def tile_probabilities(models: Sequence[TileFunction], symmetry: Symmetry, uncertainty: bool = False) -> TileFunction:
+    """Return a function that computes a tile's mean class probabilities over models and orientations.
 
-    Every tile starts and ends on a multiple of the network's period, so that orientations of tiles are tiles of the
-    image's orientations (once it is continued to such a multiple), and the mean does not depend on the tiles.
+    Every tile starts and ends at a multiple of the network's period. Therefore orientations of tiles are tiles of the
+    oriented image (mirrored to such a multiple), and the mean does not depend on the tiles.
 
     Parameters
     ----------
@@ -195,44 +217,56 @@ def tile_probabilities(models: Sequence[OnTile], symmetry: Symmetry, uncertainty
     symmetry : Symmetry
         Flips and turns to average over (test-time augmentation).
     uncertainty : bool
-        Append the `UNCERTAINTY` of each pixel, three channels.
+        Append the three channels `UNCERTAINTY_CHANNELS`.
     """
     average = _mean_and_uncertainty if uncertainty else _mean
-    return lambda seen: average(_views(models, symmetry, seen))
+    return lambda tile_input: average(_views(models, symmetry, tile_input))
 
 
-def _views(models: Sequence[OnTile], symmetry: Symmetry, seen: Tensor) -> Iterator[list[Tensor]]:
-    """The class probabilities of every model, for one orientation of a tile after the other."""
+def _views(models: Sequence[TileFunction], symmetry: Symmetry, tile_input: Tensor) -> Iterator[list[Tensor]]:
+    """Yield, for each orientation of a tile, the class probabilities of every model."""
     plane = [axis + 1 for axis in symmetry.plane or ()]  # after the channels
     for turned, axes in orientations(symmetry):
         flipped = [axis + 1 for axis in axes]
-        view = torch.flip(seen.transpose(*plane) if turned else seen, flipped)
-        found = (torch.flip(torch.softmax(logits(view), dim=0), flipped) for logits in models)
-        yield [(output.transpose(*plane) if turned else output).contiguous() for output in found]
+        view = torch.flip(tile_input.transpose(*plane) if turned else tile_input, flipped)
+        outputs = (torch.flip(torch.softmax(logits(view), dim=0), flipped) for logits in models)
+        yield [(output.transpose(*plane) if turned else output).contiguous() for output in outputs]
 
 
 def _mean(views: Iterable[list[Tensor]]) -> Tensor:
     total, count = None, 0
-    for of_models in views:
-        for output in of_models:
+    for view in views:
+        for output in view:
             total, count = output if total is None else total.add_(output), count + 1
     return total.div_(count)
 
 
 def _mean_and_uncertainty(views: Iterable[list[Tensor]]) -> Tensor:
-    of_models, of_views = None, []
+    """Return the mean class probabilities and, below them, the three channels of uncertainty."""
+    model_means, view_entropies = None, []
     for view in views:
-        of_views.append(_entropy(sum(view) / len(view)))
-        of_models = view if of_models is None else [a + b for a, b in zip(of_models, view, strict=True)]
-    of_models = [total / len(of_views) for total in of_models]
-    whole = sum(of_models) / len(of_models)
-    entropy, mean_entropy = _entropy(whole), sum(map(_entropy, of_models)) / len(of_models)
-    split = [entropy, entropy - mean_entropy, entropy - sum(of_views) / len(of_views)]
-    return torch.cat([whole, torch.stack(split).clamp(0, 1)])
+        view_entropies.append(_entropy(sum(view) / len(view)))
+        model_means = view if model_means is None else [a + b for a, b in zip(model_means, view, strict=True)]
+    model_means = [total / len(view_entropies) for total in model_means]
+    mean = sum(model_means) / len(model_means)
+    entropy, mean_entropy = _entropy(mean), sum(map(_entropy, model_means)) / len(model_means)
+    channels = [entropy, entropy - mean_entropy, entropy - sum(view_entropies) / len(view_entropies)]
+    return torch.cat([mean, torch.stack(channels).clamp(0, 1)])
 
 
 def likeliest_class(probabilities: Tensor) -> Tensor:
-    """The first of the largest along axis 0, uint8, with that axis kept; PyTorch's argmax takes 40 times as long."""
+    """Return the index of the largest probability of each pixel, the first of equal ones.
+
+    PyTorch's argmax takes 40 times as long.
+
+    Parameters
+    ----------
+    probabilities : tensor, shape (classes, *spatial)
+
+    Returns
+    -------
+    uint8 tensor, shape (1, *spatial)
+    """
     largest = probabilities[:1]
     index = torch.zeros_like(largest, dtype=torch.uint8)
     for number in range(1, len(probabilities)):
@@ -241,11 +275,11 @@ def likeliest_class(probabilities: Tensor) -> Tensor:
     return index
 
 
-# What is told of each pixel on request, 0 to 1: the entropy of its class probabilities, as a share of the highest; and
-# how much of it is disagreement, of models and of orientations (the mutual information of Houlsby et al. 2011).
-UNCERTAINTY = ("entropy", "disagreement of models", "disagreement of orientations")
+# Uncertainty of each pixel, from 0 to 1: the entropy of its class probabilities as a share of the maximum, and the
+# parts of it that are disagreement of models and of orientations (mutual information, Houlsby et al. 2011).
+UNCERTAINTY_CHANNELS = ("entropy", "disagreement of models", "disagreement of orientations")
 
 
 def _entropy(probabilities: Tensor) -> Tensor:
-    """Over the classes, axis 0; 1 where all are equally likely."""
+    """Compute the entropy over the classes (axis 0) as a share of the maximum: 1 if all classes are equally likely."""
     return torch.special.entr(probabilities).sum(0) / math.log(len(probabilities))

@@ -1,4 +1,4 @@
-"""Class probabilities of an image, tile by tile, and what a store notes about them."""
+"""Class probabilities of an image, tile by tile, and the attributes that a store keeps with them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -8,12 +8,13 @@ from snakeseg.arrays import Region, overlap
 from snakeseg.io.images import Raster
 from snakeseg.io.store import Streamed
 from snakeseg.prediction.blending import run_blended
-from snakeseg.prediction.overlap_tile import UNCERTAINTY, Piece, likeliest_class, run_tiles
+from snakeseg.prediction.overlap_tile import UNCERTAINTY_CHANNELS, Piece, likeliest_class, run_tiles
 from snakeseg.prediction.predictor import Predictor
 from snakeseg.prediction.tiles import is_blended, part_of, tiles_of_part
 from snakeseg.transforms.normalise import foreground_box, normalise
 
-BLENDED = "SnakeSeg: tiles were blended, as this network's normalisation depends on the tile"
+# Note in the label files of blended images.
+BLENDED_NOTE = "SnakeSeg: tiles were blended, as this network's normalisation depends on the tile"
 
 
 def predict_tiles(
@@ -23,14 +24,29 @@ def predict_tiles(
     tiles: Iterable[Region] | None = None,
     box: Region | None = None,
 ) -> Iterator[Piece]:
-    """Class probabilities (and uncertainty) of an image on the network's grid, tile by tile, float16.
+    """Predict class probabilities (and uncertainty) of an image, tile by tile.
 
-    The image is normalised by what is in the box, if there is one.
+    Parameters
+    ----------
+    predictor : Predictor
+    image : Raster
+        Array (channels, *spatial) on the network's grid (`images.fit_to_model`).
+    stride : sequence of int
+        Stride of the tiles, in pixels, one per axis.
+    tiles : iterable of Region, optional
+        Default: all tiles.
+    box : Region, optional
+        Region whose intensities normalise the image. Default: the whole image.
+
+    Yields
+    ------
+    tile : Region
+    output : float16 array, shape (channels, *tile)
 
     Raises
     ------
     BadInput
-        While the image is read, if it is damaged or has pixels that are no numbers.
+        While the image is read, if it is damaged or contains NaN or infinite values.
     """
     description, geometry = predictor.description, predictor.geometry
     array = normalise(image.array, description.prepare, description.statistics, box)
@@ -46,46 +62,47 @@ def predict_image(
     keep: bool = False,
     tick: Callable[[], None] = lambda: None,
 ) -> Streamed | None:
-    """The prediction of an image, as arrays that come tile by tile.
+    """Predict an image as arrays that are streamed tile by tile.
 
-    Where training saw images without their plain edge, so does predicting: tiles beyond the box of all else are
-    background, and the network is not run on them.
+    If training cropped images to their foreground box (`prepare.crop`), tiles outside this box are background, and the
+    network is not run on them.
 
     Parameters
     ----------
     predictor : Predictor
     image : Raster
-        On the network's grid (`images.fit_to_model`).
+        Array (channels, *spatial) on the network's grid (`images.fit_to_model`).
     stride : sequence of int
-        Of the tiles.
+        Stride of the tiles, in pixels, one per axis.
     part : (index, count)
-        Only one of `count` parts of the rows of tiles, along the first axis.
+        Number of the part to predict, counted from 0, and the number of parts, along the first axis.
     keep : bool
-        Probabilities also where the likeliest class is all that is needed.
+        Return probabilities even if labels need only the likeliest class.
     tick : function
         Called after each tile.
 
     Returns
     -------
     Streamed or None
-        "classes", uint8, one channel, of semantic labels; else, or if they are to be kept, "probabilities", float16,
-        and, if the predictor computes it, "uncertainty". None if the part holds no row of tiles.
+        For semantic labels without `keep`, "classes", uint8, one channel. Otherwise "probabilities", float16, one
+        channel per class, and, if the predictor computes it, "uncertainty", float16, three channels. None if the part
+        contains no tiles.
     """
     shape = image.array.shape[1:]
     first, last = part_of(shape[0], stride[0], *part)
     if first == last:
         return None
-    predictor, channels, kind = _outputs(predictor, shape, stride, keep)
-    plain = np.zeros((sum(channels.values()), *(1,) * len(shape)), kind)
-    plain[0] = "probabilities" in channels  # of the background, which is also the class 0
-    pieces = _in_and_beyond_box(predictor, image, stride, tiles_of_part(shape, stride, *part), plain)
+    predictor, channels, dtype = _outputs(predictor, shape, stride, keep)
+    background = np.zeros((sum(channels.values()), *(1,) * len(shape)), dtype)
+    background[0] = "probabilities" in channels  # its probability is 1; its class is 0
+    pieces = _inside_and_outside_box(predictor, image, stride, tiles_of_part(shape, stride, *part), background)
     extent = (last - first, *shape[1:])
     chunks = tuple(min(step, size) for step, size in zip(stride, extent, strict=True))
-    return Streamed(channels, extent, chunks, np.dtype(kind), _from_row(first, pieces, tick))
+    return Streamed(channels, extent, chunks, np.dtype(dtype), _from_row(first, pieces, tick))
 
 
 def _from_row(first: int, pieces: Iterable[Piece], tick: Callable[[], None]) -> Iterator[Piece]:
-    """Pieces counted from a row on, with a tick for each."""
+    """Yield pieces with rows counted from row `first`; call `tick` for each."""
     for region, values in pieces:
         tick()
         yield (slice(region[0].start - first, region[0].stop - first), *region[1:]), values
@@ -94,38 +111,52 @@ def _from_row(first: int, pieces: Iterable[Piece], tick: Callable[[], None]) -> 
 def _outputs(
     predictor: Predictor, shape: Sequence[int], stride: Sequence[int], keep: bool
 ) -> tuple[Predictor, dict[str, int], type]:
-    """The predictor of what is to be stored, its arrays with their channels, and their type."""
-    description, work = predictor.description, predictor.work
+    """Return the predictor of the arrays to store, their number of channels by name, and their dtype."""
+    description, compute_tile = predictor.description, predictor.work
     channels = {"probabilities": description.classes}
     if predictor.uncertainty:
-        return predictor, channels | {"uncertainty": len(UNCERTAINTY)}, np.float16
-    if description.labels.kind == "semantic" and not keep and not _is_changed_later(predictor, shape, stride):
-        return predictor._replace(work=lambda seen: likeliest_class(work(seen))), {"classes": 1}, np.uint8
+        return predictor, channels | {"uncertainty": len(UNCERTAINTY_CHANNELS)}, np.float16
+    if description.labels.kind == "semantic" and not keep and not _needs_probabilities(predictor, shape, stride):
+        classes = predictor._replace(work=lambda tile_input: likeliest_class(compute_tile(tile_input)))
+        return classes, {"classes": 1}, np.uint8
     return predictor, channels, np.float16
 
 
-def _in_and_beyond_box(
-    predictor: Predictor, image: Raster, stride: Sequence[int], tiles: Sequence[Region], plain: np.ndarray
+def _inside_and_outside_box(
+    predictor: Predictor, image: Raster, stride: Sequence[int], tiles: Sequence[Region], background: np.ndarray
 ) -> Iterator[Piece]:
-    """Tiles beyond the box of what is not plain, which hold `plain` in every pixel; then those that are predicted."""
+    """Yield tiles outside the foreground box, with `background` in every pixel, then predicted tiles."""
     box = foreground_box(image.array, predictor.description.prepare)
     for tile in tiles:
         if not overlap(tile, box):
-            yield tile, np.broadcast_to(plain, (len(plain), *(side.stop - side.start for side in tile)))
+            yield tile, np.broadcast_to(background, (len(background), *(side.stop - side.start for side in tile)))
     inside = [tile for tile in tiles if overlap(tile, box)]
     if inside:
         yield from predict_tiles(predictor, image, stride, inside, box)
 
 
-def _is_changed_later(predictor: Predictor, shape: Sequence[int], stride: Sequence[int]) -> bool:
-    """Whether probabilities are blended or resampled, so that a tile does not know the likeliest class yet."""
+def _needs_probabilities(predictor: Predictor, shape: Sequence[int], stride: Sequence[int]) -> bool:
+    """Return True if probabilities are blended or resampled before the likeliest class is determined."""
     description = predictor.description
     resampled = description.prepare.spacing is not None or description.predict.spacing == "resample"
     return resampled or is_blended(shape, stride, predictor.geometry)
 
 
 def notes(predictor: Predictor, image: Raster, stride: Sequence[int]) -> dict:
-    """Attributes of an image's arrays in a store: where its pixels lie, and a note if tiles were blended."""
-    note = BLENDED if is_blended(image.array.shape[1:], stride, predictor.geometry) else ""
-    place = {} if image.affine is None else {"affine": image.affine.tolist()}
-    return {"note": note, "axes": f"c{image.axes}", "spacing": list(image.spacing), **place}
+    """Return the attributes of an image's arrays in a store.
+
+    Returns
+    -------
+    dict
+        note : str
+            `BLENDED_NOTE` if tiles were blended, else empty.
+        axes : str
+            Axis letters, channels first.
+        spacing : list of float
+            Pixel size, one per spatial axis.
+        affine : list of list of float
+            4 x 4 matrix from indices to positions in mm, if the image has one.
+    """
+    note = BLENDED_NOTE if is_blended(image.array.shape[1:], stride, predictor.geometry) else ""
+    affine = {} if image.affine is None else {"affine": image.affine.tolist()}
+    return {"note": note, "axes": f"c{image.axes}", "spacing": list(image.spacing), **affine}

@@ -1,4 +1,4 @@
-"""Models as predictors: from folders of weights to a function of tiles, and the plan of the tiles."""
+"""Predictors: models loaded from folders as a function of tiles, and the tile plans of images."""
 
 import os
 import subprocess
@@ -19,25 +19,40 @@ from snakeseg.models.golden import check_golden, read_golden
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.geometry import Geometry, combine, magnified
 from snakeseg.prediction.images import OpenImage
-from snakeseg.prediction.overlap_tile import OnTile, tile_logits_over, tile_probabilities
-from snakeseg.prediction.tile_plan import Costs, Plan, Sample, plan_tiles, price_tiles
-from snakeseg.prediction.tiles import PLAIN_TILE, tile_shape
+from snakeseg.prediction.overlap_tile import TileFunction, tile_logits_at_scales, tile_probabilities
+from snakeseg.prediction.tile_plan import Costs, Sample, TilePlan, plan_tiles, price_tiles
+from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS, tile_shape
 from snakeseg.prediction.timing import cache_path, keep_samples, read_samples, used_memory
 from snakeseg.progress import tell
 from snakeseg.transforms.flips import orientations
 
-# Tiles that are read ahead, computed and written at the same time.
-IN_FLIGHT = 3
+# Number of tiles in memory at the same time: one is read, one computed, one written.
+TILES_IN_FLIGHT = 3
 
 
 class Predictor(NamedTuple):
-    """One model or the mean of several: their folders, the first one's description, and what maps tiles to output."""
+    """One model, or several models whose class probabilities are averaged.
+
+    Parameters
+    ----------
+    folders : list of path
+        Folders of the models.
+    description : Description
+        Description of the first model.
+    geometry : Geometry
+        Geometry of the tiles.
+    device : torch.device
+    work : function
+        Maps the input of a tile (channels, *(stride + 2 * halo)) to float16 class probabilities (classes, *stride).
+    uncertainty : bool
+        Whether the output of `work` has the three channels of uncertainty after the classes.
+    """
 
     folders: list[Path]
     description: Description
     geometry: Geometry
     device: torch.device
-    work: OnTile
+    work: TileFunction
     uncertainty: bool = False
 
 
@@ -48,89 +63,97 @@ def load_predictor(
     uncertainty: bool = False,
     skip_golden: bool = False,
 ) -> Predictor:
-    """The model in a folder, or the mean of the fold-* models in it; or the mean over several such folders.
+    """Load all models in folders; their class probabilities are averaged.
 
     Parameters
     ----------
     folders : sequence of path
+        Each is a model folder, or contains models in folders ``fold-*``.
     device : torch.device
     folds : sequence of int, optional
-        Take only the folds of these numbers of each.
+        Numbers of the folds to load from each folder. Default: all.
     uncertainty : bool
-        Compute the uncertainty of each pixel too.
+        Compute the uncertainty of each pixel as well.
     skip_golden : bool
-        Do not compare the models' outputs with those of their training.
+        Do not compare the output of the models with the output at the end of their training.
 
     Raises
     ------
     BadInput
-        If a folder holds no model, one that fails its golden check, or one of other channels or classes than the first.
+        If a folder contains no model, a model fails its golden check, or its channels, classes or normalisation differ
+        from those of the first model.
     """
-    found = [model for folder in folders for model in model_folders(folder, folds)]
-    networks, descriptions = zip(*(load_model(model, device) for model in found), strict=True)
+    models = [model for folder in folders for model in model_folders(folder, folds)]
+    networks, descriptions = zip(*(load_model(model, device) for model in models), strict=True)
     if not skip_golden:
-        for model, network in zip(found, networks, strict=True):
-            _check(model, network)
-    for model, description in zip(found, descriptions, strict=True):
-        _require_alike(model, description, found[0], descriptions[0])
+        for model, network in zip(models, networks, strict=True):
+            _check_golden_output(model, network)
+    for model, description in zip(models, descriptions, strict=True):
+        _require_same_kind(model, description, models[0], descriptions[0])
     first, geometries = descriptions[0], [description.geometry for description in descriptions]
     common = combine([magnified(geometry, scale) for geometry in geometries for scale in first.predict.scales])
     logits = [
-        tile_logits_over(first.predict.scales, fold_normalisation(network), geometry, common)
+        tile_logits_at_scales(first.predict.scales, fold_normalisation(network), geometry, common)
         for network, geometry in zip(networks, geometries, strict=True)
     ]
-    work = _in_precision(first.predict.precision, device, tile_probabilities(logits, first.averaged, uncertainty))
-    return Predictor(found, first, common, device, work, uncertainty)
+    probabilities = tile_probabilities(logits, first.averaged, uncertainty)
+    compute_tile = _in_precision(first.predict.precision, device, probabilities)
+    return Predictor(models, first, common, device, compute_tile, uncertainty)
 
 
-def _in_precision(precision: str, device: torch.device, probabilities: OnTile) -> OnTile:
-    """The function, computed in a precision, its output in float16."""
+def _in_precision(precision: str, device: torch.device, probabilities: TileFunction) -> TileFunction:
+    """Return a function that computes probabilities in a precision, with float16 output."""
 
-    def work(seen: torch.Tensor) -> torch.Tensor:
+    def compute_tile(tile_input: torch.Tensor) -> torch.Tensor:
         with autocast(precision, device):
-            return probabilities(seen).half()
+            return probabilities(tile_input).half()
 
-    return work
+    return compute_tile
 
 
-def _require_alike(model: Path, other: Description, first_model: Path, first: Description) -> None:
+def _require_same_kind(model: Path, other: Description, first_model: Path, first: Description) -> None:
     """Raise BadInput unless the probabilities of two models can be averaged."""
+    remedy = "leave it out of --ensemble"
     for key in ["dims", "channels", "labels", "classes", "prepare"] + ["spacing"] * bool(first.prepare.spacing):
         found, expected = (str(getattr(description, key)) for description in (other, first))
         if found != expected:
-            raise BadInput(model, f"{key} {found}", f"{expected}, as of {first_model}", "average models of one kind")
+            raise BadInput(model, f"{key} {found}", f"{expected}, as of {first_model}", remedy)
     if first.prepare.scope == "dataset" and any(
         other.statistics[key] != first.statistics[key] for key in ("offset", "scale")
     ):
-        raise BadInput(model, "other grey statistics", f"those of {first_model}", "average models of one data set")
+        raise BadInput(model, "other intensity statistics", f"those of {first_model}", remedy)
 
 
-def _check(folder: Path, network: torch.nn.Module) -> None:
+def _check_golden_output(folder: Path, network: torch.nn.Module) -> None:
     golden = read_golden(folder)
     if golden is None:
-        tell(f"{folder} has no golden.safetensors to check it by, as models of earlier versions")
+        tell(f"{folder} has no golden.safetensors, like models of earlier versions: its output is not checked")
     else:
         check_golden(folder, network, golden)
 
 
-def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> Plan:
-    """How an image will be tiled, what that takes, and how long.
+def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> TilePlan:
+    """Choose the tiles of an image, and estimate time and memory of its prediction.
 
     Parameters
     ----------
     predictor : Predictor
     shape : sequence of int
-        Of the image, without channels.
-    budget : float
-        Bytes of memory; half of what is free if not given.
+        Shape of the image on the network's grid, without channels.
+    budget : float, optional
+        Memory in bytes. Default: what the process holds already and half of the free memory.
+
+    Returns
+    -------
+    TilePlan
     """
     description, device = predictor.description, predictor.device
-    # Of a tile, its pixels where they are magnified most are what was measured.
+    # Measured tiles are inputs of the network. At the largest scale, they have `max(sizes)` times the pixels of a tile.
     sizes = [scale**description.dims for scale in description.predict.scales]
     passes = len(predictor.folders) * len(list(orientations(description.averaged))) * sum(sizes) / max(sizes)
-    buffer = IN_FLIGHT * (8 * description.channels + 2 * description.classes)
-    own = [s._replace(pixels=s.pixels / max(sizes)) for s in _samples(predictor)]
-    samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in own]
+    buffer = TILES_IN_FLIGHT * (8 * description.channels + 2 * description.classes)
+    unscaled = [s._replace(pixels=s.pixels / max(sizes)) for s in _measured_samples(predictor)]
+    samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in unscaled]
     costs = Costs(samples, passes, used_memory(device))
     if description.predict.tile == "auto":
         budget = costs.fixed + free_memory(device) / 2 if budget is None else budget
@@ -140,25 +163,29 @@ def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None
 
 
 def choose_stride(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> tuple[int, ...]:
-    """The stride of `plan`, without trying any tiles where there is nothing to choose."""
-    tile, plain = predictor.description.predict.tile, PLAIN_TILE[predictor.description.dims]
-    if tile == "auto" and max(shape) > plain:
+    """Choose the stride of an image's tiles in pixels, one per axis.
+
+    Tiles are timed (`plan`) only if `predict.tile` is "auto" and the image exceeds the default tile. Parameters are
+    those of `plan`.
+    """
+    tile, default = predictor.description.predict.tile, DEFAULT_TILE_PIXELS[predictor.description.dims]
+    if tile == "auto" and max(shape) > default:
         return plan(predictor, shape, budget).stride
-    return tile_shape(shape, predictor.geometry, plain if tile == "auto" else tile)
+    return tile_shape(shape, predictor.geometry, default if tile == "auto" else tile)
 
 
 def choose_strides(
     predictor: Predictor, images: Mapping[str, OpenImage], budget: float | None = None
 ) -> dict[str, tuple[int, ...]]:
-    """The stride of the tiles of every image, by name."""
+    """Choose the stride of the tiles of every image, by name; see `choose_stride`."""
     return {name: choose_stride(predictor, image.shape, budget) for name, image in images.items()}
 
 
-def _samples(predictor: Predictor) -> list[Sample]:
-    """Tried once for a network on a device, by a process of its own, and kept."""
-    kept = cache_path(predictor.description, predictor.device)
-    if found := read_samples(kept):
-        return found
+def _measured_samples(predictor: Predictor) -> list[Sample]:
+    """Return the measured tiles of a network on a device: from the cache, or measured in a separate process."""
+    cache = cache_path(predictor.description, predictor.device)
+    if samples := read_samples(cache):
+        return samples
     with tempfile.TemporaryDirectory() as folder:
         output, threads = Path(folder, "samples.json"), torch.get_num_threads()
         command = ["calibrate", "--model", predictor.folders[0], "--output", output, "--threads", threads]
@@ -167,9 +194,10 @@ def _samples(predictor: Predictor) -> list[Sample]:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "snakeseg", *map(str, command)], env=environment, check=False
         )
-        found = read_samples(output)
-    if found is None:
+        samples = read_samples(output)
+    if samples is None:
         raise BadInput(
-            "predict.tile", f"no tile could be tried (exit {done.returncode})", "some", "set it in model.json"
-        )
-    return keep_samples(kept, found)
+            "predict.tile", f"no tile that could be measured (exit status {done.returncode} of snakeseg calibrate)",
+            "at least one", "set predict.tile to a number of pixels, such as 256, in the config or in model.json",
+        )  # fmt: skip
+    return keep_samples(cache, samples)

@@ -1,4 +1,4 @@
-"""Which tiles an image is predicted in: the fastest that fit into the memory."""
+"""Tile plans: the fastest tiles of an image that fit into the memory."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +10,24 @@ import numpy as np
 from snakeseg.networks.geometry import Geometry
 from snakeseg.prediction.tiles import is_blended
 
-# Times closer than this are alike: they scatter as much from one run to the next.
-ALIKE = 1.03
+# Ratio of times below which they count as equal; repeated measurements scatter as much.
+EQUAL_TIME_RATIO = 1.03
+# If no tiles fit the budget: allowed ratio of the memory of a plan to the smallest possible.
+LEAST_MEMORY_RATIO = 1.5
 
 
 class Sample(NamedTuple):
-    """What one tile took that was tried: pixels of its input, seconds, bytes at most."""
+    """Measured cost of one tile.
+
+    Parameters
+    ----------
+    pixels : int
+        Pixels of the tile's input, including the halo.
+    seconds : float
+        Time of one pass.
+    memory : float
+        Peak memory, in bytes.
+    """
 
     pixels: int
     seconds: float
@@ -23,15 +35,39 @@ class Sample(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What tiles cost: samples of rising size, how often each tile is computed, and bytes that are taken anyhow."""
+    """Costs of tiles.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Measured tiles, in order of their size.
+    passes : float
+        Number of passes per tile, over models, orientations and magnifications.
+    fixed : float
+        Memory that the process holds in addition, in bytes.
+    """
 
     samples: Sequence[Sample]
     passes: float = 1
     fixed: float = 0.0
 
 
-class Plan(NamedTuple):
-    """Tiles for an image: stride, number, pixels of input per pixel of the image, expected seconds and bytes."""
+class TilePlan(NamedTuple):
+    """Tiles of an image, and the estimated costs of its prediction.
+
+    Parameters
+    ----------
+    stride : tuple of int
+        Stride of the tiles, in pixels, one per axis.
+    tiles : int
+        Number of tiles.
+    redundancy : float
+        Pixels of the tiles' inputs per pixel of the image.
+    seconds : float
+        Expected time.
+    memory : float
+        Expected peak memory, in bytes.
+    """
 
     stride: tuple[int, ...]
     tiles: int
@@ -40,57 +76,78 @@ class Plan(NamedTuple):
     memory: float
 
 
-def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: float) -> Plan:
-    """The tiles that are expected to be fastest (or all but that, in less memory) in a budget, rectangles allowed.
+def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: float) -> TilePlan:
+    """Choose the tiles with the least expected time, within a memory budget; tiles may be rectangles.
 
-    The largest tiles waste the least on halos but overflow the processor's caches, so what tiles take is measured, not
-    assumed; none larger than those measured are planned.
+    Of plans that are about as fast (`EQUAL_TIME_RATIO`), the one with the least memory is chosen. Large tiles spend
+    less time on halos but overflow the processor's caches, so times are measured, not assumed, and no tile is larger
+    than the measured ones.
 
     Parameters
     ----------
     shape : sequence of int
-        Of the image, without channels.
+        Shape of the image, without channels.
     geometry : Geometry
     costs : Costs
     budget : float
-        In bytes; exceeded only where the smallest tiles do.
+        Memory in bytes. It is exceeded only if no tiles fit.
+
+    Returns
+    -------
+    TilePlan
     """
     largest = costs.samples[-1].pixels
     strides = product(*map(_strides, shape, geometry.multiple))
-    known = [s for s in strides if _passes(shape, s, geometry)[1] <= largest]
-    plans = [price_tiles(shape, s, geometry, costs) for s in known or [geometry.multiple]]
+    measured = [s for s in strides if _passes(shape, s, geometry)[1] <= largest]
+    plans = [price_tiles(shape, s, geometry, costs) for s in measured or [geometry.multiple]]
     fitting = [plan for plan in plans if plan.memory <= budget]
-    if not fitting:  # nearly the least, but not at any price
+    if not fitting:  # the very least memory might take out of proportion more time
         least = min(plan.memory for plan in plans) - costs.fixed
-        fitting = [plan for plan in plans if plan.memory - costs.fixed <= 1.5 * least]
+        fitting = [plan for plan in plans if plan.memory - costs.fixed <= LEAST_MEMORY_RATIO * least]
     fastest = min(plan.seconds for plan in fitting)
     return min(
-        (plan for plan in fitting if plan.seconds <= ALIKE * fastest), key=lambda plan: (plan.memory, plan.seconds)
+        (plan for plan in fitting if plan.seconds <= EQUAL_TIME_RATIO * fastest),
+        key=lambda plan: (plan.memory, plan.seconds),
     )
 
 
-def price_tiles(shape: Sequence[int], stride: Sequence[int], geometry: Geometry, costs: Costs) -> Plan:
-    """What tiles of this stride cost over an image."""
+def price_tiles(shape: Sequence[int], stride: Sequence[int], geometry: Geometry, costs: Costs) -> TilePlan:
+    """Estimate time and memory of predicting an image with tiles of a given stride.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of the image, without channels.
+    stride : sequence of int
+        Stride of the tiles, in pixels, one per axis.
+    geometry : Geometry
+    costs : Costs
+
+    Returns
+    -------
+    TilePlan
+    """
     tiles, pixels = _passes(shape, stride, geometry)
     sizes, times, memory = np.array(costs.samples).T
-    # Per pixel, which changes little from one size to the next, or beyond them.
-    rate = float(np.interp(np.log(pixels), np.log(sizes), times / sizes))
-    taken = np.interp(pixels, sizes, memory) if pixels > sizes[0] else memory[0] * pixels / sizes[0]
+    # Time per pixel changes little with the size of tiles, so it is interpolated, and kept constant beyond the samples.
+    seconds_per_pixel = float(np.interp(np.log(pixels), np.log(sizes), times / sizes))
+    tile_memory = np.interp(pixels, sizes, memory) if pixels > sizes[0] else memory[0] * pixels / sizes[0]
     redundancy = tiles * pixels / math.prod(shape)
-    return Plan(tuple(stride), tiles, redundancy, tiles * pixels * rate * costs.passes, costs.fixed + float(taken))
+    seconds = tiles * pixels * seconds_per_pixel * costs.passes
+    return TilePlan(tuple(stride), tiles, redundancy, seconds, costs.fixed + float(tile_memory))
 
 
 def _passes(shape: Sequence[int], stride: Sequence[int], geometry: Geometry) -> tuple[int, int]:
-    """How often the network is run, on how many pixels; what is blended takes windows around the tiles' corners."""
+    """Return the number of runs of the network and the pixels of each input; blended tiles run on larger windows."""
     blended = is_blended(shape, stride, geometry)
     count = math.prod(-(-size // step) + blended for size, step in zip(shape, stride, strict=True))
     return count, math.prod(geometry.input_size([step * (1 + blended) for step in stride]))
 
 
 def _strides(size: int, step: int) -> list[int]:
-    """Strides worth trying along an axis: for 1, 2, 3, ... equal tiles, but none within a tenth of the one before."""
-    found = [-(-size // step) * step]
-    while found[-1] > step:
-        tiles = -(-size // max(step, int(0.9 * found[-1]) // step * step))
-        found.append(-(-size // (tiles * step)) * step)
-    return found
+    """Return candidate strides along an axis: of 1, 2, 3, ... equal tiles, each at most 0.9 times the previous one."""
+    strides = [-(-size // step) * step]
+    while strides[-1] > step:
+        tiles = -(-size // max(step, int(0.9 * strides[-1]) // step * step))
+        strides.append(-(-size // (tiles * step)) * step)
+    return strides

@@ -1,18 +1,32 @@
-"""Tiles of an image: their stride, and the tiles of each part."""
+"""Tiles of an image: their stride, and the tiles of each part of the image."""
 
 from collections.abc import Sequence
 
 from snakeseg.arrays import Region, regions_of
 from snakeseg.networks.geometry import Geometry
 
-# Largest stride, by number of axes, where nothing is known of the device.
-PLAIN_TILE = {2: 384, 3: 64}
+# Largest stride of tiles along an axis, in pixels, by the number of axes, if tiles have not been timed on the device.
+DEFAULT_TILE_PIXELS = {2: 384, 3: 64}
 
 
 def tile_shape(shape: Sequence[int], geometry: Geometry, largest: int) -> tuple[int, ...]:
-    """Stride of the tiles along each axis: the image in as few equal tiles as `largest` allows.
+    """Return the stride of the smallest number of equal tiles that are no longer than `largest` along each axis.
 
-    Strides are multiples of `geometry.multiple`, so that pooling falls on the same pixels in every tile.
+    Strides are multiples of `geometry.multiple`, so that pooling windows are the same in every tile.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of the image, without channels.
+    geometry : Geometry
+        Geometry of the network.
+    largest : int
+        Largest stride in pixels; raised to `geometry.multiple` if smaller.
+
+    Returns
+    -------
+    tuple of int
+        Stride in pixels, one per axis.
     """
     strides = []
     for size, step in zip(shape, geometry.multiple, strict=True):
@@ -22,17 +36,37 @@ def tile_shape(shape: Sequence[int], geometry: Geometry, largest: int) -> tuple[
 
 
 def is_blended(shape: Sequence[int], stride: Sequence[int], geometry: Geometry) -> bool:
-    """Whether tiles must be blended: there are several, of a network whose output depends on the tile."""
+    """Return True if an image has several tiles and the network's output depends on the tile."""
     return not geometry.tile_exact and any(size > step for size, step in zip(shape, stride, strict=True))
 
 
 def part_of(size: int, stride: int, index: int, count: int) -> tuple[int, int]:
-    """Start and stop along an axis of one of `count` parts of whole tiles; it may be empty."""
+    """Return the first pixel of a part of an axis and the pixel after its last; a part may be empty.
+
+    Parameters
+    ----------
+    size : int
+        Length of the axis, in pixels.
+    stride : int
+        Stride of the tiles along the axis, in pixels; parts consist of whole tiles.
+    index, count : int
+        Number of the part, counted from 0, and the number of parts.
+    """
     tiles = -(-size // stride)
     return min(size, tiles * index // count * stride), min(size, tiles * (index + 1) // count * stride)
 
 
 def tiles_of_part(shape: Sequence[int], stride: Sequence[int], index: int, count: int) -> list[Region]:
-    """The tiles, in C order, of one of `count` parts of an image, which is cut along its first axis."""
+    """Return the tiles of a part of an image, in C order; images are divided along their first axis.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of the image, without channels.
+    stride : sequence of int
+        Stride of the tiles in pixels, one per axis.
+    index, count : int
+        Number of the part, counted from 0, and the number of parts.
+    """
     first, last = part_of(shape[0], stride[0], index, count)
     return [tile for tile in regions_of(shape, stride) if first <= tile[0].start < last]

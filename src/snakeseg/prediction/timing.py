@@ -1,4 +1,4 @@
-"""What networks cost on a device: seconds and memory of tiles, for the plan; size and speed, for the report."""
+"""Measured costs of networks on a device: time and memory of tiles for tile plans, size and speed for the report."""
 
 import hashlib
 import json
@@ -24,83 +24,101 @@ from snakeseg.models.checkpoint import load_model
 from snakeseg.models.description import Description
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.measures import network_checkerboard, operations, parameters
-from snakeseg.prediction.overlap_tile import OnTile, tile_logits, tiled_logits
+from snakeseg.prediction.overlap_tile import TileFunction, tile_logits, tiled_logits
 from snakeseg.prediction.tile_plan import Sample
-from snakeseg.prediction.tiles import PLAIN_TILE, tile_shape
+from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS, tile_shape
 from snakeseg.settings import Network
 
-# Strides that are measured, by number of axes; no more are begun after so many seconds, or beyond that share of memory.
-MEASURED = {2: (128, 256, 384, 512, 768, 1024, 1536), 3: (16, 32, 48, 64, 96, 128, 160)}
-ENOUGH_SECONDS = 30.0
-# The first runs of a size are slow: their memory is new.
-RUNS = 4
-ENOUGH_MEMORY = 1 / 2
-# Side of the image that is timed for the report, by number of axes.
-TIMED_SIDE = {2: 512, 3: 64}
+# Strides of measured tiles, in pixels, by the number of axes.
+MEASURED_STRIDES_PIXELS = {2: (128, 256, 384, 512, 768, 1024, 1536), 3: (16, 32, 48, 64, 96, 128, 160)}
+# No larger tile is measured after this time, or if the last one took this share of the memory budget.
+MAX_MEASURING_S = 30.0
+MAX_MEASURING_MEMORY_SHARE = 1 / 2
+# Runs per tile, of which the fastest counts: the first ones are slow, because memory is allocated.
+RUNS_PER_TILE = 4
+# Side length of the image that is timed for the report, in pixels, by the number of axes.
+TIMED_SIDE_PIXELS = {2: 512, 3: 64}
 
 
 def measure_tiles(folder: Path, device: torch.device, budget: float) -> list[Sample]:
-    """Input pixels, seconds and bytes of tiles of rising size; in a process that has done little else.
+    """Measure time and memory of tiles of increasing size; run it in a new process, so that peak memory is the tiles'.
 
     Parameters
     ----------
     folder : path
-        Of a model.
+        Model folder.
     device : torch.device
     budget : float
-        Bytes; tiles that would take more are not tried.
+        Memory in bytes; see `MAX_MEASURING_MEMORY_SHARE`.
     """
     network, description = load_model(folder, device)
-    work = tile_logits(fold_normalisation(network), description.geometry)
-    return list(sample_tiles(work, description, device, budget))
+    compute_logits = tile_logits(fold_normalisation(network), description.geometry)
+    return list(sample_tiles(compute_logits, description, device, budget))
 
 
-def sample_tiles(work: OnTile, description: Description, device: torch.device, budget: float) -> Iterator[Sample]:
-    """As `measure_tiles`, of a function from what a tile sees to its logits."""
+def sample_tiles(
+    compute_logits: TileFunction, description: Description, device: torch.device, budget: float
+) -> Iterator[Sample]:
+    """Yield time and memory of tiles of increasing size.
+
+    Parameters
+    ----------
+    compute_logits : function
+        Maps the input of a tile (channels, *(stride + 2 * halo)) to its logits (classes, *stride).
+    description : Description
+        Description of the model.
+    device : torch.device
+    budget : float
+        Memory in bytes; see `MAX_MEASURING_MEMORY_SHARE`.
+    """
     geometry = description.geometry
     begun, before = time.perf_counter(), peak_memory(device)
-    for stride in MEASURED[description.dims]:
+    for stride in MEASURED_STRIDES_PIXELS[description.dims]:
         sides = geometry.input_size(tile_shape([stride] * description.dims, geometry, stride))
-        seen = torch.rand(description.channels, *sides, device=device)
+        tile_input = torch.rand(description.channels, *sides, device=device)
         times = []
         with torch.inference_mode(), autocast(description.predict.precision, device):
-            for _ in range(RUNS):
+            for _ in range(RUNS_PER_TILE):
                 start = time.perf_counter()
-                work(seen).sum().item()  # which waits for the device
+                compute_logits(tile_input).sum().item()  # waits for the device
                 times.append(time.perf_counter() - start)
         sample = Sample(math.prod(sides), min(times), peak_memory(device) - before)
         yield sample
-        if time.perf_counter() - begun > ENOUGH_SECONDS or sample.memory > ENOUGH_MEMORY * budget:
+        over_memory = sample.memory > MAX_MEASURING_MEMORY_SHARE * budget
+        if time.perf_counter() - begun > MAX_MEASURING_S or over_memory:
             return
 
 
 def peak_memory(device: torch.device) -> int:
-    """Most bytes that the process has held so far: of a CUDA device's memory, else of the machine's."""
+    """Return the peak memory of this process in bytes: of a CUDA device, otherwise of the machine."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")  # unlike what `getrusage` says, without what the parent process held
+    status = Path("/proc/self/status")  # unlike `getrusage`, it does not include the peak of the parent process
     if status.is_file():
         return int(re.search(r"VmHWM:\s+(\d+)", status.read_text(encoding="utf-8"))[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def used_memory(device: torch.device) -> int:
-    """Bytes that the process holds now, of the same memory."""
+    """Return the present memory of this process in bytes: of a CUDA device, otherwise of the machine."""
     return torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
 
 
 def cache_path(description: Description, device: torch.device) -> Path:
-    """Where the samples of a network on a device are kept: the same for all runs of a user, so that all tile alike."""
-    what = [__version__, torch.__version__, device_name(device), torch.get_num_threads()]
-    what += [description.dims, description.channels, description.classes, description.predict.precision]
-    text = json.dumps([*what, asdict(description.network)], sort_keys=True)
+    """Return the path of the measured tiles of a network on a device.
+
+    All runs of a user share the file, so that they choose the same tiles.
+    """
+    key = [__version__, torch.__version__, device_name(device), torch.get_num_threads()]
+    key += [description.dims, description.channels, description.classes, description.predict.precision]
+    text = json.dumps([*key, asdict(description.network)], sort_keys=True)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     folder = Path(tempfile.gettempdir() if base.startswith("~") else base, "snakeseg", "tiles")
     return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
 
 
 def read_samples(path: Path) -> list[Sample] | None:
-    """The samples in a file; None if there is none that is understood."""
+    """Read measured tiles from a file; return None if it is missing, empty or damaged."""
     try:
         return [Sample(*values) for values in json.loads(path.read_text(encoding="utf-8"))] or None
     except (OSError, ValueError, TypeError):
@@ -108,7 +126,14 @@ def read_samples(path: Path) -> list[Sample] | None:
 
 
 def keep_samples(path: Path, samples: list[Sample]) -> list[Sample]:
-    """Keep samples for later runs, where that can be done; gives those of whoever came first."""
+    """Write measured tiles for later runs, if possible; return those of the file, which another run may have written.
+
+    Parameters
+    ----------
+    path : path
+        File from `cache_path`; a damaged file is replaced.
+    samples : list of Sample
+    """
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
@@ -119,41 +144,60 @@ def keep_samples(path: Path, samples: list[Sample]) -> list[Sample]:
 
 
 def measure_model(folder: Path, device: torch.device, threads: int) -> dict:
-    """What the network in a model folder is and costs.
+    """Measure the size and speed of a model's network.
+
+    Parameters
+    ----------
+    folder : path
+        Model folder.
+    device : torch.device
+    threads : int
+        Number of CPU threads, for the name of the device.
 
     Returns
     -------
     dict
-        network, in words; parameters; halo, the largest of all axes; tile_exact; checkerboard; gigaflops_per_megapixel
-        of output, halo included; seconds_per_megapixel on `device`, in the precision that the model predicts in;
-        device.
+        network : str
+            Name, and settings that differ from the defaults.
+        parameters : int
+        halo : int
+            Largest halo of all axes, in pixels.
+        tile_exact : bool
+        checkerboard : float
+            Share of energy, from 0 to 1.
+        gigaflops_per_megapixel : float
+            Operations per pixel of output, including the halo.
+        seconds_per_megapixel : float
+            On `device`, in the precision of the prediction.
+        device : str
     """
     network, description = load_model(folder, device)
     geometry, dims, channels = description.geometry, description.dims, description.channels
-    stride = tile_shape([PLAIN_TILE[dims]] * dims, geometry, PLAIN_TILE[dims])
+    tile = DEFAULT_TILE_PIXELS[dims]
+    stride = tile_shape([tile] * dims, geometry, tile)
     flops = operations(description.make_network, channels, geometry.input_size(stride))
-    found = {"parameters": parameters(network), "checkerboard": network_checkerboard(network, channels, geometry)}
+    sizes = {"parameters": parameters(network), "checkerboard": network_checkerboard(network, channels, geometry)}
     network = fold_normalisation(network)
-    image = np.zeros((channels, *[TIMED_SIDE[dims]] * dims), np.float32)
+    image = np.zeros((channels, *[TIMED_SIDE_PIXELS[dims]] * dims), np.float32)
     with autocast(description.predict.precision, device):
-        tiled_logits(network, image, geometry, PLAIN_TILE[dims], device)  # the first pass prepares itself
+        tiled_logits(network, image, geometry, tile, device)  # the first pass allocates memory
         start = time.perf_counter()
-        tiled_logits(network, image, geometry, PLAIN_TILE[dims], device)
+        tiled_logits(network, image, geometry, tile, device)
         seconds = time.perf_counter() - start
     return {
-        "network": _in_words(description.network),
-        "parameters": found["parameters"],
+        "network": _describe_network(description.network),
+        "parameters": sizes["parameters"],
         "halo": max(geometry.halo),
         "tile_exact": geometry.tile_exact,
-        "checkerboard": found["checkerboard"],
+        "checkerboard": sizes["checkerboard"],
         "gigaflops_per_megapixel": flops / math.prod(stride) / 1e3,
         "seconds_per_megapixel": seconds / image[0].size * 1e6,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type}, {threads} threads",
     }
 
 
-def _in_words(settings: Network) -> str:
-    """The network's name and what differs from its defaults."""
-    plain = type(settings)(name=settings.name)
-    changed = [f"{key} {value}" for key, value in asdict(settings).items() if value != getattr(plain, key)]
+def _describe_network(settings: Network) -> str:
+    """Return the network's name and the settings that differ from its defaults."""
+    default = type(settings)(name=settings.name)
+    changed = [f"{key} {value}" for key, value in asdict(settings).items() if value != getattr(default, key)]
     return ", ".join([settings.name, *changed])

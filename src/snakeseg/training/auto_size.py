@@ -1,4 +1,4 @@
-"""How much memory a training step takes, and what patch and batch fit."""
+"""Memory of a training step, and the choice of patch and batch that fit it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,29 +15,30 @@ from snakeseg.models.description import Description
 from snakeseg.networks.geometry import Geometry
 from snakeseg.settings import Train, sides
 
-# Share of the device's memory that a step may take.
-MARGIN = 0.8
-LARGEST_PATCH, LARGEST_BATCH = {2: 512, 3: 128}, 16
-# On a CPU larger batches only make fewer steps: pixels a step beyond which none is added.
-CPU_PIXELS = 512**2
-# Buffers of convolutions, and what allocators waste, on top of what is counted.
-OVERHEAD = 1.5
+# Share of the device's memory that a training step may take.
+MEMORY_SHARE = 0.8
+# Largest side of a patch in pixels, by the number of axes, and largest batch in patches.
+MAX_PATCH_PIXELS, MAX_BATCH = {2: 512, 3: 128}, 16
+# Largest number of pixels of a batch on a CPU, where larger batches only reduce the number of steps.
+MAX_CPU_BATCH_PIXELS = 512**2
+# Factor for buffers of convolutions and for memory that allocators waste, on top of the counted tensors.
+MEMORY_OVERHEAD = 1.5
 
 
 def choose_patch_and_batch(
     settings: Train, description: Description, shapes: Sequence[tuple[int, ...]], device: torch.device, held: float = 0
 ) -> tuple[Train, str]:
-    """Numbers in place of `patch: auto` and `batch: auto`, and a sentence about them; tried on the device.
+    """Replace `patch: auto` and `batch: auto` by the largest numbers that fit into the memory of the device.
 
-    Every process of a team takes its share of the batch, in `settings.accumulate` parts.
+    Each process of a team computes its share of the batch, in `settings.accumulate` parts.
 
     Parameters
     ----------
     settings : Train
     description : Description
-        Of the network.
+        Description of the network.
     shapes : sequence of tuple
-        Of the training images.
+        Shapes of the training images, without channels.
     device : torch.device
     held : float
         Bytes of the machine's memory that images take already.
@@ -45,8 +46,9 @@ def choose_patch_and_batch(
     Returns
     -------
     settings : Train
-    told : str
-        Empty if nothing was open.
+        With patch and batch as numbers.
+    message : str
+        The choice and its memory; empty if neither was "auto".
 
     Raises
     ------
@@ -56,31 +58,32 @@ def choose_patch_and_batch(
     if "auto" not in (settings.patch, settings.batch):
         return settings, ""
     dims, geometry, processes = description.dims, description.geometry.training, settings.processes
-    room = MARGIN * total_memory(device)
+    budget = MEMORY_SHARE * total_memory(device)
     if device.type != "cuda":
-        room = room / processes - held
+        budget = budget / processes - held
 
     def needed(patch: int | Sequence[int], share: int) -> float:
-        at_once = -(-share // settings.accumulate)
-        return step_bytes(description, patch, at_once, settings, device)
+        part = -(-share // settings.accumulate)
+        return step_bytes(description, patch, part, settings, device)
 
     patch, share = settings.patch, 1 if settings.batch == "auto" else settings.batch // processes
     if patch == "auto":
-        middle = int(np.median([min(shape) for shape in shapes]))
-        start = geometry.output_size(min(LARGEST_PATCH[dims], middle))
-        patch = _largest_patch(geometry, start, lambda patch: needed(patch, share) <= room)
+        median_side = int(np.median([min(shape) for shape in shapes]))
+        start = geometry.output_size(min(MAX_PATCH_PIXELS[dims], median_side))
+        patch = _largest_patch(geometry, start, lambda patch: needed(patch, share) <= budget)
     if settings.batch == "auto":
         pixels = math.prod(sides(patch, dims))
-        most = LARGEST_BATCH if device.type == "cuda" else min(LARGEST_BATCH, CPU_PIXELS // pixels)
-        share = _largest_share(most / processes, lambda share: needed(patch, share) <= room)
+        limit = MAX_BATCH if device.type == "cuda" else min(MAX_BATCH, MAX_CPU_BATCH_PIXELS // pixels)
+        share = _largest_share(limit / processes, lambda share: needed(patch, share) <= budget)
     used, batch = needed(patch, share), share * processes
-    if used > room:
+    if used > budget:
         raise BadInput(
-            f"train.patch {patch}, train.batch {batch}", f"a step of {used / 2**30:.1f} GB",
-            f"at most {room / 2**30:.1f} GB", "choose a smaller network, patch or batch",
+            f"train.patch {patch}, train.batch {batch}", f"a training step of {used / 2**30:.1f} GB",
+            f"at most {budget / 2**30:.1f} GB", "lower train.patch, train.batch, network.width or network.depth",
         )  # fmt: skip
-    told = f"memory: patch {patch}, batch {batch} take {used / 2**30:.2f} GB a step; {room / 2**30:.1f} GB may be used"
-    return replace(settings, patch=patch, batch=batch), told
+    gigabytes, limit = used / 2**30, budget / 2**30
+    message = f"memory: patch {patch}, batch {batch} take {gigabytes:.2f} GB per step; {limit:.1f} GB are available"
+    return replace(settings, patch=patch, batch=batch), message
 
 
 def _largest_patch(
@@ -94,10 +97,10 @@ def _largest_patch(
     return patch[0] if len(set(patch)) == 1 else list(patch)
 
 
-def _largest_share(most: float, fits: Callable[[int], bool]) -> int:
-    """Return the largest power of two, at most `most`, that fits with all below it; 1 if none does."""
+def _largest_share(limit: float, fits: Callable[[int], bool]) -> int:
+    """Return the largest power of two up to `limit` such that it and all smaller powers fit; 1 if none does."""
     share = 1
-    while 2 * share <= most and fits(2 * share):
+    while 2 * share <= limit and fits(2 * share):
         share *= 2
     return share
 
@@ -105,23 +108,41 @@ def _largest_share(most: float, fits: Callable[[int], bool]) -> int:
 def step_bytes(
     description: Description, patch: int | Sequence[int], batch: int, settings: Train, device: torch.device
 ) -> float:
-    """Memory of a training step: measured on a CUDA device, else counted; infinite if it runs out.
+    """Return the memory of a training step in bytes: measured on a CUDA device, otherwise counted.
 
-    Counted: weights, gradients, two moments, and what the forward pass keeps for the backward pass, times an overhead.
+    The count includes weights, gradients, two moments, and the tensors that the forward pass keeps for the backward
+    pass, times `MEMORY_OVERHEAD`.
+
+    Parameters
+    ----------
+    description : Description
+        Description of the network.
+    patch : int or sequence of int
+        Side lengths of a patch in pixels: one number, or one per axis.
+    batch : int
+        Number of patches that are computed at once.
+    settings : Train
+        Its precision is used.
+    device : torch.device
+
+    Returns
+    -------
+    float
+        Infinity if the CUDA device runs out of memory.
     """
     dims, geometry = description.dims, description.geometry.training
-    seen = geometry.input_size(sides(patch, dims))
+    size = geometry.input_size(sides(patch, dims))
     weights = sum(p.numel() * p.element_size() for p in description.make_network().parameters())
     if device.type != "cuda":
-        # Tensors without memory: shapes and types as in a real step, whatever their size.
+        # Fake tensors have shapes and types as in a real step, but no memory.
         with FakeTensorMode():
             network = description.make_network().train()
-            kept = _kept_bytes(network, torch.zeros(batch, description.channels, *seen), settings, device)
-        return OVERHEAD * (4 * weights + kept)
+            kept = _kept_bytes(network, torch.zeros(batch, description.channels, *size), settings, device)
+        return MEMORY_OVERHEAD * (4 * weights + kept)
     network = description.make_network().to(device).train()
     try:
         torch.cuda.reset_peak_memory_stats(device)
-        image = torch.zeros(batch, description.channels, *seen, device=device)
+        image = torch.zeros(batch, description.channels, *size, device=device)
         _kept_bytes(network, image, settings, device)
         return torch.cuda.max_memory_allocated(device) + 3 * weights
     except torch.OutOfMemoryError:
@@ -133,17 +154,17 @@ def step_bytes(
 
 
 def _kept_bytes(network: nn.Module, image: torch.Tensor, settings: Train, device: torch.device) -> int:
-    """Bytes that a forward pass keeps for the backward pass, which is run too; without the weights."""
+    """Run forward and backward pass; return the bytes of tensors kept for the backward pass, without weights."""
     kept: dict[int, int] = {}
     weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
 
-    def note(tensor: torch.Tensor) -> torch.Tensor:
+    def record(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         if storage._cdata not in weights:
             kept[storage._cdata] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
         with autocast(settings.precision, device):
             logits = network(image)
         logits.float().mean().backward()

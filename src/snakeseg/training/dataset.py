@@ -1,4 +1,4 @@
-"""The images of a training: read from the stores of the workflow, and what the weights depend on besides them."""
+"""Training images read from the stores of the workflow, and the provenance of a training."""
 
 import hashlib
 import json
@@ -19,8 +19,8 @@ from snakeseg.training.patches import Item
 from snakeseg.transforms.border_weights import class_weights
 from snakeseg.transforms.labels import IGNORED, mark_border
 
-# Settings of training that the weights do not depend on.
-UNSEEN = ("state_seconds", "cache_gb", "tensorboard")
+# Keys of the section `train` that do not affect the weights.
+KEYS_WITHOUT_EFFECT = ("state_seconds", "cache_gb", "tensorboard")
 
 
 def load_items(
@@ -31,58 +31,83 @@ def load_items(
     folder: Path | None = None,
     memory: float = float("inf"),
 ) -> tuple[list[Item], list[dict]]:
-    """Training images of these names and all their copies, with their weight maps, in a fixed order.
+    """Load training images and their elastic copies, with their weight maps, in the order of the stores.
 
     Parameters
     ----------
     names : set of str
+        Samples to load.
     stores, weights : sequence of path
-        Written by `prepare` and `augment`, and by `weigh`.
+        Stores of images from `prepare` and `augment`, and of weight maps from `weigh`.
     border : int
-        Width of the class along the inner edge of objects.
+        Width, in pixels, of the class along the inner edge of objects; 0 for none.
     folder : path, optional
-        Where to keep what does not fit.
+        Folder for arrays that do not fit in memory.
     memory : float
-        Bytes of arrays to keep in memory; the rest is mapped from nameless files in `folder`.
+        Bytes of arrays to keep in memory; the others are mapped from nameless files in `folder`.
 
     Returns
     -------
     items : list of Item
     attributes : list of dict
-        What was noted about each in preparing.
+        Attributes of each item in its store, and its name.
+
+    Raises
+    ------
+    BadInput
+        If the disk has no space for arrays that do not fit in memory.
     """
     maps = {name: group for store in weights for name, _, group in read_store(store)}
-    items, attributes, kept = [], [], 0
+    items, attributes, loaded_bytes = [], [], 0
     for store in stores:
-        for name, noted, group in read_store(store):
-            if noted.get("copy_of", name) in names:
+        for name, stored, group in read_store(store):
+            if stored.get("copy_of", name) in names:
                 item = Item(group["image"][:], _target(group, border), maps[name]["weights"][:])
-                kept += sum(array.nbytes for array in item)
-                items.append(item if kept <= memory else Item(*(_mapped(array, folder) for array in item)))
-                attributes.append({**noted, "name": name})
+                loaded_bytes += sum(array.nbytes for array in item)
+                items.append(item if loaded_bytes <= memory else Item(*(_mapped(array, folder) for array in item)))
+                attributes.append({**stored, "name": name})
     return items, attributes
 
 
 def _target(group, border: int) -> np.ndarray:
-    """Classes of a stored image, 0 where they are ignored (their weight is 0), with the class of the border."""
+    """Return the classes of a stored image, with the border class; 0 for ignored pixels, whose weight is 0."""
     classes = group["classes"][:]
     target = np.where(classes == IGNORED, 0, classes)
     return mark_border(target, group["objects"][:], border) if border else target
 
 
 def _mapped(array: np.ndarray, folder: Path | None) -> np.ndarray:
-    """The array in a file without a name, which vanishes with the process, however that ends."""
+    """Return the array mapped from a nameless file, which is removed when the process ends for any reason."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             array.tofile(file)
             return np.memmap(file, array.dtype, "c", shape=array.shape)
     except OSError as error:
-        found = f"no room for {array.nbytes / 1e6:.0f} MB of training images ({error.strerror or error})"
-        raise BadInput(folder, found, "room for what exceeds train.cache_gb", "free some, or raise it") from error
+        found = f"no space for {array.nbytes / 1e6:.0f} MB of training images ({error.strerror or error})"
+        expected, remedy = "space for the images beyond train.cache_gb", "free disk space, or raise train.cache_gb"
+        raise BadInput(folder, found, expected, remedy) from error
 
 
 def training_provenance(settings: Train, device: torch.device, threads: int, fold: int, attributes: list[dict]) -> dict:
-    """What the weights depend on besides the network's settings."""
+    """Return all that the weights depend on, except the network's settings.
+
+    Parameters
+    ----------
+    settings : Train
+    device : torch.device
+    threads : int
+        Number of CPU threads.
+    fold : int
+        Number of the held-out fold, counted from 0.
+    attributes : list of dict
+        Attributes of the training images, from `load_items`.
+
+    Returns
+    -------
+    dict
+        train, fold, device, threads, torch (version), sources (SHA-256 of the source files' paths and checksums),
+        bit_exact (whether the same training gives the same bits).
+    """
     sources = sorted({(a[kind]["path"], a[kind]["sha256"]) for a in attributes for kind in ("image", "label")})
     return {
         "train": asdict(settings),
@@ -96,26 +121,42 @@ def training_provenance(settings: Train, device: torch.device, threads: int, fol
 
 
 def class_balance(items: Sequence[Item], classes: int) -> np.ndarray:
-    """Weights that balance the classes of all counted pixels."""
+    """Compute weights that balance the classes, from all pixels with a weight above 0.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    classes : int
+        Number of classes, including the background.
+
+    Returns
+    -------
+    float array, shape (classes,)
+    """
     counts = [np.bincount(item.target[item.weight > 0], minlength=classes) for item in items]
     return class_weights(np.sum(counts, axis=0))
 
 
 def training_digest(settings: str, provenance: dict, files: Sequence[Path]) -> str:
-    """Stands for all that the weights depend on: a state of another digest is not gone on from.
+    """Compute a digest of all that the weights depend on; a training resumes only from states of the same digest.
 
     Parameters
     ----------
     settings : str
-        All sections, as JSON.
+        All sections of the config, as JSON.
     provenance : dict
         From `training_provenance`.
     files : sequence of path
-        Stores of images and weight maps, and weights to start from, in the order they are used in.
+        Stores of images and weight maps, and weights to start from, in the order in which they are used.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal.
     """
     sections = json.loads(settings)
-    for key in UNSEEN:
+    for key in KEYS_WITHOUT_EFFECT:
         sections.get("train", {}).pop(key, None)
-    noted = {**provenance, "train": {k: v for k, v in provenance["train"].items() if k not in UNSEEN}}
-    facts = [__version__, sections, noted, [checksum(path) for path in files]]
+    train = {k: v for k, v in provenance["train"].items() if k not in KEYS_WITHOUT_EFFECT}
+    facts = [__version__, sections, {**provenance, "train": train}, [checksum(path) for path in files]]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

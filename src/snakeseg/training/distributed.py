@@ -1,7 +1,7 @@
-"""Several processes that train one model: each takes its share of every batch, gradients are averaged.
+"""Distributed training: each process of a team computes its share of every batch, and gradients are averaged.
 
-gloo on CPUs, NCCL on GPUs, one process a GPU. Torch's own collectives are all it takes: patches are addressed by step
-and rank, so there is no sampler to keep in step, and the state of a training is the same in every process.
+Processes communicate by gloo on CPUs and by NCCL on GPUs, with one process per GPU. Patches are a function of step and
+rank, so no sampler has to be synchronised, and the training state is the same in every process.
 """
 
 import os
@@ -30,77 +30,106 @@ from snakeseg.training.rendezvous import (
 
 
 class Team(NamedTuple):
-    """Which of how many processes this is."""
+    """Rank of this process, counted from 0, and the number of processes that train one model together."""
 
     rank: int = 0
     size: int = 1
 
 
 ALONE = Team()
-# What torchrun sets.
+# Environment variables that torchrun sets, in the order in which `launched` reads them.
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+# Largest text that rank 0 sends, in bytes of UTF-8.
 MAX_TEXT_BYTES = 4096
 
 
 class Place(NamedTuple):
-    """Where a process of a team was started: its number on its machine, the number of processes there, and the meeting.
+    """Position of a process on its machine, and the rendezvous of its team.
 
-    Processes meet at an address (under `torchrun`), in a file (those that this program starts), or as
-    `snakeseg.training.rendezvous` lets them meet under `srun` (None).
+    Parameters
+    ----------
+    local_rank : int
+        Rank among the processes of this machine.
+    local_size : int
+        Number of processes of this machine.
+    rendezvous : str, path or None
+        Address of the rendezvous (under `torchrun`); file of the store (for processes that this program starts); or
+        None for `snakeseg.training.rendezvous` (under `srun`).
     """
 
     local_rank: int
     local_size: int
-    meeting: str | Path | None
+    rendezvous: str | Path | None
 
 
 def launched() -> tuple[Team, Place] | None:
-    """The team that this process was started into by `torchrun`, or by `srun` on one node or several; else None."""
+    """Return the team and place of a process that `torchrun` or `srun` started with others; None for any other."""
     if all(name in os.environ for name in ("MASTER_ADDR", "MASTER_PORT", *TORCHRUN)):
         rank, size, local_rank, local_size = (int(os.environ[name]) for name in TORCHRUN)
-        meeting = f"tcp://{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        rendezvous = f"tcp://{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
         rank, size, local_rank, nodes = (
             int(os.environ[f"SLURM_{name}"]) for name in ("PROCID", "STEP_NUM_TASKS", "LOCALID", "STEP_NUM_NODES")
         )
-        local_size, meeting = -(-size // nodes), None
+        local_size, rendezvous = -(-size // nodes), None
     else:
         return None
-    return Team(rank, size), Place(local_rank, local_size, meeting)
+    return Team(rank, size), Place(local_rank, local_size, rendezvous)
 
 
 def run_together(processes: int, gpus: int, folder: Path | None, work: Callable, *arguments) -> None:
-    """Call ``work(*arguments, team)`` in `processes` processes at once, in this one if it is alone.
+    """Call ``work(*arguments, team)`` in all processes of a team; a single process calls it itself.
 
-    If this process was started as one of them, it takes its place; otherwise it starts them, passes on signals that ask
-    for a stop, and raises the first exception in any, which ends all.
+    If `torchrun` or `srun` started this process as one of a team, it joins the others. Otherwise it starts the
+    processes and forwards stop signals to them. An exception in any process ends all of them and is raised here.
 
     Parameters
     ----------
     processes : int
+        Number of processes.
     gpus : int
-        0 forbids their use.
+        Number of GPUs; with 0, none is used.
     folder : path
-        Where processes that `srun` started find each other; all machines can read it.
+        Folder on a file system of all machines, for the rendezvous of processes that `srun` started.
     work : callable
+    *arguments
+
+    Raises
+    ------
+    BadInput
+        If another number of processes was started, or they cannot connect to each other.
+    Interrupted
+        If a signal stopped the processes that this one started.
     """
     started = launched()
     if started and started[0].size != processes:
-        raise ValueError(
-            f"train.processes: found {processes}, but {started[0].size} were started; make the two numbers equal"
-        )
+        number = started[0].size
+        raise BadInput(
+            "train.processes", f"{processes}, but {number} started processes", "equal numbers",
+            f"set train.processes to {number}, or start {processes} processes",
+        )  # fmt: skip
     if processes == 1:
         work(*arguments, ALONE)
     elif started:
-        _join(0, Start(*started, gpus, folder), work, arguments)
+        _run_process(0, LocalTeam(*started, gpus, folder), work, arguments)
     else:
         with private_folder() as private:
             place = Place(0, processes, private / "store")
-            _start(Start(Team(0, processes), place, gpus, folder), work, arguments)
+            _start_processes(LocalTeam(Team(0, processes), place, gpus, folder), work, arguments)
 
 
-class Start(NamedTuple):
-    """How the processes of a team start here: the first one's rank and place, and what `run_together` was given."""
+class LocalTeam(NamedTuple):
+    """Processes of a team that start on this machine.
+
+    Parameters
+    ----------
+    first : Team
+        Rank of the first of these processes, and the size of the team.
+    place : Place
+        Place of the first of these processes.
+    gpus, folder
+        Arguments of `run_together`.
+    """
 
     first: Team
     place: Place
@@ -108,36 +137,36 @@ class Start(NamedTuple):
     folder: Path | None
 
 
-def _start(start: Start, work: Callable, arguments: tuple) -> None:
-    """Start all processes of a team on this machine, and wait for their end."""
-    size = start.first.size
-    context = mp.start_processes(_join, (start, work, arguments), nprocs=size, join=False, start_method="spawn")
+def _start_processes(local: LocalTeam, work: Callable, arguments: tuple) -> None:
+    """Start all processes of a team on this machine, and wait until they end."""
+    size = local.first.size
+    context = mp.start_processes(_run_process, (local, work, arguments), nprocs=size, join=False, start_method="spawn")
     for number in STOP_SIGNALS:
-        signal.signal(number, lambda received, frame: _pass_on(received, context.pids()))
+        signal.signal(number, lambda received, frame: _forward_signal(received, context.pids()))
     try:
         while not context.join():
             pass
     except mp.ProcessExitedException as error:
         if error.exit_code == STOPPED:
-            raise Interrupted("training stopped by a signal; run again to go on from there") from error
+            raise Interrupted("training stopped by a signal; run again to continue from there") from error
         raise
     except mp.ProcessRaisedException as error:
         raise ValueError(str(error).strip().splitlines()[-1].partition(": ")[2]) from error
 
 
-def _pass_on(number: int, pids: list[int]) -> None:
+def _forward_signal(number: int, pids: list[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
-def _join(number: int, start: Start, work: Callable, arguments: tuple) -> None:
-    """Work as process `number` of those that start here."""
-    place, team = start.place, Team(start.first.rank + number, start.first.size)
-    backend = "nccl" if start.gpus and torch.cuda.device_count() >= place.local_size else "gloo"
+def _run_process(number: int, local: LocalTeam, work: Callable, arguments: tuple) -> None:
+    """Connect to the team and call `work`, as process `number` of those that start on this machine."""
+    place, team = local.place, Team(local.first.rank + number, local.first.size)
+    backend = "nccl" if local.gpus and torch.cuda.device_count() >= place.local_size else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(place.local_rank + number)
-    _connect(backend, team, place, start.folder)
+    _connect(backend, team, place, local.folder)
     try:
         work(*arguments, team)
     except Interrupted as stop:
@@ -153,24 +182,24 @@ def _connect(backend: str, team: Team, place: Place, folder: Path | None) -> Non
     if one_machine:
         use_loopback()
     try:
-        if isinstance(place.meeting, str):
-            meeting = {"init_method": place.meeting}
-        elif place.meeting:
-            meeting = {"store": dist.FileStore(str(place.meeting), team.size)}
+        if isinstance(place.rendezvous, str):
+            rendezvous = {"init_method": place.rendezvous}
+        elif place.rendezvous:
+            rendezvous = {"store": dist.FileStore(str(place.rendezvous), team.size)}
         else:
             address = LOOPBACK if one_machine else address_towards(os.environ["SLURM_LAUNCH_NODE_IPADDR"])
-            meeting = {"store": open_store(step_file(folder), *team, address)}
-        dist.init_process_group(backend, rank=team.rank, world_size=team.size, **meeting)
+            rendezvous = {"store": open_store(step_file(folder), *team, address)}
+        dist.init_process_group(backend, rank=team.rank, world_size=team.size, **rendezvous)
     except RuntimeError as error:
         raise BadInput(
-            "train.processes", f"no connection to the others ({str(error).splitlines()[0]})",
+            "train.processes", f"no connection to the other processes ({str(error).splitlines()[0]})",
             f"{team.size} processes that reach each other over TCP",
-            "look in the log for the error of the others, and run again",
+            "read the errors of the others in the log, and run again",
         ) from error  # fmt: skip
 
 
 def average_gradients(network: nn.Module, team: Team) -> None:
-    """Replace every gradient by its mean over the team, in one message."""
+    """Replace every gradient by its mean over the team, in place, with one all-reduce."""
     if team.size == 1:
         return
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
@@ -182,7 +211,7 @@ def average_gradients(network: nn.Module, team: Team) -> None:
 
 
 def mean_of_all(values: list[float], team: Team, device: torch.device) -> list[float]:
-    """The mean over the team of some numbers: everyone gets the same."""
+    """Return the mean of each number over the team, the same in every process."""
     if team.size == 1:
         return values
     shared = torch.tensor(values, dtype=torch.float64, device=device)
@@ -190,8 +219,8 @@ def mean_of_all(values: list[float], team: Team, device: torch.device) -> list[f
     return (shared / team.size).tolist()
 
 
-def agree(numbers: dict[str, int], team: Team, device: torch.device) -> dict[str, int]:
-    """The smallest of the team's numbers, for all."""
+def minimum_of_all(numbers: dict[str, int], team: Team, device: torch.device) -> dict[str, int]:
+    """Return the minimum of each number over the team, the same in every process."""
     if team.size == 1:
         return numbers
     shared = torch.tensor(list(numbers.values()), device=device)
@@ -200,7 +229,18 @@ def agree(numbers: dict[str, int], team: Team, device: torch.device) -> dict[str
 
 
 def first_says(text: str, team: Team) -> str:
-    """Send a short text of rank 0 to all, as its length and its bytes in UTF-8; nothing is unpickled.
+    """Send a short text from rank 0 to all processes, as its length and its bytes in UTF-8; nothing is unpickled.
+
+    Parameters
+    ----------
+    text : str
+        Text of rank 0; that of other ranks is ignored.
+    team : Team
+
+    Returns
+    -------
+    str
+        Text of rank 0.
 
     Raises
     ------
@@ -209,12 +249,13 @@ def first_says(text: str, team: Team) -> str:
     """
     if team.size == 1:
         return text
-    device = _device_of_messages()
+    device = _communication_device()
     content = torch.tensor(list(text.encode()), dtype=torch.uint8, device=device)
     length = torch.tensor(len(content), device=device)
     dist.broadcast(length, src=0)
     if not 0 <= length.item() <= MAX_TEXT_BYTES:
-        raise BadInput("rank 0", f"a text of {length.item()} bytes", f"at most {MAX_TEXT_BYTES}", "run again")
+        found, expected = f"a text of {length.item()} bytes", f"at most {MAX_TEXT_BYTES} bytes"
+        raise BadInput("rank 0", found, expected, "run the same command again")
     if team.rank:
         content = torch.empty(length.item(), dtype=torch.uint8, device=device)
     dist.broadcast(content, src=0)
@@ -222,13 +263,13 @@ def first_says(text: str, team: Team) -> str:
 
 
 def first_decides(decision: bool, team: Team) -> bool:
-    """Return the decision of rank 0, whatever that of this process is."""
+    """Return the decision of rank 0 in every process."""
     if team.size == 1:
         return decision
-    shared = torch.tensor(decision, dtype=torch.uint8, device=_device_of_messages())
+    shared = torch.tensor(decision, dtype=torch.uint8, device=_communication_device())
     dist.broadcast(shared, src=0)
     return bool(shared.item())
 
 
-def _device_of_messages() -> torch.device:
+def _communication_device() -> torch.device:
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")

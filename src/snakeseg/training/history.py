@@ -1,4 +1,4 @@
-"""The history of a training: what was measured of each step, as rows, numbers of a state file, and a table."""
+"""History of a training: measurements of each step, as records, rows of a state file, and a table."""
 
 import csv
 from collections.abc import Sequence
@@ -11,14 +11,16 @@ class StepRecord(NamedTuple):
     Attributes
     ----------
     step : int
+        Number of the step, counted from 0.
     loss : float
+        Loss before the step.
     learning_rate : float
     wait_seconds, compute_seconds : float
-        Time spent waiting for the batch, and computing with it.
+        Time of waiting for the batch, and of computing with it.
     memory_mb : float
-        Peak memory so far.
+        Peak memory so far, in MiB.
     pixels : tuple of float
-        Number of pixels of each class that the loss has seen.
+        Number of pixels of each class in the loss.
     """
 
     step: int
@@ -30,7 +32,7 @@ class StepRecord(NamedTuple):
     pixels: tuple[float, ...] = ()
 
     def numbers(self) -> tuple[float, ...]:
-        """Return all measurements in one row, as state files hold them."""
+        """Return all measurements as one row of a state file."""
         return (*self[: len(HISTORY)], *self.pixels)
 
     def named(self) -> dict[str, float]:
@@ -39,18 +41,25 @@ class StepRecord(NamedTuple):
         return {**dict(zip(HISTORY, self, strict=False)), **pixels}
 
 
-# Columns of the history; after them, `pixels_<class>`.
+# Columns of the history, before the columns `pixels_<class>`.
 HISTORY = StepRecord._fields[:-1]
 
 
 def record_of(numbers: Sequence[float]) -> StepRecord:
-    """Return the record that `StepRecord.numbers` made a row of."""
+    """Return the record of a row from `StepRecord.numbers`."""
     step, *measured = numbers[: len(HISTORY)]
     return StepRecord(int(step), *measured, tuple(numbers[len(HISTORY) :]))
 
 
 def write_history(path, history: list[dict]) -> None:
-    """Write the rows of a history (from `StepRecord.named`) as TSV."""
+    """Write a history as TSV, with six significant digits.
+
+    Parameters
+    ----------
+    path : path
+    history : list of dict
+        Rows from `StepRecord.named`, at least one.
+    """
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(history[0]), delimiter="\t", lineterminator="\n")
         writer.writeheader()

@@ -1,74 +1,79 @@
-"""Where a patch is cut: anywhere in any image, or around a pixel of the foreground."""
+"""Locations of patches: anywhere in any image, or around a foreground pixel."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.random import Generator
 
-# Pixels of a class that are remembered per image, evenly spread over those there are.
-REMEMBERED = 10_000
+# Largest number of foreground pixels of a class that are kept per image, evenly spread over all of them.
+MAX_FOREGROUND_PIXELS = 10_000
 
-Places = list[list[tuple[int, np.ndarray]]]
+# For each group of classes: index of an image, and flat indices of the group's pixels in it.
+ForegroundPixels = list[list[tuple[int, np.ndarray]]]
 
 
-def find_places(
+def find_foreground(
     targets: Sequence[np.ndarray], weights: Sequence[np.ndarray], classes: int, balanced: bool = False
-) -> Places:
-    """Foreground pixels to place patches around.
+) -> ForegroundPixels:
+    """Find foreground pixels around which patches can be cut.
 
     Parameters
     ----------
     targets, weights : sequence of array, shape (*spatial)
-        Class of every pixel; 0 is background, and where the weight is 0 a pixel does not count.
+        Class and loss weight of every pixel of each image. Class 0 is background; pixels of weight 0 are ignored.
     classes : int
-        Number of classes, with the background.
+        Number of classes, including the background.
     balanced : bool
-        Whether every class is a group of its own; otherwise all foreground is one.
+        Whether every class is a group of its own; otherwise all foreground is one group.
 
     Returns
     -------
     list of list of (int, int array)
-        For each group that has pixels: images that have it, by index, with flat indices of some of its pixels.
+        For each group that has pixels, and each image that contains it: index of the image, and flat indices of at most
+        `MAX_FOREGROUND_PIXELS` of its pixels.
     """
     groups = [[c] for c in range(1, classes)] if balanced else [list(range(1, classes))]
-    places = []
+    foreground = []
     for group in groups:
-        found = []
+        images = []
         for index, (target, weight) in enumerate(zip(targets, weights, strict=True)):
             pixels = np.flatnonzero(np.isin(target, group) & (weight > 0))
             if pixels.size:
-                found.append((index, pixels[:: -(-pixels.size // REMEMBERED)]))
-        if found:
-            places.append(found)
-    return places
+                images.append((index, pixels[:: -(-pixels.size // MAX_FOREGROUND_PIXELS)]))
+        if images:
+            foreground.append(images)
+    return foreground
 
 
-def draw_place(
-    rng: Generator, shapes: Sequence[tuple[int, ...]], sides: Sequence[int], places: Places, share: float
+def draw_location(
+    rng: Generator, shapes: Sequence[tuple[int, ...]], sides: Sequence[int], foreground: ForegroundPixels, share: float
 ) -> tuple[int, list[int]]:
-    """An image and the first pixel of a patch in it.
+    """Draw an image and the first pixel of a patch in it.
 
     Parameters
     ----------
     rng : Generator
     shapes : sequence of tuple
-        Of the images.
+        Shapes of the images, without channels.
     sides : sequence of int
-        Of the patch.
-    places : list
-        From `find_places`.
+        Side lengths of the patch, in pixels, one per axis.
+    foreground : list
+        From `find_foreground`.
     share : float
-        Of patches cut around a pixel of the foreground (at a random position in them), if there is any: its group is
-        drawn first, then an image that has it, then the pixel, each uniformly.
+        Share of patches that contain a foreground pixel, at a random position in the patch. Its group is drawn first,
+        then an image that contains the group, then the pixel, each uniformly. Without foreground, all patches are drawn
+        uniformly.
 
     Returns
     -------
     index : int
+        Index of the image.
     start : list of int
-        Within the image; centred along axes where the image is smaller than the patch.
+        First pixel, one per axis. Along axes that are shorter than the patch, the patch is centred and starts outside
+        the image.
     """
-    if share and places and rng.random() < share:
-        group = places[rng.integers(len(places))]
+    if share and foreground and rng.random() < share:
+        group = foreground[rng.integers(len(foreground))]
         index, pixels = group[rng.integers(len(group))]
         pixel = np.unravel_index(pixels[rng.integers(len(pixels))], shapes[index])
         around = [int(at - rng.integers(size)) for at, size in zip(pixel, sides, strict=True)]
@@ -84,4 +89,5 @@ def draw_place(
 
 
 def _centred(extent: int, size: int) -> int:
+    """Return the start of a patch that is centred on a shorter axis."""
     return -((size - extent) // 2)

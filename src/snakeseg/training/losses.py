@@ -1,4 +1,4 @@
-"""Losses on logits, by name."""
+"""Loss functions on logits, by name."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,14 +12,15 @@ Criterion = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def make_loss(settings: Loss, balance: Sequence[float]) -> Criterion:
-    """The loss of this name, as a function of logits, target and weight.
+    """Return the loss function of the settings.
 
     Parameters
     ----------
     settings : Loss
-        `border`: cross entropy weighted by the precomputed map. `plain`: unweighted. `balanced`: weighted by `balance`.
-        `sum`: unweighted, summed over the pixels of a patch (reference implementation of Long et al. 2015, where a
-        batch is one image; its learning rates are that much smaller). `dice`: `border` plus MONAI's Dice loss.
+        `name` is one of: "border", cross entropy weighted by the weight map; "plain", unweighted cross entropy;
+        "balanced", cross entropy weighted by `balance`; "sum", unweighted cross entropy summed over the pixels of a
+        patch (reference implementation of Long et al. 2015, with correspondingly smaller learning rates); "dice",
+        "border" plus MONAI's Dice loss.
     balance : sequence of float
         Weight of each class.
 
@@ -28,24 +29,38 @@ def make_loss(settings: Loss, balance: Sequence[float]) -> Criterion:
     function of (logits, target, weight)
         logits : float tensor, shape (batch, classes, *spatial)
         target : int64 tensor, shape (batch, *spatial)
-        weight : float tensor, shape (batch, *spatial); 0 where a pixel is to be ignored, its target still a class.
+        weight : float tensor, shape (batch, *spatial); 0 for ignored pixels, whose target is any class.
 
     Raises
     ------
     ValueError
-        If there is no such loss.
+        If the name is unknown.
     """
     if settings.name not in LOSSES:
         raise ValueError(
-            f"loss.name {settings.name!r}; expected one of {list(LOSSES)}; {did_you_mean(settings.name, LOSSES)}"
+            f"loss.name: found {settings.name!r}; expected one of {list(LOSSES)}; {did_you_mean(settings.name, LOSSES)}"
         )
     return LOSSES[settings.name](torch.tensor(balance, dtype=torch.float32))
 
 
 def weighted_cross_entropy(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Pixel-wise softmax and cross entropy, weighted per pixel (Ronneberger et al. 2015, equation 1), as a mean.
+    """Compute the mean over pixels of the weighted cross entropy of the softmax, in float32.
 
-    The mean is over all pixels, not over the sum of weights, so that a patch with many borders counts for more.
+    The divisor is the number of pixels, not the sum of weights, so that patches with many borders have a larger loss.
+
+    Parameters
+    ----------
+    logits : float tensor, shape (batch, classes, *spatial)
+    target : int64 tensor, shape (batch, *spatial)
+    weight : float tensor, shape (batch, *spatial)
+
+    Returns
+    -------
+    tensor, shape ()
+
+    References
+    ----------
+    Ronneberger et al. 2015, equation 1.
     """
     return (weight * functional.cross_entropy(logits.float(), target, reduction="none")).mean()
 
@@ -68,7 +83,7 @@ def _sum(balance: torch.Tensor) -> Criterion:
 def _dice(balance: torch.Tensor) -> Criterion:
     from monai.losses import MaskedDiceLoss
 
-    # Given logits it would mask those, and the softmax of a masked pixel is not zero.
+    # The loss gets probabilities, because it masks its input, and the softmax of masked logits is not zero.
     dice = MaskedDiceLoss(batch=True)
 
     def loss(logits, target, weight):

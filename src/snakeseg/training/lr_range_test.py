@@ -1,4 +1,4 @@
-"""The learning-rate range test (Smith 2017, section 3.3)."""
+"""Learning-rate range test (Smith 2017, section 3.3)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -18,54 +18,69 @@ from snakeseg.training.optimiser import LossScale, derive_seed, make_optimiser
 from snakeseg.training.patches import Item, PatchPlan, draw_batch, prefetch
 from snakeseg.training.step import Learner, train_step
 
-LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 100
-# Patches that every rate is tried on, besides those it is trained on: what one patch says of a rate, another denies.
-JUDGES = 4
-# A loss that exceeds the lowest by this factor has diverged.
-DIVERGED = 2.0
+# First and last learning rate, and number of rates, one step each.
+LOWEST_RATE, HIGHEST_RATE, RATES = 1e-6, 10.0, 100
+# Number of batches that measure the loss after every step; a single batch gives a noisy curve.
+TEST_BATCHES = 4
+# The loss has diverged if it exceeds the lowest loss by this factor.
+DIVERGENCE_FACTOR = 2.0
+# Smallest number of steps that give a useful curve.
+MIN_STEPS = 10
 
 
 def range_test(
     network: nn.Module, items: Sequence[Item], plan: PatchPlan, criterion: Criterion, device: torch.device
 ) -> list[dict]:
-    """Train a fresh network with a rate that rises by the same factor every step, until the loss diverges.
+    """Train a network with a learning rate that rises by a constant factor per step, until the loss diverges.
+
+    Parameters
+    ----------
+    network : Module
+        Freshly initialised; its weights change.
+    items : sequence of Item
+        Training images with targets and weights.
+    plan : PatchPlan
+    criterion : function
+        The loss, from `make_loss`.
+    device : torch.device
 
     Returns
     -------
     list of dict
-        One per step: learning_rate; loss, after the step, on the same few patches for all.
+        One per step: learning_rate; loss, after the step, on the same batches for all steps.
 
     Raises
     ------
     BadInput
-        If the loss is no number, or runs away, at the lowest rates.
+        If the loss diverges, or is not finite, within the first `MIN_STEPS` steps.
     """
-    # One process takes the whole batch of a team, in as many parts more.
+    # This process takes the whole batch of a team, so in as many more parts.
     parts = plan.train.accumulate * plan.train.processes
-    settings = replace(plan.train, steps=STEPS, minutes=None, accumulate=parts)
+    settings = replace(plan.train, steps=RATES, minutes=None, accumulate=parts)
     plan = replace(plan, train=settings)
     lay_out(network, device)
     learner = Learner(network, make_optimiser(network.train(), settings), criterion, settings, device)
-    found: list[dict] = []
+    rows: list[dict] = []
     for rate, loss in _losses(learner, items, plan):
-        found.append({"learning_rate": rate, "loss": loss})
-        if not loss <= DIVERGED * min(row["loss"] for row in found):
+        rows.append({"learning_rate": rate, "loss": loss})
+        if not loss <= DIVERGENCE_FACTOR * min(row["loss"] for row in rows):
             break
-    if len(found) < 10:
+    if len(rows) < MIN_STEPS:
         raise BadInput(
-            "the range test", f"a loss that is {found[-1]['loss'] if found else 'no number'} after {len(found)} steps",
-            f"one that stays near its start at rates from {LOWEST}", "look at train.precision, loss and labels",
+            "learning-rate range test", f"a loss of {rows[-1]['loss'] if rows else 'NaN'} after {len(rows)} steps",
+            f"a loss that does not double in the first {MIN_STEPS} steps, from a learning rate of {LOWEST_RATE}",
+            "set train.precision to float32, and check the labels",
         )  # fmt: skip
-    return found
+    return rows
 
 
 def _losses(learner: Learner, items: Sequence[Item], plan: PatchPlan) -> Iterator[tuple[float, float]]:
-    """Yield each learning rate with the loss after a step with it, until the loss is no number."""
-    # After the last step's, so that none of them is trained on.
-    judges = [draw_batch(items, plan, STEPS + index) for index in range(JUDGES)]
+    """Yield each learning rate with the loss after its step, until the loss is not finite."""
+    # These batches come after those of the last step, so none of their patches is trained on.
+    test_batches = [draw_batch(items, plan, RATES + index) for index in range(TEST_BATCHES)]
     scale = LossScale()
     with closing(prefetch(items, plan)) as batches:
-        for step, rate in enumerate(progress(np.geomspace(LOWEST, HIGHEST, STEPS), STEPS, "learning rates")):
+        for step, rate in enumerate(progress(np.geomspace(LOWEST_RATE, HIGHEST_RATE, RATES), RATES, "learning rates")):
             torch.manual_seed(derive_seed(plan.train.seed, step))
             for group in learner.optimiser.param_groups:
                 group["lr"] = float(rate)
@@ -73,12 +88,12 @@ def _losses(learner: Learner, items: Sequence[Item], plan: PatchPlan) -> Iterato
                 train_step(learner, next(batches), scale)
             except FloatingPointError:
                 return
-            yield float(rate), float(np.mean([_loss(learner, judge) for judge in judges]))
+            yield float(rate), float(np.mean([_test_loss(learner, batch) for batch in test_batches]))
 
 
 @torch.no_grad()
-def _loss(learner: Learner, batch: Item) -> float:
-    """As in training (with its dropout and the batch's own statistics), part by part, learning nothing."""
+def _test_loss(learner: Learner, batch: Item) -> float:
+    """Compute the loss as in training (with dropout and statistics of the batch), without changing the network."""
     network, settings, device = learner.network, learner.settings, learner.device
     image, target, weight = (torch.from_numpy(array).to(device) for array in batch)
     parts = min(settings.accumulate, len(image))
@@ -94,10 +109,16 @@ def _loss(learner: Learner, batch: Item) -> float:
     return total
 
 
-def propose(found: Sequence[dict]) -> float:
-    """The rate at which the loss (averaged over five neighbours) falls fastest, before its lowest point."""
-    losses = ndimage.uniform_filter1d([row["loss"] for row in found], 5, mode="nearest")
+def propose(rows: Sequence[dict]) -> float:
+    """Return the learning rate at which the smoothed loss falls fastest, before its minimum.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        From `range_test`. The loss is averaged over five rates.
+    """
+    losses = ndimage.uniform_filter1d([row["loss"] for row in rows], 5, mode="nearest")
     lowest = int(losses.argmin())
     if lowest < 2:
-        return found[0]["learning_rate"]
-    return found[int(np.gradient(losses[: lowest + 1]).argmin())]["learning_rate"]
+        return rows[0]["learning_rate"]
+    return rows[int(np.gradient(losses[: lowest + 1]).argmin())]["learning_rate"]

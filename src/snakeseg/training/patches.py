@@ -1,4 +1,4 @@
-"""What training step t looks at: a pure function of the data, the settings, the seed and t."""
+"""Training patches: the patches of step t are a pure function of the data, the settings, the seed and t."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,16 +11,25 @@ from numpy.random import Generator, Philox
 from snakeseg.arrays import ahead, read_mirrored
 from snakeseg.networks.geometry import Geometry
 from snakeseg.settings import Augment, Train, sides
-from snakeseg.training.locations import Places, draw_place
+from snakeseg.training.locations import ForegroundPixels, draw_location
 from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, draw_field
 from snakeseg.transforms.flips import Symmetry, symmetry_of
 
-# Batches drawn ahead of time.
-AHEAD = 4
+# Number of batches that are drawn ahead of time.
+PREFETCH_BATCHES = 4
 
 
 class Item(NamedTuple):
-    """A training image: image (channels, *spatial), target class and loss weight (*spatial)."""
+    """Training image, patch, or batch of patches (with a further first axis).
+
+    Parameters
+    ----------
+    image : float array, shape (channels, *spatial)
+    target : int array, shape (*spatial)
+        Class of each pixel.
+    weight : float array, shape (*spatial)
+        Loss weight of each pixel; 0 for ignored pixels.
+    """
 
     image: np.ndarray
     target: np.ndarray
@@ -29,55 +38,92 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class PatchPlan:
-    """Everything but the data that a patch depends on."""
+    """All that a patch depends on, except the images.
+
+    Attributes
+    ----------
+    train : Train
+    elastic : Augment
+        Settings of the elastic deformation.
+    geometry : Geometry
+        Geometry of the network in training.
+    spacing : sequence of float
+        Pixel size, one per axis.
+    foreground : list
+        Foreground pixels around which patches are cut, from `find_foreground`.
+    """
 
     train: Train
     elastic: Augment
     geometry: Geometry
     spacing: Sequence[float] = (1.0, 1.0)
-    places: Places = field(default_factory=list)
+    foreground: ForegroundPixels = field(default_factory=list)
 
     @property
     def output(self) -> tuple[int, ...]:
-        """Sides of the patch that the loss sees."""
+        """Side lengths of a patch's target, in pixels, one per axis."""
         return self.geometry.output_size(sides(self.train.patch, len(self.spacing)))
 
     @property
     def symmetry(self) -> Symmetry:
-        """Flips and turns that patches are given."""
+        """Flips and turns that are applied to patches."""
         symmetry = symmetry_of(self.train.flips, self.train.turns, self.spacing, self.output)
         turns = symmetry.plane and self.geometry.exchangeable(*symmetry.plane)
         return symmetry if turns else replace(symmetry, plane=None)
 
 
-def generator(seed: int, index: int) -> Generator:
-    """Counter-based random numbers: independent streams for every index, with no state to save."""
+def make_generator(seed: int, index: int) -> Generator:
+    """Return a counter-based random generator; every index has an independent stream, and there is no state to save."""
     return Generator(Philox(key=seed, counter=[0, 0, 0, index]))
 
 
 def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
-    """Patch number `index` of the training.
+    """Draw patch number `index` of the training.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        Training images.
+    plan : PatchPlan
+    index : int
+        Number of the patch, counted from 0 over all steps.
 
     Returns
     -------
     Item
-        image (channels, *input) float32, target (*output) int64, weight (*output) float32, where
-        input = output + 2 * halo along each axis; mirrored where the image is too small.
+        image (channels, *input) float32, target (*output) int64, weight (*output) float32, where output is
+        `plan.output` and input = output + 2 * halo along each axis. Images that are too small are mirrored.
     """
-    rng = generator(plan.train.seed, index)
-    chosen, start = _draw_place(rng, items, plan)
+    rng = make_generator(plan.train.seed, index)
+    image_index, start = _draw_location(rng, items, plan)
     cut = _deform if plan.train.elastic == "online" else _cut
-    patch = cut(rng, items[chosen], start, plan)
+    patch = cut(rng, items[image_index], start, plan)
     patch = _vary_orientation(rng, patch, plan.symmetry)
     return Item(
-        _vary_grey_values(rng, patch.image, plan.train),
+        _vary_intensities(rng, patch.image, plan.train),
         np.ascontiguousarray(patch.target, np.int64),
         np.ascontiguousarray(patch.weight, np.float32),
     )
 
 
 def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 0, size: int = 1) -> Item:
-    """The batch of a training step, or the share of process `rank` of `size` in it: its patches, stacked."""
+    """Draw the batch of a training step, or the share of one process in it.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        Training images.
+    plan : PatchPlan
+    step : int
+        Number of the step, counted from 0.
+    rank, size : int
+        Rank of the process, and number of processes that share the batch.
+
+    Returns
+    -------
+    Item
+        Stacked patches: image (share, channels, *input), target and weight (share, *output).
+    """
     share = plan.train.batch // size
     first = step * plan.train.batch + rank * share
     patches = [draw_patch(items, plan, first + i) for i in range(share)]
@@ -85,50 +131,53 @@ def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 0,
 
 
 def prefetch(items: Sequence[Item], plan: PatchPlan, start: int = 0, rank: int = 0, size: int = 1) -> Iterator[Item]:
-    """Batches in order from a step on (without end, if time is the budget), drawn ahead of time in the background."""
+    """Yield the batches from step `start` on, drawn ahead of time in a background thread.
+
+    If the budget is in minutes, there is no last batch. Parameters are those of `draw_batch`.
+    """
     steps = range(start, plan.train.steps) if plan.train.minutes is None else count(start)
-    return ahead(lambda step: draw_batch(items, plan, step, rank, size), steps, AHEAD)
+    return ahead(lambda step: draw_batch(items, plan, step, rank, size), steps, PREFETCH_BATCHES)
 
 
-def draw_items(items: Sequence[Item], plan: PatchPlan, step: int) -> list[int]:
-    """Which images the patches of a step are cut from."""
+def draw_image_indices(items: Sequence[Item], plan: PatchPlan, step: int) -> list[int]:
+    """Return the index of the image of each patch of a training step."""
     first = step * plan.train.batch
     indices = range(first, first + plan.train.batch)
-    return [_draw_place(generator(plan.train.seed, index), items, plan)[0] for index in indices]
+    return [_draw_location(make_generator(plan.train.seed, index), items, plan)[0] for index in indices]
 
 
-def _draw_place(rng: Generator, items: Sequence[Item], plan: PatchPlan) -> tuple[int, list[int]]:
+def _draw_location(rng: Generator, items: Sequence[Item], plan: PatchPlan) -> tuple[int, list[int]]:
     shapes = [item.target.shape for item in items]
-    return draw_place(rng, shapes, plan.output, plan.places, plan.train.foreground)
+    return draw_location(rng, shapes, plan.output, plan.foreground, plan.train.foreground)
 
 
 def _cut(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
-    """The patch as it is: the image with its halo, target and weight where the loss looks."""
+    """Cut a patch without deformation: image with halo, target and weight without."""
     image = read_mirrored(item.image, *_with_halo(start, plan))
     return Item(image, *(read_mirrored(array, start, plan.output) for array in item[1:]))
 
 
 def _with_halo(start: Sequence[int], plan: PatchPlan) -> tuple[list[int], tuple[int, ...]]:
-    """Start and sides of what the network is given for the patch that starts here."""
+    """Return start and side lengths of the network's input for a patch that starts at `start`."""
     return [s - halo for s, halo in zip(start, plan.geometry.halo, strict=True)], plan.geometry.input_size(plan.output)
 
 
 def _deform(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
-    """The patch under a fresh elastic deformation, read straight from the image and what was made from its labels."""
+    """Cut a patch under a new elastic deformation, by interpolating image, target and weight at the moved pixels."""
     dims, (first, size) = len(start), _with_halo(start, plan)
     field = draw_field(rng, size, plan.elastic.grid, plan.elastic.std, plan.spacing)
     field += np.reshape(first, (-1, *(1,) * dims)).astype(np.float32)
-    seen = field[:, *(slice(halo, -halo or None) for halo in plan.geometry.halo)]
-    counted = apply_field(item.weight, seen, 0) > 0
+    output_field = field[:, *(slice(halo, -halo or None) for halo in plan.geometry.halo)]
+    counted = apply_field(item.weight, output_field, 0) > 0
     return Item(
         apply_field(item.image, field, IMAGE_ORDER[dims]),
-        apply_field(item.target, seen, 0),
-        apply_field(item.weight, seen, 1) * counted,
+        apply_field(item.target, output_field, 0),
+        apply_field(item.weight, output_field, 1) * counted,
     )
 
 
 def _vary_orientation(rng: Generator, patch: Item, symmetry: Symmetry) -> Item:
-    """One of the orientations that the symmetry allows: the 8 of a square patch."""
+    """Draw one of the orientations that the symmetry allows (8 for a square patch), and apply it."""
     dims = patch.target.ndim
     flipped = tuple(axis - dims for axis in range(dims) if rng.random() < 0.5 and axis in symmetry.flips)
     plane = [axis - dims for axis in symmetry.plane or ()]
@@ -137,8 +186,8 @@ def _vary_orientation(rng: Generator, patch: Item, symmetry: Symmetry) -> Item:
     return Item(*(np.swapaxes(array, *plane) if turned else array for array in arrays))
 
 
-def _vary_grey_values(rng: Generator, image: np.ndarray, train: Train) -> np.ndarray:
-    """Contrast and brightness, one draw per patch: ``image * (1 + c) + b``."""
+def _vary_intensities(rng: Generator, image: np.ndarray, train: Train) -> np.ndarray:
+    """Vary contrast and brightness, with one draw per patch: ``image * (1 + c) + b``."""
     contrast, brightness = rng.uniform(-1, 1, 2)
     image = np.array(image, np.float32, order="C")
     image *= np.float32(1 + train.contrast * contrast)

@@ -1,4 +1,4 @@
-"""From raw files to training arrays: normalised images, classes, separated objects; elastic copies; loss weights."""
+"""Training arrays from raw files: normalised images, classes, separated objects; elastic copies; weight maps."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -18,17 +18,31 @@ from snakeseg.transforms.labels import IGNORED, training_labels
 from snakeseg.transforms.normalise import foreground_box, intensity_statistics, normalise
 from snakeseg.transforms.resample import grid_shape, nearest, on_spacing, resampled_classes
 
+# Name, attributes and arrays of an entry of a store.
 Sample = tuple[str, dict, dict[str, np.ndarray]]
 
 
 def data_statistics(rows: pd.DataFrame, dims: int, labels: Labels, settings: Prepare) -> dict:
-    """Statistics of all training images.
+    """Compute statistics over all training images.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of the sample sheet.
+    dims : int
+        Number of spatial dimensions.
+    labels : Labels
+    settings : Prepare
 
     Returns
     -------
     dict
-        offset, scale: per channel, the means of the images' own values; class_counts: pixels of each class, after
-        touching objects were separated; spacing: that images are brought to, None where they stay as they are.
+        offset, scale : list of float
+            Normalisation per channel, as the mean over images.
+        class_counts : list of int
+            Number of pixels of each class after touching objects are separated, on the target spacing.
+        spacing : list of float or None
+            Target spacing (pixel size), one per axis; None if images are not resampled.
     """
     spacings = [spacing_of(row.spacing, open_image(row.image, dims).spacing) for row in rows.itertuples()]
     target = np.median(spacings, axis=0).tolist() if settings.spacing == "auto" else settings.spacing
@@ -40,9 +54,9 @@ def data_statistics(rows: pd.DataFrame, dims: int, labels: Labels, settings: Pre
         offsets.append(offset)
         scales.append(scale)
         classes, _ = training_labels(read_label(row.label, dims).array[box], labels, row.label)
-        # A pixel here is so many there.
-        size = np.prod(np.divide(spacing, target)) if target else 1
-        counts += size * np.bincount(classes[classes != IGNORED], minlength=len(counts))
+        # Scale pixel counts to the target spacing.
+        scaling = np.prod(np.divide(spacing, target)) if target else 1
+        counts += scaling * np.bincount(classes[classes != IGNORED], minlength=len(counts))
     return {
         "offset": np.mean(offsets, axis=0).tolist(),
         "scale": np.mean(scales, axis=0).tolist(),
@@ -54,7 +68,29 @@ def data_statistics(rows: pd.DataFrame, dims: int, labels: Labels, settings: Pre
 def prepare_rows(
     rows: pd.DataFrame, dims: int, labels: Labels, settings: Prepare, statistics: dict | None
 ) -> Iterator[Sample]:
-    """Prepared samples: image float32 (channels, *spatial), classes uint8 and objects int32 (*spatial)."""
+    """Yield prepared samples.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of the sample sheet.
+    dims : int
+        Number of spatial dimensions.
+    labels : Labels
+    settings : Prepare
+    statistics : dict or None
+        From `data_statistics`; needed if `settings.scope` is "dataset" or images are resampled.
+
+    Yields
+    ------
+    Sample
+        Arrays: image float32 (channels, *spatial), classes uint8 (*spatial), objects int32 (*spatial).
+
+    Raises
+    ------
+    BadInput
+        If image and label do not fit together, or a file cannot be read.
+    """
     for row in rows.itertuples():
         raster, label = read(row.image, dims), read_label(row.label, dims)
         require_same_shape(raster, label)
@@ -78,14 +114,23 @@ def prepare_rows(
 
 
 def _label_on_spacing(label: Raster, labels: Labels, spacing: Sequence[float], target: Sequence[float]) -> Raster:
-    """Ids of the nearest pixel, values of the likeliest class."""
+    """Resample a label: instance ids by the nearest pixel, classes by the likeliest class."""
     shape = grid_shape(label.array.shape, spacing, target)
     instances = labels.kind == "instance"
     return replace(label, array=nearest(label.array, shape)[:] if instances else resampled_classes(label.array, shape))
 
 
 def elastic_copies(prepared: Path, settings: Augment) -> Iterator[Sample]:
-    """`settings.copies` deformed copies of every sample, named SAMPLE~1, SAMPLE~2, ...; one field moves them all."""
+    """Yield `settings.copies` elastically deformed copies of every sample, named SAMPLE~1, SAMPLE~2, ...
+
+    Image, classes and objects of a copy have the same displacement field.
+
+    Parameters
+    ----------
+    prepared : path
+        Store of prepared samples.
+    settings : Augment
+    """
     for name, attributes, group in read_store(prepared):
         arrays = {key: group[key][:] for key in ("image", "classes", "objects")}
         dims = arrays["classes"].ndim
@@ -98,9 +143,22 @@ def elastic_copies(prepared: Path, settings: Augment) -> Iterator[Sample]:
 
 
 def weight_maps(stores: list[Path], settings: Weigh, statistics: dict | None) -> Iterator[Sample]:
-    """The paper's ``w(x) = w_c(x) + w0 exp(-(d1 + d2)**2 / (2 sigma**2))`` for every sample; 0 where ignored.
+    """Yield the weight map of every sample, ``w(x) = w_c(x) + w0 exp(-(d1 + d2)**2 / (2 sigma**2))``.
 
-    sigma is in pixels of the finest axis.
+    Ignored pixels have weight 0.
+
+    Parameters
+    ----------
+    stores : list of path
+        Stores of prepared samples and of copies.
+    settings : Weigh
+        `sigma` is in pixels of the axis with the smallest pixel size.
+    statistics : dict or None
+        From `data_statistics`; needed if `settings.classes` is "balanced".
+
+    References
+    ----------
+    Ronneberger et al. 2015, equation 2.
     """
     balance = class_weights(statistics["class_counts"]) if settings.classes == "balanced" else None
     for store in stores:

@@ -1,7 +1,7 @@
-"""Rendezvous of the processes of one training: a store that other users of the machines cannot take the place of.
+"""Rendezvous of the processes of one training, protected from other users of the machines.
 
-Processes that this program starts on one machine share a file in a private folder. Processes that `srun` starts learn
-from a private file in the model folder where rank 0 listens, and make it prove that it wrote that file.
+Processes that this program starts on one machine share a file in a private folder. Processes that `srun` starts read
+the address of rank 0 from a private file in the model folder. By a challenge, rank 0 must prove that it wrote the file.
 """
 
 import hmac
@@ -23,31 +23,32 @@ import torch.distributed as dist
 
 from snakeseg.errors import BadInput
 
+# Time limit of the rendezvous, and interval at which the announcement is looked for, in seconds.
 TIMEOUT_S = 1800
 POLL_S = 0.2
-# An announcement is an address, a port and a secret.
+# Largest announcement (address, port and secret), in bytes.
 MAX_ANNOUNCEMENT_BYTES = 1024
 LOOPBACK = "127.0.0.1"
 
 
 class Announcement(NamedTuple):
-    """Where rank 0 listens, and the secret that it proves itself by."""
+    """Address and port on which rank 0 listens, and the secret by which it proves its identity."""
 
     address: str
     port: int
     secret: str
 
     def answer(self, challenge: bytes) -> bytes:
-        """Return what only a process that knows the secret can answer to a challenge."""
+        """Return the response to a challenge, which requires the secret: HMAC-SHA-256 in hexadecimal."""
         return hmac.new(self.secret.encode(), challenge, "sha256").hexdigest().encode()
 
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a temporary folder that no other user can enter, and let all temporary files of this process go there.
+    """Make a temporary folder that no other user can enter, for all temporary files of this process.
 
-    `torch.multiprocessing` unpickles the tracebacks of processes from temporary files, whose names it chooses long
-    before they are written: in a folder of all users, somebody else could write them.
+    `torch.multiprocessing` unpickles tracebacks of processes from temporary files and chooses their names long before
+    they are written. In a shared folder, another user could write them.
     """
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="snakeseg-") as folder:
@@ -59,20 +60,20 @@ def private_folder() -> Iterator[Path]:
 
 
 def use_loopback() -> None:
-    """Make gloo and NCCL listen on the loopback interface alone; for processes that are all on one machine."""
+    """Restrict gloo and NCCL to the loopback interface, for processes that are all on one machine."""
     interfaces = psutil.net_if_addrs().items()
     name = next(name for name, addresses in interfaces if any(a.address == LOOPBACK for a in addresses))
     os.environ |= {"GLOO_SOCKET_IFNAME": name, "NCCL_SOCKET_IFNAME": f"={name}"}
 
 
 def step_file(folder: Path) -> Path:
-    """Path of the announcement of a Slurm job step, different for each attempt of a job that Slurm starts again."""
+    """Return the path of the announcement of a Slurm job step; each restart of a job has a path of its own."""
     job, step = os.environ["SLURM_JOB_ID"], os.environ["SLURM_STEP_ID"]
     return folder / f".{job}.{step}.{os.environ.get('SLURM_RESTART_CNT', 0)}.rendezvous"
 
 
 def address_towards(host: str) -> str:
-    """Address of this machine in the network in which a host is; nothing is sent."""
+    """Return the address of this machine on the network of a host; nothing is sent."""
     family, kind, _, _, target = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind) as probe:
         probe.connect(target)
@@ -80,23 +81,23 @@ def address_towards(host: str) -> str:
 
 
 def open_store(path: Path, rank: int, size: int, address: str, timeout_s: float = TIMEOUT_S) -> dist.Store:
-    """Open the store of a team; returns when rank 0 and this process have found each other.
+    """Open the store of a team; return when rank 0 and this process are connected.
 
     Parameters
     ----------
     path : path
-        The announcement of rank 0, on a file system that all machines share. It is gone afterwards.
+        Announcement of rank 0, on a file system that all machines share. It is removed afterwards.
     rank, size : int
-        Number of this process, and the number of all.
+        Rank of this process, and number of processes.
     address : str
-        Where rank 0 listens.
+        Address on which rank 0 listens.
     timeout_s : float
         Time limit in seconds.
 
     Raises
     ------
     BadInput
-        If the others do not come in time, or something else listens in place of rank 0.
+        If the other processes do not connect in time, or another program listens in place of rank 0.
     """
     return _lead(path, size, address, timeout_s) if rank == 0 else _follow(path, rank, timeout_s)
 
@@ -115,8 +116,8 @@ def _lead(path: Path, size: int, address: str, timeout_s: float) -> dist.Store:
         except dist.DistError as error:
             present = 1 + sum(store.check([key]) for key in challenges.values())
             raise BadInput(
-                "train.processes", f"{present} of {size} processes after {timeout_s:g} s", "all of them",
-                "look in the log for the error of the others, let the nodes reach each other over TCP, and run again",
+                "train.processes", f"{present} of {size} processes after {timeout_s:g} s", "all processes",
+                "read the errors of the others in the log, let the nodes reach each other over TCP, and run again",
             ) from error  # fmt: skip
         for rank, key in challenges.items():
             store.set(f"answer {rank}", announcement.answer(store.get(key)))
@@ -126,7 +127,7 @@ def _lead(path: Path, size: int, address: str, timeout_s: float) -> dist.Store:
 
 
 def _follow(path: Path, rank: int, timeout_s: float) -> dist.Store:
-    """Connect to the port that rank 0 announced, and require its answer to a challenge."""
+    """Connect to the port that rank 0 announced, and verify its response to a challenge."""
     announcement = _await_announcement(path, timeout_s)
     store = _connect(announcement, timeout_s)
     challenge = secrets.token_hex(32)
@@ -145,7 +146,7 @@ def _connect(announcement: Announcement, timeout_s: float, **options) -> dist.TC
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only this user can read; it appears complete or not at all."""
+    """Write a file that only this user can read, atomically."""
     beside = path.with_name(f"{path.name}.new")
     beside.unlink(missing_ok=True)
     with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -154,7 +155,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _await_announcement(path: Path, timeout_s: float) -> Announcement:
-    """Read the announcement of rank 0 as soon as it is there."""
+    """Wait for the announcement of rank 0, and read it."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         with suppress(FileNotFoundError):
@@ -164,24 +165,24 @@ def _await_announcement(path: Path, timeout_s: float) -> Announcement:
         time.sleep(POLL_S)
     raise BadInput(
         path, f"no such file after {timeout_s:g} s", "the address of rank 0",
-        "look in the log for the error of rank 0, keep results on a file system that all nodes share, and run again",
+        "read the error of rank 0 in the log, keep results on a file system that all nodes share, and run again",
     )  # fmt: skip
 
 
 def _read_private(path: Path) -> Announcement:
-    """Read an announcement; refuse one that another user could have written or read."""
-    own = f"one that only user {os.geteuid()} can read"
+    """Read an announcement; reject one that another user could have written or read."""
+    expected = f"one that only user {os.geteuid()} can read"
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         raise
-    except OSError as error:  # of another user, or a link
+    except OSError as error:  # the file of another user, or a link
         found = f"a file that cannot be read ({error.strerror})"
-        raise BadInput(path, found, own, "remove it, and run again") from error
+        raise BadInput(path, found, expected, "delete the file, and run again") from error
     with open(handle, encoding="utf-8") as file:
         status = os.fstat(handle)
         mode = stat.S_IMODE(status.st_mode)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or mode & 0o077:
             found = f"a file of user {status.st_uid} with permissions {mode:o}"
-            raise BadInput(path, found, own, "remove it, and run again")
+            raise BadInput(path, found, expected, "delete the file, and run again")
         return Announcement(*json.loads(file.read(MAX_ANNOUNCEMENT_BYTES)))

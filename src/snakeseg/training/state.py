@@ -1,4 +1,4 @@
-"""How far a training is: what its next step depends on, kept as a state and taken up again."""
+"""Training state: all that the next step depends on, saved to and restored from state files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +16,17 @@ from snakeseg.training.state_files import State, read_state
 
 
 class StateSettings(NamedTuple):
-    """Where states are written, how they are known again, and after how many seconds the next one is due."""
+    """Settings of state files.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the state files.
+    digest : str
+        Digest of all that the weights depend on (`dataset.training_digest`).
+    seconds : float
+        Interval between states, in seconds.
+    """
 
     folder: Path
     digest: str
@@ -25,7 +35,21 @@ class StateSettings(NamedTuple):
 
 @dataclass
 class TrainingState:
-    """How far a training is: what the next step depends on besides weights and optimiser."""
+    """All that the next step depends on, except the weights and the optimiser.
+
+    Attributes
+    ----------
+    step : int
+        Number of steps done.
+    history : list of StepRecord
+    kept : dict of str to tensor
+        Weights that the training ends with, if `train.select` is "best" or "average"; otherwise empty.
+    best : float
+        Lowest validation loss so far.
+    seconds : float
+        Time of all steps, in seconds.
+    scale : LossScale
+    """
 
     step: int = 0
     history: list[StepRecord] = field(default_factory=list)
@@ -35,35 +59,50 @@ class TrainingState:
     scale: LossScale = field(default_factory=LossScale)
 
 
-def steps_left(course: TrainingState, settings: Train) -> Iterator[int]:
-    """Step numbers until the budget is spent."""
-    while spent(course, settings) < 1:
-        yield course.step
+def steps_left(state: TrainingState, settings: Train) -> Iterator[int]:
+    """Yield the number of the next step until the budget is spent."""
+    while spent(state, settings) < 1:
+        yield state.step
 
 
-def spent(course: TrainingState, settings: Train) -> float:
-    """Share of the budget that is spent: of steps, or of minutes of training proper."""
-    return course.step / settings.steps if settings.minutes is None else course.seconds / (60 * settings.minutes)
+def spent(state: TrainingState, settings: Train) -> float:
+    """Return the spent share of the budget, in steps or in minutes of training steps; at least 1 at the end."""
+    return state.step / settings.steps if settings.minutes is None else state.seconds / (60 * settings.minutes)
 
 
-def state_of(network: nn.Module, optimiser: torch.optim.Optimizer, course: TrainingState) -> State:
-    """All that the next step depends on, as tensors by name."""
+def state_of(network: nn.Module, optimiser: torch.optim.Optimizer, state: TrainingState) -> State:
+    """Return all that the next step depends on, as CPU tensors by name."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for index, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items() if value is not None}
-    tensors |= {f"kept.{name}": tensor for name, tensor in course.kept.items()}
-    tensors["course"] = torch.tensor([course.best, course.seconds, *course.scale.values()], dtype=torch.float64)
-    tensors["history"] = torch.tensor([record.numbers() for record in course.history], dtype=torch.float64)
-    return State(course.step, {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
+    tensors |= {f"kept.{name}": tensor for name, tensor in state.kept.items()}
+    tensors["course"] = torch.tensor([state.best, state.seconds, *state.scale.values()], dtype=torch.float64)
+    tensors["history"] = torch.tensor([record.numbers() for record in state.history], dtype=torch.float64)
+    return State(state.step, {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
 
 
-def resume(network: nn.Module, optimiser: torch.optim.Optimizer, keep: StateSettings | None) -> TrainingState | None:
-    """Put network and optimiser where a state left them; None if there is no state to go on from."""
-    state = read_state(keep.folder, keep.digest, tell) if keep else None
-    if state is None:
+def resume(
+    network: nn.Module, optimiser: torch.optim.Optimizer, settings: StateSettings | None
+) -> TrainingState | None:
+    """Restore network and optimiser, in place, from the newest valid state file.
+
+    Parameters
+    ----------
+    network : Module
+    optimiser : Optimizer
+        Optimiser of the network's parameters.
+    settings : StateSettings or None
+
+    Returns
+    -------
+    TrainingState or None
+        None if there is no valid state file, or `settings` is None.
+    """
+    saved = read_state(settings.folder, settings.digest, tell) if settings else None
+    if saved is None:
         return None
     parts: dict[str, dict] = {"network": {}, "optimiser": {}, "kept": {}}
-    for name, tensor in state.tensors.items():
+    for name, tensor in saved.tensors.items():
         part, _, rest = name.partition(".")
         if rest:
             parts[part][rest] = tensor
@@ -74,8 +113,8 @@ def resume(network: nn.Module, optimiser: torch.optim.Optimizer, keep: StateSett
         values.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": values})
     device = next(network.parameters()).device
-    best, seconds, *scale = state.tensors["course"].tolist()
-    history = [record_of(row) for row in state.tensors["history"].tolist()]
-    tell(f"training goes on from step {state.step}")
+    best, seconds, *scale = saved.tensors["course"].tolist()
+    history = [record_of(row) for row in saved.tensors["history"].tolist()]
+    tell(f"training goes on from step {saved.step}")
     kept = {name: tensor.to(device) for name, tensor in parts["kept"].items()}
-    return TrainingState(state.step, history, kept, best, seconds, LossScale(*scale))
+    return TrainingState(saved.step, history, kept, best, seconds, LossScale(*scale))

@@ -1,4 +1,4 @@
-"""One step of gradient descent: in parts that fit in memory, and shared by the processes of a team."""
+"""One step of gradient descent, in parts that fit into the memory, shared by the processes of a team."""
 
 from dataclasses import dataclass
 
@@ -17,20 +17,20 @@ from snakeseg.training.patches import Item
 
 @dataclass(frozen=True)
 class Learner:
-    """A network with its loss and its optimiser.
+    """A network with its loss function and its optimiser.
 
     Attributes
     ----------
     network : Module
         May be compiled.
     optimiser : Optimizer
-        Of the network's parameters.
+        Optimiser of the network's parameters.
     criterion : function
         The loss, from `make_loss`.
     settings : Train
     device : torch.device
     team : Team
-        The processes that share every batch.
+        Processes that share every batch.
     """
 
     network: nn.Module
@@ -42,19 +42,26 @@ class Learner:
 
 
 def train_step(learner: Learner, batch: Item, scale: LossScale | None = None) -> float:
-    """Change the weights by a batch (or the team's share of it), taken in `settings.accumulate` parts.
+    """Update the weights by one batch, computed in `settings.accumulate` parts.
 
-    In float16 the loss is multiplied by `scale`; a step whose gradients overflow changes nothing but the scale.
+    Parameters
+    ----------
+    learner : Learner
+        The weights of its network, and its optimiser, are updated in place.
+    batch : Item
+        Stacked patches; in a team, the share of this process.
+    scale : LossScale, optional
+        Factor of the loss in float16, updated in place. A step whose gradients overflow only updates the scale.
 
     Returns
     -------
     float
-        The loss before the step.
+        Mean loss over the team, before the step.
 
     Raises
     ------
     FloatingPointError
-        If the loss or the norm of the gradient is not a number; weights and optimiser are as before.
+        If the loss or the norm of the gradient is not finite; weights and optimiser are unchanged.
     """
     network, settings = learner.network, learner.settings
     learner.optimiser.zero_grad(set_to_none=True)
@@ -70,7 +77,7 @@ def train_step(learner: Learner, batch: Item, scale: LossScale | None = None) ->
         torch._foreach_div_(gradients, factor)
     norm = nn.utils.get_total_norm(gradients)
     finite = bool(torch.isfinite(norm))
-    if scale and scale.passed(finite) and not finite:
+    if scale and scale.update(finite) and not finite:
         return loss
     if not finite:
         raise FloatingPointError(f"the norm of the gradient is {norm.item()}")
@@ -81,7 +88,7 @@ def train_step(learner: Learner, batch: Item, scale: LossScale | None = None) ->
 
 
 def _add_gradients(learner: Learner, batch: Item, factor: float) -> float:
-    """Add up the gradients of the parts of a batch, each times `factor`; return the loss of the batch."""
+    """Accumulate the gradients of the parts of a batch, multiplied by `factor`; return the loss of the batch."""
     network, settings, device = learner.network, learner.settings, learner.device
     total, parts = 0.0, min(settings.accumulate, len(batch.image))
     for part in zip(*(np.array_split(array, parts) for array in batch), strict=True):

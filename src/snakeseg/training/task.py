@@ -1,4 +1,4 @@
-"""What a training starts from: its images, the description of its model, and numbers in place of `auto`."""
+"""Training task: images, model description, patch and batch as numbers, initial weights, validation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,20 +12,20 @@ from snakeseg.devices import total_memory
 from snakeseg.errors import BadInput
 from snakeseg.models.description import Description
 from snakeseg.models.pretrained import read_state, start_from
-from snakeseg.prediction.tiles import PLAIN_TILE
+from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS
 from snakeseg.progress import tell
 from snakeseg.settings import Loss, Settings, Train
 from snakeseg.training.auto_size import choose_patch_and_batch
 from snakeseg.training.dataset import class_balance, load_items
-from snakeseg.training.distributed import Team, agree
-from snakeseg.training.locations import find_places
+from snakeseg.training.distributed import Team, minimum_of_all
+from snakeseg.training.locations import ForegroundPixels, find_foreground
 from snakeseg.training.losses import Criterion, make_loss
 from snakeseg.training.optimiser import derive_seed
 from snakeseg.training.patches import Item, PatchPlan
 from snakeseg.training.validation import validation_loss
 
-# Whole images on which `train.select: best` computes the validation loss.
-VALIDATION_IMAGES = 8
+# Largest number of images of the validation loss, if `train.select` is "best".
+MAX_VALIDATION_IMAGES = 8
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TrainingFiles:
     prepared, augmented, weights : list of path
         Stores from `prepare`, `augment` and `weigh`.
     start : path, optional
-        Weights to start from.
+        File of the weights to start from.
     """
 
     prepared: list[Path]
@@ -52,15 +52,16 @@ class TrainingFiles:
 
 @dataclass(frozen=True)
 class Task:
-    """All that a training starts from.
+    """Input of a training.
 
     Attributes
     ----------
     items : list of Item
         Training images and their elastic copies.
     attributes : list of dict
-        What was noted about each item in preparing.
+        Attributes of each item in its store, and its name.
     description : Description
+        Description of the model.
     plan : PatchPlan
         With patch and batch as numbers.
     device : torch.device
@@ -74,18 +75,18 @@ class Task:
 
 
 def require_equal_shares(train: Train) -> None:
-    """Raise BadInput unless all processes can take the same share of a batch."""
+    """Raise BadInput unless the batch is a multiple of the number of processes."""
     if train.batch != "auto" and train.batch % train.processes:
         raise BadInput(
-            "train.processes", f"{train.processes} for a batch of {train.batch}", "a number that divides it",
-            "correct one of them",
+            "train.processes", f"{train.processes} for a batch of {train.batch}", "a number that divides train.batch",
+            "set train.batch to a multiple of train.processes",
         )  # fmt: skip
 
 
 def make_task(
     settings: Settings, files: TrainingFiles, names: set[str], device: torch.device, team: Team, scratch: Path
 ) -> Task:
-    """Read the training images, and choose what the settings leave open.
+    """Read the training images, and choose patch and batch where the settings say "auto".
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def make_task(
         Samples to train on.
     device : torch.device
     team : Team
-        Of the same settings; all processes choose the same.
+        Processes with the same settings; all of them choose the same numbers.
     scratch : path
         Folder for images that do not fit in memory.
     """
@@ -109,32 +110,45 @@ def make_task(
         settings.predict, attributes[0]["statistics"], np.median([a["spacing"] for a in attributes], axis=0).tolist(),
     )  # fmt: skip
     train = _without_auto(settings.train, description, items, device, team)
-    places = _places(train, items, description.classes)
-    plan = PatchPlan(train, settings.augment, description.geometry.training, description.spacing, places)
+    foreground = _foreground_of(train, items, description.classes)
+    plan = PatchPlan(train, settings.augment, description.geometry.training, description.spacing, foreground)
     return Task(items, attributes, replace(description, symmetry=plan.symmetry), plan, device)
 
 
 def _without_auto(train: Train, description: Description, items: Sequence[Item], device, team: Team) -> Train:
-    """Replace `auto` by the patch and batch that fit the memory of every process."""
+    """Replace "auto" by the patch and batch that fit into the memory of every process."""
     held = sum(array.nbytes for item in items for array in item if not isinstance(array, np.memmap))
     chosen, message = choose_patch_and_batch(train, description, [item.target.shape for item in items], device, held)
     if not message:
         return train
-    left_open = {key: getattr(chosen, key) for key in ("patch", "batch") if getattr(train, key) == "auto"}
+    automatic = {key: getattr(chosen, key) for key in ("patch", "batch") if getattr(train, key) == "auto"}
     if team.rank == 0:
         tell(message)
-    return replace(chosen, **agree(left_open, team, device))
+    return replace(chosen, **minimum_of_all(automatic, team, device))
 
 
-def _places(train: Train, items: Sequence[Item], classes: int) -> list:
-    """Return where patches with foreground may lie, if `train.foreground` asks for them."""
+def _foreground_of(train: Train, items: Sequence[Item], classes: int) -> ForegroundPixels:
+    """Return the foreground pixels around which patches are cut; an empty list if `train.foreground` is 0."""
     if not train.foreground:
         return []
-    return find_places([item.target for item in items], [item.weight for item in items], classes, train.balanced)
+    return find_foreground([item.target for item in items], [item.weight for item in items], classes, train.balanced)
 
 
 def begin(task: Task, loss: Loss, start: Path | None) -> tuple[nn.Module, Criterion]:
-    """Return the network with its first weights, and its loss."""
+    """Return the network with its initial weights, and its loss function.
+
+    Parameters
+    ----------
+    task : Task
+    loss : Loss
+    start : path, optional
+        File of the weights to start from. Default: random weights, which follow from `train.seed`.
+
+    Raises
+    ------
+    BadInput
+        If the file does not contain weights of this network.
+    """
     torch.manual_seed(derive_seed(task.plan.train.seed, -1))
     network = task.description.make_network()
     if start:
@@ -143,10 +157,18 @@ def begin(task: Task, loss: Loss, start: Path | None) -> tuple[nn.Module, Criter
 
 
 def make_validation(task: Task, files: TrainingFiles, names: set[str]) -> Callable[[nn.Module], float] | None:
-    """Return the loss on held-out images, the first few by name; None unless it chooses the weights."""
+    """Return a function that computes a network's loss on held-out images; None unless `train.select` is "best".
+
+    Parameters
+    ----------
+    task : Task
+    files : TrainingFiles
+    names : set of str
+        Held-out samples; the first `MAX_VALIDATION_IMAGES` in alphabetical order are used.
+    """
     if task.plan.train.select != "best":
         return None
-    description, few = task.description, set(sorted(names)[:VALIDATION_IMAGES])
-    items, _ = load_items(few, files.prepared, files.weights, description.network.border)
-    tile = PLAIN_TILE[description.dims]
+    description, chosen = task.description, set(sorted(names)[:MAX_VALIDATION_IMAGES])
+    items, _ = load_items(chosen, files.prepared, files.weights, description.network.border)
+    tile = DEFAULT_TILE_PIXELS[description.dims]
     return lambda network: validation_loss(network, items, description.geometry, tile, task.device)

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard, as an option."""
+"""Optional event files for TensorBoard."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +9,15 @@ from snakeseg.errors import BadInput
 
 @contextmanager
 def event_writer(folder: Path, wanted: bool) -> Iterator[Callable[[dict], None] | None]:
-    """A function that writes a row of the history as scalars; None if not wanted.
+    """Provide a function that writes a row of the history as scalars; None if `wanted` is False.
 
-    A training that goes on after it was cut off writes another file into the folder, from the step it goes on with.
+    A resumed training writes another event file into the folder, which starts at the step where it resumes.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the event files.
+    wanted : bool
 
     Raises
     ------
@@ -24,7 +30,7 @@ def event_writer(folder: Path, wanted: bool) -> Iterator[Callable[[dict], None] 
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        remedy = "pip install tensorboard, or set it to false"
+        remedy = "pip install tensorboard, or set train.tensorboard to false"
         raise BadInput("train.tensorboard", "no TensorBoard", "the package tensorboard", remedy) from error
     writers: list[SummaryWriter] = []
 

@@ -1,4 +1,4 @@
-"""The loss on held-out images while a training goes on."""
+"""Validation loss on held-out images during a training."""
 
 import torch
 from torch import nn
@@ -9,7 +9,20 @@ from snakeseg.training.losses import weighted_cross_entropy
 
 
 def validation_loss(network: nn.Module, items, geometry: Geometry, tile: int, device: torch.device) -> float:
-    """Mean weighted cross entropy over whole images, tile by tile; leaves the network in evaluation mode."""
+    """Compute the mean weighted cross entropy over whole images, tile by tile.
+
+    Parameters
+    ----------
+    network : Module
+        Is left in evaluation mode.
+    items : sequence of Item
+        Held-out images with targets and weights.
+    geometry : Geometry
+        Geometry of the network.
+    tile : int
+        Largest stride of the tiles along each axis, in pixels.
+    device : torch.device
+    """
     network.eval()
     losses = []
     for image, target, weight in items:
