@@ -19,7 +19,7 @@ from _verdict import table, verdict
 from scipy import ndimage
 
 from snakeseg.arrays import regions_of
-from snakeseg.objects.blockwise import segment_blocks, straight_cuts
+from snakeseg.objects.blockwise import block_face_excess, segment_blocks
 from snakeseg.objects.segment import METHODS, Parameters
 
 SIDE, BLOCK, OBJECTS, THRESHOLD = 8192, (1024, 1024), 100_000, 0.5
@@ -62,7 +62,7 @@ def find_objects(folder: Path, method: str) -> None:
     seconds = time.perf_counter() - start
     for region in regions_of(objects.shape, BLOCK):
         objects[region] = numbers[objects[region]]
-    cuts = straight_cuts(objects, BLOCK)
+    cuts = block_face_excess(objects, BLOCK)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     print(json.dumps({"method": method, "s": seconds, "peak MB": peak, "objects": int(numbers.max()), "cuts": cuts}))
 
@@ -86,7 +86,7 @@ def main() -> None:
     met = equal and peak < MOST_MEMORY and cuts["components"] == 0
     verdict(
         "instances", peak, MOST_MEMORY, MOST_MEMORY / peak, 1.0, met,
-        equal=equal, objects=count, seconds_over_label=rows[0]["s"] / peer, straight_cuts=cuts,
+        equal=equal, objects=count, seconds_over_label=rows[0]["s"] / peer, block_face_excess=cuts,
     )  # fmt: skip
 
 

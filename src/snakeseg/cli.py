@@ -271,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
         an interrupt from the keyboard. A wrong command line exits with 2.
     """
     args = parser().parse_args(arguments)
-    from snakeseg.errors import STOPPED, Interrupted
+    from snakeseg.errors import EXIT_STOPPED, Interrupted
 
     # Keeps child processes from importing modules from the working folder, where others may write.
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -283,7 +283,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except Interrupted as stop:
         print(printable_lines(stop), file=sys.stderr)
-        return STOPPED
+        return EXIT_STOPPED
     except Exception as error:  # the user gets a message instead of a traceback
         if args.debug:
             raise

@@ -50,7 +50,7 @@ def collect(problems: list[str], work: Callable[[], Result]) -> Result | None:
 # Signals that stop a training early, as schedulers send them before a time limit.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 # Exit code of a stopped command: EX_TEMPFAIL of sysexits.h, "try again later".
-STOPPED = 75
+EXIT_STOPPED = 75
 
 
 class Interrupted(Exception):

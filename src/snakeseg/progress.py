@@ -61,6 +61,6 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
-def tell(text: object) -> None:
+def log(text: object) -> None:
     """Write text to the log (standard error), with control characters escaped."""
     print(printable_lines(text), file=sys.stderr, flush=True)

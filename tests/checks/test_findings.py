@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from snakeseg.checks.findings.all import as_table, gather_findings, problem_findings
 from snakeseg.checks.findings.object_sizes import (
-    experiments_of,
+    describe_experiments,
     extent_percentile,
     overview,
     pool_extents,
@@ -257,7 +257,7 @@ def test_settings_that_do_not_suit_the_data(data, pictures):
     }  # fmt: skip
     assert expected <= set(found["topic"])
     assert "Patches larger than images" in set(found_in(data, patch=388)[0]["topic"])
-    patch = overview(table, Labels(), experiments_of(experiments(networks, 12), 2))["patch"]
+    patch = overview(table, Labels(), describe_experiments(experiments(networks, 12), 2))["patch"]
     assert f"set train: {{patch: {patch}}}" in set(found["remedy"])
 
 

@@ -16,7 +16,7 @@ from cli_process import CONTEXT
 from snakeseg.errors import STOP_SIGNALS
 from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.settings import Augment, Train, UNetSettings
-from snakeseg.training.distributed import Team, first_decides, first_says, run_together
+from snakeseg.training.distributed import Team, broadcast_decision, broadcast_text, run_together
 from snakeseg.training.loop import FitOptions, fit
 from snakeseg.training.losses import weighted_cross_entropy
 from snakeseg.training.patches import Item, PatchPlan
@@ -70,7 +70,7 @@ def send_pickle(path: str, team: Team) -> None:
     if team.rank == 0:
         dist.broadcast_object_list([Bomb(path)], src=0)
     else:
-        first_says("", team)
+        broadcast_text("", team)
 
 
 def send_lengths(lengths: list[int], folder: Path, team: Team) -> None:
@@ -81,7 +81,7 @@ def send_lengths(lengths: list[int], folder: Path, team: Team) -> None:
             dist.broadcast(torch.tensor(length), src=0)
         else:
             try:
-                first_says("", team)
+                broadcast_text("", team)
             except ValueError as error:
                 errors.append(str(error))
     (folder / f"errors-{team.rank}.json").write_text(json.dumps(errors), encoding="utf-8")
@@ -89,8 +89,8 @@ def send_lengths(lengths: list[int], folder: Path, team: Team) -> None:
 
 def share_texts(folder: Path, texts: list[str], team: Team) -> None:
     """Write the texts of rank 0, and what it decides of two questions, as every rank receives them."""
-    received = [first_says(text if team.rank == 0 else "", team) for text in texts]
-    decisions = [first_decides(team.rank == 0, team), first_decides(team.rank != 0, team)]
+    received = [broadcast_text(text if team.rank == 0 else "", team) for text in texts]
+    decisions = [broadcast_decision(team.rank == 0, team), broadcast_decision(team.rank != 0, team)]
     (folder / f"received-{team.rank}.json").write_text(json.dumps([received, decisions]), encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from snakeseg.arrays import regions_of
-from snakeseg.objects.blockwise import segment_blocks, straight_cuts
+from snakeseg.objects.blockwise import block_face_excess, segment_blocks
 from snakeseg.objects.segment import METHODS, Parameters, id_type, segment
 
 quick = settings(deadline=None, max_examples=60)
@@ -196,10 +196,10 @@ def test_no_more_than_a_block_and_its_neighbours_is_held(method):
 
 def test_straight_cuts_are_none_where_blocks_were_joined():
     mask, block = discs(60, (96, 144)), (10, 14)
-    assert straight_cuts(by_blocks(mask, Parameters(), block), block) == 0
-    assert straight_cuts(labelled_alone(mask, block), block) == 1
-    assert straight_cuts(np.zeros((9, 9), int), (3, 3)) == 0
-    assert straight_cuts(labelled_alone(np.ones((6, 6)), (1, 3)), (1, 3)) == 1
+    assert block_face_excess(by_blocks(mask, Parameters(), block), block) == 0
+    assert block_face_excess(labelled_alone(mask, block), block) == 1
+    assert block_face_excess(np.zeros((9, 9), int), (3, 3)) == 0
+    assert block_face_excess(labelled_alone(np.ones((6, 6)), (1, 3)), (1, 3)) == 1
 
 
 def test_straight_cuts_of_objects_that_touch():
@@ -207,8 +207,8 @@ def test_straight_cuts_of_objects_that_touch():
     foreground, block = blobs(0, (400, 400), 3.0), (16, 20)
     found = by_blocks(foreground, Parameters("distance", 0.45), block)
     assert found.max() > ndimage.label(foreground > 0.45)[1]
-    assert abs(straight_cuts(found, block)) < 0.02
-    assert straight_cuts(labelled_alone(foreground > 0.45, block), block) == 1
+    assert abs(block_face_excess(found, block)) < 0.02
+    assert block_face_excess(labelled_alone(foreground > 0.45, block), block) == 1
 
 
 def test_type_of_ids():

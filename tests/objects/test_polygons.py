@@ -17,24 +17,26 @@ from snakeseg.cli import main
 from snakeseg.errors import BadInput
 from snakeseg.io.images import read_label
 from snakeseg.io.rois import read_shapes, write_shapes
-from snakeseg.objects.polygons import outlines_of, rasterised
+from snakeseg.objects.polygons import rasterise_polygons, trace_outlines
 
 
 def back(outlines: dict, shape: tuple[int, int]) -> np.ndarray:
     """Rasterise outlines, each piece of an object separately."""
-    return rasterised([(number, polygon) for number, polygons in outlines.items() for polygon in polygons], shape)
+    return rasterise_polygons(
+        [(number, polygon) for number, polygons in outlines.items() for polygon in polygons], shape
+    )
 
 
 @settings(deadline=None, max_examples=60)
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 0, 3, 7])))
 def test_any_labels_come_back(labels):
     """Including holes, objects in holes, several pieces, corners that touch, and objects at the edge of the image."""
-    np.testing.assert_array_equal(back(outlines_of(labels), labels.shape), labels)
+    np.testing.assert_array_equal(back(trace_outlines(labels), labels.shape), labels)
 
 
 def test_points_are_from_the_corner():
     """A pixel's outline surrounds its centre, at (0.5, 0.5) for the first pixel; x comes first."""
-    ((ring,),) = outlines_of(np.pad(np.ones((1, 1), int), ((2, 5), (4, 1))))[1]
+    ((ring,),) = trace_outlines(np.pad(np.ones((1, 1), int), ((2, 5), (4, 1))))[1]
     np.testing.assert_allclose(ring.mean(axis=0), (4.5, 2.5), atol=0.2)
     np.testing.assert_array_equal(ring[0], ring[-1])
     assert ring.min(axis=0).tolist() == [4, 2]
@@ -46,14 +48,14 @@ def test_a_rectangle_of_imagej():
     corners = np.array([[2, 1], [5, 1], [5, 3], [2, 3]], float)
     expected = np.zeros((6, 8), int)
     expected[1:3, 2:5] = 9
-    np.testing.assert_array_equal(rasterised([(9, [corners])], (6, 8)), expected)
-    assert not rasterised([(9, [corners + 100])], (6, 8)).any()
-    np.testing.assert_array_equal(rasterised([(9, [corners - 100, corners + 100])], (6, 8)), 0)
+    np.testing.assert_array_equal(rasterise_polygons([(9, [corners])], (6, 8)), expected)
+    assert not rasterise_polygons([(9, [corners + 100])], (6, 8)).any()
+    np.testing.assert_array_equal(rasterise_polygons([(9, [corners - 100, corners + 100])], (6, 8)), 0)
 
 
 def test_overlaps_go_to_the_first():
     square = np.array([[0, 0], [4, 0], [4, 4], [0, 4]], float)
-    assert rasterised([(1, [square]), (2, [square + 2])], (6, 6)).tolist()[3] == [1, 1, 1, 1, 2, 2]
+    assert rasterise_polygons([(1, [square]), (2, [square + 2])], (6, 6)).tolist()[3] == [1, 1, 1, 1, 2, 2]
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_holes_and_pieces(place):
 def test_roi_cannot_tell_holes(place, tmp_path):
     place[4:6, 5:8] = 0
     with pytest.raises(BadInput, match=r"a.zip: found object 5 in 1 pieces with 1 holes; expected one piece without"):
-        write_shapes(tmp_path / "a.zip", outlines_of(place))
+        write_shapes(tmp_path / "a.zip", trace_outlines(place))
     assert not (tmp_path / "a.zip").exists()
 
 

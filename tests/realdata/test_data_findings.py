@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from snakeseg.checks.findings.label_kind import meaning_findings
+from snakeseg.checks.findings.label_kind import label_kind_findings
 from snakeseg.checks.findings.leakage import LEAST, leakage_findings
 from snakeseg.checks.findings.table import table_of
 from snakeseg.checks.image_facts import decoded, image_facts
@@ -49,7 +49,7 @@ def test_no_look_alikes_but_true_ones(realdata, repository, name, alike):
     # Whatever the sheet holds apart: all rows as if they were trained on.
     table = table_of(sheet, facts, parts_of(sheet, 1, validation)).assign(subset="train")
     assert {" ".join(finding.samples) for finding in leakage_findings(table, dims)} == alike
-    assert list(meaning_findings(table, labels)) == []
+    assert list(label_kind_findings(table, labels)) == []
 
 
 def test_sections_are_further_from_their_neighbours_than_from_themselves(realdata):

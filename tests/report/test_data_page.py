@@ -9,7 +9,7 @@ import tifffile
 from browsing import DESKTOP, PHONE, violations
 
 from snakeseg.checks.findings.finding import Finding
-from snakeseg.checks.findings.object_sizes import experiments_of, overview
+from snakeseg.checks.findings.object_sizes import describe_experiments, overview
 from snakeseg.checks.findings.table import table_of
 from snakeseg.checks.inspect import inspect
 from snakeseg.io.sheet import COLUMNS
@@ -39,7 +39,7 @@ def page_of(folder, findings, rows=3, read=True, gone=None):
     if gone:
         (folder / gone).unlink()
     table = table_of(sheet, facts, sheet["subset"])
-    experiments = experiments_of({HOSTILE: Experiment(network=UNetSettings(depth=2), train=Train(patch=40))}, 2)
+    experiments = describe_experiments({HOSTILE: Experiment(network=UNetSettings(depth=2), train=Train(patch=40))}, 2)
     known = overview(table, Labels(), experiments)
     return data_page(DataReport(HOSTILE, 2, sheet, table, findings, known), folder / "data-report.html")
 

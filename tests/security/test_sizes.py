@@ -9,8 +9,8 @@ import pytest
 import zarr
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import DEFLATE_RATIO, stored_bytes
 from snakeseg.io.images import open_image, read, write_labels
+from snakeseg.io.input_checks import DEFLATE_RATIO, stored_bytes
 from snakeseg.io.readers import ome_zarr
 
 SIDE = 256

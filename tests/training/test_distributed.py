@@ -11,7 +11,7 @@ from team_training import SETTINGS, WORLD, launch, make_items, together, train
 
 from snakeseg.networks.geometry import uniform
 from snakeseg.settings import Augment, Train
-from snakeseg.training.distributed import ALONE, Place, Team, launched, run_together
+from snakeseg.training.distributed import ALONE, Place, Team, launched_team, run_together
 from snakeseg.training.patches import PatchPlan, draw_batch
 
 pytestmark = pytest.mark.slow
@@ -99,13 +99,13 @@ def test_processes_of_a_launcher_compute_the_same(two_processes, tmp_path, launc
 
 def test_launchers_are_recognised_by_their_environment(monkeypatch):
     monkeypatch.setenv("MASTER_ADDR", "somewhere")  # not sufficient on its own
-    assert launched() is None
+    assert launched_team() is None
     slurm = {"PROCID": 3, "LOCALID": 1, "STEP_NUM_TASKS": 4, "STEP_NUM_NODES": 2}
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", str(value))
-    assert launched() == (Team(3, 4), Place(1, 2, None))
+    assert launched_team() == (Team(3, 4), Place(1, 2, None))
     for processes in (1, 2):
         with pytest.raises(ValueError, match=rf"train\.processes: found {processes}, but 4 started processes"):
             run_together(processes, 0, None, train, None, None)
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
-    assert launched() is None
+    assert launched_team() is None

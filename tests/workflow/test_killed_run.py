@@ -58,7 +58,7 @@ def test_killed_workflow_ends_in_the_same_bits(everything, alone, tmp_path, snak
         os.killpg(running.pid, signal.SIGKILL) if everything else running.kill()
         running.wait()
     assert not (model / "model.safetensors").exists()
-    monkeypatch.setattr(jobs, "FRESH", -1)  # whether its log is fresh depends on how quick this machine is
+    monkeypatch.setattr(jobs, "MAX_LOG_AGE_S", -1)  # whether its log is fresh depends on how quick this machine is
     assert main(["status"]) == 1
     assert "; snakemake was killed\n\ninterrupted: train experiment=plain, fold=0\n" in capsys.readouterr().out
     assert snakemake(folder, "--configfile", "config.yaml", "--unlock").returncode == 0

@@ -13,7 +13,7 @@ from snakeseg.io.images import Raster, open_image, read_label, require_same_shap
 from snakeseg.io.sheet import spacing_of
 from snakeseg.progress import progress
 from snakeseg.settings import Labels
-from snakeseg.transforms.labels import IGNORED, known_labels
+from snakeseg.transforms.labels import IGNORED, interpret_labels
 
 
 def inspect(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], list[str]]:
@@ -92,7 +92,7 @@ def _read_label(row, dims: int, raster: Raster | None) -> Raster | None:
 
 def _class_facts(label: np.ndarray, labels: Labels, where: str) -> dict:
     """Return facts about the objects and the shares of classes; raise BadInput for values that are no class."""
-    classes, objects = known_labels(label, labels, where)
+    classes, objects = interpret_labels(label, labels, where)
     shares = np.bincount(classes.ravel(), minlength=IGNORED + 1) / classes.size
     return {
         **object_facts(objects),

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import label as connected_components
 
-from snakeseg.transforms.labels import ids_at_edge, number_objects
+from snakeseg.transforms.labels import find_ids_at_edge, number_objects
 
 EXTENT_PERCENTILES = (5, 50, 95)
 # Number of bins per doubling in the histogram of the extents of objects.
@@ -122,7 +122,7 @@ def object_facts(objects: np.ndarray) -> dict:
 
 def _away_from_edge(objects: np.ndarray, count: int) -> np.ndarray:
     """Return a mask of the numbers 0 to `count` that do not reach the edge; an axis of one pixel has no edge."""
-    return ~np.isin(np.arange(count + 1), ids_at_edge(objects.squeeze()))
+    return ~np.isin(np.arange(count + 1), find_ids_at_edge(objects.squeeze()))
 
 
 def _first_pixel(mask: np.ndarray) -> str:

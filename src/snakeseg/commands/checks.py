@@ -10,7 +10,7 @@ from snakeseg.errors import BadInputs, collect
 from snakeseg.io.files import write_text
 from snakeseg.io.sheet import parts_of, read_sheet
 from snakeseg.io.tables import write_table
-from snakeseg.progress import tell
+from snakeseg.progress import log
 from snakeseg.settings import Settings, read_settings
 
 # Columns of check.tsv.
@@ -47,7 +47,7 @@ def check(args: Namespace) -> None:
     if args.json:
         print(json.dumps({"problems": problems, "warnings": warnings, "outlook": estimate}))
     elif not problems:
-        tell("\n".join([*estimate, *warnings]))
+        log("\n".join([*estimate, *warnings]))
     if problems:
         raise BadInputs(problems)
     write_table(args.output, facts[[name for name in CHECK_COLUMNS if name in facts]])
@@ -79,17 +79,17 @@ def data_report(args: Namespace) -> None:
     """Write the data report, and tables of all images and all findings, into a folder; problems do not make it fail."""
     from snakeseg.checks.findings.all import as_table, gather_findings
     from snakeseg.checks.findings.label_kind import trusted
-    from snakeseg.checks.findings.object_sizes import experiments_of, overview
+    from snakeseg.checks.findings.object_sizes import describe_experiments, overview
     from snakeseg.checks.findings.table import shown
     from snakeseg.report.data_page import DataReport, data_page
 
     settings, sheet = read_settings(args.settings), read_sheet(args.sheet, args.data)
     table, findings = gather_findings(sheet, _inspected(args, settings, sheet), settings)
-    experiments = experiments_of(settings.experiments, settings.spatial_dims)
+    experiments = describe_experiments(settings.experiments, settings.spatial_dims)
     objects = overview(trusted(table, settings.labels), settings.labels, experiments)
     output = args.output / "data-report.html"
     write_table(args.output / "data.tsv", shown(table))
     write_table(args.output / "findings.tsv", as_table(findings))
     report = DataReport(args.name, settings.spatial_dims, sheet, table, findings, objects)
     write_text(output, data_page(report, output))
-    tell(output)
+    log(output)

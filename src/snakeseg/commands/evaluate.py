@@ -10,7 +10,7 @@ from snakeseg.commands.inputs import rows_of_part
 from snakeseg.io.files import atomic_folder
 from snakeseg.io.sheet import read_sheet
 from snakeseg.io.tables import read_table, write_table
-from snakeseg.progress import tell
+from snakeseg.progress import log
 from snakeseg.settings import read_config, read_settings
 
 
@@ -64,4 +64,4 @@ def report(args: Namespace) -> None:
 
     config = read_config(json.loads(args.settings))
     write_report(args.run, read_sheet(args.sheet, args.data), config, args.output)
-    tell(args.output)
+    log(args.output)

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from snakeseg.progress import tell
+from snakeseg.progress import log
 from snakeseg.settings import read_settings
 
 
@@ -19,4 +19,4 @@ def export(args: Namespace) -> None:
     if scores is not None:
         scores["headline"] = scores["metric"].isin(HEADLINES)
     write_package(args.model, args.format, args.output, settings, scores, args.skip_golden)
-    tell(args.output)
+    log(args.output)

@@ -32,7 +32,7 @@ def convert(args: Namespace) -> None:
     from snakeseg.io.formats import images_of_folder
     from snakeseg.io.images import read_label
     from snakeseg.io.rois import SUFFIXES, write_shapes
-    from snakeseg.objects.polygons import outlines_of
+    from snakeseg.objects.polygons import trace_outlines
 
     masks = images_of_folder(args.input)
     if masks or args.input.suffix.lower() in SUFFIXES:
@@ -41,7 +41,7 @@ def convert(args: Namespace) -> None:
     if args.output.suffix.lower() not in (".geojson", ".json", ".zip"):
         remedy = "change --output to a name that ends in .geojson or .zip"
         raise BadInput(args.output, f"outlines as '{args.output.suffix}'", ".geojson or .zip", remedy)
-    write_shapes(args.output, outlines_of(read_label(args.input, 2).array))
+    write_shapes(args.output, trace_outlines(read_label(args.input, 2).array))
 
 
 def _write_labels(args: Namespace, masks: list[Path]) -> None:
@@ -49,8 +49,8 @@ def _write_labels(args: Namespace, masks: list[Path]) -> None:
     from snakeseg.io.formats import label_suffix, suffix_of
     from snakeseg.io.images import open_image, write_labels
     from snakeseg.io.rois import read_shapes
-    from snakeseg.objects.masks import labels_of_masks
-    from snakeseg.objects.polygons import rasterised
+    from snakeseg.objects.masks import combine_masks
+    from snakeseg.objects.polygons import rasterise_polygons
 
     if args.like is None:
         expected = "the image on which outlines or masks were drawn"
@@ -61,7 +61,7 @@ def _write_labels(args: Namespace, masks: list[Path]) -> None:
         remedy = f"change --output to a name that ends in {suffix}"
         raise BadInput(args.output, "another format than that of --like", suffix, remedy)
     shape = source.array.shape[1:]
-    labels = labels_of_masks(masks, source) if masks else rasterised(read_shapes(args.input), shape)
+    labels = combine_masks(masks, source) if masks else rasterise_polygons(read_shapes(args.input), shape)
     with atomic_output(args.output) as beside:
         write_labels(beside, labels, source)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from snakeseg.errors import BadInput
 from snakeseg.io.files import atomic_file, write_text
 from snakeseg.io.tables import write_table
-from snakeseg.progress import tell
+from snakeseg.progress import log
 from snakeseg.text import legal_name, printable_lines
 
 
@@ -16,7 +16,7 @@ def init(args: Namespace) -> int:
     """Find images and labels in a folder, show a proposal with a preview, and write sheet and config; 1 if declined."""
     from snakeseg.report.images.preview import draw_preview
     from snakeseg.setup.plan import plan
-    from snakeseg.setup.text import for_programs, in_words, next_command
+    from snakeseg.setup.text import in_words, next_command, plan_as_dict
 
     name = legal_name(args.folder.resolve().name)
     config = args.output or Path(f"{name}.yaml")
@@ -27,7 +27,7 @@ def init(args: Namespace) -> int:
             raise BadInput(path, "an existing file", "no file, since nothing is overwritten", remedy)
     made = plan(args.folder, args.layout)
     for problem in made.found.problems:
-        tell(f"not understood: {problem}")
+        log(f"not understood: {problem}")
     if not args.json:
         print(printable_lines("\n".join(in_words(made))))
     with atomic_file(picture) as beside:
@@ -38,7 +38,7 @@ def init(args: Namespace) -> int:
     write_table(table, made.sheet)
     write_text(config, made.config(name, table))
     if args.json:
-        print(json.dumps({**for_programs(made), "config": str(config), "sheet": str(table), "picture": str(picture)}))
+        print(json.dumps({**plan_as_dict(made), "config": str(config), "sheet": str(table), "picture": str(picture)}))
     else:
         print(f"wrote:  {config}, {table}; look at {picture}\nnext:   {next_command(config)}")
         print(f"then:   results/{name}/report.html")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import require_kind
+from snakeseg.io.input_checks import require_kind
 from snakeseg.io.sheet import assign_folds, read_sheet
 from snakeseg.settings import read_settings
 

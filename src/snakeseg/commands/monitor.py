@@ -15,11 +15,11 @@ CLEAR = "\033[2J\033[H"
 
 def status(args: Namespace) -> int:
     """Print the state of a run's jobs and the causes of failures; return 1 if the user has to act."""
-    from snakeseg.monitor.jobs import look_at, name_of_run
+    from snakeseg.monitor.jobs import name_of_run, read_run
     from snakeseg.monitor.text import as_data, describe
 
     while True:
-        run = look_at(name_of_run(args.run))
+        run = read_run(name_of_run(args.run))
         text = json.dumps(as_data(run)) if args.json else describe(run)
         print(CLEAR + text if args.watch and sys.stdout.isatty() else text, flush=True)
         if not args.watch or not run.controller.startswith("runs"):

@@ -33,7 +33,7 @@ def predict(args: Namespace) -> None:
 def _predict_rows(args: Namespace, predictor) -> None:
     """Predict the rows of a sheet, and write one store."""
     from snakeseg.io.store import write_store
-    from snakeseg.prediction.images import one_by_one, open_images
+    from snakeseg.prediction.images import open_images, pop_images
     from snakeseg.prediction.predict import notes, predict_image
     from snakeseg.prediction.predictor import choose_strides
 
@@ -43,7 +43,7 @@ def _predict_rows(args: Namespace, predictor) -> None:
     tick = _ticker(images, strides, part)
 
     def samples() -> Iterator:
-        for name, image in one_by_one(images):
+        for name, image in pop_images(images):
             streamed = predict_image(predictor, image.fitted, strides[name], part, args.keep_probabilities, tick)
             if streamed:
                 yield name, notes(predictor, image.fitted, strides[name]), streamed
@@ -56,7 +56,7 @@ def _predict_files(args: Namespace, predictor) -> None:
     from snakeseg.io.store import read_parts, write_store
     from snakeseg.objects.label_files import write_label_file
     from snakeseg.objects.parameters import load_parameters
-    from snakeseg.prediction.images import files_by_label_name, list_images, one_by_one, open_images
+    from snakeseg.prediction.images import files_by_label_name, list_images, open_images, pop_images
     from snakeseg.prediction.predict import notes, predict_image
     from snakeseg.prediction.predictor import choose_strides
 
@@ -66,7 +66,7 @@ def _predict_files(args: Namespace, predictor) -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     parameters = load_parameters(predictor.folders[0], predictor.description.labels)
     kept, labels = args.keep_probabilities or args.uncertainty, predictor.description.labels
-    for name, image in one_by_one(images):
+    for name, image in pop_images(images):
         with temporary_folder(args.output / name) as folder:
             store = (args.output if kept else folder) / f"{name}.answers.zarr.zip"
             streamed = predict_image(predictor, image.fitted, strides[name], keep=args.keep_probabilities, tick=tick)

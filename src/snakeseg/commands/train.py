@@ -16,10 +16,10 @@ from snakeseg.models.checkpoint import is_finished, save_model
 from snakeseg.models.golden import make_golden, write_golden
 from snakeseg.models.pretrained import fetch
 from snakeseg.prediction.timing import measure_model
-from snakeseg.progress import tell
+from snakeseg.progress import log
 from snakeseg.settings import Settings, read_settings
 from snakeseg.training.dataset import training_digest, training_provenance
-from snakeseg.training.distributed import ALONE, Team, first_decides, first_says, launched, run_together
+from snakeseg.training.distributed import ALONE, Team, broadcast_decision, broadcast_text, launched_team, run_together
 from snakeseg.training.history import write_history
 from snakeseg.training.loop import FitOptions, fit
 from snakeseg.training.state import StateSettings
@@ -30,10 +30,10 @@ from snakeseg.training.tensorboard import event_writer
 
 def train(args: Namespace) -> None:
     """Train a model, and write its weights, description and history; an interrupted training resumes from its state."""
-    settings, team = read_settings(args.settings).train, launched()
+    settings, team = read_settings(args.settings).train, launched_team()
     require_equal_shares(settings)
     is_follower = team is not None and team[0].rank > 0 and team[0].size == settings.processes
-    with nullcontext() if is_follower else lock(args.output, tell):
+    with nullcontext() if is_follower else lock(args.output, log):
         if not is_follower:
             (args.output / "stop").unlink(missing_ok=True)
         if not team:
@@ -46,9 +46,9 @@ def _train(args: Namespace, team: Team) -> None:
     settings, rows = read_settings(args.settings), rows_of(args, subset=["train"])
     files, task = _files_and_task(args, settings, rows, team)
     provenance = training_provenance(task.plan.train, task.device, args.threads, args.fold, task.attributes)
-    digest = first_says(training_digest(args.settings, provenance, files.all()), team)
-    if first_decides(is_finished(args.output, digest), team):
-        tell(f"{args.output}: this training is already complete, with the same data and settings")
+    digest = broadcast_text(training_digest(args.settings, provenance, files.all()), team)
+    if broadcast_decision(is_finished(args.output, digest), team):
+        log(f"{args.output}: this training is already complete, with the same data and settings")
         if team.rank == 0:  # left by a process that was killed after its last step
             remove_states(args.output / "state")
         return
@@ -73,7 +73,7 @@ def _files_and_task(args: Namespace, settings: Settings, rows: pd.DataFrame, tea
     stores = (stores_of(paths, rows) for paths in (args.prepared, args.augmented, args.weights))
     pretrained = settings.network.pretrained
     files = TrainingFiles(*stores, args.start or (Path(pretrained) if pretrained else None))
-    device = choose_device(args.gpus, args.threads if launched() else max(1, args.threads // team.size))
+    device = choose_device(args.gpus, args.threads if launched_team() else max(1, args.threads // team.size))
     args.output.parent.mkdir(parents=True, exist_ok=True)
     names = set(rows["sample"]) - _held_out(args, settings, rows)
     return files, make_task(settings, files, names, device, team, args.output.parent)
@@ -94,7 +94,7 @@ def learning_rate(args: Namespace) -> None:
     network, criterion = begin(task, settings.loss, files.start)
     losses = range_test(network, task.items, task.plan, criterion, task.device)
     proposal = propose(losses)
-    tell(f"proposed learning rate: {proposal:.2g}; configured: {settings.train.learning_rate:.2g}")
+    log(f"proposed learning rate: {proposal:.2g}; configured: {settings.train.learning_rate:.2g}")
     write_table(args.output.with_suffix(".tsv"), pd.DataFrame(losses))
     with atomic_file(args.output) as beside:
         draw_range_test(beside, pd.DataFrame(losses), proposal, settings.train.learning_rate)
@@ -109,4 +109,4 @@ def measure(args: Namespace) -> None:
 def fetch_weights(args: Namespace) -> None:
     """Download published weights and check them; no other command uses the internet."""
     fetch(args.name, args.output, args.url)
-    tell(args.output)
+    log(args.output)

@@ -36,7 +36,7 @@ from snakeseg.evaluation.metrics.shape import measure
 from snakeseg.evaluation.metrics.surface import surface_scores
 from snakeseg.evaluation.metrics.warping import warp
 from snakeseg.settings import Labels
-from snakeseg.transforms.labels import IGNORED, classes_and_objects, ids_at_edge, separate_touching
+from snakeseg.transforms.labels import IGNORED, classes_and_objects, find_ids_at_edge, separate_touching
 
 
 def score(
@@ -95,7 +95,7 @@ def _true_classes_and_objects(truth, labels: Labels, at_edge: bool) -> tuple[np.
     classes, objects = classes_and_objects(truth, labels)
     if at_edge:
         return classes, objects
-    is_ignored = (classes == IGNORED) | np.isin(objects, ids_at_edge(objects))
+    is_ignored = (classes == IGNORED) | np.isin(objects, find_ids_at_edge(objects))
     return np.where(is_ignored, IGNORED, classes), np.where(is_ignored, 0, objects)
 
 

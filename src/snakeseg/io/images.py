@@ -18,8 +18,8 @@ import psutil
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput, BadInputs, collect
 from snakeseg.io.file_names import FORMATS, files_of
-from snakeseg.io.files import require_kind
 from snakeseg.io.formats import DICOM, suffix_of
+from snakeseg.io.input_checks import require_kind
 from snakeseg.io.readers import StoredImage
 
 SPATIAL = "XYZ"

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import EPOCH, atomic_file, require_kind, write_text
+from snakeseg.io.files import EPOCH, atomic_file, write_text
+from snakeseg.io.input_checks import require_kind
 
 SUFFIXES = (".geojson", ".json", ".roi", ".zip")
 # Largest total size of the unpacked entries of a .zip, in bytes.

@@ -85,7 +85,7 @@ def complete_sheet(sheet: pd.DataFrame, data: Path) -> pd.DataFrame:
     folder = "" if data == Path() else str(data)
     sheet = sheet.assign(**{column: "" for column in COLUMNS if column not in sheet})[list(COLUMNS)]
     for column in ("image", "label"):
-        sheet[column] = [in_folder(folder, cell) if cell else "" for cell in cells_of(sheet[column])]
+        sheet[column] = [in_folder(folder, cell) if cell else "" for cell in column_as_list(sheet[column])]
     sheet["subset"] = sheet["subset"].replace("", "train")
     sheet["group"] = sheet["group"].where(sheet["group"] != "", sheet["sample"])
     sheet["parts"] = sheet["parts"].replace("", "1").astype(int)
@@ -93,7 +93,7 @@ def complete_sheet(sheet: pd.DataFrame, data: Path) -> pd.DataFrame:
     return sheet
 
 
-def cells_of(column: pd.Series) -> list:
+def column_as_list(column: pd.Series) -> list:
     """Return a column as a list, ten times as fast as `Series.tolist`."""
     return column.to_numpy(object).tolist()
 

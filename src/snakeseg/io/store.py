@@ -13,7 +13,8 @@ from zarr.storage import MemoryStore, ZipStore
 
 from snakeseg.arrays import ahead, concatenate
 from snakeseg.errors import BadInput
-from snakeseg.io.files import EPOCH, atomic_file, require_kind, temporary_folder
+from snakeseg.io.files import EPOCH, atomic_file, temporary_folder
+from snakeseg.io.input_checks import require_kind
 from snakeseg.io.readers.codecs import trust_no_chunk
 
 

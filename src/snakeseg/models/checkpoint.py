@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from snakeseg import __version__
 from snakeseg.errors import BadInput
-from snakeseg.io.files import atomic_file, require_kind, write_text
+from snakeseg.io.files import atomic_file, write_text
+from snakeseg.io.input_checks import require_kind
 from snakeseg.models.description import DESCRIPTION, WEIGHTS, Description, load_description
 from snakeseg.networks.blocks import lay_out
 

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from snakeseg.errors import BadInput
-from snakeseg.io.files import atomic_file, checksum, require_kind
+from snakeseg.io.files import atomic_file, checksum
+from snakeseg.io.input_checks import require_kind
 from snakeseg.networks.fcn import convolutionalise
 
 

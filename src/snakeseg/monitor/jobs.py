@@ -18,7 +18,7 @@ from snakeseg.monitor.usage import Usage, device_share, read_usage
 # Number of bytes read from the end of a log.
 TAIL_BYTES = 200_000
 # Maximum age in seconds of the log of a running job, which reports its progress every 15 seconds.
-FRESH = 60
+MAX_LOG_AGE_S = 60
 # Names in the plan of Snakemake that are not rules with jobs of their own.
 TARGETS = ("default", "all", "predict", "total")
 
@@ -53,7 +53,7 @@ def name_of_run(name: str | None) -> str:
     return max(runs, key=lambda run: max(modified(path) for path in [run, *run.rglob("*")])).name
 
 
-def look_at(name: str) -> Run:
+def read_run(name: str) -> Run:
     """Determine the state of the run of this name in the working folder."""
     sessions = read_sessions(name)
     last = sessions[-1] if sessions else Session(ended=True)
@@ -162,7 +162,7 @@ def build_case(log: str, job: Job, alive: bool, queue: dict[str, Queued] | None)
         case.state = "queued" if alive else "interrupted"
     elif job.external and queue is not None:
         apply_slurm_state(case, job, queued, alive)
-    elif not alive and time.time() - modified(Path(log)) > FRESH:
+    elif not alive and time.time() - modified(Path(log)) > MAX_LOG_AGE_S:
         case.state = "interrupted"
     if case.state == "interrupted":
         case.cause, case.next = "interrupted", next_step(job.rule, "interrupted", {}, log)

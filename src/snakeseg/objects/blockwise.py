@@ -16,7 +16,7 @@ from scipy.sparse import coo_array, csgraph
 
 from snakeseg.arrays import Region, regions_of
 from snakeseg.objects.segment import Parameters, assign_final_ids, sizes_and_first_pixels, split_components
-from snakeseg.transforms.labels import ids_at_edge
+from snakeseg.transforms.labels import find_ids_at_edge
 
 Rows = tuple[np.ndarray, np.ndarray]
 
@@ -104,7 +104,7 @@ def label_components(mask, block: Sequence[int], labels) -> tuple[np.ndarray, np
     return np.append(0, 1 + np.argsort(order))[components], sizes[order]
 
 
-def straight_cuts(objects, block: Sequence[int]) -> float:
+def block_face_excess(objects, block: Sequence[int]) -> float:
     """Measure how much more often objects end at the faces between blocks than elsewhere.
 
     The measure is a difference of two fractions of pairs of neighbouring foreground pixels whose ids differ: the
@@ -252,7 +252,7 @@ def _split_all_components(
         objects[region] = np.where(pieces > 0, _provisional_ids(pieces, last, count, objects.dtype), ids)
         sizes, firsts = _sizes_and_first_pixels(pieces, count, start, shape)
         if parameters.drop_at_edge:
-            sizes[ids_at_edge(pieces, start, shape) - 1] = 0
+            sizes[find_ids_at_edge(pieces, start, shape) - 1] = 0
         rows.append(np.stack((sizes, firsts)))
         last += count
     return np.concatenate(rows, axis=1)

@@ -7,10 +7,10 @@ import numpy as np
 
 from snakeseg.errors import BadInputs, collect
 from snakeseg.io.images import Raster, read_label, require_same_shape
-from snakeseg.progress import tell
+from snakeseg.progress import log
 
 
-def labels_of_masks(masks: Sequence[Path], source: Raster) -> np.ndarray:
+def combine_masks(masks: Sequence[Path], source: Raster) -> np.ndarray:
     """Combine masks into a label image; a pixel of several masks belongs to the first of them.
 
     Parameters
@@ -38,7 +38,7 @@ def labels_of_masks(masks: Sequence[Path], source: Raster) -> np.ndarray:
             own = (mask.array != 0) & (labels == 0)
             labels[own] = number
             if not own.any():
-                tell(f"warning: {path}: the mask adds no object; earlier masks cover all of its pixels")
+                log(f"warning: {path}: the mask adds no object; earlier masks cover all of its pixels")
     if problems:
         raise BadInputs(problems)
     return labels

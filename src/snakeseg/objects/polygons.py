@@ -16,7 +16,7 @@ from skimage.measure import approximate_polygon, find_contours, points_in_poly
 STRAIGHT_TOLERANCE = 1e-6
 
 
-def outlines_of(labels: np.ndarray) -> dict[int, list[list[np.ndarray]]]:
+def trace_outlines(labels: np.ndarray) -> dict[int, list[list[np.ndarray]]]:
     """Trace the outlines of all objects of a label image.
 
     Parameters
@@ -57,7 +57,7 @@ def _signed_area(ring: np.ndarray) -> float:
     return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
 
 
-def rasterised(polygons: Iterable[tuple[int, Sequence[np.ndarray]]], shape: tuple[int, int]) -> np.ndarray:
+def rasterise_polygons(polygons: Iterable[tuple[int, Sequence[np.ndarray]]], shape: tuple[int, int]) -> np.ndarray:
     """Rasterise polygons into a label image.
 
     Parameters

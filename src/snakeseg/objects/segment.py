@@ -7,7 +7,7 @@ from scipy import ndimage
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
-from snakeseg.transforms.labels import drop_at_edge, ids_at_edge
+from snakeseg.transforms.labels import drop_at_edge, find_ids_at_edge
 
 METHODS = ("components", "distance", "soft", "core")
 # Probability thresholds of the interior over which the method "soft" averages distance transforms.
@@ -139,7 +139,7 @@ def _fill_holes(components: np.ndarray, others: np.ndarray | None) -> np.ndarray
     owner = np.append(0, ndimage.maximum(highest, pieces, index)).astype(components.dtype)
     owner[1:][ndimage.minimum(lowest, pieces, index) != owner[1:]] = 0
     owner[owner == other_id] = 0
-    owner[ids_at_edge(pieces)] = 0
+    owner[find_ids_at_edge(pieces)] = 0
     return components + owner[pieces]
 
 

@@ -15,7 +15,7 @@ from snakeseg.io.images import Raster, images_in, open_image
 from snakeseg.io.readers.orientation import stretched_affine
 from snakeseg.io.sheet import spacing_of
 from snakeseg.models.description import Description
-from snakeseg.transforms.resample import SAME_SPACING, on_spacing
+from snakeseg.transforms.resample import SAME_SPACING_RATIO, on_spacing
 
 # Largest ratio of pixel sizes along an axis; beyond it, resampling takes too much time and memory.
 MAX_MAGNIFICATION = 50
@@ -79,7 +79,7 @@ def open_images(description: Description, files: Mapping[str, ImageFile]) -> dic
     return opened
 
 
-def one_by_one(images: dict[str, OpenImage]) -> Iterator[tuple[str, OpenImage]]:
+def pop_images(images: dict[str, OpenImage]) -> Iterator[tuple[str, OpenImage]]:
     """Yield images in order and remove them from the dict, so that the pixels of predicted images are freed."""
     while images:
         name = next(iter(images))
@@ -127,7 +127,7 @@ def fit_to_model(description: Description, image: Raster) -> Raster:
     if not are_known or description.predict.spacing == "ignore":
         return image
     ratios = np.divide(image_spacing, model_spacing)
-    if ratios.max() <= SAME_SPACING and ratios.min() >= 1 / SAME_SPACING:
+    if ratios.max() <= SAME_SPACING_RATIO and ratios.min() >= 1 / SAME_SPACING_RATIO:
         return image
     if description.predict.spacing == "resample":
         return _resampled_image(image, model_spacing)

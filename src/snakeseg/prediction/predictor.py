@@ -23,7 +23,7 @@ from snakeseg.prediction.overlap_tile import TileFunction, tile_logits_at_scales
 from snakeseg.prediction.tile_plan import Costs, Sample, TilePlan, plan_tiles, price_tiles
 from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS, tile_shape
 from snakeseg.prediction.timing import cache_path, keep_samples, read_samples, used_memory
-from snakeseg.progress import tell
+from snakeseg.progress import log
 from snakeseg.transforms.flips import orientations
 
 # Number of tiles in memory at the same time: one is read, one computed, one written.
@@ -127,7 +127,7 @@ def _require_same_kind(model: Path, other: Description, first_model: Path, first
 def _check_golden_output(folder: Path, network: torch.nn.Module) -> None:
     golden = read_golden(folder)
     if golden is None:
-        tell(f"{folder} has no golden.safetensors, like models of earlier versions: its output is not checked")
+        log(f"{folder} has no golden.safetensors, like models of earlier versions: its output is not checked")
     else:
         check_golden(folder, network, golden)
 

@@ -10,7 +10,7 @@ from snakeseg.checks.findings.object_sizes import extent_percentile, pool_extent
 from snakeseg.checks.findings.per_dataset import RARE_SHARE, TOUCHING_SHARE
 from snakeseg.networks.costs import prediction_operations, step_operations
 from snakeseg.setup.survey import Survey
-from snakeseg.transforms.resample import SAME_SPACING
+from snakeseg.transforms.resample import SAME_SPACING_RATIO
 
 # Convolution speed of two cores of a laptop: a third of that of the machine of docs/benchmarks.md.
 OPERATIONS_PER_S = 8e10
@@ -188,7 +188,7 @@ def _prepare(survey: Survey) -> list[Key]:
         intensities += f" of type {' and '.join(types)}" if types else ""
         keys = [Key("normalise", "percentile", f"{intensities}: the range of each image becomes 0 to 1.")]
     sizes = np.array(survey.spacings)
-    if (sizes.max(axis=0) > SAME_SPACING * sizes.min(axis=0)).any():
+    if (sizes.max(axis=0) > SAME_SPACING_RATIO * sizes.min(axis=0)).any():
         keys.append(Key("spacing", "auto", "Pixel sizes differ: all images are resampled to the median pixel size."))
     return keys
 

@@ -37,7 +37,7 @@ def subsets(plan: Plan) -> dict[str, int]:
     return {name: int(count) for name, count in plan.sheet["subset"].value_counts().items()}
 
 
-def for_programs(plan: Plan) -> dict:
+def plan_as_dict(plan: Plan) -> dict:
     """Return the interpretation of a folder as plain values for JSON."""
     return {
         "layout": plan.layout.name,

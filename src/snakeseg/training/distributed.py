@@ -17,8 +17,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from snakeseg.errors import STOP_SIGNALS, STOPPED, BadInput, Interrupted
-from snakeseg.progress import tell
+from snakeseg.errors import EXIT_STOPPED, STOP_SIGNALS, BadInput, Interrupted
+from snakeseg.progress import log
 from snakeseg.training.rendezvous import (
     LOOPBACK,
     address_towards,
@@ -37,7 +37,7 @@ class Team(NamedTuple):
 
 
 ALONE = Team()
-# Environment variables that torchrun sets, in the order in which `launched` reads them.
+# Environment variables that torchrun sets, in the order in which `launched_team` reads them.
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 # Largest text that rank 0 sends, in bytes of UTF-8.
 MAX_TEXT_BYTES = 4096
@@ -62,7 +62,7 @@ class Place(NamedTuple):
     rendezvous: str | Path | None
 
 
-def launched() -> tuple[Team, Place] | None:
+def launched_team() -> tuple[Team, Place] | None:
     """Return the team and place of a process that `torchrun` or `srun` started with others; None for any other."""
     if all(name in os.environ for name in ("MASTER_ADDR", "MASTER_PORT", *TORCHRUN)):
         rank, size, local_rank, local_size = (int(os.environ[name]) for name in TORCHRUN)
@@ -101,7 +101,7 @@ def run_together(processes: int, gpus: int, folder: Path | None, work: Callable,
     Interrupted
         If a signal stopped the processes that this one started.
     """
-    started = launched()
+    started = launched_team()
     if started and started[0].size != processes:
         number = started[0].size
         raise BadInput(
@@ -147,7 +147,7 @@ def _start_processes(local: LocalTeam, work: Callable, arguments: tuple) -> None
         while not context.join():
             pass
     except mp.ProcessExitedException as error:
-        if error.exit_code == STOPPED:
+        if error.exit_code == EXIT_STOPPED:
             raise Interrupted("training stopped by a signal; run again to continue from there") from error
         raise
     except mp.ProcessRaisedException as error:
@@ -170,8 +170,8 @@ def _run_process(number: int, local: LocalTeam, work: Callable, arguments: tuple
     try:
         work(*arguments, team)
     except Interrupted as stop:
-        tell(stop)
-        sys.exit(STOPPED)
+        log(stop)
+        sys.exit(EXIT_STOPPED)
     finally:
         dist.destroy_process_group()
 
@@ -228,7 +228,7 @@ def minimum_of_all(numbers: dict[str, int], team: Team, device: torch.device) ->
     return dict(zip(numbers, shared.tolist(), strict=True))
 
 
-def first_says(text: str, team: Team) -> str:
+def broadcast_text(text: str, team: Team) -> str:
     """Send a short text from rank 0 to all processes, as its length and its bytes in UTF-8; nothing is unpickled.
 
     Parameters
@@ -262,7 +262,7 @@ def first_says(text: str, team: Team) -> str:
     return bytes(content.tolist()).decode()
 
 
-def first_decides(decision: bool, team: Team) -> bool:
+def broadcast_decision(decision: bool, team: Team) -> bool:
     """Return the decision of rank 0 in every process."""
     if team.size == 1:
         return decision

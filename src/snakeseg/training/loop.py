@@ -17,7 +17,7 @@ from torch import nn
 from snakeseg.devices import use_own_compiler_caches
 from snakeseg.errors import BadInput, Interrupted
 from snakeseg.networks.blocks import lay_out
-from snakeseg.progress import progress, tell
+from snakeseg.progress import log, progress
 from snakeseg.settings import Train
 from snakeseg.training.distributed import ALONE, Team, mean_of_all
 from snakeseg.training.history import StepRecord
@@ -144,7 +144,7 @@ def _run(setup: Setup, state: TrainingState, stop_requested: Callable[[], str | 
             options.observe(state.history[-1].named())
         if settings.compile and state.step == first + 2:
             slow, fast = (record.compute_seconds for record in state.history[-2:])
-            tell(f"compiling took {slow - fast:.0f} s; a step now takes {fast:.3f} s")
+            log(f"compiling took {slow - fast:.0f} s; a step now takes {fast:.3f} s")
         if options.states:
             requests = _requests(setup, stop_requested() is not None)
             if options.team.rank == 0 and (requests.stop or time.monotonic() >= due):
@@ -154,7 +154,7 @@ def _run(setup: Setup, state: TrainingState, stop_requested: Callable[[], str | 
             if requests.stop:
                 _stop(setup, state)
             if requests.end:
-                tell(f"training ends at step {state.step}, as {_stop_file(options.states)} exists")
+                log(f"training ends at step {state.step}, as {_stop_file(options.states)} exists")
                 break
     batches.close()
 
@@ -260,7 +260,7 @@ def choose_weights(network: nn.Module, state: TrainingState, before: float, sett
     if settings.select == "best" and validate and due:
         loss = validate(network)
         network.train()
-        tell(f"validation loss {loss:.4f} after step {state.step}")
+        log(f"validation loss {loss:.4f} after step {state.step}")
         if loss < state.best:
             state.best = loss
             average_into(state.kept, network.state_dict(), 0.0)

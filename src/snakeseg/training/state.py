@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from snakeseg.progress import tell
+from snakeseg.progress import log
 from snakeseg.settings import Train
 from snakeseg.training.history import StepRecord, record_of
 from snakeseg.training.optimiser import LossScale
@@ -98,7 +98,7 @@ def resume(
     TrainingState or None
         None if there is no valid state file, or `settings` is None.
     """
-    saved = read_state(settings.folder, settings.digest, tell) if settings else None
+    saved = read_state(settings.folder, settings.digest, log) if settings else None
     if saved is None:
         return None
     parts: dict[str, dict] = {"network": {}, "optimiser": {}, "kept": {}}
@@ -115,6 +115,6 @@ def resume(
     device = next(network.parameters()).device
     best, seconds, *scale = saved.tensors["course"].tolist()
     history = [record_of(row) for row in saved.tensors["history"].tolist()]
-    tell(f"training goes on from step {saved.step}")
+    log(f"training goes on from step {saved.step}")
     kept = {name: tensor.to(device) for name, tensor in parts["kept"].items()}
     return TrainingState(saved.step, history, kept, best, seconds, LossScale(*scale))

@@ -13,7 +13,7 @@ from snakeseg.errors import BadInput
 from snakeseg.models.description import Description
 from snakeseg.models.pretrained import read_state, start_from
 from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS
-from snakeseg.progress import tell
+from snakeseg.progress import log
 from snakeseg.settings import Loss, Settings, Train
 from snakeseg.training.auto_size import choose_patch_and_batch
 from snakeseg.training.dataset import class_balance, load_items
@@ -123,7 +123,7 @@ def _without_auto(train: Train, description: Description, items: Sequence[Item],
         return train
     automatic = {key: getattr(chosen, key) for key in ("patch", "batch") if getattr(train, key) == "auto"}
     if team.rank == 0:
-        tell(message)
+        log(message)
     return replace(chosen, **minimum_of_all(automatic, team, device))
 
 
@@ -152,7 +152,7 @@ def begin(task: Task, loss: Loss, start: Path | None) -> tuple[nn.Module, Criter
     torch.manual_seed(derive_seed(task.plan.train.seed, -1))
     network = task.description.make_network()
     if start:
-        tell(f"{start_from(network, read_state(start), start)} of {len(network.state_dict())} tensors from {start}")
+        log(f"{start_from(network, read_state(start), start)} of {len(network.state_dict())} tensors from {start}")
     return network, make_loss(loss, class_balance(task.items, task.description.classes))
 
 

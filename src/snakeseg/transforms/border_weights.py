@@ -36,10 +36,8 @@ def border_weights(
     ----------
     labels : integer array, shape (*spatial)
         0 is background, every other value an object. Time and memory grow with the largest id.
-    w0 : float
-        Height of the border term.
-    sigma : float
-        Width of the border term, in the unit of `spacing`.
+    w0, sigma : float
+        Height of the border term, and its width in the unit of `spacing`.
     spacing : sequence of float, optional
         Pixel size along each axis; by default 1.
 
@@ -54,8 +52,7 @@ def border_weights(
 
     References
     ----------
-    Ronneberger, Fischer & Brox (2015), U-Net: convolutional networks for biomedical image segmentation, equation 2,
-    doi 10.1007/978-3-319-24574-4_28.
+    Ronneberger, Fischer & Brox (2015), U-Net, equation 2, doi 10.1007/978-3-319-24574-4_28.
 
     Examples
     --------

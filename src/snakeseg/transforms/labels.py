@@ -54,7 +54,7 @@ def classes_and_objects(label: np.ndarray, settings: Labels) -> tuple[np.ndarray
     return classes, objects
 
 
-def known_labels(label: np.ndarray, settings: Labels, where: object) -> tuple[np.ndarray, np.ndarray]:
+def interpret_labels(label: np.ndarray, settings: Labels, where: object) -> tuple[np.ndarray, np.ndarray]:
     """Compute classes and objects as `classes_and_objects`; raise BadInput with the file `where` for unknown values."""
     try:
         return classes_and_objects(label, settings)
@@ -83,7 +83,7 @@ def training_labels(label: np.ndarray, settings: Labels, where: object) -> tuple
     BadInput
         If a value is not among the classes.
     """
-    classes, objects = known_labels(label, settings, where)
+    classes, objects = interpret_labels(label, settings, where)
     if settings.kind == "instance":
         objects = separate_touching(objects)
         classes = np.where(classes == IGNORED, IGNORED, objects > 0).astype(np.uint8)
@@ -159,10 +159,10 @@ def _class_indices(label: np.ndarray, settings: Labels) -> np.ndarray:
 
 def drop_at_edge(objects: np.ndarray) -> np.ndarray:
     """Remove the objects that touch the edge of the image; the others keep their ids."""
-    return np.where(np.isin(objects, ids_at_edge(objects)), 0, objects)
+    return np.where(np.isin(objects, find_ids_at_edge(objects)), 0, objects)
 
 
-def ids_at_edge(objects: np.ndarray, start: Sequence[int] | None = None, shape: Sequence[int] | None = None):
+def find_ids_at_edge(objects: np.ndarray, start: Sequence[int] | None = None, shape: Sequence[int] | None = None):
     """Return the ids of the objects that touch the edge of an image, from the whole image or a block of it.
 
     Parameters

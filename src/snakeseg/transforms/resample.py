@@ -7,7 +7,7 @@ import numpy as np
 from snakeseg.arrays import Lazy, Region, as_lazy
 
 # Largest ratio of pixel sizes that count as equal: a trained network tolerates such a change of object sizes.
-SAME_SPACING = 1.2
+SAME_SPACING_RATIO = 1.2
 
 
 def grid_shape(shape: Sequence[int], spacing: Sequence[float], wanted: Sequence[float]) -> tuple[int, ...]:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from snakeseg.checks.findings.finding import SEVERITIES, Finding
-from snakeseg.checks.findings.label_kind import meaning_findings, trusted
+from snakeseg.checks.findings.label_kind import label_kind_findings, trusted
 from snakeseg.checks.findings.leakage import leakage_findings
-from snakeseg.checks.findings.object_sizes import experiments_of, size_findings
+from snakeseg.checks.findings.object_sizes import describe_experiments, size_findings
 from snakeseg.checks.findings.per_dataset import dataset_findings
 from snakeseg.checks.findings.per_image import image_findings
 from snakeseg.checks.findings.table import table_of
@@ -123,14 +123,14 @@ def all_findings(table: pd.DataFrame, problems: list[Finding], settings: Setting
     """
     labels = settings.labels
     networks = {name: experiment.network for name, experiment in settings.experiments.items()}
-    meaning = list(meaning_findings(table, labels))
+    meaning = list(label_kind_findings(table, labels))
     table = trusted(table, labels)
     findings = [
         *problems,
         *meaning,
         *leakage_findings(table, settings.spatial_dims),
         *dataset_findings(table, labels, settings.prepare, networks),
-        *size_findings(table, labels, experiments_of(settings.experiments, settings.spatial_dims)),
+        *size_findings(table, labels, describe_experiments(settings.experiments, settings.spatial_dims)),
         *image_findings(table, labels),
     ]
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))

@@ -31,7 +31,7 @@ OBJECT_COLUMNS = (
 )  # fmt: skip
 
 
-def meaning_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
+def label_kind_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
     """Compare the appearance of the label images with the configured kind of labels.
 
     Parameters

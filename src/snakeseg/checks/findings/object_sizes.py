@@ -93,7 +93,7 @@ def median_side(table: pd.DataFrame) -> float:
     return float(np.exp(np.log(shapes).mean(axis=1)).median())
 
 
-def experiments_of(experiments: dict[str, Experiment], dims: int) -> list[dict]:
+def describe_experiments(experiments: dict[str, Experiment], dims: int) -> list[dict]:
     """Describe the patch size and the receptive field of every experiment.
 
     Parameters
@@ -140,7 +140,7 @@ def overview(table: pd.DataFrame, labels: Labels, experiments: list[dict]) -> di
     labels : Labels
         Section `labels` of the config.
     experiments : list of dict
-        From `experiments_of`.
+        From `describe_experiments`.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def size_findings(table: pd.DataFrame, labels: Labels, experiments: list[dict]) 
     labels : Labels
         Section `labels` of the config.
     experiments : list of dict
-        From `experiments_of`.
+        From `describe_experiments`.
 
     Yields
     ------

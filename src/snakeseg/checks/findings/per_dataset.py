@@ -6,7 +6,7 @@ import pandas as pd
 
 from snakeseg.checks.findings.finding import Finding
 from snakeseg.settings import Labels, Network, Prepare
-from snakeseg.transforms.resample import SAME_SPACING
+from snakeseg.transforms.resample import SAME_SPACING_RATIO
 
 # Maximum ratio of intensity ranges that one normalisation of the whole data set can cover.
 MAX_INTENSITY_RANGE_RATIO = 4.0
@@ -64,7 +64,7 @@ def _check_pixel_sizes(table: pd.DataFrame) -> Iterator[Finding]:
     """Detect images with different pixel sizes."""
     sizes = table["spacing"].dropna().astype(str).str.split(expand=True).astype(float)
     ratios = sizes.max() / sizes.min()
-    if (ratios > SAME_SPACING).any():
+    if (ratios > SAME_SPACING_RATIO).any():
         ends = [sizes[ratios.idxmax()].idxmin(), sizes[ratios.idxmax()].idxmax()]
         yield Finding(
             "warning", "Different pixel sizes", tuple(table.loc[ends, "sample"]),

@@ -17,7 +17,7 @@ from nibabel.affines import voxel_sizes
 
 from snakeseg.arrays import Lazy, decoded_whole
 from snakeseg.errors import BadInput
-from snakeseg.io.files import DEFLATE_RATIO, PIXELS_PER_BYTE, require_kind, require_memory, require_stored
+from snakeseg.io.input_checks import DEFLATE_RATIO, PIXELS_PER_BYTE, require_kind, require_memory, require_stored
 from snakeseg.io.readers import StoredImage, itk_worker, nifti
 from snakeseg.io.readers.isolated import call_isolated
 from snakeseg.io.readers.orientation import to_canonical, turned, turned_affine, with_axes

@@ -14,7 +14,7 @@ import numpy as np
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput
 from snakeseg.io.file_names import file_and_number
-from snakeseg.io.files import require_memory
+from snakeseg.io.input_checks import require_memory
 from snakeseg.io.readers import StoredImage, tiff
 from snakeseg.io.readers.isolated import call_isolated
 

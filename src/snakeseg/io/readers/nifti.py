@@ -14,7 +14,7 @@ from nibabel.affines import voxel_sizes
 
 from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, blocks
 from snakeseg.errors import BadInput
-from snakeseg.io.files import DEFLATE_RATIO
+from snakeseg.io.input_checks import DEFLATE_RATIO
 from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.orientation import to_canonical, turned, turned_affine, with_axes
 

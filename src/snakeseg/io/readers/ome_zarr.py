@@ -10,7 +10,7 @@ from zarr.storage import LocalStore
 
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput
-from snakeseg.io.files import PIXELS_PER_BYTE, require_kind, require_memory, require_stored, stored_bytes
+from snakeseg.io.input_checks import PIXELS_PER_BYTE, require_kind, require_memory, require_stored, stored_bytes
 from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.codecs import chunks_of, require_numbers, trust_no_chunk
 from snakeseg.io.readers.sidecar_files import require_own

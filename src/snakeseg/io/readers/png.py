@@ -8,7 +8,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from snakeseg.arrays import decoded_whole
 from snakeseg.errors import BadInput
-from snakeseg.io.files import DEFLATE_RATIO, require_memory, require_stored
+from snakeseg.io.input_checks import DEFLATE_RATIO, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
 
 # Number of copies of the pixels in memory while an image is read.

@@ -10,7 +10,7 @@ import tifffile
 
 from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, as_lazy, decoded_whole
 from snakeseg.errors import BadInput
-from snakeseg.io.files import PIXELS_PER_BYTE, require_memory, require_stored
+from snakeseg.io.input_checks import PIXELS_PER_BYTE, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.ome_xml import require_harmless
 

@@ -19,7 +19,7 @@ from snakeseg.monitor.doctor.check import Check
 from snakeseg.monitor.slurm import query_slurm
 from snakeseg.monitor.snakemake_log import read_session
 from snakeseg.monitor.text import describe_slurm_job
-from snakeseg.progress import tell
+from snakeseg.progress import log
 
 MIN_SNAKEMAKE = (9, 12)
 SINFO_TIMEOUT_S = 20
@@ -205,7 +205,7 @@ def _run_and_report(command: list) -> tuple[int, str]:
             except subprocess.TimeoutExpired:
                 reason = _waiting_reason(Path(output.name).read_text(encoding="utf-8"))
                 if reason and reason != logged:
-                    tell(f"{reason}; press Ctrl-C to cancel it")
+                    log(f"{reason}; press Ctrl-C to cancel it")
                 logged = reason
             except KeyboardInterrupt:
                 process.wait()  # Snakemake receives the same signal and cancels its job.
