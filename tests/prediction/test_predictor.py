@@ -65,13 +65,13 @@ def test_average_of_different_networks_does_not_depend_on_the_tiles(tmp_path, av
         for i, network in enumerate(NETWORKS)
     ]
     image, together = picture(), predictor.load_predictor(folders, CPU)
-    average = predicted(together, image, 1000)
+    mean = predicted(together, image, 1000)
     for tile in (8, 24):
-        np.testing.assert_allclose(predicted(together, image, tile), average, atol=1e-3)
+        np.testing.assert_allclose(predicted(together, image, tile), mean, atol=1e-3)
     if not average:
         alone = [predicted(predictor.load_predictor([folder], CPU), image, 16) for folder in folders]
-        np.testing.assert_allclose(average, np.mean(alone, axis=0, dtype=np.float32), atol=2e-3)
-        assert np.abs(average - alone[0]).max() > 0.01
+        np.testing.assert_allclose(mean, np.mean(alone, axis=0, dtype=np.float32), atol=2e-3)
+        assert np.abs(mean - alone[0]).max() > 0.01
 
 
 def test_models_of_other_classes_are_not_averaged(tmp_path):
