@@ -96,7 +96,7 @@ def compute_probabilities(network: nn.Module, patch: np.ndarray) -> np.ndarray:
 
 
 def _middle(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Cut the middle of this size out of an image; mirror an image that is smaller."""
+    """Crop the centre of an image to a size; along axes where it is smaller, pad by reflection."""
     start = [(side - length) // 2 for side, length in zip(image.shape[1:], size, strict=True)]
     return np.ascontiguousarray(read_mirrored(image, start, size), dtype=np.float32)
 

@@ -69,7 +69,7 @@ class Job:
 
     @property
     def resources(self) -> dict[str, str]:
-        """Requested resources, by name."""
+        """Resources that the job requested, such as `mem_mb` and `runtime`, with their values."""
         return _pairs(self.items.get("resources", ""))
 
 

@@ -82,7 +82,7 @@ def describe_slurm_job(slurm: dict) -> str:
 
 
 def _table(finished: dict[str, Usage]) -> Iterator[str]:
-    """Yield a table with a line per rule: number of jobs, largest usage, and proposed requests."""
+    """Yield table lines, one per Snakemake rule: number of jobs, largest usage, proposed resource requests."""
     rows = [("finished", "jobs", "longest", "memory", "cores", "device", "request")]
     for rule, used in _by_rule(finished).items():
         advice = " ".join(f"{name}={value}" for name, value in advise(used).items())

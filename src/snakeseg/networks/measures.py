@@ -60,7 +60,7 @@ def receptive_field(network: nn.Module, channels: int, geometry: Geometry, axis:
 
 
 def _random_image_and_change(shape: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw an image of seeded noise, and a change to add to it that is more than ten times as strong."""
+    """Return seeded noise, and a stronger change to add to it, to measure how far a pixel influences the output."""
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(shape, generator=generator, dtype=torch.float64)
     return image, 10 * torch.randn(shape, generator=generator, dtype=torch.float64)

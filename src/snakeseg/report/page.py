@@ -169,7 +169,7 @@ def _table_values(results: RunResults) -> dict:
 
 
 def _citation_values(results: RunResults, provenance: dict, trained: str) -> dict:
-    """Return the template's values for provenance, the methods paragraph and the works to cite."""
+    """Return the page template's variables for the sections on provenance, methods and references."""
     models, packages = results.first_models("model.json"), provenance["packages"]
     return {
         "provenance": provenance,

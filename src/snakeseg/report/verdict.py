@@ -92,7 +92,7 @@ def _trained(rows: pd.DataFrame, networks: dict[str, str], config: Config) -> st
 
 
 def _mean_score(summary: pd.DataFrame, metric: str, experiments: int, semantic: bool) -> str:
-    """Return the sentences about the headline score: its images, mean, interval and meaning."""
+    """Return sentences with the mean headline score, its number of images, confidence interval and meaning."""
     headline = headline_part(summary, metric)
     if headline is None:
         return "No image has a score, so the quality of the predictions is unknown: label some test images."

@@ -138,7 +138,7 @@ class LocalTeam(NamedTuple):
 
 
 def _start_processes(local: LocalTeam, work: Callable, arguments: tuple) -> None:
-    """Start all processes of a team on this machine, and wait until they end."""
+    """Start the training processes of this machine, and wait until all end; an error of one is raised."""
     size = local.first.size
     context = mp.start_processes(_run_process, (local, work, arguments), nprocs=size, join=False, start_method="spawn")
     for number in STOP_SIGNALS:

@@ -48,7 +48,7 @@ def find_foreground(
 def draw_location(
     rng: Generator, shapes: Sequence[tuple[int, ...]], sides: Sequence[int], foreground: ForegroundPixels, share: float
 ) -> tuple[int, list[int]]:
-    """Draw an image and the first pixel of a patch in it.
+    """Choose at random an image and the first pixel of a patch in it.
 
     Parameters
     ----------

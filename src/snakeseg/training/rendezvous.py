@@ -45,7 +45,7 @@ class Announcement(NamedTuple):
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a temporary folder that no other user can enter, for all temporary files of this process.
+    """Make a private temporary folder the default for temporary files of this process, until the block ends.
 
     `torch.multiprocessing` unpickles tracebacks of processes from temporary files and chooses their names long before
     they are written. In a shared folder, another user could write them.

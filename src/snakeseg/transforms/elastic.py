@@ -189,7 +189,7 @@ def _remap(array: np.ndarray, field: np.ndarray, order: int) -> np.ndarray:
 
 
 def _remap_nearest(array: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """Interpolate by nearest neighbour; 32-bit integers are passed bit by bit, so that ids above 2**24 stay exact."""
+    """Interpolate by nearest neighbour; 32-bit integers are viewed as float32, so that ids above 2**24 stay exact."""
     if array.dtype.itemsize > 4:
         return ndimage.map_coordinates(array, np.rint(field), order=0, mode="mirror")
     converted = array

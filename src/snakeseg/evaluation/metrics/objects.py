@@ -84,8 +84,8 @@ def split_and_merging(table: Overlaps) -> tuple[np.ndarray, np.ndarray]:
     """Find the true objects that are split and the predicted objects that merge several true objects.
 
     A true object is split if its IoU with more than one predicted object is above 0.1; a predicted object merges if
-    its IoU with more than one true object is above 0.1. Specks within an object therefore do not count as its pieces,
-    nor do objects that make up less than a tenth of the object they are merged with.
+    its IoU with more than one true object is above 0.1. So a predicted speck inside a true object does not make
+    it split, and a true object that covers less than a tenth of a predicted one does not make that one merging.
 
     Parameters
     ----------

@@ -215,7 +215,7 @@ def initial_voxel(view: View) -> tuple[int, ...]:
 
 
 def middle_slice(view: View) -> View:
-    """Return the slice (y, x) of a volume through `initial_voxel`, with square pixels.
+    """Return the plane (rows y, columns x) of a volume at which the viewer opens, resampled to square pixels.
 
     Parameters
     ----------
