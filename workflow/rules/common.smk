@@ -139,7 +139,9 @@ TRAINING = is_training.to_numpy().nonzero()[0]
 TRAIN_BATCHES = sheet["batch"][is_training].unique().tolist()
 PREDICT_BATCHES = sheet["batch"][~is_training].unique().tolist()
 CELLS = {column: sheets.column_as_list(sheet[column]) for column in ("image", "label")}
-ROW_TEXTS = ["\t".join(row) for row in zip(*(sheets.column_as_list(sheet[column]) for column in sheet if column != "parts"))]
+ROW_TEXTS = [
+    "\t".join(row) for row in zip(*(sheets.column_as_list(sheet[column]) for column in sheet if column != "parts"))
+]
 # Threads look up many files faster. A job on a cluster reads the sheet again, but looks up only its own files.
 if workflow.is_main_process:
     with ThreadPoolExecutor(16) as pool:

@@ -173,7 +173,9 @@ def batch_problems(experiments):
         batch, processes = sections["train"]["batch"], sections["train"]["processes"]
         if batch != "auto" and batch % processes:
             where, found = f"config.experiments.{name}.train.processes", f"{processes} for a batch of {batch}"
-            yield BadInput(where, found, "a number that divides train.batch", "set train.batch to a multiple of train.processes")
+            yield BadInput(
+                where, found, "a number that divides train.batch", "set train.batch to a multiple of train.processes"
+            )
 
 
 def start_problems(starts, known):
