@@ -55,7 +55,9 @@ ELSEWHERE = {
     "python -m monai.bundle run --config_file configs/inference.json --bundle_root . --images \"['a.png', 'b.png']\"": (
         "models/test_export.py::test_monai_loads_the_bundle_and_runs_it"
     ),
-    "snakeseg doctor --profile profiles/slurm": "monitor/test_doctor.py::test_profiles_of_the_repository_have_no_problem",
+    "snakeseg doctor --profile profiles/slurm": (
+        "monitor/test_doctor.py::test_profiles_of_the_repository_have_no_problem"
+    ),
     "snakeseg doctor --profile profiles/slurm --submit": "slurm/test_doctor_sends.py::test_it_says_what_came_back",
     **dict.fromkeys(
         (
