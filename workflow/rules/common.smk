@@ -1,12 +1,10 @@
 """Read config and sheet, and define names of files, folders and wildcards."""
 
-import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from shlex import split
 
 import pandas as pd
 import yaml

@@ -18,7 +18,6 @@ MAX_NAMED = 20
 SIMULATION_MARK = "simulated.json"
 # Keys whose paths become arguments of commands.
 PATH_KEYS = ("sheet", "data", "model", "images")
-EXPERIMENT_SECTIONS = ("network", "loss", "train", "predict", "instances")
 
 
 def refusal(*problems):
@@ -122,11 +121,13 @@ def size_problems(config):
 
 def experiment_sections(config, schema):
     """Return the sections of each experiment: those of the config, merged with the experiment's overrides."""
+    keys = schema["properties"]["experiments"]["additionalProperties"]["properties"]
+    overridable = [key for key in keys if key != "start_from"]
     experiments = config["experiments"] or {"default": {}}
     sections = {
         name: {
             section: overlay(config[section], (override or {}).get(section, {}), schema["properties"][section])
-            for section in EXPERIMENT_SECTIONS
+            for section in overridable
         }
         for name, override in experiments.items()
     }

@@ -1,3 +1,6 @@
+import hashlib
+
+
 rule validate:
     input:
         sheet=ancient(SHEET),

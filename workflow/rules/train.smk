@@ -1,3 +1,6 @@
+from shlex import split
+
+
 rule train:
     input:
         sheet=ancient(SHEET),
