@@ -23,7 +23,7 @@ from skimage.io import imread
 
 from snakeseg.evaluation.scores import score
 from snakeseg.objects.segment import segment
-from snakeseg.objects.tune import choose
+from snakeseg.objects.tune import choose_parameters
 from snakeseg.settings import Instances, Labels
 from snakeseg.transforms.labels import classes_and_objects
 
@@ -67,7 +67,9 @@ def run_peer(data: Path, work: Path, minutes: float) -> tuple[list[np.ndarray], 
     pairs = [
         ((p, p), classes_and_objects(truths[i], LABELS)[1]) for i, p in zip(CHOOSE, found[: len(CHOOSE)], strict=True)
     ]
-    parameters, _ = choose(pairs, Instances(**yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["instances"]))
+    parameters, _ = choose_parameters(
+        pairs, Instances(**yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["instances"])
+    )
     kept = found[len(CHOOSE) :]
     plain = [segment(p, p, type(parameters)()) for p in kept]
     return [segment(p, p, parameters).astype(int) for p in kept], [p.astype(int) for p in plain], steps

@@ -10,7 +10,7 @@ from _verdict import best_seconds, table, verdict
 from batchgenerators.augmentations.spatial_transformations import augment_spatial
 from monai.transforms import Rand2DElasticd
 
-from snakeseg.transforms.elastic import apply_field, displacement_field, draw_grid
+from snakeseg.transforms.elastic import apply_field, displacement_field, sample_grid
 
 SIDE, GOALS = 512, {"MONAI Rand2DElastic": 15, "batchgenerators": 10}
 
@@ -23,7 +23,7 @@ def main() -> None:
     label = rng.integers(0, 50, (SIDE, SIDE)).astype(np.int32)
 
     def ours():
-        field = displacement_field(draw_grid(rng, 2), image.shape)
+        field = displacement_field(sample_grid(rng, 2), image.shape)
         return apply_field(image, field, 3), apply_field(label, field, 0)
 
     # MONAI interpolates in 2D with bilinear or bicubic; its control points lie 256 pixels apart, as in a 3 x 3 grid.

@@ -29,7 +29,7 @@ from snakeseg.networks.blocks import LAYOUT
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.registry import geometry_of, make_network
 from snakeseg.prediction.overlap_tile import assemble, run_tiles, tile_logits
-from snakeseg.prediction.tile_plan import Costs, plan_tiles
+from snakeseg.prediction.tile_plan import TileCosts, plan_tiles
 from snakeseg.prediction.timing import sample_tiles
 from snakeseg.settings import Labels, Network, Predict, Prepare, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
@@ -122,7 +122,7 @@ def compare(dims: int, device: torch.device) -> bool:
         predict = Predict(average=False, precision=precision)
         description = Description(dims, 1, Labels(), case.network, Prepare(), predict, None)
         samples = list(sample_tiles(tile_logits(folded, geometry), description, device, MEMORY))
-        strides[precision] = plan_tiles(case.shape, geometry, Costs(samples), MEMORY).stride
+        strides[precision] = plan_tiles(case.shape, geometry, TileCosts(samples), MEMORY).stride
         print(f"{dims}D, {precision}: tiles of {strides[precision]}", flush=True)
 
     def ours(precision: str = "float32", network=folded, stride: tuple[int, ...] | None = None) -> np.ndarray:

@@ -18,9 +18,9 @@ import zarr
 from _verdict import table, verdict
 from scipy import ndimage
 
-from snakeseg.arrays import regions_of
+from snakeseg.arrays import grid_regions
 from snakeseg.objects.blockwise import block_face_excess, segment_blocks
-from snakeseg.objects.segment import METHODS, Parameters
+from snakeseg.objects.segment import METHODS, InstanceParameters
 
 SIDE, BLOCK, OBJECTS, THRESHOLD = 8192, (1024, 1024), 100_000, 0.5
 # Depth of the seeds: pixels for distances, a probability for cores.
@@ -40,7 +40,7 @@ def draw_discs(path: Path) -> None:
     step = SIDE / columns
     centres = (np.stack(np.divmod(np.arange(OBJECTS), columns)) + 0.5 + rng.uniform(-0.15, 0.15, (2, OBJECTS))) * step
     radii = step * rng.uniform(0.25, 0.45, OBJECTS)
-    for region in regions_of((SIDE, SIDE), BLOCK):
+    for region in grid_regions((SIDE, SIDE), BLOCK):
         low, high = (np.array([[getattr(side, end)] for side in region]) for end in ("start", "stop"))
         near = np.flatnonzero(((centres > low - step) & (centres < high + step)).all(axis=0))
         block = np.zeros(BLOCK, np.float16)
@@ -57,10 +57,10 @@ def find_objects(folder: Path, method: str) -> None:
     """The child: find objects, write their final ids, and print seconds and the peak of resident memory in MB."""
     probabilities, objects = zarr.open_array(folder / "probabilities", mode="r"), create(folder / method, "uint32")
     start = time.perf_counter()
-    parameters = Parameters(method, THRESHOLD, DEPTHS[method])
+    parameters = InstanceParameters(method, THRESHOLD, DEPTHS[method])
     numbers = segment_blocks(probabilities, probabilities, parameters, BLOCK, objects)
     seconds = time.perf_counter() - start
-    for region in regions_of(objects.shape, BLOCK):
+    for region in grid_regions(objects.shape, BLOCK):
         objects[region] = numbers[objects[region]]
     cuts = block_face_excess(objects, BLOCK)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

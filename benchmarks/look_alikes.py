@@ -11,7 +11,13 @@ import numpy as np
 from _verdict import table, verdict
 from scipy import ndimage
 
-from snakeseg.checks.near_duplicates import CELLS, LEAF, near_duplicates, orientations, signature
+from snakeseg.checks.near_duplicates import (
+    GRID_BOXES,
+    LEAF,
+    all_orientations,
+    find_near_duplicates,
+    normalised_signature,
+)
 
 COUNTS, LEAST = (LEAF, 10_000, 30_000, 100_000), 0.95
 KINDS = {"white": 0.0, "smooth": 1.0}
@@ -23,13 +29,14 @@ GOAL, FOUND = 25, 0.99
 def noise(rng, count: int, sigma: float) -> np.ndarray:
     """Signatures of noise, shape (count, cells)."""
     return np.stack([
-        signature(ndimage.gaussian_filter(rng.normal(size=(CELLS[2],) * 2), sigma, mode="wrap")) for _ in range(count)
+        normalised_signature(ndimage.gaussian_filter(rng.normal(size=(GRID_BOXES[2],) * 2), sigma, mode="wrap"))
+        for _ in range(count)
     ])  # fmt: skip
 
 
 def planted(rng, count: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """Signatures, the last 20th of which are the first 20th changed; and how much each correlates with its own."""
-    pairs, turns = count // 20, orientations(2)
+    pairs, turns = count // 20, all_orientations(2)
     made, other = noise(rng, count - pairs, sigma), noise(rng, pairs, sigma)
     own = made[:pairs]
     other -= (other * own).sum(axis=1, keepdims=True) * own
@@ -44,7 +51,7 @@ def measure(count: int, sigma: float) -> dict:
     """Seconds, and shares of the planted pairs that were found: of all, of those nearest to the limit."""
     signatures, correlations = planted(np.random.default_rng(0), count, sigma)
     start = time.process_time()
-    pairs, _ = near_duplicates(signatures, 2, LEAST)
+    pairs, _ = find_near_duplicates(signatures, 2, LEAST)
     seconds = time.process_time() - start
     own = pairs[:, 1] - pairs[:, 0] == count - len(correlations)
     hit = np.isin(np.arange(len(correlations)), pairs[own, 0])

@@ -26,7 +26,7 @@ from snakeseg.settings import Augment, Train, UNetSettings
 from snakeseg.training.loop import fit
 from snakeseg.training.losses import weighted_cross_entropy
 from snakeseg.training.optimiser import make_optimiser
-from snakeseg.training.patches import Item, PatchPlan, draw_batch
+from snakeseg.training.patches import Item, PatchPlan, sample_batch
 from snakeseg.training.step import Learner, train_step
 from snakeseg.transforms.simulate import simulate_cells
 
@@ -69,7 +69,7 @@ def against_constant(data: list[Item], device: torch.device) -> None:
     train = Train(steps=STEPS, patch=260, optimiser="adamw", learning_rate=1e-3)
     plan = PatchPlan(train, Augment(), geometry_of(2, NETWORK))
     online = replace(plan, train=replace(train, elastic="online"))
-    batch = draw_batch(data, plan, 0)
+    batch = sample_batch(data, plan, 0)
     seconds_of_constant(batch, plan, device)
     rounds = []
     for _ in range(ROUNDS):

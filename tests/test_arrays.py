@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakeseg.arrays import ahead, as_lazy, blocks, concatenate, decoded_whole, overlap, regions_of
+from snakeseg.arrays import (
+    as_lazy,
+    concatenate,
+    decode_on_first_read,
+    grid_regions,
+    iterate_blocks,
+    prefetch_results,
+    regions_overlap,
+)
 
 quick = settings(deadline=None, max_examples=60)
 ARRAY = np.arange(2 * 7 * 9).reshape(2, 7, 9)
@@ -19,7 +27,7 @@ ARRAY = np.arange(2 * 7 * 9).reshape(2, 7, 9)
 def test_blocks_cover_once_along_chunks(shape, limit, data):
     chunks = data.draw(st.none() | st.tuples(*[st.integers(1, 9)] * len(shape)))
     covered = np.zeros(shape, int)
-    for region in blocks(shape, chunks, limit):
+    for region in iterate_blocks(shape, chunks, limit):
         covered[region] += 1
         assert covered[region].size <= max(limit, np.prod(chunks or 1))
         assert all(s.start % c == 0 for s, c in zip(region, chunks or (1,) * len(shape), strict=True))
@@ -27,7 +35,7 @@ def test_blocks_cover_once_along_chunks(shape, limit, data):
 
 
 def test_blocks_come_in_c_order():
-    starts = [tuple(s.start for s in region) for region in regions_of((5, 4), (3, 2))]
+    starts = [tuple(s.start for s in region) for region in grid_regions((5, 4), (3, 2))]
     assert starts == [(0, 0), (0, 2), (3, 0), (3, 2)]
 
 
@@ -58,7 +66,7 @@ def test_work_runs_ahead_in_order_and_no_farther_than_allowed():
             begun.append(item)
         return item * item
 
-    for used, result in enumerate(ahead(work, range(20), depth=3)):
+    for used, result in enumerate(prefetch_results(work, range(20), depth=3)):
         with lock:
             most = max(most, len(begun) - used)
         assert result == used * used
@@ -71,7 +79,7 @@ def test_errors_reach_the_user_and_end_the_work():
             raise ValueError("three")
         return item
 
-    results = ahead(work, iter(range(1000)))
+    results = prefetch_results(work, iter(range(1000)))
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="three"):
         next(results)
@@ -85,9 +93,9 @@ def test_what_can_only_be_decoded_whole_is_decoded_once_and_freed():
         decoded.append(weakref.ref(array))
         return array
 
-    lazy = decoded_whole(ARRAY.shape, ARRAY.dtype, decode)
+    lazy = decode_on_first_read(ARRAY.shape, ARRAY.dtype, decode)
     assert not decoded
-    for region in regions_of(ARRAY.shape, (1, 2, 4)):
+    for region in grid_regions(ARRAY.shape, (1, 2, 4)):
         np.testing.assert_array_equal(lazy[region], ARRAY[region])
     assert len(decoded) == 1
     del lazy
@@ -97,11 +105,11 @@ def test_what_can_only_be_decoded_whole_is_decoded_once_and_freed():
 @pytest.mark.parametrize(("shape", "dtype"), [((2, 3), ARRAY.dtype), (ARRAY.shape, np.dtype(np.uint8))])
 def test_pixels_that_contradict_the_header_are_an_error(shape, dtype):
     with pytest.raises(ValueError, match="under a header of"):
-        decoded_whole(shape, dtype, lambda: ARRAY)[:]
+        decode_on_first_read(shape, dtype, lambda: ARRAY)[:]
 
 
 def test_regions_overlap_where_they_share_a_pixel():
     tile = (slice(4, 8), slice(0, 4))
-    assert overlap(tile, (slice(0, 5), slice(3, 9)))
-    assert not overlap(tile, (slice(0, 4), slice(0, 4)))
-    assert not overlap(tile, (slice(4, 8), slice(4, 6)))
+    assert regions_overlap(tile, (slice(0, 5), slice(3, 9)))
+    assert not regions_overlap(tile, (slice(0, 4), slice(0, 4)))
+    assert not regions_overlap(tile, (slice(4, 8), slice(4, 6)))

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from snakeseg.evaluation.metrics.contingency import overlaps
 from snakeseg.evaluation.metrics.matching import match
-from snakeseg.objects.segment import Parameters, segment
+from snakeseg.objects.segment import InstanceParameters, segment
 from snakeseg.transforms.border_weights import border_weights
 from snakeseg.transforms.labels import mark_border, separate_touching
 from snakeseg.transforms.simulate import simulate_cells
@@ -72,7 +72,7 @@ def methods_picture(labels: np.ndarray) -> Figure:
     prediction.imshow(probability, cmap="gray", vmin=0, vmax=1)
     prediction.set_title("probability of a cell")
     for axes, (method, depth) in zip(methods, METHOD_DEPTHS.items(), strict=True):
-        predicted = segment(probability, probability, Parameters(method, THRESHOLD, depth, MIN_PIXELS))
+        predicted = segment(probability, probability, InstanceParameters(method, THRESHOLD, depth, MIN_PIXELS))
         matched = int((match(overlaps(labels.astype(int), predicted.astype(int)))[1] >= 0.5).sum())
         show_objects(axes, predicted, f"{method}: {matched} of {labels.max()} right")
     return figure

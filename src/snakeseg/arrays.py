@@ -62,7 +62,7 @@ def as_lazy(array) -> Lazy:
     return Lazy(tuple(array.shape), array.dtype, lambda region: array[region], getattr(array, "chunks", None))
 
 
-def decoded_whole(shape: Sequence[int], dtype: np.dtype, decode: Callable[[], np.ndarray]) -> Lazy:
+def decode_on_first_read(shape: Sequence[int], dtype: np.dtype, decode: Callable[[], np.ndarray]) -> Lazy:
     """Return a lazy array for a source that can only be decoded as a whole.
 
     The first read decodes it, later reads reuse the pixels, and these are freed together with the `Lazy`.
@@ -90,7 +90,7 @@ def decoded_whole(shape: Sequence[int], dtype: np.dtype, decode: Callable[[], np
     return Lazy(tuple(shape), np.dtype(dtype), lambda region: decoded()[region])
 
 
-def box_of(array, box: Region) -> Lazy:
+def crop_box(array, box: Region) -> Lazy:
     """Return the part of an array-like in a box (one slice per axis) as a lazy array."""
     source = as_lazy(array)
     if tuple(b.stop - b.start for b in box) == source.shape:
@@ -102,7 +102,7 @@ def box_of(array, box: Region) -> Lazy:
     return Lazy(tuple(b.stop - b.start for b in box), source.dtype, read)
 
 
-def blocks(
+def iterate_blocks(
     shape: Sequence[int], chunks: Sequence[int] | None = None, limit: int = MAX_BLOCK_PIXELS
 ) -> Iterator[Region]:
     """Divide an array into blocks that follow its chunks.
@@ -124,22 +124,22 @@ def blocks(
     for axis in reversed(range(len(sides))):
         factor = limit // math.prod(sides)
         sides[axis] *= max(1, min(factor, -(-shape[axis] // sides[axis])))
-    return regions_of(shape, sides)
+    return grid_regions(shape, sides)
 
 
-def regions_of(shape: Sequence[int], sides: Sequence[int]) -> Iterator[Region]:
+def grid_regions(shape: Sequence[int], sides: Sequence[int]) -> Iterator[Region]:
     """Divide an array into blocks with the side lengths `sides`, in C order; blocks at the far edges may be smaller."""
     starts = (range(0, size, side) for size, side in zip(shape, sides, strict=True))
     for corner in product(*starts):
         yield tuple(slice(a, min(a + side, n)) for a, side, n in zip(corner, sides, shape, strict=True))
 
 
-def overlap(first: Region, second: Region) -> bool:
+def regions_overlap(first: Region, second: Region) -> bool:
     """Return True if two regions share at least one pixel."""
     return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
 
 
-def ahead(function: Callable, items: Iterable, depth: int = 2) -> Iterator:
+def prefetch_results(function: Callable, items: Iterable, depth: int = 2) -> Iterator:
     """Apply a function to all items in a background thread, at most `depth` results ahead of the consumer."""
     pool, pending = ThreadPoolExecutor(1), deque()
     try:

@@ -78,10 +78,10 @@ def test_predictions_equal_those_of_the_command(case, tmp_path):
     expected = snakeseg.read_labels(written, description.dims).array
     assert len(np.unique(expected)) > 1
     np.testing.assert_array_equal(labels, expected)
-    ((_, _, stored),) = read_parts([f"{written}.answers.zarr.zip"])
+    ((_, _, stored),) = read_parts([f"{written}.probabilities.zarr.zip"])
     assert probabilities.dtype == stored["probabilities"].dtype
     assert probabilities.tobytes() == stored["probabilities"][:].tobytes()
-    np.testing.assert_array_equal(classes, label_files.likeliest(stored, expected.shape)[:])
+    np.testing.assert_array_equal(classes, label_files.most_probable_classes(stored, expected.shape)[:])
     ours = tmp_path / path.name.replace("image", "ours")
     snakeseg.write_labels(ours, labels, like=image)
     noted = description.network == BLENDED  # in the header of the command's file

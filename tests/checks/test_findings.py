@@ -16,9 +16,9 @@ from snakeseg.checks.findings.object_sizes import (
     pool_extents,
     propose_patch,
 )
-from snakeseg.checks.findings.table import shown
-from snakeseg.checks.input import Inspected, check
-from snakeseg.checks.inspect import inspect
+from snakeseg.checks.findings.table import without_hidden_columns
+from snakeseg.checks.input import Inspected, check_input
+from snakeseg.checks.inspect import inspect_rows
 from snakeseg.io.sheet import COLUMNS
 from snakeseg.settings import Experiment, Labels, Prepare, Settings, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
@@ -48,8 +48,8 @@ def data(tmp_path, pictures):
 def found_in(sheet, labels=None, networks=None, patch=64, prepare=None, folds=1):
     """Return the table of all findings, and the table of images."""
     labels = labels or Labels()
-    facts, problems = inspect(sheet, 2, labels)
-    problems += check(sheet, pd.DataFrame(facts), folds, [])
+    facts, problems = inspect_rows(sheet, 2, labels)
+    problems += check_input(sheet, pd.DataFrame(facts), folds, [])
     settings = Settings(
         spatial_dims=2, labels=labels, prepare=prepare or Prepare(), folds=folds, validation=[],
         experiments=experiments(networks or NETWORKS, patch),
@@ -93,7 +93,7 @@ def test_simulated_images_have_only_true_findings(good, pictures):
 
 def test_one_row_per_image(data):
     _, table = found_in(data)
-    written = shown(table)
+    written = without_hidden_columns(table)
     assert list(written["sample"]) == list(data["sample"])
     assert list(written["part"]) == ["training"] * 4 + ["validation"] + ["training"] * 3 + ["test"] * 2
     np.testing.assert_allclose(written["share_background"] + written["share_foreground"], 1)

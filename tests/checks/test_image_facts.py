@@ -48,7 +48,7 @@ def test_channels_of_one_value():
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
 @pytest.mark.parametrize("chunks", [(1, 8, 8), (2, 5, 40), (1, 33, 3)])
 def test_blocks_make_no_difference(dtype, chunks, monkeypatch):
-    monkeypatch.setattr("snakeseg.arrays.blocks.__defaults__", (None, 64))
+    monkeypatch.setattr("snakeseg.arrays.iterate_blocks.__defaults__", (None, 64))
     image = RNG.integers(0, 200, (2, 33, 40)).astype(dtype)
     whole = image_facts(Lazy(image.shape, image.dtype, lambda region: image[region], image.shape))
     parts = image_facts(Lazy(image.shape, image.dtype, lambda region: image[region], chunks))

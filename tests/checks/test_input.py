@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import tifffile
 
-from snakeseg.checks.input import check
-from snakeseg.checks.inspect import inspect
+from snakeseg.checks.input import check_input
+from snakeseg.checks.inspect import inspect_rows
 from snakeseg.io.sheet import COLUMNS
 from snakeseg.models.compatibility import check_networks
 from snakeseg.settings import NETWORK_SETTINGS, Experiment, Labels
@@ -34,7 +34,7 @@ def rows(tmp_path):
 
 
 def inspect_all(rows, labels=None):
-    facts, problems = inspect(rows, 2, labels or Labels())
+    facts, problems = inspect_rows(rows, 2, labels or Labels())
     return pd.DataFrame(facts), problems
 
 
@@ -42,7 +42,7 @@ def test_facts(rows):
     rows.loc[0, "spacing"] = "0.5"
     facts, problems = inspect_all(rows)
     assert problems == []
-    assert check(rows, facts, 2, []) == []
+    assert check_input(rows, facts, 2, []) == []
     first = facts.iloc[0].to_dict()
     assert first.items() >= {
         "sample": "s0", "path": rows.at[0, "image"], "shape": "8x10", "channels": 1, "type": "uint8", "smallest": 0,
@@ -119,7 +119,7 @@ def test_other_channels_than_the_first(rows, tmp_path):
     tifffile.imwrite(tmp_path / "i2.tif", np.zeros((8, 10, 3), np.uint8), photometric="rgb")
     facts, problems = inspect_all(rows)
     assert problems == []
-    (problem,) = check(rows, facts, 2, [])
+    (problem,) = check_input(rows, facts, 2, [])
     assert "i2.tif: found 3 channels; expected 1, as in" in problem
     assert "i0.tif" in problem
 
@@ -127,7 +127,7 @@ def test_other_channels_than_the_first(rows, tmp_path):
 def test_channels_are_compared_with_the_first_that_could_be_read(rows, tmp_path):
     (tmp_path / "i0.tif").write_bytes(b"damaged")
     tifffile.imwrite(tmp_path / "i2.tif", np.zeros((8, 10, 3), np.uint8), photometric="rgb")
-    (problem,) = check(rows, inspect_all(rows)[0], 2, [])
+    (problem,) = check_input(rows, inspect_all(rows)[0], 2, [])
     assert "i2.tif" in problem
     assert "i1.tif" in problem
 
@@ -137,18 +137,18 @@ def test_no_image_could_be_read(rows, tmp_path):
         (tmp_path / f"i{i}.tif").unlink()
     facts, problems = inspect_all(rows)
     assert len(problems) == 6
-    assert check(rows, facts, 2, []) == []
+    assert check_input(rows, facts, 2, []) == []
 
 
 @pytest.mark.parametrize(("folds", "patterns", "word"), [(7, [], "folds"), (1, ["none*"], "folds"), (1, ["s0"], None)])
 def test_empty_folds(rows, folds, patterns, word):
     facts, _ = inspect_all(rows)
-    problems = check(rows, facts, folds, patterns)
+    problems = check_input(rows, facts, folds, patterns)
     assert [p.split(":")[0] for p in problems] == ([word] if word else [])
 
 
 def test_nothing_to_train_on_is_no_problem_of_folds(rows):
-    assert check(rows.assign(subset="test"), inspect_all(rows)[0], 1, []) == []
+    assert check_input(rows.assign(subset="test"), inspect_all(rows)[0], 1, []) == []
 
 
 def test_identical_images_in_two_parts(rows, tmp_path):
@@ -158,7 +158,7 @@ def test_identical_images_in_two_parts(rows, tmp_path):
         rows.loc[5, "subset"] = subset
         rows.loc[5, "label"] = rows.at[0, "label"]
         tifffile.imwrite(tmp_path / "i5.tif", pixels.astype(np.uint16), compression="zlib", tile=(16, 16))
-        leaks = check(rows, inspect_all(rows)[0], 1, ["s5", "s4"])
+        leaks = check_input(rows, inspect_all(rows)[0], 1, ["s5", "s4"])
         assert len(leaks) == problems
         for problem in leaks:
             assert re.match(
@@ -170,16 +170,16 @@ def test_identical_images_in_two_parts(rows, tmp_path):
 def test_identical_images_in_two_folds(rows, tmp_path):
     (tmp_path / "i5.tif").write_bytes((tmp_path / "i0.tif").read_bytes())
     facts, _ = inspect_all(rows)
-    (problem,) = check(rows, facts, 2, [])
+    (problem,) = check_input(rows, facts, 2, [])
     assert "(fold 1 and fold 0)" in problem
-    assert check(rows.assign(group=["g", "h", "i", "j", "k", "g"]), facts, 2, []) == []
-    assert check(rows, facts, 5, []) == []  # both images are in the same fold
+    assert check_input(rows.assign(group=["g", "h", "i", "j", "k", "g"]), facts, 2, []) == []
+    assert check_input(rows, facts, 5, []) == []  # both images are in the same fold
 
 
 def test_images_of_one_value_are_no_leak(rows, tmp_path):
     for i in (0, 1):
         tifffile.imwrite(tmp_path / f"i{i}.tif", np.zeros((8, 10), np.uint8))
-    assert check(rows, inspect_all(rows)[0], 2, []) == []
+    assert check_input(rows, inspect_all(rows)[0], 2, []) == []
 
 
 def networks_checked(facts, networks, starts=None, labels=None, dims=2):

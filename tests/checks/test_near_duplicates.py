@@ -5,20 +5,20 @@ import pytest
 from scipy import ndimage
 
 from snakeseg.checks.near_duplicates import (
-    CELLS,
-    cell_shares,
-    cell_sums,
-    components,
+    GRID_BOXES,
+    all_orientations,
+    box_coverage,
+    box_sums,
+    connected_components,
+    find_near_duplicates,
     invariants,
-    near_duplicates,
-    orientations,
-    signature,
+    normalised_signature,
 )
 
 
 def signature_of(image):
     """Compute the signature of an image, shape (*spatial)."""
-    return signature(cell_sums(image[None], [cell_shares(n, CELLS[image.ndim]) for n in image.shape]))
+    return normalised_signature(box_sums(image[None], [box_coverage(n, GRID_BOXES[image.ndim]) for n in image.shape]))
 
 
 def scene(seed, shape):
@@ -27,7 +27,7 @@ def scene(seed, shape):
 
 
 def correlation(first, second):
-    pairs, correlations = near_duplicates(np.stack([signature_of(first), signature_of(second)]), first.ndim, -1.0)
+    pairs, correlations = find_near_duplicates(np.stack([signature_of(first), signature_of(second)]), first.ndim, -1.0)
     assert pairs.tolist() == [[0, 1]]
     return correlations[0]
 
@@ -65,25 +65,25 @@ def test_uneven_illumination_does_not_make_images_similar():
 
 
 def test_all_orientations_are_there():
-    assert len({tuple(turn) for turn in orientations(2)}) == 8
-    assert len({tuple(turn) for turn in orientations(3)}) == 48
+    assert len({tuple(turn) for turn in all_orientations(2)}) == 8
+    assert len({tuple(turn) for turn in all_orientations(3)}) == 48
 
 
 def test_cells_are_sums_whatever_the_pieces():
     """Sums over cells are correct, and those of strips add up to them."""
     image = np.arange(32 * 16).reshape(1, 32, 16)
-    shares = [cell_shares(32, 16), cell_shares(16, 16)]
-    sums = cell_sums(image, shares)
+    shares = [box_coverage(32, 16), box_coverage(16, 16)]
+    sums = box_sums(image, shares)
     np.testing.assert_allclose(sums, image[0].reshape(16, 2, 16).sum(axis=1))
-    strips = [cell_sums(image[:, at], [shares[0][:, at], shares[1]]) for at in (slice(0, 7), slice(7, 32))]
+    strips = [box_sums(image[:, at], [shares[0][:, at], shares[1]]) for at in (slice(0, 7), slice(7, 32))]
     np.testing.assert_allclose(sum(strips), sums)
-    np.testing.assert_allclose(cell_shares(37, 16).sum(axis=0), 1)
-    np.testing.assert_allclose(cell_shares(37, 16), cell_shares(37, 16)[::-1, ::-1], atol=1e-12)
+    np.testing.assert_allclose(box_coverage(37, 16).sum(axis=0), 1)
+    np.testing.assert_allclose(box_coverage(37, 16), box_coverage(37, 16)[::-1, ::-1], atol=1e-12)
 
 
 def test_constant_images_have_no_near_duplicates():
     assert not signature_of(np.full((40, 40), 0.1)).any()
-    pairs, _ = near_duplicates(np.stack([signature_of(np.full((40, 40), v)) for v in (0.0, 1.0)]), 2, 0.5)
+    pairs, _ = find_near_duplicates(np.stack([signature_of(np.full((40, 40), v)) for v in (0.0, 1.0)]), 2, 0.5)
     assert len(pairs) == 0
 
 
@@ -91,29 +91,29 @@ def test_constant_images_have_no_near_duplicates():
 def test_groups_are_those_of_all_pairs(dims):
     """Groups agree with a comparison of all pairs in all orientations, and no pair is below the limit."""
     rng, count, least = np.random.default_rng(3), 150, 0.7
-    cells = CELLS[dims] ** dims
+    cells = GRID_BOXES[dims] ** dims
     base = rng.normal(size=(30, cells))
     noise = rng.uniform(0.2, 1.5, (count, 1)) * rng.normal(size=(count, cells))
     noisy = base[rng.integers(30, size=count)] + noise
-    turns = orientations(dims)
-    turned = [row[turns[rng.integers(len(turns))]].reshape((CELLS[dims],) * dims) for row in noisy]
-    made = np.stack([signature(cells) for cells in turned])
+    turns = all_orientations(dims)
+    turned = [row[turns[rng.integers(len(turns))]].reshape((GRID_BOXES[dims],) * dims) for row in noisy]
+    made = np.stack([normalised_signature(cells) for cells in turned])
     best = np.max([made @ made[:, turn].T for turn in turns], axis=0)
     expected = np.argwhere(np.triu(best >= least, 1))
-    pairs, correlations = near_duplicates(made, dims, least)
-    np.testing.assert_array_equal(components(pairs, count), components(expected, count))
+    pairs, correlations = find_near_duplicates(made, dims, least)
+    np.testing.assert_array_equal(connected_components(pairs, count), connected_components(expected, count))
     np.testing.assert_allclose(correlations, best[tuple(pairs.T)], atol=1e-5)
     assert len(expected) > 20
 
 
 def test_blocks_of_rows_make_no_difference(monkeypatch):
     rng = np.random.default_rng(0)
-    made = np.stack([signature(cells) for cells in rng.normal(size=(40, 16, 16))]).repeat(3, axis=0)[
+    made = np.stack([normalised_signature(cells) for cells in rng.normal(size=(40, 16, 16))]).repeat(3, axis=0)[
         rng.permutation(120)
     ]
-    groups = components(near_duplicates(made, 2, 0.99)[0], 120)
+    groups = connected_components(find_near_duplicates(made, 2, 0.99)[0], 120)
     monkeypatch.setattr("snakeseg.checks.near_duplicates.ROWS_PER_BLOCK", 7)
-    np.testing.assert_array_equal(components(near_duplicates(made, 2, 0.99)[0], 120), groups)
+    np.testing.assert_array_equal(connected_components(find_near_duplicates(made, 2, 0.99)[0], 120), groups)
     assert groups.max() == 39
 
 
@@ -121,13 +121,13 @@ def test_blocks_of_rows_make_no_difference(monkeypatch):
 def test_invariants_separate_no_near_duplicates(dims):
     """They are equal in all orientations, have length 1, and are never further apart than the signatures."""
     rng = np.random.default_rng(1)
-    made = np.stack([signature(cells) for cells in rng.normal(size=(30, *(CELLS[dims],) * dims))])
-    made[1] = signature((made[0] + 0.3 * made[2]).reshape((CELLS[dims],) * dims))
+    made = np.stack([normalised_signature(cells) for cells in rng.normal(size=(30, *(GRID_BOXES[dims],) * dims))])
+    made[1] = normalised_signature((made[0] + 0.3 * made[2]).reshape((GRID_BOXES[dims],) * dims))
     known = invariants(made, dims)
-    for turn in orientations(dims):
+    for turn in all_orientations(dims):
         np.testing.assert_allclose(invariants(made[:, turn], dims), known, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(known, axis=1), 1, atol=1e-5)
-    best = np.max([made @ made[:, turn].T for turn in orientations(dims)], axis=0)
+    best = np.max([made @ made[:, turn].T for turn in all_orientations(dims)], axis=0)
     assert (known @ known.T >= best - 1e-5).all()
 
 
@@ -135,12 +135,12 @@ def test_few_pairs_of_many_images_are_missed(monkeypatch):
     """Random trees with small leaves find nearly all planted pairs."""
     monkeypatch.setattr("snakeseg.checks.near_duplicates.LEAF", 64)
     rng, count = np.random.default_rng(5), 2000
-    base = np.stack([signature(cells) for cells in rng.normal(size=(count, 16, 16))])
-    noise = np.stack([signature(cells) for cells in rng.normal(size=(count // 10, 16, 16))])
-    turns = orientations(2)
+    base = np.stack([normalised_signature(cells) for cells in rng.normal(size=(count, 16, 16))])
+    noise = np.stack([normalised_signature(cells) for cells in rng.normal(size=(count // 10, 16, 16))])
+    turns = all_orientations(2)
     for i, other in enumerate(noise):  # correlation 0.97
-        base[count // 2 + i] = signature((base[i] + 0.25 * other)[turns[i % 8]].reshape(16, 16))
-    pairs, _ = near_duplicates(base, 2, 0.95)
+        base[count // 2 + i] = normalised_signature((base[i] + 0.25 * other)[turns[i % 8]].reshape(16, 16))
+    pairs, _ = find_near_duplicates(base, 2, 0.95)
     found = {tuple(sorted(pair)) for pair in pairs.tolist()}
     planted = {(i, count // 2 + i) for i in range(count // 10)}
     assert found <= planted
@@ -149,7 +149,7 @@ def test_few_pairs_of_many_images_are_missed(monkeypatch):
 
 def test_the_same_image_over_and_over_is_one_group(monkeypatch):
     monkeypatch.setattr("snakeseg.checks.near_duplicates.LEAF", 32)
-    made = np.repeat(signature(np.random.default_rng(0).normal(size=(16, 16)))[None], 500, axis=0)
-    pairs, _ = near_duplicates(made, 2, 0.95)
-    assert components(pairs, 500).max() == 0
+    made = np.repeat(normalised_signature(np.random.default_rng(0).normal(size=(16, 16)))[None], 500, axis=0)
+    pairs, _ = find_near_duplicates(made, 2, 0.95)
+    assert connected_components(pairs, 500).max() == 0
     assert len(pairs) < 500 * 32

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from snakeseg.evaluation.comparison import NOT_SHOWN, compare, sentence, sentences, spread
+from snakeseg.evaluation.comparison import NOT_SHOWN, compare, describe_pair, describe_pairs, spread_over_seeds
 from snakeseg.evaluation.statistics import holm
 
 RNG = np.random.default_rng(0)
@@ -55,7 +55,7 @@ def test_no_difference_is_called_not_shown(noise):
     assert row["verdict"] == NOT_SHOWN
     same = of("dice", compare(table(a=BASE, b=BASE)))
     assert (same["p"], same["difference"], same["rank_biserial"], same["verdict"]) == (1, 0, 0, NOT_SHOWN)
-    assert sentence(same).endswith("(p = 1, n = 40 images in 20 groups; difference +0)")
+    assert describe_pair(same).endswith("(p = 1, n = 40 images in 20 groups; difference +0)")
 
 
 def test_intervals_keep_to_what_shares_can_differ_by():
@@ -94,7 +94,7 @@ def test_seeds_are_averaged_image_by_image_first(noise):
     row = of("dice", compare(table(a__0=BASE, a__1=BASE + 0.02, b=BASE + noise)))
     assert (row["A"], row["B"], row["seeds_A"], row["seeds_B"]) == ("a", "b", 2, 1)
     assert row["mean_A"] == pytest.approx(BASE.mean() + 0.01)
-    assert "a (mean of 2 seeds)" in sentence(row)
+    assert "a (mean of 2 seeds)" in describe_pair(row)
 
 
 def test_order_of_images_does_not_matter(noise):
@@ -114,8 +114,8 @@ def test_images_of_one_group_have_no_interval(noise):
     assert np.isnan(row["low"])
     assert np.isnan(row["d_z"])
     assert (row["p"], row["groups"], row["verdict"]) == (1, 1, NOT_SHOWN)
-    assert "interval" not in sentence(row)
-    assert "in 1 group;" in sentence(row)
+    assert "interval" not in describe_pair(row)
+    assert "in 1 group;" in describe_pair(row)
 
 
 def test_experiments_without_a_common_image_are_compared_on_none():
@@ -127,22 +127,26 @@ def test_experiments_without_a_common_image_are_compared_on_none():
 
 def test_sentences(noise):
     found = compare(table(a=BASE, b=BASE + 0.05 + noise, c=BASE + noise / 10))
-    said = sentences(found, "dice")["validation"]
+    said = describe_pairs(found, "dice")["validation"]
     assert said[0].startswith("b is better than a in dice: 0.")
     assert "p < 0.001" in said[0]
     assert "n = 40 images in 20 groups" in said[0]
     assert said[1].startswith("no difference shown between a and c in dice (p = ")
-    assert sentences(found, "ap_0.50") == {}
+    assert describe_pairs(found, "ap_0.50") == {}
 
 
 def test_spread_over_folds_and_seeds():
     images = table(a__0=BASE, a__1=BASE + 0.02, b=BASE)
-    found = spread(images).set_index(["experiment", "metric"])
+    found = spread_over_seeds(images).set_index(["experiment", "metric"])
     a, b = found.loc[("a", "dice")], found.loc[("b", "dice")]
     folds = [BASE[fold::5].mean() for fold in range(5)]
     assert (a["folds"], a["seeds"], b["folds"], b["seeds"]) == (5, 2, 5, 1)
     assert a["sd_folds"] == pytest.approx(np.std(folds, ddof=1))
     assert a["sd_seeds"] == pytest.approx(0.02 / 2**0.5)
     assert np.isnan(b["sd_seeds"])
-    test = spread(images.assign(subset="test", fold=np.nan)).set_index(["experiment", "metric"]).loc[("a", "dice")]
+    test = (
+        spread_over_seeds(images.assign(subset="test", fold=np.nan))
+        .set_index(["experiment", "metric"])
+        .loc[("a", "dice")]
+    )
     assert (test["folds"], test["seeds"]) == (0, 2)

@@ -39,7 +39,7 @@ def test_worked_example():
     assert [o["partner"] for o in objects] == [2, "", 1, ""]
 
 
-def test_units_and_grey_values():
+def test_units_and_mean_intensitys():
     """Areas and lengths are in units of the spacing, centroids in pixels."""
     image = np.arange(15.0).reshape(3, 5)
     scores, objects = score(TRUTH, FOUND, INSTANCE, (2.0, 0.5), image)
@@ -176,7 +176,7 @@ def test_every_row_is_accounted_for(files):
     assert {o["sample"] for o in objects} == {"good"}
 
 
-def test_the_spacing_of_the_sheet_and_the_grey_values_of_the_image(files, monkeypatch):
+def test_the_spacing_of_the_sheet_and_the_mean_intensitys_of_the_image(files, monkeypatch):
     rows = pd.DataFrame([files.row("good", TRUTH, FOUND, "2 0.5")])
     _, objects = evaluate_rows(rows, files.folder, 2, INSTANCE)
     assert [(o["area"], o["intensity_mean"]) for o in objects] == [

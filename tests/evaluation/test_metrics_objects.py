@@ -15,7 +15,7 @@ from monai.metrics import compute_panoptic_quality
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from snakeseg.evaluation.metrics.contingency import overlaps, runs, without_small
+from snakeseg.evaluation.metrics.contingency import constant_stretches, overlaps, without_small
 from snakeseg.evaluation.metrics.matching import THRESHOLDS, detection_scores, match, panoptic_scores
 from snakeseg.evaluation.metrics.objects import (
     aggregated_jaccard,
@@ -67,7 +67,7 @@ def test_overlaps_are_those_of_masks(truth, predicted):
 @quick
 @given(truth=small_labels, predicted=small_labels)
 def test_runs_cover_the_image_once(truth, predicted):
-    starts, lengths = runs(truth, predicted)
+    starts, lengths = constant_stretches(truth, predicted)
     np.testing.assert_array_equal(np.repeat(truth.ravel()[starts], lengths), truth.ravel())
     np.testing.assert_array_equal(np.repeat(predicted.ravel()[starts], lengths), predicted.ravel())
     assert (starts // 5 == (starts + lengths - 1) // 5).all()

@@ -6,7 +6,7 @@ from label_pairs import PAIRS
 from scipy.spatial import ConvexHull
 from skimage.measure import regionprops_table
 
-from snakeseg.evaluation.metrics.shape import measure
+from snakeseg.evaluation.metrics.shape import measure_objects
 
 SPACINGS = {2: (0.5, 1.5), 3: (2.5, 0.4, 1.1)}
 
@@ -22,7 +22,7 @@ def test_equal_scikit_images():
         if not len(ids):
             continue
         spacing = SPACINGS[labels.ndim]
-        found = measure(labels, ids, spacing, image)
+        found = measure_objects(labels, ids, spacing, image)
         names = ["area", "intensity_mean", "centroid", "axis_major_length", "axis_minor_length"]
         names += ["eccentricity"] if labels.ndim == 2 else []
         theirs = regionprops_table(labels, image, properties=names, spacing=spacing)
@@ -38,7 +38,7 @@ def test_solidity_is_the_share_of_the_hull():
     for _, labels in PAIRS:
         if labels.ndim == 2 and labels.any():
             ids = ids_of(labels)
-            solidity = measure(labels, ids, (1.0, 1.0), None)["solidity"]
+            solidity = measure_objects(labels, ids, (1.0, 1.0), None)["solidity"]
             for i, value in zip(ids, solidity, strict=True):
                 pixels = np.argwhere(labels == i)
                 corners = np.concatenate([pixels + step for step in ((0, 0), (0, 1), (1, 0), (1, 1))])
@@ -52,7 +52,9 @@ def test_solidity_is_close_to_scikit_images_for_large_objects():
     for mask in (ring, bean):
         labels = mask.astype(int)
         theirs = regionprops_table(labels, properties=["solidity"])["solidity"]
-        np.testing.assert_allclose(measure(labels, np.array([1]), (1.0, 1.0), None)["solidity"], theirs, atol=0.02)
+        np.testing.assert_allclose(
+            measure_objects(labels, np.array([1]), (1.0, 1.0), None)["solidity"], theirs, atol=0.02
+        )
 
 
 def test_known_answers():
@@ -60,13 +62,13 @@ def test_known_answers():
     labels = np.zeros((101, 101), int)
     labels[2:5, 4:8] = 3
     labels[8, 8:10] = labels[9, 8] = 9
-    found = measure(labels, np.array([3, 9]), (2.0, 0.5), np.full(labels.shape, 7, np.uint8))
+    found = measure_objects(labels, np.array([3, 9]), (2.0, 0.5), np.full(labels.shape, 7, np.uint8))
     assert found["area"].tolist() == [12, 3]
     assert found["intensity_mean"].tolist() == [7, 7]
     assert (found["centroid_0"][0], found["centroid_1"][0]) == (3, 5.5)
     assert found["solidity"] == pytest.approx([1, 3 / 3.5])
     row, column = np.ogrid[-50:51, -50:51]
-    found = measure(((row / 40) ** 2 + (column / 20) ** 2 < 1).astype(int), np.array([1]), (1.0, 1.0), None)
+    found = measure_objects(((row / 40) ** 2 + (column / 20) ** 2 < 1).astype(int), np.array([1]), (1.0, 1.0), None)
     assert found["axis_major_length"] == pytest.approx(80, rel=0.01)
     assert found["axis_minor_length"] == pytest.approx(40, rel=0.01)
     assert found["eccentricity"] == pytest.approx(np.sqrt(3) / 2, rel=0.01)
@@ -74,7 +76,7 @@ def test_known_answers():
 
 def test_a_ball_is_as_long_as_wide():
     away = sum(x**2 for x in np.ogrid[-20:21, -20:21, -20:21])
-    found = measure((away < 15**2).astype(np.uint8), np.array([1]), (3.0, 3.0, 3.0), None)
+    found = measure_objects((away < 15**2).astype(np.uint8), np.array([1]), (3.0, 3.0, 3.0), None)
     assert (found["axis_major_length"], found["axis_minor_length"]) == pytest.approx((90, 90), rel=0.01)
     assert found["area"] == pytest.approx(4 / 3 * np.pi * 45**3, rel=0.01)
     assert set(found) == {"area", "centroid_0", "centroid_1", "centroid_2", "axis_major_length", "axis_minor_length"}
@@ -82,5 +84,5 @@ def test_a_ball_is_as_long_as_wide():
 
 @pytest.mark.parametrize("shape", [(4, 5), (2, 4, 5)])
 def test_no_objects(shape):
-    found = measure(np.zeros(shape, int), np.array([], int), (1.0,) * len(shape), np.zeros(shape))
+    found = measure_objects(np.zeros(shape, int), np.array([], int), (1.0,) * len(shape), np.zeros(shape))
     assert {values.shape for values in found.values()} == {(0,)}

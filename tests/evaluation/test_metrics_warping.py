@@ -5,7 +5,7 @@ import pytest
 from label_pairs import PAIRS
 from scipy import ndimage
 
-from snakeseg.evaluation.metrics.warping import IS_SIMPLE, NEIGHBOURS, warp
+from snakeseg.evaluation.metrics.warping import IS_SIMPLE, NEIGHBOURS, warp_to_prediction
 
 FACES, CORNERS = ndimage.generate_binary_structure(2, 1), ndimage.generate_binary_structure(2, 2)
 
@@ -57,12 +57,12 @@ RANDOM = [tuple(np.random.default_rng(seed).random((2, 9, 11)) < 0.4 + 0.002 * s
 
 def test_equals_flipping_one_by_one():
     for truth, predicted in FLAT + RANDOM:
-        np.testing.assert_array_equal(warp(truth, predicted), warp_one_by_one(truth, predicted))
+        np.testing.assert_array_equal(warp_to_prediction(truth, predicted), warp_one_by_one(truth, predicted))
 
 
 def test_keeps_the_topology_and_only_moves_towards_the_prediction():
     for truth, predicted in FLAT + RANDOM:
-        warped = warp(truth, predicted)
+        warped = warp_to_prediction(truth, predicted)
         assert topology(warped) == topology(truth)
         assert (warped == predicted)[truth == predicted].all()
 
@@ -71,11 +71,11 @@ def test_keeps_the_topology_and_only_moves_towards_the_prediction():
 def test_a_shifted_object_costs_nothing_while_it_overlaps(shift):
     truth = np.zeros((40, 60), bool)
     truth[10:31, 5:30] = True
-    assert (warp(truth, np.roll(truth, shift, 1)) == np.roll(truth, shift, 1)).all()
+    assert (warp_to_prediction(truth, np.roll(truth, shift, 1)) == np.roll(truth, shift, 1)).all()
 
 
 def wrong(truth, predicted):
-    return int((warp(truth, predicted) != predicted).sum())
+    return int((warp_to_prediction(truth, predicted) != predicted).sum())
 
 
 def test_known_answers():

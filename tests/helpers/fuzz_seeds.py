@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 
 from snakeseg.errors import BadInput
 from snakeseg.io.formats import label_suffix
-from snakeseg.io.images import images_in, read, write_labels
+from snakeseg.io.images import list_images_in_file, read, write_labels
 from snakeseg.io.sheet import read_sheet
 from snakeseg.io.store import read_store, write_store
 from snakeseg.models.checkpoint import load_model, save_model
@@ -68,7 +68,7 @@ def real(folder: Path, pattern: str, count: int = 2) -> None:
 
 def image(path: Path) -> None:
     """Read its last image whole, as planes or else as a volume, and write labels as it is."""
-    path = images_in(path)[-1]
+    path = list_images_in_file(path)[-1]
     try:
         raster = read(path, 2)
     except BadInput as error:

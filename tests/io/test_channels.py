@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from nifti_files import ORIENTATIONS, in_orientation, save_nifti, save_right_of_bright
 
-from snakeseg.checks.inspect import inspect
+from snakeseg.checks.inspect import inspect_rows
 from snakeseg.cli import main
 from snakeseg.errors import BadInputs
 from snakeseg.io.files import checksum
@@ -88,7 +88,7 @@ def test_check_names_every_bad_file(tmp_path):
     (tmp_path / "t1.nii").unlink()
     (tmp_path / "t2.nii").write_bytes(b"damaged")
     row = {"sample": "a", "image": cell, "label": "", "subset": "predict", "spacing": ""}
-    _, problems = inspect(pd.DataFrame([row]), 3, Labels())
+    _, problems = inspect_rows(pd.DataFrame([row]), 3, Labels())
     assert ["t1.nii: found no such file" in problems[0], "t2.nii: found a damaged" in problems[1]] == [True, True]
     assert len(problems) == 2
 

@@ -18,11 +18,11 @@ from snakeseg.errors import BadInput
 from snakeseg.io.images import (
     FORMATS,
     Raster,
+    has_same_geometry,
     open_image,
     read,
     read_label,
     require_same_shape,
-    same_place,
     suffix_of,
     write_labels,
 )
@@ -382,7 +382,7 @@ def test_pixels_that_are_no_number(tmp_path, name, value):
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")]], ids=["complex", "rgb"])
-def test_pixels_of_a_type_that_is_no_grey_value(tmp_path, dtype):
+def test_pixels_of_a_type_that_is_no_mean_intensity(tmp_path, dtype):
     path = save(tmp_path / "a.nii", np.zeros((4, 4, 4), dtype))
     for reader in (read, read_label):
         with pytest.raises(BadInput, match=r"a.nii: found .*; expected"):
@@ -621,7 +621,7 @@ def test_a_note_is_in_the_file(tmp_path, name):
 def test_place_of_image_and_label_in_the_world(tmp_path, change, same):
     for name, affine in (("i.nii", np.diag([0.5, 0.5, 2, 1])), ("l.nii", change @ np.diag([0.5, 0.5, 2, 1]))):
         nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), affine), tmp_path / name)
-    assert same_place(open_image(tmp_path / "i.nii", 3), open_image(tmp_path / "l.nii", 3)) == same
+    assert has_same_geometry(open_image(tmp_path / "i.nii", 3), open_image(tmp_path / "l.nii", 3)) == same
 
 
 def test_files_that_say_nothing_lie_in_the_same_place(tmp_path):
@@ -629,6 +629,6 @@ def test_files_that_say_nothing_lie_in_the_same_place(tmp_path):
         Raster(np.zeros((1, 4, 5)), spacing, tmp_path / name)
         for spacing, name in (((0.5, 0.5), "i.tif"), ((1.0, 1.0), "l.tif"), ((0.7, 0.7), "m.tif"))
     )
-    assert same_place(known, silent)
-    assert not same_place(known, other)
-    assert same_place(known, Raster(other.array, other.spacing, tmp_path / "m.png"))
+    assert has_same_geometry(known, silent)
+    assert not has_same_geometry(known, other)
+    assert has_same_geometry(known, Raster(other.array, other.spacing, tmp_path / "m.png"))

@@ -11,7 +11,7 @@ from nifti_files import save_right_of_bright
 from snakeseg.cli import main
 from snakeseg.errors import BadInput
 from snakeseg.io.formats import label_suffix
-from snakeseg.io.images import open_image, read, read_label, require_same_shape, same_place, write_labels
+from snakeseg.io.images import has_same_geometry, open_image, read, read_label, require_same_shape, write_labels
 
 sitk = pytest.importorskip("SimpleITK")
 RNG = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def test_labels_overlay_the_source(tmp_path, suffix):
         np.testing.assert_allclose(told, expected)
     label = read_label(path, 3)
     require_same_shape(source, label)
-    assert same_place(source, label)
+    assert has_same_geometry(source, label)
 
 
 def test_channels(tmp_path):

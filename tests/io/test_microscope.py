@@ -10,7 +10,7 @@ from microscope_files import SIZES, write_czi, write_czi_colours, write_lif, wri
 from snakeseg.errors import BadInput
 from snakeseg.io.files import checksum
 from snakeseg.io.formats import label_suffix
-from snakeseg.io.images import images_in, open_image, read, write_labels
+from snakeseg.io.images import list_images_in_file, open_image, read, write_labels
 from snakeseg.setup.layout import list_files
 
 WRITERS = {".czi": write_czi, ".nd2": write_nd2, ".lif": write_lif}
@@ -81,7 +81,7 @@ def test_every_image_of_a_file(suffix, planes, tmp_path):
     arrays = [np.random.default_rng(n).integers(0, 60_000, (2, planes, 12, 16)).astype(np.uint16) for n in range(3)]
     path, dims = tmp_path / f"a{suffix}", 2 if planes == 1 else 3
     WRITERS[suffix](path, *arrays)
-    several = images_in(path)
+    several = list_images_in_file(path)
     assert [one.name for one in several] == [f"a{suffix}#{number}" for number in (1, 2, 3)]
     for one, array in zip(several, arrays, strict=True):
         found = open_image(one, dims)
@@ -117,10 +117,10 @@ def test_a_number_is_a_number(tmp_path):
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_a_file_of_one_image(suffix, tmp_path):
     path, array = made(tmp_path, suffix, 1, 1)
-    assert images_in(path) == [path]
+    assert list_images_in_file(path) == [path]
     np.testing.assert_array_equal(read(f"{path}#1", 2).array, array[:, 0])
     path.write_bytes(b"nothing")
-    assert images_in(path) == [path]
+    assert list_images_in_file(path) == [path]
 
 
 @pytest.mark.parametrize("suffix", WRITERS)

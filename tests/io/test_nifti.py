@@ -14,7 +14,7 @@ from nifti_files import ORIENTATIONS, in_orientation, save_nifti, save_right_of_
 from snakeseg.arrays import as_lazy
 from snakeseg.cli import main
 from snakeseg.errors import BadInput
-from snakeseg.io.images import open_image, read, read_label, require_same_shape, same_place, write_labels
+from snakeseg.io.images import has_same_geometry, open_image, read, read_label, require_same_shape, write_labels
 from snakeseg.io.readers import nifti
 from snakeseg.io.store import read_store
 from snakeseg.settings import Predict
@@ -102,7 +102,7 @@ def test_labels_overlay_the_source(saved, tmp_path, monkeypatch):
         np.testing.assert_array_equal(new.header[key], old.header[key])
     back = read_label(written, 3)
     np.testing.assert_array_equal(back.array, labels)
-    assert same_place(raster, back)
+    assert has_same_geometry(raster, back)
 
 
 @pytest.mark.parametrize("orientation", [8, 27, 46])
@@ -185,7 +185,7 @@ def test_kept_probabilities_say_where_they_lie(tmp_path, spacing):
     stored, affine = in_orientation(np.zeros(SHAPE, np.float32), oblique((10, -20, 30)), ORIENTATIONS[20])
     image = save_nifti(tmp_path / "a.nii", stored, affine)
     assert main(["predict", str(model), str(image), "-o", str(tmp_path / "out"), "--keep-probabilities"]) == 0
-    ((_, about, group),) = read_store(tmp_path / "out" / "a.nii.answers.zarr.zip")
+    ((_, about, group),) = read_store(tmp_path / "out" / "a.nii.probabilities.zarr.zip")
     shape = group["probabilities"].shape[1:]
     assert shape == ((4, 5, 9) if spacing == "resample" else SHAPE)
     assert about["axes"] == "cxyz"

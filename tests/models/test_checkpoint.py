@@ -13,7 +13,7 @@ from snakeseg.models.description import Description, load_description, model_fol
 from snakeseg.networks.unet import unet_geometry
 from snakeseg.objects.components import ComponentFilter
 from snakeseg.objects.parameters import load_parameters
-from snakeseg.objects.segment import Parameters
+from snakeseg.objects.segment import InstanceParameters
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 
 CPU = torch.device("cpu")
@@ -157,12 +157,12 @@ def test_a_single_model_is_its_own_folder(model):
 
 
 def test_object_parameters(tmp_path):
-    assert load_parameters(tmp_path, Labels()) == Parameters()
+    assert load_parameters(tmp_path, Labels()) == InstanceParameters()
     chosen = {"method": "core", "threshold": 0.4, "depth": 0.9, "smallest": 7}
     (tmp_path / "instances.json").write_text(json.dumps({"chosen": chosen, "trials": []}), encoding="utf-8")
-    assert load_parameters(tmp_path, Labels()) == Parameters("core", 0.4, 0.9, 7)
+    assert load_parameters(tmp_path, Labels()) == InstanceParameters("core", 0.4, 0.9, 7)
     (tmp_path / "instances.json").write_text(json.dumps({"chosen": {}, "trials": []}), encoding="utf-8")
-    assert load_parameters(tmp_path, Labels()) == Parameters()
+    assert load_parameters(tmp_path, Labels()) == InstanceParameters()
 
 
 def test_what_is_kept_of_classes(tmp_path):

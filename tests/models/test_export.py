@@ -23,7 +23,14 @@ from snakeseg.errors import BadInput
 from snakeseg.models.checkpoint import load_model, save_model
 from snakeseg.models.description import Description, model_at
 from snakeseg.models.export import package as packing
-from snakeseg.models.export.graphs import Probabilities, Whole, compare, write_onnx, write_torchscript, write_whole
+from snakeseg.models.export.graphs import (
+    ProbabilityModel,
+    WholeImageModel,
+    compare_outputs,
+    write_onnx,
+    write_torchscript,
+    write_whole,
+)
 from snakeseg.models.golden import golden_size, make_golden, write_golden
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.registry import geometry_of
@@ -112,7 +119,7 @@ def test_a_folder_of_images_is_predicted_as_they_are(models, picture, predicted,
 def load(models, name):
     """The network of a model folder, with a softmax, and its description."""
     network, description = load_model(models / name, torch.device("cpu"))
-    return Probabilities(network).eval(), description
+    return ProbabilityModel(network).eval(), description
 
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
@@ -120,7 +127,7 @@ def test_every_network_becomes_every_kind_of_graph(dims, settings, tmp_path):
     """The writers compare files with networks on two shapes and two images; here, the file is loaded and used."""
     geometry = geometry_of(dims, settings)
     network = fold_normalisation(random_network(dims, settings, 1, 3).float())
-    model, sides = Probabilities(network).eval(), golden_size(geometry)
+    model, sides = ProbabilityModel(network).eval(), golden_size(geometry)
     other = [side + (axis + 1) * geometry.multiple[axis] for axis, side in enumerate(sides)]
     inputs = [torch.rand(1, 1, *sides), torch.rand(2, 1, *other)]
     traced = write_torchscript(tmp_path / "m.ts", model, inputs)
@@ -136,17 +143,17 @@ def test_every_network_becomes_every_kind_of_graph(dims, settings, tmp_path):
 
 
 def test_a_graph_that_answers_otherwise_is_refused(tmp_path):
-    model = Probabilities(random_network(2, UNPADDED.network).float()).eval()
+    model = ProbabilityModel(random_network(2, UNPADDED.network).float()).eval()
     seen = torch.rand(1, 1, 44, 44)
     with torch.inference_mode():
         right = model(seen).numpy()
-    compare(tmp_path, model, lambda x: right + 9e-5, [seen])
+    compare_outputs(tmp_path, model, lambda x: right + 9e-5, [seen])
     with pytest.raises(BadInput, match=r"differ by 0\.0002; expected at most 0\.0001"):
-        compare(tmp_path, model, lambda x: right + 2e-4, [seen])
+        compare_outputs(tmp_path, model, lambda x: right + 2e-4, [seen])
     with pytest.raises(BadInput, match="differ by nan"):
-        compare(tmp_path, model, lambda x: right * np.nan, [seen])
+        compare_outputs(tmp_path, model, lambda x: right * np.nan, [seen])
     with pytest.raises(BadInput, match=r"an output of shape \(1, 2, 3, 4\) for an input of 1x1x44x44"):
-        compare(tmp_path, model, lambda x: right[..., 1:, :], [seen])
+        compare_outputs(tmp_path, model, lambda x: right[..., 1:, :], [seen])
 
 
 @pytest.mark.parametrize("name", ["unpadded", "padded", "volumes"])
@@ -188,7 +195,7 @@ def test_the_documented_loop_suits_all_geometries(exported, models, repository, 
     model, description = load(models, name)
     image = np.random.default_rng(1).random((description.channels, *(21, 18, 11)[: description.dims]), np.float32)
     with torch.inference_mode():
-        whole = Whole(model, description.geometry)(torch.from_numpy(image)[None])[0].numpy()
+        whole = WholeImageModel(model, description.geometry)(torch.from_numpy(image)[None])[0].numpy()
     found = documented(repository)(exported(name, "onnx"), image, 8)
     np.testing.assert_allclose(found, whole, atol=1e-4)
 
@@ -238,7 +245,7 @@ def test_monai_loads_the_bundle_and_runs_it(exported, models, picture, tmp_path,
     model, description = load(models, "unpadded")
     image = normalise(np.asarray(Image.open(picture))[None], description.prepare, None)[:]
     with torch.inference_mode():
-        expected = Whole(model, description.geometry)(torch.from_numpy(image)[None])[0].argmax(0).numpy()
+        expected = WholeImageModel(model, description.geometry)(torch.from_numpy(image)[None])[0].argmax(0).numpy()
     assert found.shape == (61, 90)
     np.testing.assert_array_equal(found, expected)
 

@@ -11,7 +11,7 @@ import pytest
 from snakemake_logs import AGAIN, ENDED, FAILED, FINISHED, HEAD, SLURMSTEPD, STARTED, SUBMITTED
 
 from snakeseg.cli import main
-from snakeseg.monitor.causes import judge, next_step, progress_of
+from snakeseg.monitor.causes import diagnose, next_step, progress_of
 from snakeseg.monitor.snakemake_log import read_session
 from snakeseg.monitor.usage import Usage, advise, device_share, read_usage
 from snakeseg.progress import progress
@@ -59,7 +59,7 @@ def status_of(capsys, *options: str) -> tuple[dict, int]:
 def test_causes_by_messages_of_slurm(cause, line):
     """The matching line is shown; progress and lines of Snakemake are not."""
     noise = "training: 3/9, 0:00:10 left loss 0.5\nBuilding DAG of jobs...\n"
-    assert judge("", [noise, f"{line}\n"]) == (cause, [line])
+    assert diagnose("", [noise, f"{line}\n"]) == (cause, [line])
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_causes_by_messages_of_slurm(cause, line):
     ],
 )  # fmt: skip
 def test_causes_by_slurms_state(state, cause):
-    assert judge(f"SLURM-job '28' failed, SLURM status is: '{state}'.", [""]).cause == cause
+    assert diagnose(f"SLURM-job '28' failed, SLURM status is: '{state}'.", [""]).cause == cause
 
 
 @pytest.mark.parametrize(
@@ -93,20 +93,22 @@ def test_causes_by_slurms_state(state, cause):
     ],
 )
 def test_causes_by_messages_of_snakeseg(text, cause):
-    verdict = judge("returned non-zero exit status 1", [text])
+    verdict = diagnose("returned non-zero exit status 1", [text])
     assert verdict.cause == cause
     assert verdict.lines[-1] == text.splitlines()[-1]
 
 
 def test_a_kill_without_a_message():
     assert (
-        judge("returned non-zero exit status 137", ["training: 3/9, 0:00:10 left"]).cause
+        diagnose("returned non-zero exit status 137", ["training: 3/9, 0:00:10 left"]).cause
         == "out of memory, most likely"
     )
 
 
 def test_many_problems_are_counted():
-    lines = judge("", ["\n".join(f"error: {i}.tif: found no such file; expected an image; x" for i in range(9))]).lines
+    lines = diagnose(
+        "", ["\n".join(f"error: {i}.tif: found no such file; expected an image; x" for i in range(9))]
+    ).lines
     assert len(lines) == 7
     assert lines[-1] == "(and 3 more lines of this kind)"
 
@@ -160,7 +162,7 @@ def test_a_job_that_was_not_submitted():
         "    jobid: 4\n    log: a.log (check log file(s) for error details)\n"
     )
     (job,) = read_session((STARTED.format(name="a", number=4, second=1) + error).splitlines()).jobs.values()
-    verdict = judge(job.failures[0].said, [""])
+    verdict = diagnose(job.failures[0].said, [""])
     assert (job.state, verdict.cause) == ("failed", "not submitted")
     assert "invalid partition specified: gpus" in verdict.lines[0]
 

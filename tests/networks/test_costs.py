@@ -8,7 +8,7 @@ import torch
 
 from snakeseg.models.description import Description
 from snakeseg.networks import costs
-from snakeseg.networks.measures import operations
+from snakeseg.networks.measures import count_operations
 from snakeseg.networks.registry import NETWORKS, geometry_of, make_network
 from snakeseg.settings import (
     NETWORK_SETTINGS,
@@ -20,7 +20,7 @@ from snakeseg.settings import (
     Train,
     UNetSettings,
 )
-from snakeseg.training.auto_size import step_bytes
+from snakeseg.training.auto_size import step_memory
 
 PATCH = {2: (256, 256), 3: (64, 64, 64)}
 DEFAULTS = [
@@ -47,7 +47,7 @@ def test_every_network_has_its_costs():
 def test_operations_equal_those_counted(dims, settings):
     """The estimate differs from the count by at most 35 %."""
     size = geometry_of(dims, settings).training.input_size(PATCH[dims])
-    counted = costs.PASSES_PER_STEP * operations(lambda: make_network(dims, 1, 2, settings), 1, size)
+    counted = costs.PASSES_PER_STEP * count_operations(lambda: make_network(dims, 1, 2, settings), 1, size)
     estimated = costs.step_operations(dims, asdict(settings), PATCH[dims], 1)
     assert 1 / 1.35 < estimated / counted < 1.35
 
@@ -56,7 +56,7 @@ def test_operations_equal_those_counted(dims, settings):
 def test_memory_is_enough_and_at_most_four_times_that(dims, settings):
     """The estimate is between one and four times the count of `auto_size` for float32 on a CPU."""
     description = Description(dims, 1, Labels(), settings, Prepare(), Predict(), None)
-    counted = step_bytes(description, list(PATCH[dims]), 1, Train(precision="float32"), torch.device("cpu"))
+    counted = step_memory(description, list(PATCH[dims]), 1, Train(precision="float32"), torch.device("cpu"))
     estimated = costs.step_bytes(dims, asdict(settings), PATCH[dims], 1)
     assert 1 < estimated / counted < 4
 

@@ -16,7 +16,7 @@ from snakeseg.networks.fcn import (
     VGG16,
     convolutionalise,
 )
-from snakeseg.networks.measures import parameters
+from snakeseg.networks.measures import count_parameters
 from snakeseg.settings import FCNSettings
 
 NAMES = ("fcn32s", "fcn16s", "fcn8s")
@@ -71,7 +71,7 @@ def randomise(model, only_centres=False):
 def test_convolutionalised_vgg16_gives_the_classifiers_scores():
     """The network has its full width, and the image the input size of the classifier."""
     model = randomise(vgg16_classifier())
-    assert parameters(model) == 138_357_544
+    assert count_parameters(model) == 138_357_544
     image = torch.rand(1, 3, 224, 224)
     with torch.inference_mode():
         expected = classify(model, image)
@@ -113,7 +113,7 @@ def test_is_the_reference_network(name):
     scores = {"fcn32s": 4096, "fcn16s": 4096 + 512, "fcn8s": 4096 + 512 + 256}[name]
     ups = {"fcn32s": [64], "fcn16s": [4, 32], "fcn8s": [4, 4, 16]}[name]
     expected = vgg + 21 * (scores + len(ups)) + sum(21 * 21 * k * k for k in ups)
-    assert parameters(network) == expected
+    assert count_parameters(network) == expected
     assert network.vgg.blocks[0].conv1_1.padding == (100, 100)
     assert network.vgg.fc6.kernel_size == (7, 7)
 

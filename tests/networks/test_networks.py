@@ -10,7 +10,7 @@ from torch import nn
 
 from snakeseg.networks.context import ContextNetwork
 from snakeseg.networks.geometry import uniform
-from snakeseg.networks.measures import network_checkerboard, operations, parameters, receptive_field
+from snakeseg.networks.measures import count_operations, count_parameters, network_checkerboard, receptive_field
 from snakeseg.networks.registry import NETWORKS, geometry_of, make_network
 from snakeseg.prediction.overlap_tile import tiled_logits
 from snakeseg.settings import NETWORK_SETTINGS, ContextSettings, UNetSettings
@@ -111,7 +111,7 @@ def test_interpolating_unets_have_no_checkerboard(decoder):
 
 def test_operations_are_counted_without_computing():
     """A 3 x 3 convolution takes 2 x 9 x inputs x outputs operations per pixel."""
-    assert operations(lambda: nn.Conv2d(3, 5, 3, padding=1), 3, (10, 10)) == 2 * 9 * 3 * 5 * 100
+    assert count_operations(lambda: nn.Conv2d(3, 5, 3, padding=1), 3, (10, 10)) == 2 * 9 * 3 * 5 * 100
     # The U-Net of the paper, layer by layer: inputs, outputs, side of the output.
     convolutions = [
         (1, 64, 570), (64, 64, 568), (64, 128, 282), (128, 128, 280), (128, 256, 138), (256, 256, 136),
@@ -121,12 +121,12 @@ def test_operations_are_counted_without_computing():
     up = [(1024, 512, 56), (512, 256, 104), (256, 128, 200), (128, 64, 392)]
     expected = sum(2 * 9 * i * o * n**2 for i, o, n in convolutions) + sum(2 * i * o * n**2 for i, o, n in up)
     expected += 2 * 64 * 2 * 388**2
-    assert operations(lambda: make_network(2, 1, 2, UNetSettings()), 1, (572, 572)) == expected
+    assert count_operations(lambda: make_network(2, 1, 2, UNetSettings()), 1, (572, 572)) == expected
 
 
 def test_parameters_of_the_paper():
     with torch.device("meta"):
-        assert parameters(make_network(2, 1, 2, UNetSettings())) == 31_030_658
+        assert count_parameters(make_network(2, 1, 2, UNetSettings())) == 31_030_658
 
 
 @pytest.mark.parametrize("name", ["dynunet", "segresnet"])

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from snakeseg.arrays import regions_of
+from snakeseg.arrays import grid_regions
 from snakeseg.objects.blockwise import block_face_excess, segment_blocks
-from snakeseg.objects.segment import METHODS, Parameters, id_type, segment
+from snakeseg.objects.segment import METHODS, InstanceParameters, id_type, segment
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -51,7 +51,7 @@ def blobs(seed, shape, width):
 def labelled_alone(mask, block):
     """Components of each block, without joining them across blocks."""
     objects, last = np.zeros(mask.shape, int), 0
-    for region in regions_of(mask.shape, block):
+    for region in grid_regions(mask.shape, block):
         labels, count = ndimage.label(mask[region])
         objects[region], last = np.where(labels, labels + last, 0), last + count
     return objects
@@ -93,7 +93,7 @@ def problems(draw):
     foreground = blobs(seed, shape, width)
     interior = draw(st.sampled_from([foreground, blobs(seed + 1, shape, width)]))
     fill, drop = draw(st.booleans()), draw(st.booleans())
-    return foreground, interior, Parameters(method, threshold, depth, smallest, fill, drop), block
+    return foreground, interior, InstanceParameters(method, threshold, depth, smallest, fill, drop), block
 
 
 @settings(quick, max_examples=300)
@@ -110,7 +110,7 @@ def test_a_component_without_an_object_keeps_holes_from_being_filled(block):
     """The component in the hole of a ring is above the threshold but has no core, hence no object."""
     foreground = np.zeros((9, 9), np.float32)
     foreground[1:8, 1:8], foreground[2:7, 2:7], foreground[4, 4] = 0.9, 0.1, 0.4
-    parameters = Parameters("core", 0.3, 0.55, 0, True)
+    parameters = InstanceParameters("core", 0.3, 0.55, 0, True)
     ring = (foreground == np.float32(0.9)).astype(int)
     np.testing.assert_array_equal(segment(foreground, foreground, parameters), ring)
     np.testing.assert_array_equal(by_blocks(foreground, parameters, block), ring)
@@ -122,7 +122,7 @@ def test_components_are_those_of_scipy(seed, rows, columns):
     """The ids are equal too: SciPy also numbers by first pixels."""
     foreground = blobs(seed, (30, 34), 1.0)
     expected = ndimage.label(foreground > 0.5)[0]
-    np.testing.assert_array_equal(by_blocks(foreground, Parameters(), (rows, columns)), expected)
+    np.testing.assert_array_equal(by_blocks(foreground, InstanceParameters(), (rows, columns)), expected)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -130,21 +130,21 @@ def test_components_are_those_of_scipy(seed, rows, columns):
 def test_a_spiral_is_one_object(method, block):
     mask = spiral(6)
     assert ndimage.label(1 - mask)[1] == 1, "it does not meet itself"
-    np.testing.assert_array_equal(by_blocks(mask, Parameters(method, depth=0.5), block), mask)
+    np.testing.assert_array_equal(by_blocks(mask, InstanceParameters(method, depth=0.5), block), mask)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_arms_that_meet_in_the_last_block(method):
     mask = np.zeros((9, 9))
     mask[:, 0] = mask[:, 8] = mask[8] = 1
-    np.testing.assert_array_equal(by_blocks(mask, Parameters(method, depth=0.5), (3, 3)), mask)
+    np.testing.assert_array_equal(by_blocks(mask, InstanceParameters(method, depth=0.5), (3, 3)), mask)
 
 
 def test_corners_do_not_join():
     """Pixels that touch at a corner stay separate: within a block, where four blocks meet, and across a face."""
-    assert by_blocks(np.eye(3), Parameters(), (2, 2)).tolist() == [[1, 0, 0], [0, 2, 0], [0, 0, 3]]
+    assert by_blocks(np.eye(3), InstanceParameters(), (2, 2)).tolist() == [[1, 0, 0], [0, 2, 0], [0, 0, 3]]
     for block in [(1, 1), (2, 1), (1, 3)]:
-        assert by_blocks(np.eye(4), Parameters(), block).max() == 4
+        assert by_blocks(np.eye(4), InstanceParameters(), block).max() == 4
 
 
 @pytest.mark.parametrize("block", [(7, 9), (20, 20), (64, 64)])
@@ -153,7 +153,7 @@ def test_touching_discs_are_parted_where_they_touch(block):
     where = np.indices((40, 60))
     centres = np.array([(20, 20), (20, 34)])
     away = [((where - np.reshape(centre, (2, 1, 1))) ** 2).sum(axis=0) for centre in centres]
-    found = by_blocks((np.min(away, axis=0) < 64).astype(float), Parameters("distance"), block)
+    found = by_blocks((np.min(away, axis=0) < 64).astype(float), InstanceParameters("distance"), block)
     assert found.max() == 2
     assert (found[:, :27] != 2).all()
     assert (found[:, 28:] != 1).all()
@@ -162,7 +162,7 @@ def test_touching_discs_are_parted_where_they_touch(block):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("block", [(2, 3, 4), (3, 8, 1), (9, 9, 9)])
 def test_nothing_and_everything(method, block):
-    parameters = Parameters(method, depth=0.5)
+    parameters = InstanceParameters(method, depth=0.5)
     shape = (5, 6, 7)
     assert not by_blocks(np.zeros(shape), parameters, block).any()
     np.testing.assert_array_equal(by_blocks(np.ones(shape), parameters, block), np.ones(shape))
@@ -171,13 +171,13 @@ def test_nothing_and_everything(method, block):
 def test_small_objects_are_dropped_by_their_size_in_the_whole():
     """An object of three pixels in three blocks has a size of three pixels."""
     foreground = np.array([[1, 1, 1, 0, 1, 1]])
-    assert by_blocks(foreground, Parameters(smallest=3), (1, 1)).tolist() == [[1, 1, 1, 0, 0, 0]]
+    assert by_blocks(foreground, InstanceParameters(smallest=3), (1, 1)).tolist() == [[1, 1, 1, 0, 0, 0]]
 
 
 def test_border_class_divides_across_blocks():
     foreground = np.array([[0.9, 0.9, 0.9, 0.9, 0.9, 0.1]])
     interior = np.array([[0.8, 0.8, 0.1, 0.8, 0.8, 0.0]])
-    found = by_blocks(foreground, Parameters("core", 0.5, 0.6), (1, 2), interior)
+    found = by_blocks(foreground, InstanceParameters("core", 0.5, 0.6), (1, 2), interior)
     assert found[0, [0, 1]].tolist() == [1, 1]
     assert found[0, [3, 4, 5]].tolist() == [2, 2, 0]
 
@@ -187,16 +187,16 @@ def test_no_more_than_a_block_and_its_neighbours_is_held(method):
     """Objects smaller than a block; a larger object is held in its bounding box, expanded by one pixel."""
     block, mask = (16, 16), discs(60, (96, 144))
     maps, objects = OnDisk(mask), OnDisk(np.zeros(mask.shape, np.uint32))
-    segment_blocks(maps, maps, Parameters(method, depth=0.5), block, objects)
+    segment_blocks(maps, maps, InstanceParameters(method, depth=0.5), block, objects)
     assert max(maps.largest, objects.largest) <= (256 if method == "components" else (16 + 16 + 1) ** 2)
     mask[2, 3:90] = 1
-    segment_blocks(maps, maps, Parameters(method, depth=0.5), block, objects)
+    segment_blocks(maps, maps, InstanceParameters(method, depth=0.5), block, objects)
     assert objects.largest < mask.size // 4
 
 
 def test_straight_cuts_are_none_where_blocks_were_joined():
     mask, block = discs(60, (96, 144)), (10, 14)
-    assert block_face_excess(by_blocks(mask, Parameters(), block), block) == 0
+    assert block_face_excess(by_blocks(mask, InstanceParameters(), block), block) == 0
     assert block_face_excess(labelled_alone(mask, block), block) == 1
     assert block_face_excess(np.zeros((9, 9), int), (3, 3)) == 0
     assert block_face_excess(labelled_alone(np.ones((6, 6)), (1, 3)), (1, 3)) == 1
@@ -205,7 +205,7 @@ def test_straight_cuts_are_none_where_blocks_were_joined():
 def test_straight_cuts_of_objects_that_touch():
     """Ids differ at block faces as often as halfway between them; without joining, they differ at all faces."""
     foreground, block = blobs(0, (400, 400), 3.0), (16, 20)
-    found = by_blocks(foreground, Parameters("distance", 0.45), block)
+    found = by_blocks(foreground, InstanceParameters("distance", 0.45), block)
     assert found.max() > ndimage.label(foreground > 0.45)[1]
     assert abs(block_face_excess(found, block)) < 0.02
     assert block_face_excess(labelled_alone(foreground > 0.45, block), block) == 1
@@ -218,15 +218,15 @@ def test_type_of_ids():
     dots = np.zeros((1, 600))
     dots[0, ::2] = 1
     for dtype in (np.uint16, np.uint32, np.uint64):
-        assert by_blocks(dots, Parameters(), (1, 7), dtype=dtype).max() == 300
+        assert by_blocks(dots, InstanceParameters(), (1, 7), dtype=dtype).max() == 300
     with pytest.raises(ValueError, match="256 provisional ids do not fit uint8; expected objects of a wider dtype"):
-        by_blocks(dots, Parameters(), (1, 2), dtype=np.uint8)
+        by_blocks(dots, InstanceParameters(), (1, 2), dtype=np.uint8)
 
 
 def test_shapes_must_fit():
     image = np.zeros((4, 5))
     with pytest.raises(ValueError, match="expected three equal shapes"):
-        segment_blocks(image, image, Parameters(), (2, 2), np.zeros((5, 4), np.uint32))
+        segment_blocks(image, image, InstanceParameters(), (2, 2), np.zeros((5, 4), np.uint32))
     for block in [(2,), (2, 0)]:
         with pytest.raises(ValueError, match=r"block of shape .*; expected 2 positive side lengths"):
-            by_blocks(image, Parameters(), block)
+            by_blocks(image, InstanceParameters(), block)

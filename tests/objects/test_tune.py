@@ -9,16 +9,16 @@ from scipy import ndimage
 from snakeseg.evaluation.metrics.contingency import overlaps
 from snakeseg.evaluation.metrics.matching import detection_scores, match
 from snakeseg.evaluation.metrics.partition import adapted_rand_error
-from snakeseg.objects.segment import Parameters, segment
-from snakeseg.objects.tune import SCORES, candidate_parameters, choose, tune_parameters
+from snakeseg.objects.segment import InstanceParameters, segment
+from snakeseg.objects.tune import SCORES, candidate_parameters, choose_parameters, tune_parameters
 from snakeseg.settings import Instances, Labels
 
 FEW = {"thresholds": [0.3, 0.5, 0.7], "cores": [0.5, 0.9], "depths": [1.0, 3.0], "smallest": [0, 6]}
 
 
 def pick(pairs, settings):
-    """`choose` for networks without a border class."""
-    return choose([((f.astype(np.float32),) * 2, truth) for f, truth in pairs], settings)
+    """`choose_parameters` for networks without a border class."""
+    return choose_parameters([((f.astype(np.float32),) * 2, truth) for f, truth in pairs], settings)
 
 
 def blobs(seed, shape=(40, 44)):
@@ -51,7 +51,7 @@ def test_finds_the_threshold_and_size_that_are_right(select_by):
     assert chosen.threshold == 0.7
     assert max(trial["score"] for trial in trials) == 1
     if select_by != "adapted_rand_error":  # which ignores pixels outside the true objects
-        assert chosen == Parameters("components", 0.7, smallest=6)
+        assert chosen == InstanceParameters("components", 0.7, smallest=6)
 
 
 def test_finds_that_touching_cells_need_splitting():
@@ -71,7 +71,7 @@ def test_scores_are_those_of_segmenting_and_scoring(select_by):
     thresholds = {"ap_0.50": [0.5], "ap": [0.5, 0.6, 0.7, 0.8, 0.9]}.get(select_by)
     assert len(trials) == 2 * 21
     for trial in trials[::3]:
-        parameters = Parameters(**{key: value for key, value in trial.items() if key != "score"})
+        parameters = InstanceParameters(**{key: value for key, value in trial.items() if key != "score"})
         found = [(truth, segment(foreground, foreground, parameters)) for foreground, truth in pairs]
         if thresholds is None:
             expected = 1 - np.mean([adapted_rand_error(overlaps(*pair)) for pair in found])
@@ -90,7 +90,7 @@ def test_best_is_chosen_and_of_equals_the_first():
     best = max(trial["score"] for trial in trials)
     assert next(trial for trial in trials if trial["score"] == best) == {**asdict(chosen), "score": best}
     perfect = np.pad(np.ones((8, 8)), 4)
-    assert pick([(perfect, perfect.astype(int))], Instances(**FEW))[0] == Parameters("components", 0.3)
+    assert pick([(perfect, perfect.astype(int))], Instances(**FEW))[0] == InstanceParameters("components", 0.3)
 
 
 def test_every_image_has_a_say():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from snakeseg.arrays import regions_of
+from snakeseg.arrays import grid_regions
 from snakeseg.networks.geometry import uniform
 from snakeseg.networks.registry import geometry_of
 from snakeseg.prediction.blending import run_blended
@@ -59,7 +59,7 @@ def test_parts_of_a_blended_image_are_the_same_to_the_bit():
         run_blended(compute_tile, image, geometry, stride, tiles=tiles_of_part(shape, stride, i, 3)) for i in range(3)
     ]
     np.testing.assert_array_equal(assemble((piece for part in parts for piece in part), shape), whole)
-    assert len(list(run_blended(compute_tile, image, geometry, stride))) == len(list(regions_of(shape, stride)))
+    assert len(list(run_blended(compute_tile, image, geometry, stride))) == len(list(grid_regions(shape, stride)))
 
 
 def test_one_tile_is_not_blended():

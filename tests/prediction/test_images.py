@@ -109,7 +109,7 @@ def test_each_row_is_opened_and_decoded_once(model, watched, tmp_path, planned):
         assert watch.calls == Counter(opened)
         watch.calls.clear()
         extra = ["--plan", str(tmp_path / "plan.json"), "--part", "0/2"]
-    store = tmp_path / "answers.zarr.zip"
+    store = tmp_path / "probabilities.zarr.zip"
     assert main(["predict", str(model), *sheet, *extra, "--probabilities", str(store)]) == 0
     # The only tile of an image is in the last of two parts.
     assert watch.calls == Counter(opened + ([] if planned else decoded))

@@ -19,7 +19,7 @@ from snakeseg.networks.registry import geometry_of
 from snakeseg.objects.components import ComponentFilter
 from snakeseg.objects.label_files import write_label_file
 from snakeseg.objects.parameters import load_parameters
-from snakeseg.objects.segment import Parameters
+from snakeseg.objects.segment import InstanceParameters
 from snakeseg.prediction import overlap_tile as inference
 from snakeseg.prediction.images import fit_to_model
 from snakeseg.prediction.overlap_tile import (
@@ -295,9 +295,9 @@ def test_objects_are_cut_by_the_parameters(tmp_path, kind):
     foreground = np.array([[0.9, 0.1, 0.6, 0.6, 0.1, 0.9]])
     arrays = {"probabilities": np.stack([1 - foreground, foreground])}
     for parameters, expected in [
-        (Parameters(threshold=0.5), [[1, 0, 2, 2, 0, 3]]),
-        (Parameters(threshold=0.7, smallest=1), [[1, 0, 0, 0, 0, 2]]),
-        (Parameters(smallest=2), [[0, 0, 1, 1, 0, 0]]),
+        (InstanceParameters(threshold=0.5), [[1, 0, 2, 2, 0, 3]]),
+        (InstanceParameters(threshold=0.7, smallest=1), [[1, 0, 0, 0, 0, 2]]),
+        (InstanceParameters(smallest=2), [[0, 0, 1, 1, 0, 0]]),
     ]:
         assert labels_of(tmp_path, arrays, Labels(kind), parameters) == expected
 
@@ -338,7 +338,7 @@ def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
     predictor, average = predicted(tmp_path / "e", picture)
     assert average.dtype == np.float16
     np.testing.assert_allclose(average, expected, atol=1e-3)
-    assert load_parameters(predictor.folders[0], predictor.description.labels) == Parameters(threshold=0.7)
+    assert load_parameters(predictor.folders[0], predictor.description.labels) == InstanceParameters(threshold=0.7)
     assert np.abs(predicted(tmp_path / "e" / "fold-0", picture)[1] - expected).max() > 0.01
 
 

@@ -16,12 +16,12 @@ from snakeseg.io.store import Streamed, read_parts, write_store
 from snakeseg.models.checkpoint import save_model
 from snakeseg.models.description import Description
 from snakeseg.objects import label_files
-from snakeseg.objects.segment import METHODS, Parameters
+from snakeseg.objects.segment import METHODS, InstanceParameters
 from snakeseg.prediction import predictor, timing
 from snakeseg.prediction.images import fit_to_model
 from snakeseg.prediction.overlap_tile import assemble, tile_probabilities
 from snakeseg.prediction.predict import predict_image, predict_tiles
-from snakeseg.prediction.tile_plan import Sample
+from snakeseg.prediction.tile_plan import TileMeasurement
 from snakeseg.prediction.tiles import tile_shape
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
 from snakeseg.transforms.flips import Symmetry
@@ -130,21 +130,21 @@ def test_tiles_are_measured_once_and_cached(tmp_path, monkeypatch):
     loaded = predictor.load_predictor([save(tmp_path / "m")], CPU)
     assert predictor.choose_stride(loaded, (30, 30)) == (32, 32)
     assert not (tmp_path / "cache").exists()  # the image is not larger than the default tile
-    predictor.plan(loaded, (700, 900), 1e12)
+    predictor.plan_image(loaded, (700, 900), 1e12)
     (cached,) = (tmp_path / "cache/snakeseg/tiles").glob("*.json")
-    samples = [Sample(*values) for values in json.loads(cached.read_text(encoding="utf-8"))]
+    samples = [TileMeasurement(*values) for values in json.loads(cached.read_text(encoding="utf-8"))]
     assert [s.pixels for s in samples][:2] == [np.prod(PLAIN.geometry.input_size(n)) for n in (128, 256)]
     assert all(s.seconds > 0 for s in samples)
     tiles = []
     for seconds in (2e-3, 1.0):  # of a large tile: plans follow the cache
         cached.write_text(json.dumps([[180**2, 1e-3, 1e6], [300**2, seconds, 2e6]]), encoding="utf-8")
-        tiles.append(predictor.plan(loaded, (700, 900), 1e12).tiles)
+        tiles.append(predictor.plan_image(loaded, (700, 900), 1e12).tiles)
     assert tiles[0] < tiles[1]
-    assert len(timing.keep_samples(cached, samples)) == 2  # an existing cache is used
+    assert len(timing.write_samples(cached, samples)) == 2  # an existing cache is used
     cached.write_text("[[", encoding="utf-8")
-    assert timing.keep_samples(cached, samples) == samples
+    assert timing.write_samples(cached, samples) == samples
     (tmp_path / "file").touch()
-    assert timing.keep_samples(tmp_path / "file" / "no.json", samples) == samples
+    assert timing.write_samples(tmp_path / "file" / "no.json", samples) == samples
 
 
 def test_a_tile_of_the_config_needs_no_measuring(tmp_path, monkeypatch):
@@ -161,7 +161,10 @@ def test_label_files_do_not_depend_on_the_blocks(tmp_path, method, monkeypatch):
     noise = np.kron(rng.random((9, 11)), np.ones((8, 8)))[:70, :83]
     probabilities = np.stack([1 - noise, noise]).astype(np.float16)
     tifffile.imwrite(tmp_path / "s.tif", np.zeros((70, 83), np.uint8))
-    source, parameters = open_image(tmp_path / "s.tif", 2), Parameters(method, 0.6, 0.8 if method == "core" else 1.0, 3)
+    source, parameters = (
+        open_image(tmp_path / "s.tif", 2),
+        InstanceParameters(method, 0.6, 0.8 if method == "core" else 1.0, 3),
+    )
 
     def pieces():
         for region in [
@@ -310,7 +313,7 @@ def test_uncertainty_is_kept_beside_the_labels_on_request(tmp_path):
     folder = save(tmp_path / "m", description=replace(SEMANTIC, predict=Predict(average=False, tile=32)))
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((60, 50), np.float32))
     assert main(["predict", str(folder), str(tmp_path / "a.tif"), "-o", str(tmp_path / "out"), "--uncertainty"]) == 0
-    ((_, _, arrays),) = read_parts([tmp_path / "out" / "a.tif.answers.zarr.zip"])
+    ((_, _, arrays),) = read_parts([tmp_path / "out" / "a.tif.probabilities.zarr.zip"])
     assert {name: array.shape for name, array in arrays.items()} == {
         "probabilities": (2, 60, 50),
         "uncertainty": (3, 60, 50),

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakeseg.arrays import mirror_indices, read_mirrored, regions_of
+from snakeseg.arrays import grid_regions, mirror_indices, read_mirrored
 from snakeseg.networks.geometry import Geometry, combine, uniform
 from snakeseg.networks.registry import geometry_of
-from snakeseg.prediction.tile_plan import Costs, Sample, plan_tiles, price_tiles
+from snakeseg.prediction.tile_plan import TileCosts, TileMeasurement, plan_tiles, price_tiles
 from snakeseg.prediction.tiles import part_of, tile_shape, tiles_of_part
 from snakeseg.settings import NETWORK_SETTINGS
 
@@ -38,7 +38,7 @@ def shapes_and_geometries(draw, shapes=shapes):
 def test_tiles_cover_every_pixel_exactly_once(drawn, largest):
     shape, geometry = drawn
     covered = np.zeros(shape, int)
-    for tile in regions_of(shape, tile_shape(shape, geometry, largest)):
+    for tile in grid_regions(shape, tile_shape(shape, geometry, largest)):
         covered[tile] += 1
         assert all(side.start < side.stop for side in tile)
     assert (covered == 1).all()
@@ -50,7 +50,7 @@ def test_tiles_start_at_multiples_of_the_period(drawn, largest):
     shape, geometry = drawn
     stride = tile_shape(shape, geometry, largest)
     assert not any(map(mod, stride, geometry.multiple))
-    for tile in regions_of(shape, stride):
+    for tile in grid_regions(shape, stride):
         assert not any(map(mod, (side.start for side in tile), geometry.multiple))
 
 
@@ -150,7 +150,11 @@ def test_tiny_axes(size):
     assert set(mirror_indices(-9, 9, size)) == set(range(size))
 
 
-COSTS = Costs([Sample(100**2, 0.1, 1e6), Sample(1000**2, 10.0, 1e8), Sample(2000**2, 60.0, 4e8)], passes=2, fixed=5e6)
+COSTS = TileCosts(
+    [TileMeasurement(100**2, 0.1, 1e6), TileMeasurement(1000**2, 10.0, 1e8), TileMeasurement(2000**2, 60.0, 4e8)],
+    passes=2,
+    fixed=5e6,
+)
 sizes = st.lists(st.integers(1, 3000), min_size=2, max_size=2)
 
 
@@ -159,7 +163,7 @@ sizes = st.lists(st.integers(1, 3000), min_size=2, max_size=2)
 def test_plans_cover_once_within_the_budget(drawn, budget):
     shape, geometry = drawn
     plan = plan_tiles(shape, geometry, COSTS, budget)
-    tiles = list(regions_of(shape, plan.stride))
+    tiles = list(grid_regions(shape, plan.stride))
     assert len(tiles) == plan.tiles
     assert sum(map(pixels_of, tiles)) == math.prod(shape)
     assert not any(map(mod, plan.stride, geometry.multiple))

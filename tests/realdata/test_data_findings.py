@@ -7,21 +7,21 @@ import yaml
 
 from snakeseg.checks.findings.label_kind import label_kind_findings
 from snakeseg.checks.findings.leakage import LEAST, leakage_findings
-from snakeseg.checks.findings.table import table_of
+from snakeseg.checks.findings.table import build_facts_table
 from snakeseg.checks.image_facts import decoded, image_facts
-from snakeseg.checks.input import check
-from snakeseg.checks.inspect import inspect
-from snakeseg.checks.near_duplicates import near_duplicates
+from snakeseg.checks.input import check_input
+from snakeseg.checks.inspect import inspect_rows
+from snakeseg.checks.near_duplicates import find_near_duplicates
 from snakeseg.io.images import read
-from snakeseg.io.sheet import COLUMNS, parts_of, read_sheet
-from snakeseg.settings import Labels, build
+from snakeseg.io.sheet import COLUMNS, assign_parts, read_sheet
+from snakeseg.settings import Labels, build_section
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
 
 def read_example(repository, realdata, name):
     config = yaml.safe_load((repository / f"config/examples/{name}.yaml").read_text(encoding="utf-8"))
-    labels = build(Labels, config["labels"])
+    labels = build_section(Labels, config["labels"])
     return read_sheet(repository / config["sheet"], realdata / name), 2, labels, config["validation"]
 
 
@@ -43,11 +43,11 @@ def test_no_look_alikes_but_true_ones(realdata, repository, name, alike):
     """The two are planes of one embryo, a step apart; no images are equal; all labels are what they are said to be."""
     data = read_volumes(realdata) if name == "hippocampus" else read_example(repository, realdata, name)
     sheet, dims, labels, validation = data
-    facts, problems = inspect(sheet, dims, labels)
+    facts, problems = inspect_rows(sheet, dims, labels)
     facts = pd.DataFrame(facts)
-    assert problems + check(sheet, facts, 1, validation) == []
+    assert problems + check_input(sheet, facts, 1, validation) == []
     # Whatever the sheet holds apart: all rows as if they were trained on.
-    table = table_of(sheet, facts, parts_of(sheet, 1, validation)).assign(subset="train")
+    table = build_facts_table(sheet, facts, assign_parts(sheet, 1, validation)).assign(subset="train")
     assert {" ".join(finding.samples) for finding in leakage_findings(table, dims)} == alike
     assert list(label_kind_findings(table, labels)) == []
 
@@ -58,10 +58,10 @@ def test_sections_are_further_from_their_neighbours_than_from_themselves(realdat
     rng = np.random.default_rng(0)
     pale = [(255 * (s[:, ::-1] / 255.0) ** 0.6 + rng.normal(0, 15, s.shape)).astype(np.float32) for s in sections]
     known = [decoded(image_facts(image)["signature"]) for image in [*sections, *pale]]
-    pairs, found = near_duplicates(np.stack(known), 2, 0.3)
+    pairs, found = find_near_duplicates(np.stack(known), 2, 0.3)
     neighbours = found[pairs[:, 1] == pairs[:, 0] + 1]
     assert len(neighbours) > 10
     assert neighbours.max() < LEAST - 0.1
-    own, found = near_duplicates(np.stack(known), 2, LEAST)
+    own, found = find_near_duplicates(np.stack(known), 2, LEAST)
     assert own.tolist() == [[i, i + 24] for i in range(24)]
     assert found.min() > LEAST + 0.03

@@ -10,8 +10,8 @@ from browsing import DESKTOP, PHONE, violations
 
 from snakeseg.checks.findings.finding import Finding
 from snakeseg.checks.findings.object_sizes import describe_experiments, overview
-from snakeseg.checks.findings.table import table_of
-from snakeseg.checks.inspect import inspect
+from snakeseg.checks.findings.table import build_facts_table
+from snakeseg.checks.inspect import inspect_rows
 from snakeseg.io.sheet import COLUMNS
 from snakeseg.report.data_page import MAX_TABLE_ROWS, DataReport, data_page
 from snakeseg.settings import Experiment, Labels, Train, UNetSettings
@@ -35,10 +35,10 @@ def page_of(folder, findings, rows=3, read=True, gone=None):
         subset = "test" if i == 2 else "train"
         sheet.append((f"s{i}", str(folder / f"i{i}.tif"), str(folder / f"l{i}.tif"), subset, "g", "b", 1, ""))
     sheet = pd.DataFrame(sheet, columns=COLUMNS)
-    facts = pd.DataFrame(inspect(sheet, 2, Labels())[0]) if read else sheet[["sample"]]
+    facts = pd.DataFrame(inspect_rows(sheet, 2, Labels())[0]) if read else sheet[["sample"]]
     if gone:
         (folder / gone).unlink()
-    table = table_of(sheet, facts, sheet["subset"])
+    table = build_facts_table(sheet, facts, sheet["subset"])
     experiments = describe_experiments({HOSTILE: Experiment(network=UNetSettings(depth=2), train=Train(patch=40))}, 2)
     known = overview(table, Labels(), experiments)
     return data_page(DataReport(HOSTILE, 2, sheet, table, findings, known), folder / "data-report.html")

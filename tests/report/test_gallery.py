@@ -124,7 +124,7 @@ def test_of_a_large_image_only_the_middle_is_read(tmp_path):
     sheet["batch"] = "test-0000"
     images = pd.DataFrame({"experiment": ["x"], "subset": "predict", "sample": "large", "status": "unlabelled"})
     view = Views(tmp_path / "run", sheet, images, pd.DataFrame(columns=["sample"]), 2, Labels()).view("large")
-    assert view.grey_value == 7
+    assert view.mean_intensity == 7
     assert (view.predicted["x"] == 7).all()
     assert view.note == "the middle 2048 x 2048 of 40000 x 30000 pixels"
 

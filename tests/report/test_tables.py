@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from snakeseg.report.citation import methods_paragraph, works_to_cite
-from snakeseg.report.images.examples import ranked
+from snakeseg.report.images.examples import rank_images
 from snakeseg.report.tables import MISSING, format_value, format_whole, image_rows, ranking_metric, readable_name
 from snakeseg.report.verdict import headline_part, verdict
 from snakeseg.settings import read_config
@@ -44,18 +44,18 @@ def test_failures_come_first_then_the_worst():
 def test_errors_are_worst_where_they_are_highest():
     rows = image_rows(IMAGES.rename(columns={"ap_0.50": "pixel_error"}), "pixel_error")
     assert rows.loc[rows["state"] == "scored", "sample"].tolist() == ["b", "v", "a"]
-    assert ranked(rows, "pixel_error")[0]["sample"] == "e"
+    assert rank_images(rows, "pixel_error")[0]["sample"] == "e"
 
 
 def test_images_without_scores_are_rows_too():
     rows = image_rows(IMAGES[IMAGES["status"] != "scored"].drop(columns=["ap_0.50", "missed", "empty"]), "ap_0.50")
     assert rows["state"].tolist() == ["unreadable", "unlabelled"]
-    assert [row["rank"] for row in ranked(rows, "ap_0.50")] == ["not scored"]
+    assert [row["rank"] for row in rank_images(rows, "ap_0.50")] == ["not scored"]
 
 
 def test_ranked_shows_nobody_twice():
     rows = image_rows(IMAGES, "ap_0.50")
-    found = ranked(rows, "ap_0.50")
+    found = rank_images(rows, "ap_0.50")
     assert [(row["sample"], row["rank"]) for row in found] == [
         ("m", "worst"), ("a", "worst"), ("v", "worst"), ("b", "median"), ("e", "best"),
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from snakemake_logs import FINISHED, HEAD, STARTED
 
 from snakeseg.cli import main
 from snakeseg.errors import BadInput
-from snakeseg.monitor.causes import judge, progress_of
+from snakeseg.monitor.causes import diagnose, progress_of
 from snakeseg.monitor.snakemake_log import read_session
 from snakeseg.monitor.usage import advise, read_usage
 from snakeseg.text import CONTROL, printable, printable_lines
@@ -141,7 +141,7 @@ def test_a_long_log_of_snakemakes_is_read_in_one_pass(text):
 )  # fmt: skip
 def test_a_long_log_of_a_job_is_judged_in_one_pass(text):
     with limits():
-        assert judge(text, [text]).cause
+        assert diagnose(text, [text]).cause
         progress_of(text)
 
 

@@ -28,9 +28,9 @@ from snakeseg.settings import (
     Settings,
     Train,
     UNetSettings,
-    build,
-    fits,
-    in_words,
+    build_section,
+    describe_kind,
+    is_valid,
     network_settings,
     read_config,
     read_settings,
@@ -73,16 +73,16 @@ def test_schema_and_settings_accept_the_same(cls, key, config_validator):
     """The schema of the workflow and the dataclasses of the commands accept the same configs."""
     kind, limits = get_type_hints(cls)[key.name], key.metadata["limits"]
     schema = config_validator(type_schema(kind, limits))
-    assert {repr(value): fits(value, kind, limits) for value in VALUES} == {
+    assert {repr(value): is_valid(value, kind, limits) for value in VALUES} == {
         repr(value): schema.is_valid(value) for value in VALUES
     }
-    assert in_words(kind, limits)
+    assert describe_kind(kind, limits)
 
 
 @pytest.mark.parametrize("cls", [*CLASSES[2:]])
 def test_defaults_are_accepted(cls):
     made = cls(name="fcn8s") if cls is FCNSettings else cls()
-    assert build(cls, asdict(made)) == made
+    assert build_section(cls, asdict(made)) == made
 
 
 def test_every_limit_is_checked():
@@ -114,7 +114,7 @@ def test_every_word_is_understood():
     for schedule in words(Train, "schedule"):
         assert learning_rate_factor(Train(schedule=schedule), 0) > 0
     for kind in words(Prepare, "normalise"):
-        assert len(intensity_statistics(np.ones((1, 2, 2)), build(Prepare, {"normalise": kind}))) == 2
+        assert len(intensity_statistics(np.ones((1, 2, 2)), build_section(Prepare, {"normalise": kind}))) == 2
     network = make_network(2, 1, 2, UNetSettings(width=1, depth=1))
     for optimiser in words(Train, "optimiser"):
         assert make_optimiser(network, Train(optimiser=optimiser))
@@ -131,7 +131,7 @@ def test_mutable_defaults_are_not_shared():
 
 
 def test_build():
-    assert build(UNetSettings, {"width": 8}) == UNetSettings(width=8)
+    assert build_section(UNetSettings, {"width": 8}) == UNetSettings(width=8)
 
 
 def test_network_settings_by_name():
@@ -199,8 +199,8 @@ def test_bad_settings(text, message):
     ],
 )  # fmt: skip
 def test_values_are_of_the_types_of_their_keys(value, kind, expected):
-    assert fits(value, kind) == expected
-    assert in_words(kind)
+    assert is_valid(value, kind) == expected
+    assert describe_kind(kind)
 
 
 def test_a_value_of_another_type_is_told():
@@ -211,4 +211,4 @@ def test_a_value_of_another_type_is_told():
     with pytest.raises(
         BadInput, match=r"prepare, spacing: found 3; expected auto, or a list, each a number above 0, or null"
     ):
-        build(Prepare, {"spacing": 3}, "prepare")
+        build_section(Prepare, {"spacing": 3}, "prepare")

@@ -14,9 +14,9 @@ from snakeseg.cli import LAYOUTS, main
 from snakeseg.settings import read_config
 from snakeseg.setup.detect import LAYOUTS as READERS
 from snakeseg.setup.groups import are_neighbours_similar, choose_folds
-from snakeseg.setup.label_kind import LabelSummary, infer_labels
+from snakeseg.setup.label_section import LabelSummary, infer_labels
 from snakeseg.setup.layout import Layout, sheet_of
-from snakeseg.setup.plan import plan
+from snakeseg.setup.plan import plan_setup
 from snakeseg.transforms.simulate import simulate_cells
 
 NO_CLASSES = Layout("", "data", sheet_of([]))
@@ -150,7 +150,7 @@ def test_too_few_labels(cells, capsys):
 
 def test_masks_and_formats(tmp_path):
     save_cells(tmp_path / "d", 3, kind=np.uint8, labels=lambda objects: 255 * (objects > 0))
-    made = plan(tmp_path / "d", None)
+    made = plan_setup(tmp_path / "d", None)
     assert made.found.labels.kind == "binary"
     assert made.folds[0] == {"folds": 3, "fold": 0}
     assert "uint8" in made.config("d", "d.tsv")
@@ -164,7 +164,7 @@ def test_more_data_train_longer_within_the_time(tmp_path):
     """A few crops train for seconds, many images for the minutes of the time budget."""
     save_cells(tmp_path / "few", 4, side=48)
     save_cells(tmp_path / "many", 20, side=256)
-    few, many = plan(tmp_path / "few", None), plan(tmp_path / "many", None)
+    few, many = plan_setup(tmp_path / "few", None), plan_setup(tmp_path / "many", None)
     assert steps_of(few) < steps_of(many)
     assert few.proposal.minutes < 0.5
     assert few.proposal.minutes < many.proposal.minutes <= 6.1
@@ -181,7 +181,7 @@ def test_sections_of_a_stack_are_held_out_in_stretches(tmp_path):
             tifffile.imwrite(
                 tmp_path / "s" / name / f"{index:02d}.tif", array.astype(np.float32 if name == "images" else np.uint8)
             )
-    made = plan(tmp_path / "s", None)
+    made = plan_setup(tmp_path / "s", None)
     assert made.sheet["group"].nunique() == 5
     assert made.sheet["group"].is_monotonic_increasing
     save_cells(tmp_path / "c", 12)

@@ -5,7 +5,7 @@ import pytest
 
 from snakeseg.checks.findings.per_dataset import dataset_findings
 from snakeseg.settings import Labels, Prepare
-from snakeseg.setup.proposal import propose
+from snakeseg.setup.proposal import propose_settings
 from snakeseg.setup.survey import Survey
 
 LABELS = Labels("semantic", {"background": 0, "cell": 1})
@@ -28,7 +28,7 @@ def topics(spacings=((1.0, 1.0),) * 2, share=0.5):
 
 
 def proposed(section, **data):
-    return {key.name: key.value for key in propose(survey(**data)).sections[section]}
+    return {key.name: key.value for key in propose_settings(survey(**data)).sections[section]}
 
 
 @pytest.mark.parametrize(("size", "several"), [(1.05, False), (1.19, False), (1.21, True)])

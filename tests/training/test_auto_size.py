@@ -48,7 +48,7 @@ def test_less_memory_gives_a_smaller_patch_within_the_memory_share(monkeypatch):
     sizes = []
     for megabytes in (4000, 20, 5):
         chosen, _ = choose_patch_and_batch(monkeypatch, total=megabytes * 2**20)
-        used = auto_size.step_bytes(description(), chosen.patch, chosen.batch, chosen, CPU)
+        used = auto_size.step_memory(description(), chosen.patch, chosen.batch, chosen, CPU)
         assert used <= auto_size.MEMORY_SHARE * megabytes * 2**20
         sizes.append(chosen.patch)
     assert sizes[0] > sizes[1] > sizes[2]
@@ -71,7 +71,7 @@ def test_counted_bytes_equal_those_that_a_step_keeps(network, precision):
     geometry, settings = description(network).geometry.training, replace(AUTO, precision=precision)
     kept = auto_size._kept_bytes(untrained, torch.zeros(2, 1, *geometry.input_size(100)), settings, CPU)
     weights = sum(p.numel() * 4 for p in untrained.parameters())
-    estimate = auto_size.step_bytes(description(network), 100, 2, settings, CPU)
+    estimate = auto_size.step_memory(description(network), 100, 2, settings, CPU)
     assert estimate == pytest.approx(auto_size.MEMORY_OVERHEAD * (kept + 4 * weights), rel=0.01)
 
 
@@ -79,7 +79,7 @@ def test_the_smallest_patch_is_tried():
     """It is chosen if no other patch fits into the memory."""
     network = UNetSettings(width=2, depth=4)
     smallest, _ = description(network).geometry.training.output_size(1)
-    need = auto_size.step_bytes(description(network), smallest, 1, AUTO, CPU)
+    need = auto_size.step_memory(description(network), smallest, 1, AUTO, CPU)
     with pytest.MonkeyPatch.context() as patched:
         chosen, _ = choose_patch_and_batch(
             patched, replace(AUTO, batch=1), total=need / auto_size.MEMORY_SHARE, network=network

@@ -12,7 +12,7 @@ from team_training import SETTINGS, WORLD, launch, make_items, together, train
 from snakeseg.networks.geometry import uniform
 from snakeseg.settings import Augment, Train
 from snakeseg.training.distributed import ALONE, Place, Team, launched_team, run_together
-from snakeseg.training.patches import PatchPlan, draw_batch
+from snakeseg.training.patches import PatchPlan, sample_batch
 
 pytestmark = pytest.mark.slow
 
@@ -47,11 +47,11 @@ def test_shares_are_the_batch(size):
     """All patches of the batch are drawn once, for any number of processes."""
     items, plan = make_items(), PatchPlan(SETTINGS, Augment(), uniform(2, halo=0, multiple=1))
     for step in range(3):
-        shares = [draw_batch(items, plan, step, rank, size) for rank in range(size)]
-        whole = draw_batch(items, plan, step)
+        shares = [sample_batch(items, plan, step, rank, size) for rank in range(size)]
+        whole = sample_batch(items, plan, step)
         for parts, expected in zip(zip(*shares, strict=True), whole, strict=True):
             np.testing.assert_array_equal(np.concatenate(parts), expected)
-    different = {draw_batch(items, plan, step).image.tobytes() for step in range(3)}
+    different = {sample_batch(items, plan, step).image.tobytes() for step in range(3)}
     assert len(different) == 3
 
 

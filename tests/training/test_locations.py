@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snakeseg.training.locations import MAX_FOREGROUND_PIXELS, draw_location, find_foreground
+from snakeseg.training.locations import MAX_FOREGROUND_PIXELS, find_foreground, sample_location
 
 SHAPES = [(40, 50), (12, 60), (30, 30), (5, 200)]
 
@@ -23,7 +23,7 @@ def weights():
 
 
 def draws(foreground, share, size=8, count=600):
-    return [draw_location(np.random.default_rng(i), SHAPES, (size,) * 2, foreground, share) for i in range(count)]
+    return [sample_location(np.random.default_rng(i), SHAPES, (size,) * 2, foreground, share) for i in range(count)]
 
 
 def patch_of(index, start, size=8):
@@ -43,7 +43,7 @@ def test_the_share_of_patches_around_foreground():
     empty = [np.zeros((100, 100), np.uint8), np.eye(100, dtype=np.uint8)]
     foreground = find_foreground(empty, [np.ones((100, 100))] * 2, 2)
     indices = [
-        draw_location(np.random.default_rng(i), [(100, 100)] * 2, (5, 5), foreground, 0.4)[0] for i in range(2000)
+        sample_location(np.random.default_rng(i), [(100, 100)] * 2, (5, 5), foreground, 0.4)[0] for i in range(2000)
     ]
     assert np.mean(indices) == pytest.approx(0.4 + 0.6 / 2, abs=0.04)
 
@@ -61,7 +61,7 @@ def test_the_pixel_lies_anywhere_in_the_patch():
     target[25, 25] = 1
     foreground = find_foreground([target], [np.ones((50, 50))], 2)
     starts = {
-        tuple(draw_location(np.random.default_rng(i), [(50, 50)], (4, 4), foreground, 1.0)[1]) for i in range(400)
+        tuple(sample_location(np.random.default_rng(i), [(50, 50)], (4, 4), foreground, 1.0)[1]) for i in range(400)
     }
     assert starts == {(a, b) for a in range(22, 26) for b in range(22, 26)}
 
@@ -77,7 +77,7 @@ def test_without_foreground_patches_are_drawn_anywhere():
     shapes = [(20, 20), (30, 9)]
     foreground = find_foreground([np.zeros(s, np.uint8) for s in shapes], [np.ones(s) for s in shapes], 3, True)
     assert foreground == []
-    assert {draw_location(np.random.default_rng(i), shapes, (6, 6), foreground, 1.0)[0] for i in range(40)} == {0, 1}
+    assert {sample_location(np.random.default_rng(i), shapes, (6, 6), foreground, 1.0)[0] for i in range(40)} == {0, 1}
 
 
 def test_kept_pixels_are_limited_and_evenly_spread():
@@ -94,5 +94,5 @@ def test_patches_of_volumes_contain_foreground():
     target[3, 4, 5] = 1
     foreground = find_foreground([target], [np.ones(target.shape)], 2)
     for i in range(50):
-        _, start = draw_location(np.random.default_rng(i), [target.shape], (10,) * target.ndim, foreground, 1.0)
+        _, start = sample_location(np.random.default_rng(i), [target.shape], (10,) * target.ndim, foreground, 1.0)
         assert target[tuple(slice(s, s + 10) for s in start)].any()

@@ -19,7 +19,7 @@ from snakeseg.training import dataset, loop, lr_range_test, optimiser, patches
 from snakeseg.training import state as state_module
 from snakeseg.training.history import HISTORY, StepRecord, write_history
 from snakeseg.training.losses import make_loss, weighted_cross_entropy
-from snakeseg.training.patches import Item, PatchPlan, draw_batch
+from snakeseg.training.patches import Item, PatchPlan, sample_batch
 from snakeseg.training.prepare import weight_maps
 from snakeseg.training.state_files import write_state
 from snakeseg.training.step import Learner, train_step
@@ -90,9 +90,9 @@ def test_slow_data_does_not_change_the_weights(monkeypatch):
 
     def slow(*arguments):
         time.sleep(next(delays))
-        return draw_batch(*arguments)
+        return sample_batch(*arguments)
 
-    monkeypatch.setattr(patches, "draw_batch", slow)
+    monkeypatch.setattr(patches, "sample_batch", slow)
     assert bits(train()[0]) == expected
 
 
@@ -101,7 +101,7 @@ def test_prefetched_batches_are_those_of_the_steps():
     drawn = list(patches.prefetch(items, plan, start=3))
     assert len(drawn) == 9
     for step, batch in enumerate(drawn, start=3):
-        for array, expected in zip(batch, draw_batch(items, plan, step), strict=True):
+        for array, expected in zip(batch, sample_batch(items, plan, step), strict=True):
             np.testing.assert_array_equal(array, expected)
 
 
@@ -127,7 +127,7 @@ def test_the_first_loss_is_that_of_the_initial_network(monkeypatch):
     _, history = train(settings, network=network)
     torch.manual_seed(optimiser.derive_seed(settings.seed, -1))
     fresh = UNet(2, 1, 2, network)
-    batch = draw_batch(make_items(), PatchPlan(settings, Augment(std=1), unet_geometry(2, network)), 0)
+    batch = sample_batch(make_items(), PatchPlan(settings, Augment(std=1), unet_geometry(2, network)), 0)
     image, target, weight = map(torch.from_numpy, batch)
     expected = weighted_cross_entropy(fresh(image), target, weight)
     assert history[0]["loss"] == pytest.approx(expected.item(), rel=1e-5)
@@ -282,7 +282,7 @@ def test_accumulation_does_not_change_the_weights(loss):
 def test_a_gradient_that_is_not_finite_does_not_change_the_weights():
     network = UNet(2, 1, 2, NETWORK)
     before = bits(network)
-    batch = draw_batch(make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(2, NETWORK)), 0)
+    batch = sample_batch(make_items(), PatchPlan(SETTINGS, Augment(), unet_geometry(2, NETWORK)), 0)
 
     def loss(logits, target, weight):
         return (logits - logits.detach()).abs().sqrt().sum()  # 0, with a gradient of NaN
@@ -297,7 +297,7 @@ def test_clipping_limits_the_step():
     network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0))
     settings = replace(SETTINGS, optimiser="sgd", momentum=0.0, learning_rate=1.0, clip=0.01)
     before = torch.cat([p.flatten() for p in network.parameters()]).clone()
-    batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(2, NETWORK)), 0)
+    batch = sample_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(2, NETWORK)), 0)
     sgd = optimiser.make_optimiser(network, settings)
     train_step(Learner(network, sgd, weighted_cross_entropy, settings, CPU), batch)
     after = torch.cat([p.flatten() for p in network.parameters()])
@@ -308,7 +308,7 @@ def test_the_history_counts_the_pixels_of_each_class_in_the_loss():
     items, plan = make_items(), PatchPlan(SETTINGS, Augment(std=1), unet_geometry(2, NETWORK))
     _, history = train()
     for row in history:
-        batch = draw_batch(items, plan, row["step"])
+        batch = sample_batch(items, plan, row["step"])
         counted = batch.target[batch.weight > 0]
         assert [row["pixels_0"], row["pixels_1"]] == [int((counted == c).sum()) for c in (0, 1)]
 
@@ -325,7 +325,7 @@ def test_float16_skips_steps_that_overflow_down_to_the_lowest_scale():
     settings = replace(SETTINGS, precision="float16")
     network = UNet(2, 1, 2, UNetSettings(width=4, depth=1, dropout=0))
     before = bits(network)
-    batch = draw_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(2, NETWORK)), 0)
+    batch = sample_batch(make_items(), PatchPlan(settings, Augment(), unet_geometry(2, NETWORK)), 0)
     adamw, scale = optimiser.make_optimiser(network, settings), optimiser.LossScale(4.0)
 
     def overflowing(logits, target, weight):
@@ -349,7 +349,7 @@ def test_the_scale_of_the_loss_is_part_of_the_state(tmp_path):
     adamw = optimiser.make_optimiser(network, SETTINGS)
     settings = state_module.StateSettings(tmp_path, "digest", 0.0)
     state = state_module.TrainingState(1, [StepRecord(*(0.0,) * 6)], scale=optimiser.LossScale(8.0, 3))
-    write_state(tmp_path, "digest", state_module.state_of(network, adamw, state))
+    write_state(tmp_path, "digest", state_module.take_snapshot(network, adamw, state))
     assert state_module.resume(network, adamw, settings).scale == optimiser.LossScale(8.0, 3)
 
 
@@ -394,14 +394,14 @@ def test_the_range_test_proposes_a_plausible_rate():
     assert rows[0]["learning_rate"] == pytest.approx(lr_range_test.LOWEST_RATE)
     steps = np.diff(np.log([row["learning_rate"] for row in rows]))
     np.testing.assert_allclose(steps, steps[0], rtol=1e-6)
-    assert 1e-4 < lr_range_test.propose(rows) < 5
+    assert 1e-4 < lr_range_test.propose_learning_rate(rows) < 5
 
 
 def test_the_proposed_rate_is_that_of_the_steepest_descent():
     logs = np.linspace(-6, 0, 61)
     losses = np.where(logs < -1, 1 / (1 + np.exp(4 * (logs + 3))), 5)
     rows = [{"learning_rate": 10**x, "loss": y} for x, y in zip(logs, losses, strict=True)]
-    assert np.log10(lr_range_test.propose(rows)) == pytest.approx(-3, abs=0.11)
+    assert np.log10(lr_range_test.propose_learning_rate(rows)) == pytest.approx(-3, abs=0.11)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -413,7 +413,7 @@ def test_the_range_test_works_with_uneven_weights(seed):
     plan = PatchPlan(settings, Augment(), unet_geometry(2, NETWORK))
     rows = lr_range_test.range_test(network, items, plan, weighted_cross_entropy, CPU)
     assert len(rows) > 50
-    assert 1e-4 < lr_range_test.propose(rows) < 5
+    assert 1e-4 < lr_range_test.propose_learning_rate(rows) < 5
 
 
 def test_the_range_test_raises_an_error_if_the_loss_is_not_finite():

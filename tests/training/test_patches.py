@@ -7,7 +7,7 @@ import pytest
 
 from snakeseg.networks.geometry import uniform
 from snakeseg.settings import Augment, Train
-from snakeseg.training.patches import Item, PatchPlan, draw_batch, draw_patch, make_generator
+from snakeseg.training.patches import Item, PatchPlan, make_generator, sample_batch, sample_patch
 
 HALO = 6
 STILL = Train(patch=16, flips=False, turns=False, contrast=0, brightness=0)
@@ -42,25 +42,25 @@ def test_a_patch_is_a_pure_function_of_its_arguments(elastic):
     """Drawn again, in another order or after other draws, a patch has the same bits."""
     items = [smooth_item((40, 50)), smooth_item((60, 30))]
     plan = plan_of(Train(patch=16, elastic=elastic))
-    first = {index: draw_patch(items, plan, index) for index in range(6)}
+    first = {index: sample_patch(items, plan, index) for index in range(6)}
     np.random.default_rng(0).normal(size=100)
     copies = [Item(*(array.copy(order="F") for array in item)) for item in items]
     for index in (5, 2, 0, 4, 1, 3):
-        assert same(draw_patch(copies, plan, index), first[index])
+        assert same(sample_patch(copies, plan, index), first[index])
 
 
 def test_drawing_does_not_change_the_data():
     item = smooth_item()
     before = Item(*(array.copy() for array in item))
     for index in range(10):
-        draw_patch([item], plan_of(Train(patch=16, elastic="online")), index)
+        sample_patch([item], plan_of(Train(patch=16, elastic="online")), index)
     assert same(item, before)
 
 
 def test_every_index_and_seed_has_a_patch_of_its_own():
     item = coded_item((200, 200))
     patches = [
-        draw_patch([item], plan_of(replace(STILL, seed=seed)), index) for seed in range(3) for index in range(20)
+        sample_patch([item], plan_of(replace(STILL, seed=seed)), index) for seed in range(3) for index in range(20)
     ]
     # The number of offsets is small, so that some are drawn twice by chance.
     assert len({patch.target.tobytes() for patch in patches}) >= len(patches) - 5
@@ -76,9 +76,9 @@ def test_streams_are_independent_and_need_no_state():
 def test_a_batch_is_consecutive_patches():
     items = [smooth_item(), smooth_item((80, 64))]
     plan = plan_of(Train(patch=16, batch=3))
-    batch = draw_batch(items, plan, 5)
+    batch = sample_batch(items, plan, 5)
     for i, patch in enumerate(zip(*batch, strict=True)):
-        assert same(patch, draw_patch(items, plan, 15 + i))
+        assert same(patch, sample_patch(items, plan, 15 + i))
 
 
 @pytest.mark.parametrize(("shape", "orientations"), [((16, 16), 8), ((8, 8, 8), 16)])
@@ -96,7 +96,7 @@ def test_orientations_keep_everything_aligned(shape, orientations):
     }
     drawn = set()
     for index in range(150):
-        patch = draw_patch([item], plan, index)
+        patch = sample_patch([item], plan, index)
         np.testing.assert_array_equal(inner(patch)[0], patch.target)
         np.testing.assert_array_equal(patch.weight, patch.target + 0.5)
         drawn.add(patch.target.tobytes())
@@ -108,27 +108,27 @@ def test_orientations_keep_everything_aligned(shape, orientations):
 def test_orientations_can_be_switched_off(flips, turns, count):
     item = coded_item((16, 16))
     plan = plan_of(replace(STILL, flips=flips, turns=turns))
-    assert len({draw_patch([item], plan, index).target.tobytes() for index in range(60)}) == count
+    assert len({sample_patch([item], plan, index).target.tobytes() for index in range(60)}) == count
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (8, 8, 8)])
 def test_context_is_mirrored(shape):
     """The image extends one halo beyond the target, mirrored at the border."""
     item = coded_item(shape)
-    patch = draw_patch([item], plan_of(replace(STILL, patch=shape[0]), dims=len(shape)), 0)
+    patch = sample_patch([item], plan_of(replace(STILL, patch=shape[0]), dims=len(shape)), 0)
     np.testing.assert_array_equal(patch.image[0], np.pad(item.image[0], HALO, mode="reflect"))
 
 
 def test_small_images_are_mirrored_around_their_centre():
     item = coded_item((6, 10))
-    patch = draw_patch([item], plan_of(), 0)
+    patch = sample_patch([item], plan_of(), 0)
     np.testing.assert_array_equal(patch.target, np.pad(item.target, ((5, 5), (3, 3)), mode="reflect"))
     np.testing.assert_array_equal(inner(patch)[0], patch.target)
 
 
 def test_every_position_is_drawn_evenly():
     item = Item(*(np.arange(18.0).reshape(1, 18).repeat(16, axis=0)[None][0 if i else ...] for i in range(3)))
-    starts = [int(draw_patch([item], plan_of(), index).target[0, 0]) for index in range(600)]
+    starts = [int(sample_patch([item], plan_of(), index).target[0, 0]) for index in range(600)]
     counts = np.bincount(starts)
     assert len(counts) == 3
     assert (np.abs(counts - 200) < 60).all()
@@ -136,7 +136,7 @@ def test_every_position_is_drawn_evenly():
 
 def test_every_item_is_drawn_evenly():
     items = [Item(*(np.full((1, 16, 16), value)[0 if i else ...] for i in range(3))) for value in range(4)]
-    counts = np.bincount([draw_patch(items, plan_of(), index).target[0, 0] for index in range(800)])
+    counts = np.bincount([sample_patch(items, plan_of(), index).target[0, 0] for index in range(800)])
     assert (np.abs(counts - 200) < 60).all()
 
 
@@ -145,7 +145,7 @@ def test_patch_is_rounded_up_to_a_valid_size():
     unet = uniform(2, halo=92, multiple=16, remainder=12)
     assert plan_of(Train(patch=388), geometry=unet).output == (388, 388)
     assert plan_of(Train(patch=389), geometry=unet).output == (404, 404)
-    patch = draw_patch([smooth_item((30, 30))], plan_of(Train(patch=15)), 0)
+    patch = sample_patch([smooth_item((30, 30))], plan_of(Train(patch=15)), 0)
     assert patch.image.shape == (1, 28, 28)
     assert patch.target.shape == patch.weight.shape == (16, 16)
 
@@ -157,13 +157,13 @@ def test_online_deformation_keeps_everything_aligned():
     plain = plan_of(replace(plan.train, elastic="copies"))
     moved = 0
     for index in range(10):
-        patch = draw_patch([item], plan, index)
+        patch = sample_patch([item], plan, index)
         image = inner(patch)[0]
         wrong = (image > 0) != patch.target
         assert np.abs(image[wrong]).max(initial=0) < 0.25
         assert wrong.mean() < 0.12
         np.testing.assert_allclose(patch.weight, 2 + image, atol=0.05)
-        moved += not np.array_equal(patch.target, draw_patch([item], plain, index).target)
+        moved += not np.array_equal(patch.target, sample_patch([item], plain, index).target)
     assert moved == 10
 
 
@@ -174,7 +174,7 @@ def test_online_deformation_gives_ignored_pixels_no_weight():
     item = Item(np.zeros((1, 60, 60), np.float32), target, target.astype(np.float32))
     plan = plan_of(replace(STILL, patch=50, elastic="online"), Augment(std=3.0))
     for index in range(5):
-        patch = draw_patch([item], plan, index)
+        patch = sample_patch([item], plan, index)
         assert (patch.target == 0).any()
         assert not patch.weight[patch.target == 0].any()
 
@@ -186,7 +186,7 @@ def test_intensities_vary_by_one_draw_per_patch():
     plan = plan_of(replace(STILL, patch=16, contrast=0.2, brightness=0.5))
     pairs = []
     for index in range(200):
-        patch = draw_patch([item], plan, index)
+        patch = sample_patch([item], plan, index)
         values = np.unique(patch.image)
         assert len(values) == 2
         factor = (values[1] - values[0]) / 2
@@ -200,6 +200,6 @@ def test_intensities_vary_by_one_draw_per_patch():
 
 def test_types_and_layout():
     """PyTorch takes the arrays without a further copy."""
-    patch = draw_patch([smooth_item()], plan_of(Train(patch=16)), 3)
+    patch = sample_patch([smooth_item()], plan_of(Train(patch=16)), 3)
     assert [array.dtype for array in patch] == [np.float32, np.int64, np.float32]
     assert all(array.flags.c_contiguous for array in patch)

@@ -10,7 +10,7 @@ from snakeseg.settings import Loss, Settings, Train, UNetSettings, Weigh
 from snakeseg.training.distributed import ALONE
 from snakeseg.training.optimiser import derive_seed
 from snakeseg.training.prepare import weight_maps
-from snakeseg.training.task import TrainingFiles, begin, make_task, make_validation, require_equal_shares
+from snakeseg.training.task import TrainingFiles, initialise_training, make_task, make_validation, require_equal_shares
 
 CPU = torch.device("cpu")
 
@@ -62,7 +62,7 @@ def test_auto_becomes_numbers(files, tmp_path):
 def test_initial_weights_follow_from_the_seed(files, tmp_path):
     task = make_task(settings_of(), files, {"one"}, CPU, ALONE, tmp_path)
     torch.rand(7)
-    network, _ = begin(task, Loss(), None)
+    network, _ = initialise_training(task, Loss(), None)
     torch.manual_seed(derive_seed(task.plan.train.seed, -1))
     expected = task.description.make_network().state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in network.state_dict().items())

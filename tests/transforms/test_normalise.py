@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakeseg.arrays import blocks
+from snakeseg.arrays import iterate_blocks
 from snakeseg.settings import Prepare
 from snakeseg.transforms.normalise import foreground_box, intensity_statistics, normalise, quantiles
 from snakeseg.transforms.resample import resampled
@@ -125,7 +125,9 @@ def test_statistics_are_those_of_the_box():
 def test_statistics_do_not_depend_on_the_blocks(monkeypatch):
     image = np.random.default_rng(0).normal(size=(2, 40, 50)).astype(np.float32)
     whole = [intensity_statistics(image, Prepare(kind)) for kind in ("percentile", "zscore")]
-    monkeypatch.setattr("snakeseg.transforms.normalise.blocks", lambda shape, chunks: blocks(shape, (7, 13), 100))
+    monkeypatch.setattr(
+        "snakeseg.transforms.normalise.blocks", lambda shape, chunks: iterate_blocks(shape, (7, 13), 100)
+    )
     for kind, expected in zip(("percentile", "zscore"), whole, strict=True):
         np.testing.assert_allclose(
             intensity_statistics(image, Prepare(kind)), expected, rtol=0 if kind != "zscore" else 1e-12

@@ -45,7 +45,7 @@ def read_sheet(path, data):
 @cache
 def model_files(*names):
     """Return the files of these names in the folder config.model, or in its fold-* folders."""
-    paths = [folder / name for folder in file_names.model_folders(Path(MODEL)) for name in names]
+    paths = [folder / name for folder in file_names.list_fold_folders(Path(MODEL)) for name in names]
     return [str(path) for path in paths if path.is_file()]
 
 

@@ -52,7 +52,7 @@ def file_mark(path):
 
 def on_disk(cell):
     """Return the paths of the files that a cell of the sheet names, without numbers of images in them."""
-    return [str(file_names.file_and_number(path)[0]) for path in file_names.files_of(cell)] if cell else []
+    return [str(file_names.file_and_number(path)[0]) for path in file_names.split_file_names(cell)] if cell else []
 
 
 @cache

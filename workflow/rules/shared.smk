@@ -28,5 +28,5 @@ def load_shared(name):
 
 
 text, errors = load_shared("text"), load_shared("errors")
-cells, file_names, sheets = (load_shared(f"io.{name}") for name in ("cells", "file_names", "sheet"))
+text_table, file_names, sheets = (load_shared(f"io.{name}") for name in ("text_table", "file_names", "sheet"))
 BadInput = errors.BadInput

@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from snakeseg.arrays import Lazy, as_lazy, blocks
+from snakeseg.arrays import Lazy, as_lazy, iterate_blocks
 from snakeseg.devices import choose_device
 from snakeseg.errors import BadInput
 from snakeseg.io.images import Raster
 from snakeseg.io.store import Streamed, read_parts, write_store
-from snakeseg.objects.label_files import likeliest, open_labels
+from snakeseg.objects.label_files import most_probable_classes, open_labels
 from snakeseg.objects.parameters import load_parameters
 from snakeseg.prediction.images import fit_to_model
 from snakeseg.prediction.overlap_tile import assemble
@@ -154,12 +154,12 @@ def _labels(model: Predictor, stored: Mapping, image: Raster, path: Path) -> np.
 
 def _classes(stored: Mapping, image: Raster) -> np.ndarray:
     """Return the index of the most probable class of each pixel of the image's own grid."""
-    return _in_memory(likeliest(stored, image.array.shape[1:]))
+    return _in_memory(most_probable_classes(stored, image.array.shape[1:]))
 
 
 def _in_memory(array) -> np.ndarray:
     """Read an array-like block by block, so that what it is computed from is never held whole."""
     whole = np.empty(array.shape, array.dtype)
-    for region in blocks(array.shape, getattr(array, "chunks", None)):
+    for region in iterate_blocks(array.shape, getattr(array, "chunks", None)):
         whole[region] = array[region]
     return whole

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from snakeseg.arrays import Region, blocks
-from snakeseg.checks.near_duplicates import CELLS, cell_shares, cell_sums, signature
+from snakeseg.arrays import Region, iterate_blocks
+from snakeseg.checks.near_duplicates import GRID_BOXES, box_coverage, box_sums, normalised_signature
 from snakeseg.transforms.normalise import BITS, sort_keys, value_of
 
 PERCENTILES = (1, 50, 99)
@@ -30,7 +30,7 @@ def image_facts(image) -> dict:
         signature (text, see `decoded`).
     """
     statistics, fingerprint = _IntensityStatistics(image.shape[0], image.dtype), _Fingerprint(image.shape)
-    for region in blocks(image.shape, getattr(image, "chunks", None)):
+    for region in iterate_blocks(image.shape, getattr(image, "chunks", None)):
         block = np.asarray(image[region])
         statistics.add(block, region)
         fingerprint.add(block, region)
@@ -88,7 +88,7 @@ class _Fingerprint:
         self.shape, self.hash, self.sums = shape, np.zeros(1, np.uint64), 0.0
         # Odd factors, so that every bit of an intensity changes the hash.
         self.factors = [rng.integers(2**64, size=n, dtype=np.uint64) | np.uint64(1) for n in shape]
-        self.shares = [cell_shares(size, CELLS[len(shape) - 1]) for size in shape[1:]]
+        self.shares = [box_coverage(size, GRID_BOXES[len(shape) - 1]) for size in shape[1:]]
 
     def add(self, block: np.ndarray, region: Region) -> None:
         """Add a region of the image; the hash is the sum, modulo 2**64, of intensities times factors of their index."""
@@ -98,11 +98,11 @@ class _Fingerprint:
             products = products @ factors[indices]
         self.hash += products
         shares = [share[:, indices] for share, indices in zip(self.shares, region[1:], strict=True)]
-        self.sums = self.sums + cell_sums(block, shares)
+        self.sums = self.sums + box_sums(block, shares)
 
     def facts(self) -> dict:
         """Return hash and signature; the half precision of the signature changes correlations by less than 1e-4."""
-        text = base64.b64encode(signature(self.sums).astype("<f2").tobytes()).decode()
+        text = base64.b64encode(normalised_signature(self.sums).astype("<f2").tobytes()).decode()
         return {"pixels": f"{'x'.join(map(str, self.shape))}-{int(self.hash[0]):016x}", "signature": text}
 
 

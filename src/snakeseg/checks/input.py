@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from snakeseg.errors import BadInput, collect
-from snakeseg.io.sheet import parts_of
+from snakeseg.io.sheet import assign_parts
 from snakeseg.models.compatibility import check_networks
 from snakeseg.settings import Settings
 
@@ -17,7 +17,7 @@ class Inspected(NamedTuple):
     Attributes
     ----------
     facts : DataFrame
-        One row per image, from `inspect`.
+        One row per image, from `inspect_rows`.
     problems : list of str
         Texts of `BadInput`, without repetitions.
     """
@@ -26,13 +26,13 @@ class Inspected(NamedTuple):
     problems: list[str]
 
 
-def gather(batches: list[dict], sheet: pd.DataFrame, settings: Settings) -> Inspected:
+def read_inspected(batches: list[dict], sheet: pd.DataFrame, settings: Settings) -> Inspected:
     """Join the results of `inspect` for all batches, and check images against each other and against the networks.
 
     Parameters
     ----------
     batches : list of dict
-        Keys facts and problems of each batch, from `inspect`.
+        Keys facts and problems of each batch, from `inspect_rows`.
     sheet : DataFrame
         From `read_sheet`.
     settings : Settings
@@ -45,12 +45,12 @@ def gather(batches: list[dict], sheet: pd.DataFrame, settings: Settings) -> Insp
     """
     facts = pd.DataFrame([fact for batch in batches for fact in batch["facts"]])
     problems = [problem for batch in batches for problem in batch["problems"]]
-    problems += check(sheet, facts, settings.folds, settings.validation)
+    problems += check_input(sheet, facts, settings.folds, settings.validation)
     problems += check_networks(settings.experiments, facts, settings.spatial_dims, settings.labels)
     return Inspected(facts, list(dict.fromkeys(problems)))  # Rows may share a file, and then its problems.
 
 
-def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list[str]) -> list[str]:
+def check_input(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list[str]) -> list[str]:
     """Detect different numbers of channels, empty folds, and identical images in different parts.
 
     Parameters
@@ -58,7 +58,7 @@ def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list
     sheet : DataFrame
         From `read_sheet`.
     facts : DataFrame
-        One row per image, from `inspect`.
+        One row per image, from `inspect_rows`.
     folds : int
         Config key `folds`.
     validation : list of str
@@ -78,7 +78,7 @@ def check(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list
             "save all images with the same channels",
         )  # fmt: skip
         problems.append(str(error))
-    parts = collect(problems, lambda: parts_of(sheet, folds, validation))
+    parts = collect(problems, lambda: assign_parts(sheet, folds, validation))
     parts = sheet["subset"] if parts is None else parts
     return problems + [str(leak) for leak in _leaks(facts, dict(zip(sheet["sample"], parts, strict=True)))]
 

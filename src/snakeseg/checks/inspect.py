@@ -9,14 +9,14 @@ import pandas as pd
 from snakeseg.checks.image_facts import image_facts
 from snakeseg.checks.label_facts import object_facts, value_facts
 from snakeseg.errors import BadInput, collect
-from snakeseg.io.images import Raster, open_image, read_label, require_same_shape, same_place
+from snakeseg.io.images import Raster, has_same_geometry, open_image, read_label, require_same_shape
 from snakeseg.io.sheet import spacing_of
 from snakeseg.progress import progress
 from snakeseg.settings import Labels
 from snakeseg.transforms.labels import IGNORED, interpret_labels
 
 
-def inspect(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], list[str]]:
+def inspect_rows(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[dict], list[str]]:
     """Read all files of some rows of the sheet.
 
     Parameters
@@ -52,7 +52,7 @@ def _row_facts(row, dims: int, labels: Labels, problems: list[str]) -> dict:
     if label is None:
         return facts or {}
     class_facts = collect(problems, lambda: _class_facts(label.array, labels, row.label))
-    elsewhere = raster is not None and not same_place(raster, label)
+    elsewhere = raster is not None and not has_same_geometry(raster, label)
     return {**(facts or {}), **value_facts(label.array), "elsewhere": elsewhere, **(class_facts or {})}
 
 

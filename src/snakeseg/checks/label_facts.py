@@ -31,8 +31,8 @@ def value_facts(label: np.ndarray) -> dict:
         values (as text); ids (number of values other than 0); gaps (number of positive values missing below the
         largest); split (number of fragmented ids: in several pieces that do not touch, not even at a corner, at least
         one of them away from the edge of the image); split_ids (the first three, as text); split_at (index of a pixel
-        of the smallest such piece away from the edge, as text); looks_like (from `looks_like`; there, ids whose pieces
-        all reach the edge count as fragmented, too).
+        of the smallest such piece away from the edge, as text); looks_like (from `appearance_of`; there, ids whose
+        pieces all reach the edge count as fragmented, too).
     """
     values = np.unique(label)
     ids = values[values != 0]
@@ -55,11 +55,11 @@ def value_facts(label: np.ndarray) -> dict:
         "split": len(split),
         "split_ids": " ".join(map(str, split[:3])),
         "split_at": _first_pixel(pieces == sizes.argmin()) if len(split) else "",
-        "looks_like": looks_like(len(ids), int(in_pieces[1:].sum())),
+        "looks_like": appearance_of(len(ids), int(in_pieces[1:].sum())),
     }
 
 
-def looks_like(ids: int, split: int) -> str:
+def appearance_of(ids: int, split: int) -> str:
     """Classify a label image by its number of ids and of fragmented ids.
 
     Parameters

@@ -9,7 +9,7 @@ from scipy import fft
 from scipy.sparse import coo_array, csgraph
 
 # Number of cells along each axis, by number of axes.
-CELLS = {2: 16, 3: 8}
+GRID_BOXES = {2: 16, 3: 8}
 # Number of images compared with all later ones of their leaf at a time.
 ROWS_PER_BLOCK = 128
 # Maximum number of images in a leaf of a tree, and number of trees; benchmarks/look_alikes.py measures the share of
@@ -19,7 +19,7 @@ LEAF, TREES = 4096, 16
 ROUNDING_ERROR = 1e-4
 
 
-def cell_shares(pixels: int, cells: int) -> np.ndarray:
+def box_coverage(pixels: int, cells: int) -> np.ndarray:
     """Compute the share of each pixel of an axis that lies in each of its equal cells.
 
     A pixel on a border between cells is divided between them. Therefore, flipping an image flips its cells, whatever
@@ -40,7 +40,7 @@ def cell_shares(pixels: int, cells: int) -> np.ndarray:
     return np.clip(overlap, 0, None)
 
 
-def cell_sums(part: np.ndarray, shares: Sequence[np.ndarray]) -> np.ndarray:
+def box_sums(part: np.ndarray, shares: Sequence[np.ndarray]) -> np.ndarray:
     """Sum the intensities of a part of an image over cells; the sums of all parts add up to those of the image.
 
     Parameters
@@ -48,7 +48,7 @@ def cell_sums(part: np.ndarray, shares: Sequence[np.ndarray]) -> np.ndarray:
     part : array, shape (channels, *spatial)
         Part of an image.
     shares : sequence of array, shape (cells, size of the part), one per spatial axis
-        From `cell_shares`, restricted to the pixels of the part.
+        From `box_coverage`, restricted to the pixels of the part.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def cell_sums(part: np.ndarray, shares: Sequence[np.ndarray]) -> np.ndarray:
     return sums
 
 
-def signature(sums: np.ndarray) -> np.ndarray:
+def normalised_signature(sums: np.ndarray) -> np.ndarray:
     """Compute the signature of an image: a vector of length 1, invariant to brightness, contrast and smooth shading.
 
     A polynomial of degree 2 is fitted to the cells and subtracted, so that vignetting and uneven illumination do not
@@ -70,7 +70,7 @@ def signature(sums: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     sums : float64 array, shape (cells, ...), one axis per spatial axis
-        From `cell_sums`.
+        From `box_sums`.
 
     Returns
     -------
@@ -83,13 +83,13 @@ def signature(sums: np.ndarray) -> np.ndarray:
     return (residual / length if length > 1e-6 * np.linalg.norm(flat) else np.zeros_like(residual)).astype(np.float32)
 
 
-def near_duplicates(signatures: np.ndarray, dims: int, least: float) -> tuple[np.ndarray, np.ndarray]:
+def find_near_duplicates(signatures: np.ndarray, dims: int, least: float) -> tuple[np.ndarray, np.ndarray]:
     """Find pairs of images whose signatures correlate in any orientation.
 
     Parameters
     ----------
     signatures : float32 array, shape (images, cells ** dims)
-        From `signature`.
+        From `normalised_signature`.
     dims : int
         Number of spatial axes. There are 8 orientations for two and 48 for three (all flips and permutations of axes).
     least : float
@@ -98,7 +98,8 @@ def near_duplicates(signatures: np.ndarray, dims: int, least: float) -> tuple[np
     Returns
     -------
     pairs : int array, shape (n, 2)
-        Indices of images. The pairs suffice for `components`: pairs that others already connect may be missing.
+        Indices of images. The pairs suffice for `connected_components`: pairs that others already connect
+        may be missing.
     correlations : float32 array, shape (n,)
         Correlation of each pair.
 
@@ -109,7 +110,7 @@ def near_duplicates(signatures: np.ndarray, dims: int, least: float) -> tuple[np
     for each image, so that the cost is proportional to the number of images, up to a logarithm. Candidates are
     selected by `invariants`; only these are compared in all orientations.
     """
-    turns, component = orientations(dims), np.arange(len(signatures))
+    turns, component = all_orientations(dims), np.arange(len(signatures))
     pairs, correlations = np.zeros((0, 2), np.intp), np.zeros(0, np.float32)
     for first, second in _candidates(invariants(signatures, dims), least):
         separate = component[first] != component[second]
@@ -121,7 +122,7 @@ def near_duplicates(signatures: np.ndarray, dims: int, least: float) -> tuple[np
         if close.any():
             pairs = np.concatenate([pairs, np.stack([rows[row], columns[column]], axis=1)[close]])
             correlations = np.concatenate([correlations, candidates[close]])
-            component = components(pairs, len(signatures))
+            component = connected_components(pairs, len(signatures))
     return pairs, correlations
 
 
@@ -135,7 +136,7 @@ def invariants(signatures: np.ndarray, dims: int) -> np.ndarray:
     Parameters
     ----------
     signatures : float32 array, shape (images, cells ** dims)
-        From `signature`.
+        From `normalised_signature`.
     dims : int
         Number of spatial axes, 2 or 3.
 
@@ -144,7 +145,7 @@ def invariants(signatures: np.ndarray, dims: int) -> np.ndarray:
     float32 array, shape (images, coefficients)
         Vectors of the same lengths as the signatures.
     """
-    indices = np.arange(CELLS[dims] ** dims).reshape((CELLS[dims],) * dims)
+    indices = np.arange(GRID_BOXES[dims] ** dims).reshape((GRID_BOXES[dims],) * dims)
     exchanged = np.stack([indices.transpose(axes).ravel() for axes in permutations(range(dims))], axis=1)
     exchanged = np.unique(np.sort(exchanged, axis=1), axis=0)
     # A coefficient that some permutation leaves in its place is listed more than once.
@@ -155,7 +156,7 @@ def invariants(signatures: np.ndarray, dims: int) -> np.ndarray:
     return weighted.reshape(len(signatures), -1).astype(np.float32)
 
 
-def components(pairs: np.ndarray, count: int) -> np.ndarray:
+def connected_components(pairs: np.ndarray, count: int) -> np.ndarray:
     """Compute connected components.
 
     Parameters
@@ -174,7 +175,7 @@ def components(pairs: np.ndarray, count: int) -> np.ndarray:
     return csgraph.connected_components(graph, directed=False)[1]
 
 
-def orientations(dims: int) -> np.ndarray:
+def all_orientations(dims: int) -> np.ndarray:
     """Return for each orientation the indices that reorder the cells of a signature.
 
     Returns
@@ -182,7 +183,7 @@ def orientations(dims: int) -> np.ndarray:
     int array, shape (orientations, cells ** dims)
         ``signature[indices]`` is the signature of the flipped or transposed image.
     """
-    indices = np.arange(CELLS[dims] ** dims).reshape((CELLS[dims],) * dims)
+    indices = np.arange(GRID_BOXES[dims] ** dims).reshape((GRID_BOXES[dims],) * dims)
     transforms = product(permutations(range(dims)), product((1, -1), repeat=dims))
     return np.array([
         indices.transpose(axes)[tuple(slice(None, None, step) for step in steps)].ravel() for axes, steps in transforms

@@ -8,7 +8,7 @@ import pandas as pd
 from snakeseg.commands.inputs import read_json, rows_of
 from snakeseg.errors import BadInputs, collect
 from snakeseg.io.files import write_text
-from snakeseg.io.sheet import parts_of, read_sheet
+from snakeseg.io.sheet import assign_parts, read_sheet
 from snakeseg.io.tables import write_table
 from snakeseg.progress import log
 from snakeseg.settings import Settings, read_settings
@@ -21,7 +21,7 @@ CHECK_COLUMNS = (
 
 def inspect(args: Namespace) -> None:
     """Write facts about the files of a batch and their problems as JSON; fail on no problem, unlike `check`."""
-    from snakeseg.checks.inspect import inspect as inspect_rows
+    from snakeseg.checks.inspect import inspect_rows as inspect_rows
 
     settings = read_settings(args.settings)
     rows = rows_of(args, subset=["train", "test", "predict"])
@@ -45,7 +45,7 @@ def check(args: Namespace) -> None:
     estimate = [] if problems else _estimate(args, settings, sheet, inspected)
     warnings = [] if problems else warning_lines(sheet, inspected, settings)
     if args.json:
-        print(json.dumps({"problems": problems, "warnings": warnings, "outlook": estimate}))
+        print(json.dumps({"problems": problems, "warnings": warnings, "estimate": estimate}))
     elif not problems:
         log("\n".join([*estimate, *warnings]))
     if problems:
@@ -55,10 +55,10 @@ def check(args: Namespace) -> None:
 
 def _inspected(args: Namespace, settings: Settings, sheet: pd.DataFrame):
     """Read the results of `inspect` for all batches, and check them together (with torch, unlike `inspect`)."""
-    from snakeseg.checks.input import gather
+    from snakeseg.checks.input import read_inspected
 
     batches = [read_json(args.inspected / f"{batch}.json") for batch in sheet["batch"].unique()]
-    return gather(batches, sheet, settings)
+    return read_inspected(batches, sheet, settings)
 
 
 def _estimate(args: Namespace, settings: Settings, sheet: pd.DataFrame, inspected) -> list[str]:
@@ -68,7 +68,7 @@ def _estimate(args: Namespace, settings: Settings, sheet: pd.DataFrame, inspecte
     lines: list[str] = []
     if not settings.experiments:
         return lines
-    parts = parts_of(sheet, settings.folds, settings.validation)
+    parts = assign_parts(sheet, settings.folds, settings.validation)
     in_order = inspected.facts.set_index("sample").loc[sheet["sample"]]
     estimate = estimate_run(parts, in_order, settings, args.trained, args.output.parent)
     collect(inspected.problems, lambda: lines.extend(estimate))
@@ -78,17 +78,17 @@ def _estimate(args: Namespace, settings: Settings, sheet: pd.DataFrame, inspecte
 def data_report(args: Namespace) -> None:
     """Write the data report, and tables of all images and all findings, into a folder; problems do not make it fail."""
     from snakeseg.checks.findings.all import as_table, gather_findings
-    from snakeseg.checks.findings.label_kind import trusted
+    from snakeseg.checks.findings.label_kind import mask_contradicted_objects
     from snakeseg.checks.findings.object_sizes import describe_experiments, overview
-    from snakeseg.checks.findings.table import shown
+    from snakeseg.checks.findings.table import without_hidden_columns
     from snakeseg.report.data_page import DataReport, data_page
 
     settings, sheet = read_settings(args.settings), read_sheet(args.sheet, args.data)
     table, findings = gather_findings(sheet, _inspected(args, settings, sheet), settings)
     experiments = describe_experiments(settings.experiments, settings.spatial_dims)
-    objects = overview(trusted(table, settings.labels), settings.labels, experiments)
+    objects = overview(mask_contradicted_objects(table, settings.labels), settings.labels, experiments)
     output = args.output / "data-report.html"
-    write_table(args.output / "data.tsv", shown(table))
+    write_table(args.output / "data.tsv", without_hidden_columns(table))
     write_table(args.output / "findings.tsv", as_table(findings))
     report = DataReport(args.name, settings.spatial_dims, sheet, table, findings, objects)
     write_text(output, data_page(report, output))

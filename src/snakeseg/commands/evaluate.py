@@ -51,11 +51,11 @@ def _table_folders(args: Namespace) -> list[Path]:
 def compare(args: Namespace) -> None:
     """Write the tests of all pairs of experiments, and the spread over folds and seeds."""
     from snakeseg.evaluation.comparison import compare as comparison_of
-    from snakeseg.evaluation.comparison import spread
+    from snakeseg.evaluation.comparison import spread_over_seeds
 
     images = read_table(args.images)
     write_table(args.output / "comparison.tsv", comparison_of(images))
-    write_table(args.output / "spread.tsv", spread(images))
+    write_table(args.output / "spread.tsv", spread_over_seeds(images))
 
 
 def report(args: Namespace) -> None:

@@ -20,9 +20,9 @@ SIMULATION_MARK = "simulated.json"
 
 def sheet(args: Namespace) -> None:
     """Write a sample sheet of images without labels."""
-    from snakeseg.io.images import images_in
+    from snakeseg.io.images import list_images_in_file
 
-    images = [image for path in find_images(args.images) for image in images_in(Path(path))]
+    images = [image for path in find_images(args.images) for image in list_images_in_file(Path(path))]
     rows = [{"sample": sample_name(image), "image": str(image), "subset": "predict"} for image in images]
     write_table(args.output, pd.DataFrame(rows, columns=["sample", "image", "subset"]))
 

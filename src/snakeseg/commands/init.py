@@ -15,8 +15,8 @@ from snakeseg.text import legal_name, printable_lines
 def init(args: Namespace) -> int:
     """Find images and labels in a folder, show a proposal with a preview, and write sheet and config; 1 if declined."""
     from snakeseg.report.images.preview import draw_preview
-    from snakeseg.setup.plan import plan
-    from snakeseg.setup.text import in_words, next_command, plan_as_dict
+    from snakeseg.setup.plan import plan_setup
+    from snakeseg.setup.plan_text import describe_setup, next_command, plan_as_dict
 
     name = legal_name(args.folder.resolve().name)
     config = args.output or Path(f"{name}.yaml")
@@ -25,11 +25,11 @@ def init(args: Namespace) -> int:
         if path.exists():
             remedy = "move it away, or give another name: -o NAME.yaml"
             raise BadInput(path, "an existing file", "no file, since nothing is overwritten", remedy)
-    made = plan(args.folder, args.layout)
+    made = plan_setup(args.folder, args.layout)
     for problem in made.found.problems:
         log(f"not understood: {problem}")
     if not args.json:
-        print(printable_lines("\n".join(in_words(made))))
+        print(printable_lines("\n".join(describe_setup(made))))
     with atomic_file(picture) as beside:
         draw_preview(beside, made.found.sheet, made.found.dims, made.found.labels)
     if not (args.yes or args.json) and not _agreed(picture):

@@ -16,7 +16,7 @@ CLEAR = "\033[2J\033[H"
 def status(args: Namespace) -> int:
     """Print the state of a run's jobs and the causes of failures; return 1 if the user has to act."""
     from snakeseg.monitor.jobs import name_of_run, read_run
-    from snakeseg.monitor.text import as_data, describe
+    from snakeseg.monitor.status_text import as_data, describe
 
     while True:
         run = read_run(name_of_run(args.run))
@@ -29,7 +29,7 @@ def status(args: Namespace) -> int:
 
 def doctor(args: Namespace) -> int:
     """Print each check of the machine as it is made; return 1 if there is a problem."""
-    from snakeseg.monitor.doctor.all import all_checks
+    from snakeseg.monitor.doctor.run_checks import all_checks
 
     checks = []
     for check in all_checks(args.profile, args.submit):

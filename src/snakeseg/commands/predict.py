@@ -33,8 +33,8 @@ def predict(args: Namespace) -> None:
 def _predict_rows(args: Namespace, predictor) -> None:
     """Predict the rows of a sheet, and write one store."""
     from snakeseg.io.store import write_store
-    from snakeseg.prediction.images import open_images, pop_images
-    from snakeseg.prediction.predict import notes, predict_image
+    from snakeseg.prediction.images import drain_images, open_images
+    from snakeseg.prediction.predict import predict_image, prediction_notes
     from snakeseg.prediction.predictor import choose_strides
 
     images = open_images(predictor.description, _rows(args))
@@ -43,10 +43,10 @@ def _predict_rows(args: Namespace, predictor) -> None:
     tick = _ticker(images, strides, part)
 
     def samples() -> Iterator:
-        for name, image in pop_images(images):
+        for name, image in drain_images(images):
             streamed = predict_image(predictor, image.fitted, strides[name], part, args.keep_probabilities, tick)
             if streamed:
-                yield name, notes(predictor, image.fitted, strides[name]), streamed
+                yield name, prediction_notes(predictor, image.fitted, strides[name]), streamed
 
     write_store(args.probabilities, samples())
 
@@ -56,8 +56,8 @@ def _predict_files(args: Namespace, predictor) -> None:
     from snakeseg.io.store import read_parts, write_store
     from snakeseg.objects.label_files import write_label_file
     from snakeseg.objects.parameters import load_parameters
-    from snakeseg.prediction.images import files_by_label_name, list_images, open_images, pop_images
-    from snakeseg.prediction.predict import notes, predict_image
+    from snakeseg.prediction.images import drain_images, files_by_label_name, list_images, open_images
+    from snakeseg.prediction.predict import predict_image, prediction_notes
     from snakeseg.prediction.predictor import choose_strides
 
     images = open_images(predictor.description, files_by_label_name(list_images(args.images), args.output))
@@ -66,11 +66,11 @@ def _predict_files(args: Namespace, predictor) -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     parameters = load_parameters(predictor.folders[0], predictor.description.labels)
     kept, labels = args.keep_probabilities or args.uncertainty, predictor.description.labels
-    for name, image in pop_images(images):
+    for name, image in drain_images(images):
         with temporary_folder(args.output / name) as folder:
-            store = (args.output if kept else folder) / f"{name}.answers.zarr.zip"
+            store = (args.output if kept else folder) / f"{name}.probabilities.zarr.zip"
             streamed = predict_image(predictor, image.fitted, strides[name], keep=args.keep_probabilities, tick=tick)
-            write_store(store, [(name, notes(predictor, image.fitted, strides[name]), streamed)])
+            write_store(store, [(name, prediction_notes(predictor, image.fitted, strides[name]), streamed)])
             ((_, attributes, arrays),) = read_parts([store])
             write_label_file(args.output / name, arrays, labels, parameters, image.source, attributes["note"])
 
@@ -78,7 +78,7 @@ def _predict_files(args: Namespace, predictor) -> None:
 def plan(args: Namespace) -> None:
     """Print how images will be tiled, with the memory and time that it takes; write the tile sizes to a file."""
     from snakeseg.prediction.images import ImageFile, label_name, list_images, open_images
-    from snakeseg.prediction.predictor import plan as plan_image
+    from snakeseg.prediction.predictor import plan_image as plan_image
 
     _require_images(args)
     with _predictor(args) as predictor:
@@ -101,10 +101,10 @@ def plan(args: Namespace) -> None:
 def calibrate(args: Namespace) -> None:
     """Measure time and memory of tiles of several sizes, and write them for later plans."""
     from snakeseg.devices import choose_device, free_memory
-    from snakeseg.prediction.timing import keep_samples, measure_tiles
+    from snakeseg.prediction.timing import measure_tiles, write_samples
 
     device = choose_device(args.gpus, args.threads)
-    keep_samples(args.output, measure_tiles(args.model, device, free_memory(device) / 2))
+    write_samples(args.output, measure_tiles(args.model, device, free_memory(device) / 2))
 
 
 def _require_images(args: Namespace) -> None:

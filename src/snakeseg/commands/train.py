@@ -24,7 +24,14 @@ from snakeseg.training.history import write_history
 from snakeseg.training.loop import FitOptions, fit
 from snakeseg.training.state import StateSettings
 from snakeseg.training.state_files import lock, remove_states
-from snakeseg.training.task import Task, TrainingFiles, begin, make_task, make_validation, require_equal_shares
+from snakeseg.training.task import (
+    Task,
+    TrainingFiles,
+    initialise_training,
+    make_task,
+    make_validation,
+    require_equal_shares,
+)
 from snakeseg.training.tensorboard import event_writer
 
 
@@ -52,7 +59,7 @@ def _train(args: Namespace, team: Team) -> None:
         if team.rank == 0:  # left by a process that was killed after its last step
             remove_states(args.output / "state")
         return
-    network, criterion = begin(task, settings.loss, files.start)
+    network, criterion = initialise_training(task, settings.loss, files.start)
     states = StateSettings(args.output / "state", digest, task.plan.train.state_seconds)
     validate = make_validation(task, files, _held_out(args, settings, rows))
     names = [attributes["name"] for attributes in task.attributes]
@@ -87,13 +94,13 @@ def _held_out(args: Namespace, settings: Settings, rows: pd.DataFrame) -> set[st
 def learning_rate(args: Namespace) -> None:
     """Write a figure and a table of the loss over rising learning rates; propose a learning rate."""
     from snakeseg.report.images.figures import draw_range_test
-    from snakeseg.training.lr_range_test import propose, range_test
+    from snakeseg.training.lr_range_test import propose_learning_rate, range_test
 
     settings, rows = read_settings(args.settings), rows_of(args, subset=["train"])
     files, task = _files_and_task(args, settings, rows, ALONE)
-    network, criterion = begin(task, settings.loss, files.start)
+    network, criterion = initialise_training(task, settings.loss, files.start)
     losses = range_test(network, task.items, task.plan, criterion, task.device)
-    proposal = propose(losses)
+    proposal = propose_learning_rate(losses)
     log(f"proposed learning rate: {proposal:.2g}; configured: {settings.train.learning_rate:.2g}")
     write_table(args.output.with_suffix(".tsv"), pd.DataFrame(losses))
     with atomic_file(args.output) as beside:

@@ -41,11 +41,11 @@ def compare(images: pd.DataFrame) -> pd.DataFrame:
             pairs = _compare_pairs(metric, *_score_table(part, metric))
             corrected = holm([pair["p"] for pair in pairs])
             for pair, p in zip(pairs, corrected, strict=True):
-                rows.append({"subset": subset, **pair, "p_holm": p, "verdict": _verdict(pair, p)})
+                rows.append({"subset": subset, **pair, "p_holm": p, "verdict": _direction(pair, p)})
     return pd.DataFrame(rows, columns=list(PAIRS))
 
 
-def spread(images: pd.DataFrame) -> pd.DataFrame:
+def spread_over_seeds(images: pd.DataFrame) -> pd.DataFrame:
     """Compute the spread of the mean scores of each experiment over folds and over seeds.
 
     Parameters
@@ -73,9 +73,9 @@ def spread(images: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SPREAD))
 
 
-def sentence(pair) -> str:
+def describe_pair(pair) -> str:
     """Describe a row of `compare`, or any mapping with its columns, in a sentence."""
-    size = f"n = {counted(pair['images'], 'image')} in {counted(pair['groups'], 'group')}"
+    size = f"n = {format_count(pair['images'], 'image')} in {format_count(pair['groups'], 'group')}"
     p = "p < 0.001" if pair["p_holm"] < 0.001 else f"p = {pair['p_holm']:.2g}"
     difference = f"{pair['difference']:+.3g}"
     if pair["low"] == pair["low"]:  # not NaN
@@ -89,13 +89,15 @@ def sentence(pair) -> str:
     return f"{names[better]} is better than {names[worse]} in {pair['metric']}: {means} {numbers}"
 
 
-def sentences(pairs: pd.DataFrame, metric: str) -> dict[str, list[str]]:
+def describe_pairs(pairs: pd.DataFrame, metric: str) -> dict[str, list[str]]:
     """Describe every pair of experiments by one score: lists of sentences by subset."""
     chosen = pairs[pairs["metric"] == metric]
-    return {subset: [sentence(pair) for pair in part.to_dict("records")] for subset, part in chosen.groupby("subset")}
+    return {
+        subset: [describe_pair(pair) for pair in part.to_dict("records")] for subset, part in chosen.groupby("subset")
+    }
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Return a number and a noun, in the plural unless the number is 1: "1 image", "2 images"."""
     return f"{int(number)} {noun}{'' if number == 1 else 's'}"
 
@@ -142,7 +144,7 @@ def _compare_pairs(metric: str, scores: pd.DataFrame, seeds: pd.Series) -> list[
     return pairs
 
 
-def _verdict(pair: dict, p: float) -> str:
+def _direction(pair: dict, p: float) -> str:
     """Direction of a significant difference on which means and ranks agree, or "no difference shown"."""
     is_consistent = pair["difference"] * pair["rank_biserial"] > 0
     if not (is_consistent and p <= SIGNIFICANCE_LEVEL):

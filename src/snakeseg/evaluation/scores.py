@@ -32,9 +32,9 @@ from snakeseg.evaluation.metrics.partition import (
     v_rand,
     variation_of_information,
 )
-from snakeseg.evaluation.metrics.shape import measure
+from snakeseg.evaluation.metrics.shape import measure_objects
 from snakeseg.evaluation.metrics.surface import surface_scores
-from snakeseg.evaluation.metrics.warping import warp
+from snakeseg.evaluation.metrics.warping import warp_to_prediction
 from snakeseg.settings import Labels
 from snakeseg.transforms.labels import IGNORED, classes_and_objects, find_ids_at_edge, separate_touching
 
@@ -69,7 +69,7 @@ def score(
         Score by column name of images.tsv; `docs/reference/metrics.md` defines each.
     objects : list of dict
         One row per true or predicted object, with the columns of objects.tsv: side, id, pixels, kind, partner, iou,
-        and the measurements of `snakeseg.evaluation.metrics.shape.measure`.
+        and the measurements of `snakeseg.evaluation.metrics.shape.measure_objects`.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def _partition_scores(truth, predicted, is_scored, table: Overlaps, spacing: tup
     }
     if truth.ndim == 2:
         truth, predicted = separate_touching(truth) > 0, separate_touching(predicted) > 0
-        scores["warping_error"] = _nanmean((warp(truth, predicted) != predicted)[is_scored])
+        scores["warping_error"] = _nanmean((warp_to_prediction(truth, predicted) != predicted)[is_scored])
     return scores
 
 
@@ -195,7 +195,7 @@ def _object_rows(table: Overlaps, truth, predicted, spacing: tuple[float, ...], 
     predicted_columns |= _partner_columns(table, table.pair_predicted, true_partner, table.true_ids)
     rows = []
     for side, columns, array in (("true", true_columns, truth), ("predicted", predicted_columns, predicted)):
-        columns = {**columns, **measure(array, columns["id"], spacing, image)}
+        columns = {**columns, **measure_objects(array, columns["id"], spacing, image)}
         entries = zip(*(column.tolist() for column in columns.values()), strict=True)
         rows += [{"side": side, **dict(zip(columns, entry, strict=True))} for entry in entries]
     return rows

@@ -34,11 +34,11 @@ def mean_interval(values: np.ndarray, groups: np.ndarray) -> tuple[float, float,
         Number of groups.
     """
     sums, sizes = group_sums(values, groups)
-    low, high = interval(*_merged(sums, sizes))
+    low, high = confidence_interval(*_merged(sums, sizes))
     return float(low), float(high), len(sizes)
 
 
-def interval(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def confidence_interval(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute symmetric studentised bootstrap 95 % confidence intervals of means over images, resampled by group.
 
     Groups are drawn with replacement, together with all their images. The half width is the standard error times the

@@ -37,7 +37,7 @@ NUMBERED_IMAGE = re.compile(r"(.+\.(?:czi|nd2|lif))#([0-9]{1,6})", re.IGNORECASE
 FOLD = re.compile("fold-[0-9]{1,6}")
 
 
-def files_of(cell: str | Path) -> list[Path]:
+def split_file_names(cell: str | Path) -> list[Path]:
     """Return the files named in a cell of the sheet: a single file, or one file per channel separated by ";"."""
     return [Path(name.strip()) for name in str(cell).split(";")]
 
@@ -70,7 +70,7 @@ def find_images(where: str) -> list[str]:
     return sorted(path for path in glob(where) if path.lower().endswith(tuple(FORMATS)))
 
 
-def model_folders(folder: Path) -> list[Path]:
+def list_fold_folders(folder: Path) -> list[Path]:
     """Return the `fold-*` folders of an experiment in numerical order, or the folder itself if it is a single model."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
     folds = sorted((name for name in names if FOLD.fullmatch(name)), key=lambda name: int(name.removeprefix("fold-")))

@@ -17,7 +17,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from snakeseg.errors import BadInput
-from snakeseg.io.file_names import file_and_number, files_of
+from snakeseg.io.file_names import file_and_number, split_file_names
 
 # Names of temporary files and folders: a random token, then the end of the output's name.
 TEMPORARY = re.compile(r"\.part-[0-9a-f]{16}\.(.+)", re.DOTALL)
@@ -184,7 +184,7 @@ def checksum(path: str | Path) -> str:
     str
         Hexadecimal digits.
     """
-    if len(files := files_of(path)) > 1:
+    if len(files := split_file_names(path)) > 1:
         return hashlib.sha256("".join(f"{checksum(file)}\n" for file in files).encode()).hexdigest()
     path, _ = file_and_number(path)
     if path.is_dir():

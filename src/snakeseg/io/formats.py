@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from snakeseg.errors import BadInput
-from snakeseg.io.file_names import FORMATS, MICROSCOPES, file_and_number, files_of, stem_and_suffix
+from snakeseg.io.file_names import FORMATS, MICROSCOPES, file_and_number, split_file_names, stem_and_suffix
 
 # "Suffix" of a folder with a DICOM series.
 DICOM = ""
@@ -40,7 +40,7 @@ def suffix_of(path: str | Path) -> str:
     BadInput
         If the format is unknown.
     """
-    path, _ = file_and_number(files_of(path)[0])
+    path, _ = file_and_number(split_file_names(path)[0])
     for suffix in FORMATS:
         if path.name.lower().endswith(suffix):
             return path.name[-len(suffix) :]

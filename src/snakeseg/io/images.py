@@ -17,7 +17,7 @@ import psutil
 
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.file_names import FORMATS, files_of
+from snakeseg.io.file_names import FORMATS, split_file_names
 from snakeseg.io.formats import DICOM, suffix_of
 from snakeseg.io.input_checks import require_kind
 from snakeseg.io.readers import StoredImage
@@ -78,7 +78,7 @@ def open_image(path: str | Path, dims: int) -> Raster:
         If a file is missing, damaged, of unknown format or has other axes, or if the channels have different grids;
         when pixels are read, also if they are damaged, NaN or infinite.
     """
-    files = files_of(path)
+    files = split_file_names(path)
     if len(files) == 1:
         return _open_file(files[0], dims)
     problems: list[str] = []
@@ -97,7 +97,7 @@ def _require_channel(first: Raster, raster: Raster) -> None:
         found, remedy = f"{raster.array.shape[0]} channels", "name this file alone, or save each channel as a file"
         raise BadInput(raster.path, found, "one channel, as the image consists of several files", remedy)
     require_same_shape(first, raster)
-    if not same_place(first, raster):
+    if not has_same_geometry(first, raster):
         found, expected = (" x ".join(f"{size:g}" for size in file.spacing) for file in (raster, first))
         expected = f"{expected}, as in {first.path}"
         raise BadInput(raster.path, f"pixels of {found}", expected, "resample it onto that file")
@@ -135,7 +135,7 @@ def _open_file(path: Path, dims: int) -> Raster:
         return _canonical(path, stored, dims)
 
 
-def images_in(path: Path) -> list[Path]:
+def list_images_in_file(path: Path) -> list[Path]:
     """List the images in a file; those of a microscope file with several are `name.lif#1`, `name.lif#2`, ...
 
     A file that cannot be opened counts as one image: opening it later raises the error.
@@ -208,14 +208,14 @@ def require_same_shape(image: Raster, label: Raster) -> None:
     if found != expected:
         expected = f"{expected}, the shape of {image.path}"
         raise BadInput(label.path, f"shape {found}", expected, "pair the files of one image, or resample one of them")
-    if image.affine is not None and label.affine is not None and not same_place(image, label):
+    if image.affine is not None and label.affine is not None and not has_same_geometry(image, label):
         raise BadInput(
             label.path, f"pixels up to {_distance(image, label):.3g} mm away from those of {image.path}",
             "the same position", "resample it onto that file, or correct sform and qform of the wrong file",
         )  # fmt: skip
 
 
-def same_place(image: Raster, label: Raster) -> bool:
+def has_same_geometry(image: Raster, label: Raster) -> bool:
     """Return True unless two files of one shape state different positions or pixel sizes of their pixels."""
     if image.affine is not None and label.affine is not None:
         return _distance(image, label) <= MAX_OFFSET_PIXELS * min(image.spacing)

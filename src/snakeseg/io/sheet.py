@@ -13,13 +13,13 @@ import pandas as pd
 
 from ..errors import BadInput, BadInputs
 from ..text import CONTROL, did_you_mean
-from .cells import read_cells
+from .text_table import read_text_table
 
 # Pattern and description of a name that becomes a part of paths.
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
 NAME_IN_WORDS = "a name of letters, digits and . _ - that begins with a letter or digit"
 # Pattern that the whole cell must match, and its description, by column.
-CELLS = {
+CELL_PATTERNS = {
     "sample": (NAME, NAME_IN_WORDS),
     "image": ("[^;]+(;[^;]+)*", "the path of an image, or of its channels separated by ;"),
     "label": ("[^;]*", "the path of one label image, or nothing"),
@@ -33,7 +33,7 @@ CELLS = {
 MAX_REPORTED = 20
 # Largest total number of parts, each of which is a prediction job.
 MAX_PARTS = 100_000
-COLUMNS = tuple(CELLS)
+COLUMNS = tuple(CELL_PATTERNS)
 # Rows in each of the first batches. Every `BATCHES_PER_SIZE` batches, the size grows by `BATCH_SIZE` rows.
 BATCH_SIZE, BATCHES_PER_SIZE = 32, 32
 
@@ -80,7 +80,7 @@ def complete_sheet(sheet: pd.DataFrame, data: Path) -> pd.DataFrame:
     -------
     DataFrame
         The columns `COLUMNS`, text but for `parts` (int). Paths in `image` and `label` start from the working folder;
-        those of several files are separated by ";" (see `file_names.files_of`). `label` is "" without a label.
+        those of several files are separated by ";" (see `file_names.split_file_names`). `label` is "" without a label.
     """
     folder = "" if data == Path() else str(data)
     sheet = sheet.assign(**{column: "" for column in COLUMNS if column not in sheet})[list(COLUMNS)]
@@ -110,7 +110,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         found = found if os.path.exists(path) else "no such file"
         raise BadInput(path, found, "the sample sheet", "correct the config key 'sheet'")
     try:
-        return read_cells(path)
+        return read_text_table(path)
     except ImportError as error:
         remedy = "pip install pyarrow, or save the sheet as .tsv"
         raise BadInput(path, "no pyarrow", "the package pyarrow, for Parquet", remedy) from error
@@ -126,7 +126,7 @@ def sheet_problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
     Parameters
     ----------
     sheet : DataFrame
-        Cells as text, from `read_cells`.
+        Cells as text, from `read_text_table`.
     path : path
         The sheet's file, for the errors.
     """
@@ -145,7 +145,7 @@ def sheet_problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
         yield BadInput(path, "no rows", "one row per image", "add a row for each image")
         return
     for column in [column for column in COLUMNS if column in columns]:
-        pattern, expected = CELLS[column]
+        pattern, expected = CELL_PATTERNS[column]
         for row in sheet.index[_bad_cells(sheet[column], pattern)][:MAX_REPORTED]:
             found = f"{column} '{sheet.at[row, column]}'"
             yield BadInput(f"{path}, row {row + 2}", found, expected, "correct the cell")
@@ -236,7 +236,7 @@ def assign_folds(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.S
     return fold.astype(int)
 
 
-def parts_of(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.Series:
+def assign_parts(sheet: pd.DataFrame, folds: int, validation: list[str]) -> pd.Series:
     """Return the part of the data that each row belongs to; errors as in `assign_folds`.
 
     The parts are "training", "validation" (or "fold 0", "fold 1", ... with several folds), "test" and "predict". The

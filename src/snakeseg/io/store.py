@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 from zarr.storage import MemoryStore, ZipStore
 
-from snakeseg.arrays import ahead, concatenate
+from snakeseg.arrays import concatenate, prefetch_results
 from snakeseg.errors import BadInput
 from snakeseg.io.files import EPOCH, atomic_file, temporary_folder
 from snakeseg.io.input_checks import require_kind
@@ -75,7 +75,7 @@ def _append_sample(archive: zipfile.ZipFile, name: str, attributes: dict, arrays
                 target[(slice(None), *region)], values = np.split(values, [target.shape[0]])
                 _move(archive, keys, f"{target.path}/c/")
 
-        for _ in ahead(append, arrays.pieces):
+        for _ in prefetch_results(append, arrays.pieces):
             pass
     else:
         for label, array in arrays.items():
@@ -122,7 +122,7 @@ def read_store(path: str | Path) -> Iterator[tuple[str, dict, zarr.Group]]:
 
 
 @contextmanager
-def scratch(path: Path, shape: Sequence[int], dtype: np.dtype, chunks: Sequence[int]) -> Iterator[zarr.Array]:
+def scratch_array(path: Path, shape: Sequence[int], dtype: np.dtype, chunks: Sequence[int]) -> Iterator[zarr.Array]:
     """Yield a temporary array on disk, beside `path`, that is removed after the block."""
     with temporary_folder(path) as folder:
         yield zarr.create_array(folder, shape=tuple(shape), dtype=dtype, chunks=tuple(chunks))

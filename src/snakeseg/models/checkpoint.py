@@ -13,7 +13,7 @@ from snakeseg.errors import BadInput
 from snakeseg.io.files import atomic_file, write_text
 from snakeseg.io.input_checks import require_kind
 from snakeseg.models.description import DESCRIPTION, WEIGHTS, Description, load_description
-from snakeseg.networks.blocks import lay_out
+from snakeseg.networks.blocks import to_device_layout
 
 REMEDY = "copy the model folder again, or train it again: snakemake -R train"
 
@@ -99,7 +99,7 @@ def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Des
     _require_equal_tensors(path, state, described, expected)
     network = description.make_network()
     network.load_state_dict(state, strict=False)
-    return lay_out(network.eval(), device), description
+    return to_device_layout(network.eval(), device), description
 
 
 def _require_equal_tensors(path: Path, state: dict, described: dict, expected: str) -> None:

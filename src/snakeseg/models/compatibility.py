@@ -20,7 +20,7 @@ def check_networks(experiments: dict[str, Experiment], facts: pd.DataFrame, dims
     experiments : dict of Experiment
         Experiments by name.
     facts : DataFrame
-        One row per image, from `inspect`: path, shape ("64x20", in pixels) and channels.
+        One row per image, from `inspect_rows`: path, shape ("64x20", in pixels) and channels.
     dims : int
         Number of spatial axes.
     labels : Labels

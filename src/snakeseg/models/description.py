@@ -12,7 +12,16 @@ from snakeseg.errors import BadInput
 from snakeseg.io import file_names
 from snakeseg.io.archives import extract
 from snakeseg.networks.geometry import Geometry
-from snakeseg.settings import Labels, Network, Predict, Prepare, build, fits, in_words, network_settings
+from snakeseg.settings import (
+    Labels,
+    Network,
+    Predict,
+    Prepare,
+    build_section,
+    describe_kind,
+    is_valid,
+    network_settings,
+)
 from snakeseg.transforms.flips import Symmetry, any_symmetry
 
 WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
@@ -110,7 +119,7 @@ def load_description(folder: Path) -> Description:
         values = json.loads(path.read_text(encoding="utf-8"))
         _require_types(path, values)
         sections = {"labels": Labels, "prepare": Prepare, "predict": Predict}
-        settings = {key: build(cls, values[key], f"{path}, {key}") for key, cls in sections.items()}
+        settings = {key: build_section(cls, values[key], f"{path}, {key}") for key, cls in sections.items()}
         settings["network"] = network_settings(values["network"], f"{path}, network")
         dims = values["dims"]
         symmetry = values.get("symmetry")
@@ -130,8 +139,8 @@ def _require_types(path: Path, values: dict) -> None:
     """Raise BadInput if a key outside the sections of settings has a wrong type."""
     values = {"spacing": None, "symmetry": None, **values}
     for key, key_type in KEY_TYPES.items():
-        if not fits(values[key], key_type):
-            raise BadInput(f"{path}, {key}", f"{values[key]!r:.100}", in_words(key_type), REMEDY)
+        if not is_valid(values[key], key_type):
+            raise BadInput(f"{path}, {key}", f"{values[key]!r:.100}", describe_kind(key_type), REMEDY)
 
 
 def _require_limits(path: Path, numbers: dict) -> None:
@@ -163,7 +172,7 @@ def model_folders(folder: Path, numbers: Sequence[int] | None = None) -> list[Pa
     """
     if numbers is not None:
         return [folder / f"fold-{number}" for number in numbers]
-    return file_names.model_folders(folder)
+    return file_names.list_fold_folders(folder)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ MAX_SHOWN_LINES = 6
 MAX_LINE_CHARS = 2000
 
 
-class Verdict(NamedTuple):
+class Diagnosis(NamedTuple):
     """Cause of a failure and the lines of the logs that show it.
 
     Attributes
@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
     lines: list[str]
 
 
-def judge(said: str, texts: list[str]) -> Verdict:
+def diagnose(said: str, texts: list[str]) -> Diagnosis:
     """Determine the cause of a failure.
 
     Parameters
@@ -66,17 +66,17 @@ def judge(said: str, texts: list[str]) -> Verdict:
 
     Returns
     -------
-    Verdict
+    Diagnosis
         With at most `MAX_SHOWN_LINES` lines, and a line with the number of further ones.
     """
     said, *texts = (_shorten_lines(text) for text in (said, *texts))
     everything = "\n".join([said, *texts])
     for cause, pattern in CAUSES.items():
         if re.search(pattern, everything, re.MULTILINE):
-            return Verdict(
+            return Diagnosis(
                 cause, _matching_lines(texts, pattern) or _matching_lines([said], pattern) or _last_lines(texts)
             )
-    return Verdict("exception", _matching_lines(texts, "^error: ") or _last_lines(texts) or _last_lines([said]))
+    return Diagnosis("exception", _matching_lines(texts, "^error: ") or _last_lines(texts) or _last_lines([said]))
 
 
 def _shorten_lines(text: str) -> str:
@@ -131,7 +131,7 @@ def next_step(rule: str, cause: str, resources: dict[str, str], log: str) -> str
     rule : str
         Name of the rule of the job.
     cause : str
-        From `judge`, or one of the further keys of `STEPS`.
+        From `diagnose`, or one of the further keys of `STEPS`.
     resources : dict of str
         Requested resources of the job: mem_mb in megabytes, runtime in minutes; empty without a scheduler.
     log : str

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 from snakeseg.errors import BadInput
-from snakeseg.monitor.case import Case, Run
-from snakeseg.monitor.causes import STATE, Verdict, judge, next_step, progress_of
+from snakeseg.monitor.causes import STATE, Diagnosis, diagnose, next_step, progress_of
+from snakeseg.monitor.run_status import RunStatus, UnfinishedJob
 from snakeseg.monitor.session import Failure, Job, Session
 from snakeseg.monitor.slurm import ACTIVE, Queued, query_slurm
 from snakeseg.monitor.snakemake_log import read_session
@@ -53,7 +53,7 @@ def name_of_run(name: str | None) -> str:
     return max(runs, key=lambda run: max(modified(path) for path in [run, *run.rglob("*")])).name
 
 
-def read_run(name: str) -> Run:
+def read_run(name: str) -> RunStatus:
     """Determine the state of the run of this name in the working folder."""
     sessions = read_sessions(name)
     last = sessions[-1] if sessions else Session(ended=True)
@@ -62,12 +62,12 @@ def read_run(name: str) -> Run:
     unfinished = {log: job for log, job in jobs.items() if job.state != "finished"}
     alive = set(map(id, last.jobs.values())) if controller.startswith("runs") else set()
     queue = query_slurm(job.external for job in unfinished.values() if job.external)
-    cases = [build_case(log, job, id(job) in alive, queue) for log, job in unfinished.items()]
+    cases = [build_unfinished_job(log, job, id(job) in alive, queue) for log, job in unfinished.items()]
     started = Counter(job.rule for job in last.jobs.values())
     waiting = {rule: n - started[rule] for rule, n in last.planned.items() if rule not in TARGETS}
     order = ("failed", "lost", "interrupted", "running", "requeued", "queued")
-    return Run(
-        name, controller, newest_complaint(), sorted(cases, key=lambda case: order.index(case.state)),
+    return RunStatus(
+        name, controller, newest_complaint(), sorted(cases, key=lambda unfinished: order.index(unfinished.state)),
         {rule: n for rule, n in waiting.items() if n > 0}, finished_cases(name, unfinished),
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def snakemake_process() -> int | None:
     return None
 
 
-def build_case(log: str, job: Job, alive: bool, queue: dict[str, Queued] | None) -> Case:
+def build_unfinished_job(log: str, job: Job, alive: bool, queue: dict[str, Queued] | None) -> UnfinishedJob:
     """Determine state, cause and progress of a job that has not finished.
 
     Parameters
@@ -150,68 +150,70 @@ def build_case(log: str, job: Job, alive: bool, queue: dict[str, Queued] | None)
         From `query_slurm`.
     """
     name = "/".join(Path(log).with_suffix("").parts[2:])
-    case = Case(name, job.rule, job.wildcards, "running", job.started, job.ended, log=log)
-    case.before = [judge(failure.said, [failure.shown, slurm_log(failure)]).cause for failure in job.failures]
+    unfinished = UnfinishedJob(name, job.rule, job.wildcards, "running", job.started, job.ended, log=log)
+    unfinished.before = [diagnose(failure.said, [failure.shown, slurm_log(failure)]).cause for failure in job.failures]
     queued = queue.get(job.external) if queue else None
     if job.external:
-        case.slurm = {"job": job.external, **(queued._asdict() if queued else {})}
+        unfinished.slurm = {"job": job.external, **(queued._asdict() if queued else {})}
     if job.state == "failed":
-        case.before.pop()
-        mark_failed(case, job, verdict_of(job))
+        unfinished.before.pop()
+        mark_failed(unfinished, job, diagnose_job(job))
     elif job.state == "again":
-        case.state = "queued" if alive else "interrupted"
+        unfinished.state = "queued" if alive else "interrupted"
     elif job.external and queue is not None:
-        apply_slurm_state(case, job, queued, alive)
+        apply_slurm_state(unfinished, job, queued, alive)
     elif not alive and time.time() - modified(Path(log)) > MAX_LOG_AGE_S:
-        case.state = "interrupted"
-    if case.state == "interrupted":
-        case.cause, case.next = "interrupted", next_step(job.rule, "interrupted", {}, log)
-    if case.state in ("running", "interrupted"):
-        case.progress = progress_of(tail(Path(log)))
-    return case
+        unfinished.state = "interrupted"
+    if unfinished.state == "interrupted":
+        unfinished.cause, unfinished.next = "interrupted", next_step(job.rule, "interrupted", {}, log)
+    if unfinished.state in ("running", "interrupted"):
+        unfinished.progress = progress_of(tail(Path(log)))
+    return unfinished
 
 
-def apply_slurm_state(case: Case, job: Job, queued: Queued | None, alive: bool) -> None:
+def apply_slurm_state(unfinished: UnfinishedJob, job: Job, queued: Queued | None, alive: bool) -> None:
     """Set the state of a job by Slurm, if the log of Snakemake has no end of it."""
     if queued and queued.state in ACTIVE:
-        case.state = "queued" if queued.state in ("PENDING", "REQUEUED") else "running"
+        unfinished.state = "queued" if queued.state in ("PENDING", "REQUEUED") else "running"
         if queued.restarts:
-            mark_restarted(case, job, queued)
+            mark_restarted(unfinished, job, queued)
         if "held" in queued.reason.lower():  # "launch failed requeued held", JobHeldAdmin, JobHeldUser
-            case.next = next_step(job.rule, "held", {}, case.log)
+            unfinished.next = next_step(job.rule, "held", {}, unfinished.log)
     elif queued and queued.state != "COMPLETED":
-        mark_failed(case, job, verdict_of(job, f"SLURM {STATE}{queued.state}'"))
+        mark_failed(unfinished, job, diagnose_job(job, f"SLURM {STATE}{queued.state}'"))
     elif queued is None:
-        verdict = verdict_of(job)
-        mark_failed(case, job, verdict if verdict.cause != "exception" else Verdict("lost", verdict.lines))
-        case.state = "failed" if case.cause != "lost" else "lost" if alive else "interrupted"
+        diagnosis = diagnose_job(job)
+        mark_failed(
+            unfinished, job, diagnosis if diagnosis.cause != "exception" else Diagnosis("lost", diagnosis.lines)
+        )
+        unfinished.state = "failed" if unfinished.cause != "lost" else "lost" if alive else "interrupted"
 
 
-def mark_restarted(case: Case, job: Job, queued: Queued) -> None:
+def mark_restarted(unfinished: UnfinishedJob, job: Job, queued: Queued) -> None:
     """Record why Slurm restarted a job by itself; its log holds the cause until Slurm overwrites it at the start."""
     earlier = ["requeued"] * queued.restarts
-    if case.state == "queued":
-        verdict = judge("", [slurm_log(job)])
-        if verdict.cause in ("node failure", "preempted"):
-            earlier[-1], case.lines = verdict
-        case.state, case.next = "requeued", next_step(job.rule, "requeued", {}, case.log)
-    case.before += earlier
+    if unfinished.state == "queued":
+        diagnosis = diagnose("", [slurm_log(job)])
+        if diagnosis.cause in ("node failure", "preempted"):
+            earlier[-1], unfinished.lines = diagnosis
+        unfinished.state, unfinished.next = "requeued", next_step(job.rule, "requeued", {}, unfinished.log)
+    unfinished.before += earlier
 
 
-def mark_failed(case: Case, job: Job, verdict: Verdict) -> None:
+def mark_failed(unfinished: UnfinishedJob, job: Job, diagnosis: Diagnosis) -> None:
     """Record why a job failed and what to do."""
-    case.state, (case.cause, case.lines) = "failed", verdict
+    unfinished.state, (unfinished.cause, unfinished.lines) = "failed", diagnosis
     requested = job.resources if job.external else {}  # Only a scheduler enforces the requested resources.
-    case.next = next_step(job.rule, verdict.cause, requested, case.log)
+    unfinished.next = next_step(job.rule, diagnosis.cause, requested, unfinished.log)
 
 
-def verdict_of(job: Job, said: str = "") -> Verdict:
+def diagnose_job(job: Job, said: str = "") -> Diagnosis:
     """Determine the cause of the last failure of a job; its log is read unless the log of Snakemake includes it."""
     failure = job.failures[-1] if job.failures and job.state == "failed" else None
     texts = [failure.shown] if failure and failure.shown else [tail(Path(job.log))]
     if job.external:
         texts.append(slurm_log(job))
-    return judge(f"{failure.said if failure else ''}\n{said}".strip(), texts)
+    return diagnose(f"{failure.said if failure else ''}\n{said}".strip(), texts)
 
 
 def slurm_log(attempt: Job | Failure) -> str:

@@ -21,7 +21,7 @@ TILE_STATISTICS = ("instance", "group")
 BATCH_NORM_MOMENTUM = 0.02
 
 
-def lay_out(network: nn.Module, device: torch.device) -> nn.Module:
+def to_device_layout(network: nn.Module, device: torch.device) -> nn.Module:
     """Move a network to a device, in place, with the weights of its convolutions in the memory format `LAYOUT`.
 
     Parameters

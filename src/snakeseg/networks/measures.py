@@ -124,12 +124,12 @@ def network_checkerboard(network: nn.Module, channels: int, geometry: Geometry) 
     return checkerboard(network, geometry.multiple, margin, image)
 
 
-def parameters(network: nn.Module) -> int:
+def count_parameters(network: nn.Module) -> int:
     """Count the parameters of a network, learned or fixed; running statistics do not count."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def operations(make: Callable[[], nn.Module], channels: int, size: Sequence[int]) -> int:
+def count_operations(make: Callable[[], nn.Module], channels: int, size: Sequence[int]) -> int:
     """Count the floating-point operations (2 per multiplication and addition) of one tile, without computing them.
 
     Parameters

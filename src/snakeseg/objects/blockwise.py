@@ -14,8 +14,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.sparse import coo_array, csgraph
 
-from snakeseg.arrays import Region, regions_of
-from snakeseg.objects.segment import Parameters, assign_final_ids, sizes_and_first_pixels, split_components
+from snakeseg.arrays import Region, grid_regions
+from snakeseg.objects.segment import InstanceParameters, assign_final_ids, sizes_and_first_pixels, split_components
 from snakeseg.transforms.labels import find_ids_at_edge
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -28,7 +28,7 @@ class _Boxes(NamedTuple):
     stops: np.ndarray
 
 
-def segment_blocks(foreground, interior, parameters: Parameters, block: Sequence[int], objects) -> np.ndarray:
+def segment_blocks(foreground, interior, parameters: InstanceParameters, block: Sequence[int], objects) -> np.ndarray:
     """Segment a probability map that need not fit in memory; the result equals `snakeseg.objects.segment.segment`.
 
     Parameters
@@ -149,7 +149,7 @@ def _label_blocks(
     """
     shape = tuple(objects.shape)
     measured, touching, last = [], [np.zeros((2, 0), np.int64)], 0
-    for region in regions_of(shape, block):
+    for region in grid_regions(shape, block):
         start = [part.start for part in region]
         labels, count = ndimage.label(_read(foreground, region) > threshold)
         objects[region] = _provisional_ids(labels, last, count, objects.dtype)
@@ -201,7 +201,7 @@ def _facing_pairs(objects, block: Region, axis: int, index: int) -> np.ndarray:
 def _divided_fraction(objects, block: Sequence[int], is_halfway: bool) -> float:
     """Fraction of the pairs of foreground pixels across faces, or halfway between them, whose ids differ."""
     divided = pairs = 0
-    for region in regions_of(objects.shape, block):
+    for region in grid_regions(objects.shape, block):
         for axis, side in enumerate(block):
             index = region[axis].start + (side // 2 if is_halfway else 0)
             if 0 < index < region[axis].stop and not (is_halfway and side == 1):  # one pixel has no plane inside
@@ -225,7 +225,7 @@ def _reduce_by_component(ufuncs: tuple[np.ufunc, np.ufunc], measured: Rows, comp
 
 
 def _split_all_components(
-    components: np.ndarray, boxes: _Boxes, interior, parameters: Parameters, block: Sequence[int], objects
+    components: np.ndarray, boxes: _Boxes, interior, parameters: InstanceParameters, block: Sequence[int], objects
 ) -> np.ndarray:
     """Split every component into objects, and replace its labels in `objects` by new ids of these objects.
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from snakeseg.arrays import Lazy, Region, as_lazy, regions_of
+from snakeseg.arrays import Lazy, Region, as_lazy, grid_regions
 from snakeseg.io.files import atomic_output
 from snakeseg.io.images import Raster, write_labels
-from snakeseg.io.store import scratch
+from snakeseg.io.store import scratch_array
 from snakeseg.objects.blockwise import segment_blocks
 from snakeseg.objects.components import ComponentFilter, filter_components
-from snakeseg.objects.segment import Parameters
+from snakeseg.objects.segment import InstanceParameters
 from snakeseg.settings import Labels
 from snakeseg.transforms.resample import nearest, resampled
 
@@ -23,7 +23,7 @@ BLOCK = {2: 1024, 3: 128}
 IN_MEMORY = 2**22
 
 
-Postprocessing = Parameters | Mapping[str, ComponentFilter]
+Postprocessing = InstanceParameters | Mapping[str, ComponentFilter]
 
 
 def write_label_file(
@@ -42,7 +42,7 @@ def write_label_file(
     prediction : mapping of array-like
         "classes", class indices, shape (1, *spatial); or "probabilities", shape (classes, *spatial).
     labels : Labels
-    postprocessing : Parameters, or mapping of ComponentFilter by class name for semantic labels
+    postprocessing : InstanceParameters, or mapping of ComponentFilter by class name for semantic labels
         How objects are segmented, or which components of each class are kept.
     source : Raster
         The image that was predicted.
@@ -78,7 +78,7 @@ def open_labels(
         values = np.array(list(labels.values.values()))
         dtype = np.result_type(*map(np.min_scalar_type, values.tolist()))
         rules = {labels.classes.index(name): rule for name, rule in postprocessing.items() if rule != ComponentFilter()}
-        with _filtered(likeliest(prediction, shape), rules, path) as classes:
+        with _filtered(most_probable_classes(prediction, shape), rules, path) as classes:
             yield classes.map(lambda classes: values[classes].astype(dtype), dtype), int(values.max())
     else:
         maps = foreground_and_interior(prediction["probabilities"])
@@ -98,10 +98,10 @@ def _filtered(classes: Lazy, rules: Mapping[int, ComponentFilter], path: Path) -
     with ExitStack() as stack:
 
         def allocate(dtype: type):
-            return np.zeros(shape, dtype) if is_small else stack.enter_context(scratch(path, shape, dtype, block))
+            return np.zeros(shape, dtype) if is_small else stack.enter_context(scratch_array(path, shape, dtype, block))
 
         copy = allocate(np.uint8)  # read once: classes may be computed on reading
-        for region in regions_of(shape, block):
+        for region in grid_regions(shape, block):
             copy[region] = classes[region]
         filtered = as_lazy(copy)
         for number, rule in rules.items():
@@ -112,7 +112,7 @@ def _filtered(classes: Lazy, rules: Mapping[int, ComponentFilter], path: Path) -
 
 @contextmanager
 def _open_objects(
-    foreground: Lazy, interior: Lazy, parameters: Parameters, path: Path
+    foreground: Lazy, interior: Lazy, parameters: InstanceParameters, path: Path
 ) -> Iterator[tuple[np.ndarray | Lazy, int]]:
     """Yield object ids on the grid of the probabilities, and the number of objects."""
     shape, pixels = foreground.shape, math.prod(foreground.shape)
@@ -123,12 +123,12 @@ def _open_objects(
         return
     # Whole chunks of the prediction, as many as fit into the default block.
     block = [max(1, BLOCK[len(shape)] // chunk) * chunk for chunk in foreground.chunks or (1,) * len(shape)]
-    with scratch(path, shape, np.uint32 if pixels < 2**32 else np.uint64, block) as objects:
+    with scratch_array(path, shape, np.uint32 if pixels < 2**32 else np.uint64, block) as objects:
         final_ids = segment_blocks(foreground, interior, parameters, block, objects)
         yield as_lazy(objects).map(lambda ids: final_ids[ids], final_ids.dtype), int(final_ids.max(initial=0))
 
 
-def likeliest(prediction: Mapping, shape: tuple[int, ...]) -> Lazy:
+def most_probable_classes(prediction: Mapping, shape: tuple[int, ...]) -> Lazy:
     """Return the most probable class of each pixel; probabilities are resampled to a grid of this shape.
 
     Parameters

@@ -6,11 +6,11 @@ from pathlib import Path
 from snakeseg.errors import BadInput
 from snakeseg.models.description import PARAMETERS
 from snakeseg.objects.components import ComponentFilter
-from snakeseg.objects.segment import Parameters
-from snakeseg.settings import Labels, build
+from snakeseg.objects.segment import InstanceParameters
+from snakeseg.settings import Labels, build_section
 
 
-def load_parameters(folder: Path, labels: Labels) -> Parameters | dict[str, ComponentFilter]:
+def load_parameters(folder: Path, labels: Labels) -> InstanceParameters | dict[str, ComponentFilter]:
     """Read a model's segmentation parameters from `instances.json`.
 
     Parameters
@@ -33,13 +33,13 @@ def load_parameters(folder: Path, labels: Labels) -> Parameters | dict[str, Comp
     path = folder / PARAMETERS
     is_semantic = labels.kind == "semantic"
     if not path.is_file():
-        return {} if is_semantic else Parameters()
+        return {} if is_semantic else InstanceParameters()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not is_semantic:
-            return build(Parameters, content["chosen"], str(path))
+            return build_section(InstanceParameters, content["chosen"], str(path))
         return {
-            name: build(ComponentFilter, content["classes"][name]["chosen"], str(path))
+            name: build_section(ComponentFilter, content["classes"][name]["chosen"], str(path))
             for name in content.get("classes", {})
         }
     except BadInput:

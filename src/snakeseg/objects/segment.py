@@ -15,7 +15,7 @@ SOFT_THRESHOLDS = np.arange(1, 10) / 10
 
 
 @dataclass(frozen=True)
-class Parameters:
+class InstanceParameters:
     """Parameters of the segmentation of objects in a probability map; chosen on validation images.
 
     Parameters
@@ -55,7 +55,7 @@ class Parameters:
             raise ValueError(f"instances method {self.method!r}; expected one of {METHODS}")
 
 
-def segment(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters) -> np.ndarray:
+def segment(foreground: np.ndarray, interior: np.ndarray, parameters: InstanceParameters) -> np.ndarray:
     """Segment objects in a probability map.
 
     Parameters
@@ -79,13 +79,13 @@ def segment(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters
     return drop_small(objects, parameters.smallest)
 
 
-def segment_unfiltered(foreground: np.ndarray, interior: np.ndarray, parameters: Parameters) -> np.ndarray:
+def segment_unfiltered(foreground: np.ndarray, interior: np.ndarray, parameters: InstanceParameters) -> np.ndarray:
     """Segment objects as `segment` does, but keep small objects and those at the edge of the image."""
     return split_components(ndimage.label(foreground > parameters.threshold)[0], interior, parameters)
 
 
 def split_components(
-    components: np.ndarray, interior: np.ndarray, parameters: Parameters, others: np.ndarray | None = None
+    components: np.ndarray, interior: np.ndarray, parameters: InstanceParameters, others: np.ndarray | None = None
 ) -> np.ndarray:
     """Split face-connected components into objects, each component independently of the others.
 

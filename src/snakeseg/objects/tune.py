@@ -10,8 +10,8 @@ from snakeseg.evaluation.metrics.contingency import overlaps, without_small
 from snakeseg.evaluation.metrics.matching import detection_scores, match
 from snakeseg.evaluation.metrics.partition import adapted_rand_error
 from snakeseg.objects.components import choose_filters
-from snakeseg.objects.label_files import foreground_and_interior, likeliest
-from snakeseg.objects.segment import Parameters, segment_unfiltered
+from snakeseg.objects.label_files import foreground_and_interior, most_probable_classes
+from snakeseg.objects.segment import InstanceParameters, segment_unfiltered
 from snakeseg.progress import progress
 from snakeseg.settings import Instances, Labels
 from snakeseg.transforms.labels import IGNORED, classes_and_objects
@@ -50,7 +50,8 @@ def tune_parameters(samples: Iterable[Sample], labels: Labels, settings: Instanc
 def _tune_classes(samples: Iterable[Sample], labels: Labels, settings: Instances) -> dict:
     """Compare predicted and true classes on the grid of the label."""
     pairs = (
-        (likeliest(prediction, label.shape)[:], classes_and_objects(label, labels)[0]) for prediction, label in samples
+        (most_probable_classes(prediction, label.shape)[:], classes_and_objects(label, labels)[0])
+        for prediction, label in samples
     )
     classes = choose_filters(pairs, labels.classes, settings.smallest)
     return {"chosen": {}, "trials": [], "select_by": "dice", "classes": classes}
@@ -64,7 +65,7 @@ def _tune_objects(samples: Iterable[Sample], labels: Labels, settings: Instances
         maps.append((foreground, interior))
         truths.append(classes_and_objects(nearest(label, foreground.shape)[:], labels))
     pairs = [(pair, objects) for pair, (_, objects) in zip(maps, truths, strict=True)]
-    chosen, trials = choose(pairs, settings)
+    chosen, trials = choose_parameters(pairs, settings)
     scored_masks = [classes != IGNORED for classes, _ in truths]
     calibration = reliability(
         (foreground[is_scored], classes[is_scored] > 0)
@@ -75,17 +76,17 @@ def _tune_objects(samples: Iterable[Sample], labels: Labels, settings: Instances
     }  # fmt: skip
 
 
-def candidate_parameters(settings: Instances) -> Iterator[Parameters]:
+def candidate_parameters(settings: Instances) -> Iterator[InstanceParameters]:
     """Yield every method at every foreground threshold, with every depth or core threshold of its seeds."""
     fixed = {"fill_holes": settings.fill_holes, "drop_at_edge": settings.drop_at_edge}
     for threshold in settings.thresholds:
-        yield Parameters("components", threshold, **fixed)
+        yield InstanceParameters("components", threshold, **fixed)
         for depth in settings.depths:
-            yield from (Parameters(method, threshold, depth, **fixed) for method in ("distance", "soft"))
-        yield from (Parameters("core", threshold, core, **fixed) for core in settings.cores)
+            yield from (InstanceParameters(method, threshold, depth, **fixed) for method in ("distance", "soft"))
+        yield from (InstanceParameters("core", threshold, core, **fixed) for core in settings.cores)
 
 
-def choose(pairs: Sequence[Maps], settings: Instances) -> tuple[Parameters, list[dict]]:
+def choose_parameters(pairs: Sequence[Maps], settings: Instances) -> tuple[InstanceParameters, list[dict]]:
     """Choose the parameters with the best score by exhaustive search.
 
     Parameters
@@ -118,7 +119,7 @@ def choose(pairs: Sequence[Maps], settings: Instances) -> tuple[Parameters, list
         for smallest, value in zip(settings.smallest, values, strict=True):
             trials.append({**asdict(replace(parameters, smallest=smallest)), "score": value})
     best = max(trials, key=lambda trial: trial["score"])
-    return Parameters(**{key: value for key, value in best.items() if key != "score"}), trials
+    return InstanceParameters(**{key: value for key, value in best.items() if key != "score"}), trials
 
 
 def _mean_ap(segmentations: Sequence[Pair], sizes: Sequence[int], thresholds: Sequence[float]) -> list[float]:

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from snakeseg.arrays import Region, regions_of
+from snakeseg.arrays import Region, grid_regions
 from snakeseg.networks.geometry import Geometry
 from snakeseg.prediction.overlap_tile import Piece, TileFunction, run_tiles
 
@@ -28,7 +28,7 @@ def run_blended(
 
     Parameters and yields are those of `run_tiles`. Tiles are yielded in the order in which they are completed.
     """
-    open_tiles = {_start_of(tile): tile for tile in tiles or regions_of(image.shape[1:], stride)}
+    open_tiles = {_start_of(tile): tile for tile in tiles or grid_regions(image.shape[1:], stride)}
     halves = list(product((0, 1), repeat=len(stride)))
     parts = [(_part_of_window(half, stride), _weights_of_part(half, stride)) for half in halves]
     totals: dict[tuple[int, ...], np.ndarray] = {}

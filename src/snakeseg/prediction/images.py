@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.file_names import file_and_number, files_of, stem_and_suffix
+from snakeseg.io.file_names import file_and_number, split_file_names, stem_and_suffix
 from snakeseg.io.formats import images_of_folder, label_suffix
-from snakeseg.io.images import Raster, images_in, open_image
+from snakeseg.io.images import Raster, list_images_in_file, open_image
 from snakeseg.io.readers.orientation import stretched_affine
 from snakeseg.io.sheet import spacing_of
 from snakeseg.models.description import Description
@@ -79,7 +79,7 @@ def open_images(description: Description, files: Mapping[str, ImageFile]) -> dic
     return opened
 
 
-def pop_images(images: dict[str, OpenImage]) -> Iterator[tuple[str, OpenImage]]:
+def drain_images(images: dict[str, OpenImage]) -> Iterator[tuple[str, OpenImage]]:
     """Yield images in order and remove them from the dict, so that the pixels of predicted images are freed."""
     while images:
         name = next(iter(images))
@@ -156,7 +156,7 @@ def _format_spacings(*spacings: Sequence[float]) -> Iterator[str]:
 def list_images(paths: Sequence[Path]) -> list[Path]:
     """Return the paths of all images in files and folders; files with several images give one path each."""
     files = [file for path in paths for file in images_of_folder(path) or [path]]
-    return [image for file in files for image in images_in(file)]
+    return [image for file in files for image in list_images_in_file(file)]
 
 
 def files_by_label_name(images: Sequence[Path], output: Path) -> dict[str, ImageFile]:
@@ -177,7 +177,7 @@ def files_by_label_name(images: Sequence[Path], output: Path) -> dict[str, Image
     problems: list[Exception] = []
     by_name: dict[str, ImageFile] = {}
     for image in images:
-        first, *others = files_of(image)
+        first, *others = split_file_names(image)
         for path in (first, *others):
             if not os.path.exists(file_and_number(path)[0]):
                 problems.append(BadInput(path, "no such file", "an image", "correct the path"))
@@ -190,7 +190,7 @@ def files_by_label_name(images: Sequence[Path], output: Path) -> dict[str, Image
             remedy = "name a folder without images: -o FOLDER"
             problems.append(BadInput(first, "the image itself in the output folder", "another folder", remedy))
         if name in by_name:
-            other = files_of(by_name[name].path)[0]
+            other = split_file_names(by_name[name].path)[0]
             remedy = "predict the two images in separate calls, each with its own -o FOLDER"
             problems.append(BadInput(first, f"the same name as {other}", "distinct names", remedy))
         by_name[name] = ImageFile(image)
@@ -201,4 +201,4 @@ def files_by_label_name(images: Sequence[Path], output: Path) -> dict[str, Image
 
 def label_name(image: Path) -> str:
     """Return the name of an image's label file: the image's name, with another suffix if labels need one."""
-    return stem_and_suffix(files_of(image)[0].name)[0] + label_suffix(image)
+    return stem_and_suffix(split_file_names(image)[0].name)[0] + label_suffix(image)

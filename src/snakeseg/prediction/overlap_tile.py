@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snakeseg.arrays import Region, ahead, read_mirrored, regions_of
+from snakeseg.arrays import Region, grid_regions, prefetch_results, read_mirrored
 from snakeseg.networks.blocks import LAYOUT
 from snakeseg.networks.geometry import Geometry, magnified
 from snakeseg.prediction.tiles import tile_shape
@@ -80,8 +80,8 @@ def run_tiles(
     output : array, shape (classes, *tile)
     """
     known: dict[bytes, np.ndarray] = {}
-    tiles = tiles if tiles is not None else regions_of(image.shape[1:], stride)
-    for tile, tile_input in ahead(_tile_reader(image, geometry, stride), tiles):
+    tiles = tiles if tiles is not None else grid_regions(image.shape[1:], stride)
+    for tile, tile_input in prefetch_results(_tile_reader(image, geometry, stride), tiles):
         constant = _constant_values(tile_input)
         output = known.get(constant)
         if output is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from snakeseg.arrays import Region, overlap
+from snakeseg.arrays import Region, regions_overlap
 from snakeseg.io.images import Raster
 from snakeseg.io.store import Streamed
 from snakeseg.prediction.blending import run_blended
@@ -128,9 +128,9 @@ def _inside_and_outside_box(
     """Yield tiles outside the foreground box, with `background` in every pixel, then predicted tiles."""
     box = foreground_box(image.array, predictor.description.prepare)
     for tile in tiles:
-        if not overlap(tile, box):
+        if not regions_overlap(tile, box):
             yield tile, np.broadcast_to(background, (len(background), *(side.stop - side.start for side in tile)))
-    inside = [tile for tile in tiles if overlap(tile, box)]
+    inside = [tile for tile in tiles if regions_overlap(tile, box)]
     if inside:
         yield from predict_tiles(predictor, image, stride, inside, box)
 
@@ -142,7 +142,7 @@ def _needs_probabilities(predictor: Predictor, shape: Sequence[int], stride: Seq
     return resampled or is_blended(shape, stride, predictor.geometry)
 
 
-def notes(predictor: Predictor, image: Raster, stride: Sequence[int]) -> dict:
+def prediction_notes(predictor: Predictor, image: Raster, stride: Sequence[int]) -> dict:
     """Return the attributes of an image's arrays in a store.
 
     Returns

@@ -20,9 +20,9 @@ from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.geometry import Geometry, combine, magnified
 from snakeseg.prediction.images import OpenImage
 from snakeseg.prediction.overlap_tile import TileFunction, tile_logits_at_scales, tile_probabilities
-from snakeseg.prediction.tile_plan import Costs, Sample, TilePlan, plan_tiles, price_tiles
+from snakeseg.prediction.tile_plan import TileCosts, TileMeasurement, TilePlan, plan_tiles, price_tiles
 from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS, tile_shape
-from snakeseg.prediction.timing import cache_path, keep_samples, read_samples, used_memory
+from snakeseg.prediction.timing import cache_path, read_samples, used_memory, write_samples
 from snakeseg.progress import log
 from snakeseg.transforms.flips import orientations
 
@@ -132,7 +132,7 @@ def _check_golden_output(folder: Path, network: torch.nn.Module) -> None:
         check_golden(folder, network, golden)
 
 
-def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> TilePlan:
+def plan_image(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> TilePlan:
     """Choose the tiles of an image, and estimate time and memory of its prediction.
 
     Parameters
@@ -154,7 +154,7 @@ def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None
     buffer = TILES_IN_FLIGHT * (8 * description.channels + 2 * description.classes)
     unscaled = [s._replace(pixels=s.pixels / max(sizes)) for s in _measured_samples(predictor)]
     samples = [s._replace(memory=s.memory + buffer * s.pixels) for s in unscaled]
-    costs = Costs(samples, passes, used_memory(device))
+    costs = TileCosts(samples, passes, used_memory(device))
     if description.predict.tile == "auto":
         budget = costs.fixed + free_memory(device) / 2 if budget is None else budget
         return plan_tiles(shape, predictor.geometry, costs, budget)
@@ -165,12 +165,12 @@ def plan(predictor: Predictor, shape: Sequence[int], budget: float | None = None
 def choose_stride(predictor: Predictor, shape: Sequence[int], budget: float | None = None) -> tuple[int, ...]:
     """Choose the stride of an image's tiles in pixels, one per axis.
 
-    Tiles are timed (`plan`) only if `predict.tile` is "auto" and the image exceeds the default tile. Parameters are
-    those of `plan`.
+    Tiles are timed (`plan_image`) only if `predict.tile` is "auto" and the image exceeds the default tile. Parameters
+    are those of `plan_image`.
     """
     tile, default = predictor.description.predict.tile, DEFAULT_TILE_PIXELS[predictor.description.dims]
     if tile == "auto" and max(shape) > default:
-        return plan(predictor, shape, budget).stride
+        return plan_image(predictor, shape, budget).stride
     return tile_shape(shape, predictor.geometry, default if tile == "auto" else tile)
 
 
@@ -181,7 +181,7 @@ def choose_strides(
     return {name: choose_stride(predictor, image.shape, budget) for name, image in images.items()}
 
 
-def _measured_samples(predictor: Predictor) -> list[Sample]:
+def _measured_samples(predictor: Predictor) -> list[TileMeasurement]:
     """Return the measured tiles of a network on a device: from the cache, or measured in a separate process."""
     cache = cache_path(predictor.description, predictor.device)
     if samples := read_samples(cache):
@@ -200,4 +200,4 @@ def _measured_samples(predictor: Predictor) -> list[Sample]:
             "predict.tile", f"no tile that could be measured (exit status {done.returncode} of snakeseg calibrate)",
             "at least one", "set predict.tile to a number of pixels, such as 256, in the config or in model.json",
         )  # fmt: skip
-    return keep_samples(cache, samples)
+    return write_samples(cache, samples)

@@ -16,7 +16,7 @@ EQUAL_TIME_RATIO = 1.03
 LEAST_MEMORY_RATIO = 1.5
 
 
-class Sample(NamedTuple):
+class TileMeasurement(NamedTuple):
     """Measured cost of one tile.
 
     Parameters
@@ -34,12 +34,12 @@ class Sample(NamedTuple):
     memory: float
 
 
-class Costs(NamedTuple):
+class TileCosts(NamedTuple):
     """Costs of tiles.
 
     Parameters
     ----------
-    samples : sequence of Sample
+    samples : sequence of TileMeasurement
         Measured tiles, in order of their size.
     passes : float
         Number of passes per tile, over models, orientations and magnifications.
@@ -47,7 +47,7 @@ class Costs(NamedTuple):
         Memory that the process holds in addition, in bytes.
     """
 
-    samples: Sequence[Sample]
+    samples: Sequence[TileMeasurement]
     passes: float = 1
     fixed: float = 0.0
 
@@ -76,7 +76,7 @@ class TilePlan(NamedTuple):
     memory: float
 
 
-def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: float) -> TilePlan:
+def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: TileCosts, budget: float) -> TilePlan:
     """Choose the tiles with the least expected time, within a memory budget; tiles may be rectangles.
 
     Of plans that are about as fast (`EQUAL_TIME_RATIO`), the one with the least memory is chosen. Large tiles spend
@@ -88,7 +88,7 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: f
     shape : sequence of int
         Shape of the image, without channels.
     geometry : Geometry
-    costs : Costs
+    costs : TileCosts
     budget : float
         Memory in bytes. It is exceeded only if no tiles fit.
 
@@ -111,7 +111,7 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, costs: Costs, budget: f
     )
 
 
-def price_tiles(shape: Sequence[int], stride: Sequence[int], geometry: Geometry, costs: Costs) -> TilePlan:
+def price_tiles(shape: Sequence[int], stride: Sequence[int], geometry: Geometry, costs: TileCosts) -> TilePlan:
     """Estimate time and memory of predicting an image with tiles of a given stride.
 
     Parameters
@@ -121,7 +121,7 @@ def price_tiles(shape: Sequence[int], stride: Sequence[int], geometry: Geometry,
     stride : sequence of int
         Stride of the tiles, in pixels, one per axis.
     geometry : Geometry
-    costs : Costs
+    costs : TileCosts
 
     Returns
     -------

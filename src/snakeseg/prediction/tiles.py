@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from snakeseg.arrays import Region, regions_of
+from snakeseg.arrays import Region, grid_regions
 from snakeseg.networks.geometry import Geometry
 
 # Largest stride of tiles along an axis, in pixels, by the number of axes, if tiles have not been timed on the device.
@@ -69,4 +69,4 @@ def tiles_of_part(shape: Sequence[int], stride: Sequence[int], index: int, count
         Number of the part, counted from 0, and the number of parts.
     """
     first, last = part_of(shape[0], stride[0], index, count)
-    return [tile for tile in regions_of(shape, stride) if first <= tile[0].start < last]
+    return [tile for tile in grid_regions(shape, stride) if first <= tile[0].start < last]

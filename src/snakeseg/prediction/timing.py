@@ -23,9 +23,9 @@ from snakeseg.io.files import write_text
 from snakeseg.models.checkpoint import load_model
 from snakeseg.models.description import Description
 from snakeseg.networks.folding import fold_normalisation
-from snakeseg.networks.measures import network_checkerboard, operations, parameters
+from snakeseg.networks.measures import count_operations, count_parameters, network_checkerboard
 from snakeseg.prediction.overlap_tile import TileFunction, tile_logits, tiled_logits
-from snakeseg.prediction.tile_plan import Sample
+from snakeseg.prediction.tile_plan import TileMeasurement
 from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS, tile_shape
 from snakeseg.settings import Network
 
@@ -40,7 +40,7 @@ RUNS_PER_TILE = 4
 TIMED_SIDE_PIXELS = {2: 512, 3: 64}
 
 
-def measure_tiles(folder: Path, device: torch.device, budget: float) -> list[Sample]:
+def measure_tiles(folder: Path, device: torch.device, budget: float) -> list[TileMeasurement]:
     """Measure time and memory of tiles of increasing size; run it in a new process, so that peak memory is the tiles'.
 
     Parameters
@@ -58,7 +58,7 @@ def measure_tiles(folder: Path, device: torch.device, budget: float) -> list[Sam
 
 def sample_tiles(
     compute_logits: TileFunction, description: Description, device: torch.device, budget: float
-) -> Iterator[Sample]:
+) -> Iterator[TileMeasurement]:
     """Yield time and memory of tiles of increasing size.
 
     Parameters
@@ -82,7 +82,7 @@ def sample_tiles(
                 start = time.perf_counter()
                 compute_logits(tile_input).sum().item()  # waits for the device
                 times.append(time.perf_counter() - start)
-        sample = Sample(math.prod(sides), min(times), peak_memory(device) - before)
+        sample = TileMeasurement(math.prod(sides), min(times), peak_memory(device) - before)
         yield sample
         over_memory = sample.memory > MAX_MEASURING_MEMORY_SHARE * budget
         if time.perf_counter() - begun > MAX_MEASURING_S or over_memory:
@@ -117,22 +117,22 @@ def cache_path(description: Description, device: torch.device) -> Path:
     return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
 
 
-def read_samples(path: Path) -> list[Sample] | None:
+def read_samples(path: Path) -> list[TileMeasurement] | None:
     """Read measured tiles from a file; return None if it is missing, empty or damaged."""
     try:
-        return [Sample(*values) for values in json.loads(path.read_text(encoding="utf-8"))] or None
+        return [TileMeasurement(*values) for values in json.loads(path.read_text(encoding="utf-8"))] or None
     except (OSError, ValueError, TypeError):
         return None
 
 
-def keep_samples(path: Path, samples: list[Sample]) -> list[Sample]:
+def write_samples(path: Path, samples: list[TileMeasurement]) -> list[TileMeasurement]:
     """Write measured tiles for later runs, if possible; return those of the file, which another run may have written.
 
     Parameters
     ----------
     path : path
         File from `cache_path`; a damaged file is replaced.
-    samples : list of Sample
+    samples : list of TileMeasurement
     """
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -175,8 +175,8 @@ def measure_model(folder: Path, device: torch.device, threads: int) -> dict:
     geometry, dims, channels = description.geometry, description.dims, description.channels
     tile = DEFAULT_TILE_PIXELS[dims]
     stride = tile_shape([tile] * dims, geometry, tile)
-    flops = operations(description.make_network, channels, geometry.input_size(stride))
-    sizes = {"parameters": parameters(network), "checkerboard": network_checkerboard(network, channels, geometry)}
+    flops = count_operations(description.make_network, channels, geometry.input_size(stride))
+    sizes = {"parameters": count_parameters(network), "checkerboard": network_checkerboard(network, channels, geometry)}
     network = fold_normalisation(network)
     image = np.zeros((channels, *[TIMED_SIDE_PIXELS[dims]] * dims), np.float32)
     with autocast(description.predict.precision, device):

@@ -22,15 +22,12 @@ class Chart(NamedTuple):
         The most important numbers, for readers who cannot see the chart.
     chart : Chart or LayerChart
         The chart in Altair.
-    file_title : str
-        Text from which the name of its PNG file is made, if not the title.
     """
 
     title: str
     text: str
     numbers: str
     chart: alt.TopLevelMixin
-    file_title: str = ""
 
     @property
     def spec(self) -> dict:

@@ -189,11 +189,11 @@ def reliability_diagram(parameters: dict[str, dict]) -> Chart | None:
 
 # Properties of images: column, name, and name in the PNG's file name.
 PROPERTIES = (
-    ("true_objects", "number of objects", "number of objects"),
-    ("foreground", "share of foreground", "share of foreground"),
-    ("pixels", "size in pixels", "size in pixels"),
-    ("grey_value", "mean intensity", "mean grey value"),
-    ("contrast", "contrast (standard deviation of intensity)", "contrast (standard deviation of grey values)"),
+    ("true_objects", "number of objects"),
+    ("foreground", "share of foreground"),
+    ("pixels", "size in pixels"),
+    ("mean_intensity", "mean intensity"),
+    ("contrast", "contrast (standard deviation of intensity)"),
 )
 
 
@@ -208,7 +208,7 @@ def score_over_properties(rows: pd.DataFrame, metric: str) -> list[Chart]:
         The score.
     """
     charts = []
-    for column, name, file_name in PROPERTIES:
+    for column, name in PROPERTIES:
         known_rows = rows.dropna(subset=[column]) if column in rows else rows[:0]
         scored = _scored(known_rows, metric)
         values = [float(row[column]) for row in scored]
@@ -225,7 +225,7 @@ def score_over_properties(rows: pd.DataFrame, metric: str) -> list[Chart]:
         rank = pd.Series(values).corr(pd.Series([p["score"] for p in points]), method="spearman")
         text = f"{len(points)} predictions" + (f"; rank correlation {rank:+.2f}." if rank == rank else ".")
         score = readable_name(metric)
-        charts.append(Chart(f"{score} against {name}", text, "", chart, f"{score} against {file_name}"))
+        charts.append(Chart(f"{score} against {name}", text, "", chart))
     return charts
 
 

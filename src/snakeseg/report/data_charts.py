@@ -16,7 +16,7 @@ def intensity_ranges(table: pd.DataFrame) -> Chart | None:
     Parameters
     ----------
     table : DataFrame
-        From `findings.table.table_of`.
+        From `findings.table.build_facts_table`.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def objects_of_images(table: pd.DataFrame) -> Chart | None:
     Parameters
     ----------
     table : DataFrame
-        From `findings.table.table_of`.
+        From `findings.table.build_facts_table`.
 
     Returns
     -------

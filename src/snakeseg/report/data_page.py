@@ -46,7 +46,7 @@ class DataReport(NamedTuple):
     sheet : DataFrame
         The sample sheet, from `read_sheet`.
     table : DataFrame
-        Facts about each image, from `findings.table.table_of`.
+        Facts about each image, from `findings.table.build_facts_table`.
     findings : list of Finding
         Findings, the most severe first.
     objects : dict

@@ -32,7 +32,7 @@ def render_markdown(
     summary : DataFrame
         From `evaluation.summary.summarise`.
     pair_sentences : dict
-        From `evaluation.comparison.sentences`.
+        From `evaluation.comparison.describe_pairs`.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from snakeseg.report import charts
 from snakeseg.report.chart import Chart
 from snakeseg.report.citation import methods_paragraph, works_to_cite
 from snakeseg.report.comparison import COMPARED_SCORES, MEASURES
-from snakeseg.report.images.examples import draw_examples, ranked
+from snakeseg.report.images.examples import draw_examples, rank_images
 from snakeseg.report.images.gallery import class_colours, gallery
 from snakeseg.report.images.views import KINDS, Views
 from snakeseg.report.markdown import render_markdown
@@ -69,7 +69,7 @@ def write_report(run: Path, sheet: pd.DataFrame, config: Config, output: Path) -
 def _make_charts(results: RunResults, pictures: dict[str, dict]) -> dict[str, dict[str, Chart]]:
     """Return all charts, by section and by the chart's id."""
     rows, metric = results.rows, results.metric
-    columns = ("sample", "grey_value", "contrast")
+    columns = ("sample", "mean_intensity", "contrast")
     measured = [{"sample": sample, **entry} for sample, entry in pictures.items() if "picture" in entry]
     properties = rows.merge(pd.DataFrame(measured, columns=columns), "left", on="sample")
     if "foreground" in results.facts:
@@ -92,8 +92,7 @@ def _draw_charts(folder: Path, drawn: dict[str, dict[str, Chart]]) -> None:
     for section, section_charts in drawn.items():
         (folder / section).mkdir(exist_ok=True)
         for chart in section_charts.values():
-            title = chart.file_title or chart.title
-            name = "-".join("".join(c if c.isalnum() else " " for c in title).lower().split())
+            name = "-".join("".join(c if c.isalnum() else " " for c in chart.title).lower().split())
             (folder / section / f"{name}.png").write_bytes(chart.png())
 
 
@@ -140,7 +139,7 @@ def _verdict_values(results: RunResults) -> dict:
     return {
         "best": parts[0] if parts else None,
         "cards": dict.fromkeys(names),
-        "strip": ranked(own_rows, metric),
+        "strip": rank_images(own_rows, metric),
         "states": {state: number for state, number in states.items() if number},
     }
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from snakeseg import __version__
-from snakeseg.evaluation.comparison import sentences
+from snakeseg.evaluation.comparison import describe_pairs
 from snakeseg.evaluation.summary import SUBSETS
-from snakeseg.io.file_names import files_of
+from snakeseg.io.file_names import split_file_names
 from snakeseg.io.files import checksum
 from snakeseg.io.tables import read_table
 from snakeseg.report.comparison import comparison_rows
@@ -116,7 +116,7 @@ class RunResults:
     @cached_property
     def pair_sentences(self) -> dict[str, list[str]]:
         """Tests of every pair of experiments by the ranking score, as sentences by subset."""
-        return sentences(self.pairs, self.metric)
+        return describe_pairs(self.pairs, self.metric)
 
     @cached_property
     def spread(self) -> list[dict]:
@@ -149,7 +149,7 @@ class RunResults:
             config; versions of packages; python; machine; SHA-256 of models (weights) and of files (input), by name.
         """
         cells = {cell for column in ("image", "label") for cell in self.sheet[column] if cell}
-        files = sorted({str(path) for cell in cells for path in files_of(cell)})
+        files = sorted({str(path) for cell in cells for path in split_file_names(cell)})
         return {
             "config": asdict(self.config),
             "packages": {"snakeseg": __version__} | {name: version(name) for name in PACKAGES},

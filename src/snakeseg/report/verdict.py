@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from snakeseg.evaluation.comparison import counted
+from snakeseg.evaluation.comparison import format_count
 from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.report.tables import readable_name
 from snakeseg.settings import Config
@@ -72,7 +72,7 @@ def verdict(
     return {
         "trained": _trained(rows, networks, config),
         "good": _mean_score(summary, metric, len(networks), config.labels.kind == "semantic"),
-        "failed": f"{counted(number, 'prediction')} failed: {failed}." if failed else "No prediction failed.",
+        "failed": f"{format_count(number, 'prediction')} failed: {failed}." if failed else "No prediction failed.",
         **({"others": f"Other predictions: {others}."} if others else {}),
     }
 
@@ -80,7 +80,7 @@ def verdict(
 def _trained(rows: pd.DataFrame, networks: dict[str, str], config: Config) -> str:
     """Return the sentence about training and held-out images."""
     number = rows.loc[rows["subset"] == "validation", "sample"].nunique()
-    held_out, names = counted(number, "image"), list(networks)
+    held_out, names = format_count(number, "image"), list(networks)
     one = f"The network ({networks[names[0]]}) was trained"
     trained = one if len(names) == 1 else f"{len(names)} experiments ({', '.join(names)}) were trained"
     if config.fold != "all":
@@ -106,7 +106,7 @@ def _mean_score(summary: pd.DataFrame, metric: str, experiments: int, semantic: 
     mean = f"{best if experiments > 1 else single} {headline['mean']:.3f}{interval}"
     meaning = f" {MEANING[metric]}." if metric in MEANING else ""
     few = f" So few images say little about others: label {MIN_IMAGES} or more." if number < MIN_IMAGES else ""
-    return f"On {counted(number, f'{subset} image')}, {use}, {mean}.{meaning}{few}"
+    return f"On {format_count(number, f'{subset} image')}, {use}, {mean}.{meaning}{few}"
 
 
 def _list_states(states: pd.Series, words: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ from snakeseg.settings.config import (
     read_config,
     read_settings,
 )
-from snakeseg.settings.keys import build, fits, in_words
+from snakeseg.settings.keys import build_section, describe_kind, is_valid
 from snakeseg.settings.networks import (
     NETWORK_SETTINGS,
     ContextSettings,
@@ -34,7 +34,7 @@ from snakeseg.settings.sections import (
     Simulate,
     Weigh,
 )
-from snakeseg.settings.training import Loss, Train, sides
+from snakeseg.settings.training import Loss, Train, patch_sides
 
 __all__ = [
     "EXPERIMENT_SECTIONS",
@@ -60,11 +60,11 @@ __all__ = [
     "Train",
     "UNetSettings",
     "Weigh",
-    "build",
-    "fits",
-    "in_words",
+    "build_section",
+    "describe_kind",
+    "is_valid",
     "network_settings",
+    "patch_sides",
     "read_config",
     "read_settings",
-    "sides",
 ]

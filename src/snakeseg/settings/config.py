@@ -5,7 +5,7 @@ from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal
 
 from snakeseg.errors import BadInput
-from snakeseg.settings.keys import build, key
+from snakeseg.settings.keys import build_section, key
 from snakeseg.settings.networks import Network, UNetSettings, network_settings
 from snakeseg.settings.sections import (
     Augment,
@@ -130,7 +130,7 @@ def read_settings(text: str) -> Settings:
 
 
 def read_config(values: dict[str, Any]) -> Config:
-    """Build a config from a mapping and fill in defaults; errors as in `build`."""
+    """Build a config from a mapping and fill in defaults; errors as in `build_section`."""
     return _build_sections(Config, values, "")
 
 
@@ -144,10 +144,10 @@ def _build_sections(cls: type, values: Any, where: str):
         if name == "network":
             built[name] = network_settings(built[name], path)
         elif built[name] is not None or name != "simulate":
-            built[name] = build(SECTIONS[name], built[name], path)
+            built[name] = build_section(SECTIONS[name], built[name], path)
     if cls is Settings and isinstance(built.get("experiments"), dict):
         built["experiments"] = {
             name: _build_sections(Experiment, overrides, f"experiments.{name}")
             for name, overrides in built["experiments"].items()
         }
-    return build(cls, built, where or "settings")
+    return build_section(cls, built, where or "settings")

@@ -40,7 +40,7 @@ def key(default: Any, description: str, **limits: Any) -> Any:
     return field(default=default, metadata=metadata)
 
 
-def build(cls: type, values: Any, where: str = "settings"):
+def build_section(cls: type, values: Any, where: str = "settings"):
     """Build a settings object from a mapping and fill in defaults.
 
     Parameters
@@ -69,8 +69,8 @@ def build(cls: type, values: Any, where: str = "settings"):
     kinds = get_type_hints(cls)
     for name, value in values.items():
         limits = known[name].metadata.get("limits", {})
-        if not fits(value, kinds[name], limits):
-            expected = in_words(kinds[name], limits)
+        if not is_valid(value, kinds[name], limits):
+            expected = describe_kind(kinds[name], limits)
             raise BadInput(f"{where}, {name}", f"{value!r:.100}", expected, "correct the value of this key")
     return cls(**values)
 
@@ -80,7 +80,7 @@ def required(cls: type) -> list[str]:
     return [item.name for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING]
 
 
-def fits(value: Any, kind: Any, limits: dict[str, Any] | None = None) -> bool:
+def is_valid(value: Any, kind: Any, limits: dict[str, Any] | None = None) -> bool:
     """Return True if a value has an annotated type and lies within limits.
 
     Parameters
@@ -94,7 +94,7 @@ def fits(value: Any, kind: Any, limits: dict[str, Any] | None = None) -> bool:
     """
     limits, origin, inner = limits or {}, get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        return any(fits(value, member, limits) for member in inner)
+        return any(is_valid(value, member, limits) for member in inner)
     if origin is Literal:
         return any(value == word and isinstance(value, bool) == isinstance(word, bool) for word in inner)
     if origin is list:
@@ -113,7 +113,7 @@ def _has_fitting_entries(container: list | dict, entries: Any, kind: Any, limits
     fewest = limits.get("minItems" if isinstance(container, list) else "minProperties", 0)
     return (
         fewest <= size <= limits.get("maxItems", size)
-        and all(fits(entry, kind, limits) for entry in entries)
+        and all(is_valid(entry, kind, limits) for entry in entries)
         and not (limits.get("uniqueItems") and len(set(map(repr, container))) < size)
     )
 
@@ -133,17 +133,17 @@ def _is_within(value: float, limits: dict[str, Any]) -> bool:
     )
 
 
-def in_words(kind: Any, limits: dict[str, Any] | None = None) -> str:
+def describe_kind(kind: Any, limits: dict[str, Any] | None = None) -> str:
     """Describe the values that fit an annotated type and limits, for the part "expected" of an error."""
     limits, origin, inner = limits or {}, get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        return ", or ".join(in_words(member, limits) for member in inner)
+        return ", or ".join(describe_kind(member, limits) for member in inner)
     if origin is Literal:
         return f"one of {', '.join(map(str, inner))}" if len(inner) > 1 else str(inner[0])
     if origin is list:
-        return f"a list, each {in_words(inner[0], limits)}"
+        return f"a list, each {describe_kind(inner[0], limits)}"
     if origin is dict:
-        return f"names, each with {in_words(inner[1], limits)}"
+        return f"names, each with {describe_kind(inner[1], limits)}"
     if kind in (int, float):
         return " ".join(
             [WORDS[kind], *(f"{word} {limits[name]}" for name, word in LIMIT_WORDS.items() if name in limits)]

@@ -4,7 +4,7 @@ from dataclasses import MISSING, dataclass
 from typing import Any, Literal
 
 from snakeseg.errors import BadInput
-from snakeseg.settings.keys import build, key
+from snakeseg.settings.keys import build_section, key
 from snakeseg.text import did_you_mean
 
 
@@ -32,17 +32,17 @@ class Network:
     )
 
 
-def channels(default: int) -> Any:
+def channels_key(default: int) -> Any:
     """Declare the number of channels of the first level, from which those of the other levels follow."""
     return key(default, "channels of the first level", minimum=1)
 
 
-def halvings(default: int, fewest: int = 1) -> Any:
+def depth_key(default: int, fewest: int = 1) -> Any:
     """Declare the number of downsampling steps, each of which halves the side lengths."""
     return key(default, "number of downsampling steps, each by a factor of 2", minimum=fewest, maximum=6)
 
 
-def rate(default: float, where: str) -> Any:
+def dropout_key(default: float, where: str) -> Any:
     """Declare the dropout rate."""
     return key(default, f"dropout rate {where}", minimum=0, exclusiveMaximum=1)
 
@@ -56,8 +56,8 @@ class UNetSettings(Network):
     """U-Net (Ronneberger et al. 2015)."""
 
     name: str = "unet"
-    width: int = channels(64)
-    depth: int = halvings(4)
+    width: int = channels_key(64)
+    depth: int = depth_key(4)
     padded: bool = key(False, "zero-padded convolutions; the paper's are not padded")
     decoder: Literal["transposed", "nearest", "bilinear", "unpool"] = key(
         "transposed",
@@ -66,7 +66,7 @@ class UNetSettings(Network):
     )
     skips: Literal["concat", "sum"] = key("concat", "skip connections: `concat` (cropped, as in the paper) or `sum`")
     normalisation: Literal["none", "batch", "instance", "group"] = key("none", f"`none` as in the paper; {INEXACT}")
-    dropout: float = rate(0.5, "at the end of the contracting path")
+    dropout: float = dropout_key(0.5, "at the end of the contracting path")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class FCNSettings(Network):
         False, "scale the skip connections pool4 and pool3 by 0.01 and 0.0001, to train FCN-8s in a single stage"
     )
     normalisation: Literal["none", "batch"] = key("none", "`none` as in the paper")
-    dropout: float = rate(0.5, "after fc6 and fc7")
+    dropout: float = dropout_key(0.5, "after fc6 and fc7")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +106,10 @@ class DynUNetSettings(Network):
     """DynUNet (MONAI; nnU-Net's)."""
 
     name: str = "dynunet"
-    width: int = channels(32)
-    depth: int = halvings(4, fewest=2)
+    width: int = channels_key(32)
+    depth: int = depth_key(4, fewest=2)
     normalisation: Literal["batch", "instance", "group"] = key("batch", f"`instance` as in nnU-Net; {INEXACT}")
-    dropout: float = rate(0.0, "in every block")
+    dropout: float = dropout_key(0.0, "in every block")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +117,10 @@ class SegResNetSettings(Network):
     """SegResNet (MONAI; Myronenko 2018)."""
 
     name: str = "segresnet"
-    width: int = channels(16)
-    depth: int = halvings(3)
+    width: int = channels_key(16)
+    depth: int = depth_key(3)
     normalisation: Literal["batch", "instance", "group"] = key("batch", INEXACT)
-    dropout: float = rate(0.0, "in every block")
+    dropout: float = dropout_key(0.0, "in every block")
 
 
 NETWORK_SETTINGS: dict[str, type[Network]] = {
@@ -140,10 +140,10 @@ def network_settings(values: dict[str, Any], where: str = "network") -> Network:
     Raises
     ------
     BadInput
-        If the name is unknown; otherwise as in `build`.
+        If the name is unknown; otherwise as in `build_section`.
     """
     name = values.get("name", "unet") if isinstance(values, dict) else "unet"
     known = list(NETWORK_SETTINGS)
     if name not in known:
         raise BadInput(f"{where}.name", f"'{name}'", f"one of {', '.join(known)}", did_you_mean(name, known))
-    return build(NETWORK_SETTINGS[name], values, where)
+    return build_section(NETWORK_SETTINGS[name], values, where)

@@ -114,7 +114,7 @@ class Train:
     seed: int = key(0, "random seed of initial weights, patches and dropout", minimum=0)
 
 
-def sides(patch: int | Sequence[int], dims: int) -> tuple[int, ...]:
+def patch_sides(patch: int | Sequence[int], dims: int) -> tuple[int, ...]:
     """Return the side lengths of a patch in pixels, one per axis.
 
     Parameters

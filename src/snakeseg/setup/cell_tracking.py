@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snakeseg.errors import BadInput
 from snakeseg.io.file_names import stem_and_suffix
-from snakeseg.setup.layout import Layout, list_files, sheet_of, some
+from snakeseg.setup.layout import Layout, format_first, list_files, sheet_of
 
 SEQUENCE, FRAME = re.compile(r"\d\d"), re.compile(r"t(\d+)")
 LABEL = re.compile(r"man_seg_?(\d+)")
@@ -54,7 +54,7 @@ def read_cell_tracking(root: Path) -> Layout:
         ]
         unused += [path for number, path in labels.items() if number not in map(int, frames)]
         if unused:
-            found = f"labels without a frame, or of a single slice: {some(unused)}"
+            found = f"labels without a frame, or of a single slice: {format_first(unused)}"
             remedy = "ignore this if these labels may be left out, or label whole frames"
             problems.append(str(BadInput(root / name, found, "one label for a whole frame", remedy)))
     if not rows:

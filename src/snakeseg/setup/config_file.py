@@ -26,7 +26,7 @@ def config_text(name: str, sheet: Path, data: Path, survey: Survey, folds: tuple
     folds : (dict, str)
         From `groups.choose_folds`.
     proposal : Proposal
-        From `proposal.propose`.
+        From `proposal.propose_settings`.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.file_names import stem_and_suffix
-from snakeseg.setup.layout import Layout, list_files, sheet_of, some
+from snakeseg.setup.layout import Layout, format_first, list_files, sheet_of
 from snakeseg.text import legal_name
 
 # Words in names of labels. If an image has several labels, the one whose word comes first is used.
@@ -262,7 +262,7 @@ def _unused_files(root: Path, files: list[Named], pairs: list, unpaired: list[Na
         folder for folder, labels in labels_in.items() if len(labels) > 1 and image_count[labels[0].key[:-1]] == 1
     ]
     for folder, labels in labels_in.items():
-        names = some(label.path.name for label in labels)
+        names = format_first(label.path.name for label in labels)
         if folder not in of_one_image and used_words and labels[0].word not in used_words:
             found = f"further labels ({names}), besides those named '{', '.join(sorted(used_words))}'"
             remedy = "if these are the right ones, name them in the column label of the sheet"
@@ -277,7 +277,10 @@ def _unused_files(root: Path, files: list[Named], pairs: list, unpaired: list[Na
     if others:
         remedy = "if they are images or labels, add them to the sheet"
         yield _problem(
-            root, f"files that seem to be neither images nor labels: {some(others)}", "images and labels only", remedy
+            root,
+            f"files that seem to be neither images nor labels: {format_first(others)}",
+            "images and labels only",
+            remedy,
         )
 
 
@@ -290,7 +293,7 @@ def _unsupported_formats(root: Path, others: list[Path]) -> Iterator[str]:
             by_suffix[end].append(path)
     for suffix, paths in sorted(by_suffix.items()):
         remedy = "save the masks as TIFF or PNG" if suffix == "_seg.npy" else "convert them to TIFF or OME-Zarr"
-        found = f"{len(paths)} files of the format {suffix} ({some(path.name for path in paths)})"
+        found = f"{len(paths)} files of the format {suffix} ({format_first(path.name for path in paths)})"
         expected = "PNG, TIFF, OME-Zarr, NIfTI or another format of docs/how-to/formats.md"
         yield _problem(root / paths[0].parent, found, expected, remedy)
 

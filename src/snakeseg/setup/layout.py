@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from snakeseg.io.file_names import file_and_number, stem_and_suffix
-from snakeseg.io.images import images_in
+from snakeseg.io.images import list_images_in_file
 
 COLUMNS = ("sample", "image", "label", "subset", "group")
 # Maximum number of files that a message names.
@@ -107,13 +107,13 @@ def list_files(root: Path) -> Listing:
         )
         for name in sorted(name for name in files if not name.startswith(".")):
             if stem_and_suffix(name)[1]:
-                images += [relative / image.name for image in images_in(Path(folder, name))]
+                images += [relative / image.name for image in list_images_in_file(Path(folder, name))]
             else:
                 others.append(relative / name)
     return Listing(sorted(images, key=file_and_number), sorted(others))
 
 
-def some(paths: Iterable[Path | str]) -> str:
+def format_first(paths: Iterable[Path | str]) -> str:
     """Format the first paths and the number of further ones."""
     paths = list(map(str, paths))
     return ", ".join(paths[:MAX_FILES_IN_MESSAGE]) + (

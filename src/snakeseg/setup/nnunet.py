@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snakeseg.errors import BadInput
 from snakeseg.io.file_names import stem_and_suffix
-from snakeseg.setup.layout import Layout, list_files, sheet_of, some
+from snakeseg.setup.layout import Layout, format_first, list_files, sheet_of
 from snakeseg.text import legal_name
 
 # nnU-Net stores each channel of an image in a file of its own, whose name ends in the number of the channel.
@@ -58,7 +58,7 @@ def read_nnunet(root: Path) -> Layout:
                 }
             )
         if label_of:
-            found = f"labels without an image: {some(label_of.values())}"
+            found = f"labels without an image: {format_first(label_of.values())}"
             problems.append(
                 str(BadInput(root / labels, found, f"an image in {images}", "add the image, or remove the label"))
             )

@@ -10,11 +10,11 @@ from snakeseg.setup.config_file import config_text
 from snakeseg.setup.detect import read_layout
 from snakeseg.setup.groups import assign_groups, choose_folds
 from snakeseg.setup.layout import COLUMNS, Layout
-from snakeseg.setup.proposal import Proposal, propose
+from snakeseg.setup.proposal import Proposal, propose_settings
 from snakeseg.setup.survey import Survey, survey_files
 
 
-class Plan(NamedTuple):
+class SetupPlan(NamedTuple):
     """Interpretation of a folder and the proposed settings.
 
     Attributes
@@ -48,7 +48,7 @@ class Plan(NamedTuple):
         return config_text(name, sheet, self.layout.root, self.found, self.folds, self.proposal)
 
 
-def plan(folder: Path, layout: str | None) -> Plan:
+def plan_setup(folder: Path, layout: str | None) -> SetupPlan:
     """Read a folder, survey its files and propose a sample sheet and a config.
 
     Parameters
@@ -60,7 +60,7 @@ def plan(folder: Path, layout: str | None) -> Plan:
 
     Returns
     -------
-    Plan
+    SetupPlan
         Sample sheet, config and their explanations; nothing is written.
 
     Raises
@@ -78,7 +78,7 @@ def plan(folder: Path, layout: str | None) -> Plan:
     folds = choose_folds(sheet, images.validation)
     with_groups = sheet.assign(group=sheet["group"].where(sheet["group"] != "", sheet["sample"]))
     assign_folds(with_groups, folds[0].get("folds", 1), images.validation)  # Raises if no image is left to train on.
-    proposal = propose(survey)
+    proposal = propose_settings(survey)
     unlabelled = sheet.index[sheet["subset"] == "predict"]
     dropped = unlabelled[proposal.predicted :]
     left_out = ""
@@ -88,4 +88,4 @@ def plan(folder: Path, layout: str | None) -> Plan:
     sheet = sheet.drop(index=dropped)
     paths = images.sheet.loc[sheet.index, ["image", "label"]]
     kept = [column for column in COLUMNS if column != "group" or (sheet["group"] != "").any()]
-    return Plan(images, survey, sheet.assign(**paths)[kept], together, folds, proposal, left_out)
+    return SetupPlan(images, survey, sheet.assign(**paths)[kept], together, folds, proposal, left_out)

@@ -52,7 +52,7 @@ class Proposal(NamedTuple):
     predicted: int
 
 
-def propose(survey: Survey) -> Proposal:
+def propose_settings(survey: Survey) -> Proposal:
     """Propose settings that suit the images and labels.
 
     Parameters

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from snakeseg.checks.inspect import inspect
+from snakeseg.checks.inspect import inspect_rows
 from snakeseg.checks.label_facts import value_facts
 from snakeseg.errors import BadInput, BadInputs, collect
 from snakeseg.io.images import Raster, open_image, read_label, require_same_shape
 from snakeseg.io.sheet import in_folder
 from snakeseg.settings import Labels
-from snakeseg.setup.label_kind import LabelSummary, infer_labels
+from snakeseg.setup.label_section import LabelSummary, infer_labels
 from snakeseg.setup.layout import Layout
 
 # Maximum number of rows whose files are opened, and of those whose files are read whole.
@@ -51,7 +51,7 @@ class Survey:
     why : str
         Explanation of the kind of labels.
     facts : DataFrame
-        From `checks.inspect.inspect`, for some of the rows; empty if all files are too large to be read whole.
+        From `checks.inspect.inspect_rows`, for some of the rows; empty if all files are too large to be read whole.
     opened : int
         Number of rows whose files were opened.
     problems : list of str
@@ -146,7 +146,7 @@ def _inspect_some(
     chosen = _spread(pd.Index([index for index, size in sizes.items() if size <= MAX_WHOLE_PIXELS]), MAX_READ_ROWS)
     total = np.cumsum([sizes[index] for index in chosen])
     chosen = chosen[total <= 2 * MAX_WHOLE_PIXELS] if len(chosen) else chosen
-    facts, new_problems = inspect(rows.loc[chosen].assign(spacing=""), dims, labels)
+    facts, new_problems = inspect_rows(rows.loc[chosen].assign(spacing=""), dims, labels)
     problems += new_problems
     unusable = [
         row.Index

@@ -13,7 +13,7 @@ from snakeseg.devices import autocast, total_memory
 from snakeseg.errors import BadInput
 from snakeseg.models.description import Description
 from snakeseg.networks.geometry import Geometry
-from snakeseg.settings import Train, sides
+from snakeseg.settings import Train, patch_sides
 
 # Share of the device's memory that a training step may take.
 MEMORY_SHARE = 0.8
@@ -64,7 +64,7 @@ def choose_patch_and_batch(
 
     def needed(patch: int | Sequence[int], share: int) -> float:
         part = -(-share // settings.accumulate)
-        return step_bytes(description, patch, part, settings, device)
+        return step_memory(description, patch, part, settings, device)
 
     patch, share = settings.patch, 1 if settings.batch == "auto" else settings.batch // processes
     if patch == "auto":
@@ -72,7 +72,7 @@ def choose_patch_and_batch(
         start = geometry.output_size(min(MAX_PATCH_PIXELS[dims], median_side))
         patch = _largest_patch(geometry, start, lambda patch: needed(patch, share) <= budget)
     if settings.batch == "auto":
-        pixels = math.prod(sides(patch, dims))
+        pixels = math.prod(patch_sides(patch, dims))
         limit = MAX_BATCH if device.type == "cuda" else min(MAX_BATCH, MAX_CPU_BATCH_PIXELS // pixels)
         share = _largest_share(limit / processes, lambda share: needed(patch, share) <= budget)
     used, batch = needed(patch, share), share * processes
@@ -105,7 +105,7 @@ def _largest_share(limit: float, fits: Callable[[int], bool]) -> int:
     return share
 
 
-def step_bytes(
+def step_memory(
     description: Description, patch: int | Sequence[int], batch: int, settings: Train, device: torch.device
 ) -> float:
     """Return the memory of a training step in bytes: measured on a CUDA device, otherwise counted.
@@ -131,7 +131,7 @@ def step_bytes(
         Infinity if the CUDA device runs out of memory.
     """
     dims, geometry = description.dims, description.geometry.training
-    size = geometry.input_size(sides(patch, dims))
+    size = geometry.input_size(patch_sides(patch, dims))
     weights = sum(p.numel() * p.element_size() for p in description.make_network().parameters())
     if device.type != "cuda":
         # Fake tensors have shapes and types as in a real step, but no memory.

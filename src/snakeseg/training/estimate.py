@@ -17,8 +17,8 @@ from snakeseg.errors import BadInput
 from snakeseg.models.description import Description
 from snakeseg.networks.blocks import CONVOLUTION
 from snakeseg.networks.costs import prediction_operations, step_operations
-from snakeseg.settings import Experiment, Settings, Train, sides
-from snakeseg.training.auto_size import choose_patch_and_batch, step_bytes
+from snakeseg.settings import Experiment, Settings, Train, patch_sides
+from snakeseg.training.auto_size import choose_patch_and_batch, step_memory
 
 # Time of a training step as a multiple of the time of its convolutions.
 STEP_TIME_FACTOR = 1.5
@@ -79,9 +79,9 @@ def estimate_run(parts: pd.Series, facts: pd.DataFrame, settings: Settings, fold
     Parameters
     ----------
     parts : Series
-        Part of each image (training, validation, test, predict), from `parts_of`.
+        Part of each image (training, validation, test, predict), from `assign_parts`.
     facts : DataFrame
-        From `checks.inspect.inspect`, in the same order.
+        From `checks.inspect.inspect_rows`, in the same order.
     settings : Settings
         With at least one experiment.
     folds : int
@@ -98,7 +98,7 @@ def estimate_run(parts: pd.Series, facts: pd.DataFrame, settings: Settings, fold
     yield "images: " + ", ".join(f"{count} {part}" for part, count in parts.value_counts().items())
     works = _works(settings, images)
     for work in works:
-        patch = " x ".join(map(str, sides(work.train.patch, settings.spatial_dims)))
+        patch = " x ".join(map(str, patch_sides(work.train.patch, settings.spatial_dims)))
         amount = f"{work.train.minutes} minutes" if work.train.minutes else f"{work.train.steps} steps"
         yield f"training {work.name}: {folds} x {amount} of {work.train.batch} patches of {patch} pixels"
     step_gb, machine_gb = max(work.memory for work in works) / 1e9, total_memory(CPU) / 1e9
@@ -131,10 +131,10 @@ def _work(experiment: Experiment, settings: Settings, images: Images) -> Work:
     description = Description(dims, images.channels, settings.labels, network, settings.prepare, predict, None)
     train, _ = choose_patch_and_batch(experiment.train, description, images.shapes, CPU)
     share = -(-train.batch // (train.processes * train.accumulate))
-    memory = step_bytes(description, train.patch, share, train, CPU)
+    memory = step_memory(description, train.patch, share, train, CPU)
     orientations = (2**dims * 2 if train.flips is True else 2) if predict.average else 1
     passes = orientations * sum(scale**dims for scale in predict.scales)
-    step = step_operations(dims, asdict(network), sides(train.patch, dims), train.batch)
+    step = step_operations(dims, asdict(network), patch_sides(train.patch, dims), train.batch)
     return Work("", train, memory, step, passes * prediction_operations(dims, asdict(network), images.pixels.sum()))
 
 

@@ -45,7 +45,7 @@ def find_foreground(
     return foreground
 
 
-def draw_location(
+def sample_location(
     rng: Generator, shapes: Sequence[tuple[int, ...]], sides: Sequence[int], foreground: ForegroundPixels, share: float
 ) -> tuple[int, list[int]]:
     """Choose at random an image and the first pixel of a patch in it.

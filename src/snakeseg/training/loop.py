@@ -16,15 +16,15 @@ from torch import nn
 
 from snakeseg.devices import use_own_compiler_caches
 from snakeseg.errors import BadInput, Interrupted
-from snakeseg.networks.blocks import lay_out
+from snakeseg.networks.blocks import to_device_layout
 from snakeseg.progress import log, progress
 from snakeseg.settings import Train
 from snakeseg.training.distributed import ALONE, Team, mean_of_all
 from snakeseg.training.history import StepRecord
 from snakeseg.training.losses import Criterion
 from snakeseg.training.optimiser import derive_seed, learning_rate_factor, make_optimiser
-from snakeseg.training.patches import Item, PatchPlan, draw_image_indices, prefetch
-from snakeseg.training.state import StateSettings, TrainingState, resume, spent, state_of, steps_left
+from snakeseg.training.patches import Item, PatchPlan, prefetch, sample_image_indices
+from snakeseg.training.state import StateSettings, TrainingState, resume, spent_share, steps_left, take_snapshot
 from snakeseg.training.state_files import stop_requests, write_state
 from snakeseg.training.step import Learner, train_step
 
@@ -60,7 +60,7 @@ class FitOptions:
 
 
 @dataclass(frozen=True)
-class Setup:
+class FitContext:
     """Constants of a training; `learner.network` is `network`, compiled if `train.compile` is true."""
 
     network: nn.Module
@@ -107,14 +107,14 @@ def fit(
         If a stop signal was received; the state is written before.
     """
     options, settings = options or FitOptions(), plan.train
-    lay_out(network, device)
+    to_device_layout(network, device)
     network.train()
     forward = _compiled(network, device) if settings.compile else network
     learner = Learner(forward, make_optimiser(network, settings), criterion, settings, device, options.team)
-    setup = Setup(network, learner, items, plan, options, 1 + max(int(item.target.max()) for item in items))
+    context = FitContext(network, learner, items, plan, options, 1 + max(int(item.target.max()) for item in items))
     state = resume(network, learner.optimiser, options.states) or TrainingState()
     with stop_requests(options.team.size > 1) if options.states else nullcontext(lambda: None) as stop_requested:
-        _run(setup, state, stop_requested)
+        _run(context, state, stop_requested)
     if state.kept:
         network.load_state_dict(state.kept, strict=False)
     network.eval()
@@ -131,70 +131,75 @@ def _compiled(network: torch.nn.Module, device: torch.device) -> torch.nn.Module
     return torch.compile(network)
 
 
-def _run(setup: Setup, state: TrainingState, stop_requested: Callable[[], str | None]) -> None:
+def _run(context: FitContext, state: TrainingState, stop_requested: Callable[[], str | None]) -> None:
     """Take steps until the budget is spent; write states when they are due, and before a requested stop."""
-    settings, options, first = setup.plan.train, setup.options, state.step
-    batches = with_waiting_time(prefetch(setup.items, setup.plan, state.step, *options.team))
+    settings, options, first = context.plan.train, context.options, state.step
+    batches = with_waiting_time(prefetch(context.items, context.plan, state.step, *options.team))
     due = time.monotonic() + (options.states.seconds if options.states else 0)
-    for _ in _reported(setup, state):
-        before = spent(state, settings)
-        take_step(setup, state, *next(batches))
-        choose_weights(setup.network, state, before, settings, options.validate)
+    for _ in _reported(context, state):
+        before = spent_share(state, settings)
+        take_step(context, state, *next(batches))
+        choose_weights(context.network, state, before, settings, options.validate)
         if options.observe:
             options.observe(state.history[-1].named())
         if settings.compile and state.step == first + 2:
             slow, fast = (record.compute_seconds for record in state.history[-2:])
             log(f"compiling took {slow - fast:.0f} s; a step now takes {fast:.3f} s")
         if options.states:
-            requests = _requests(setup, stop_requested() is not None)
+            requests = _requests(context, stop_requested() is not None)
             if options.team.rank == 0 and (requests.stop or time.monotonic() >= due):
-                snapshot = state_of(setup.network, setup.learner.optimiser, state)
+                snapshot = take_snapshot(context.network, context.learner.optimiser, state)
                 write_state(options.states.folder, options.states.digest, snapshot)
                 due = time.monotonic() + options.states.seconds
             if requests.stop:
-                _stop(setup, state)
+                _stop(context, state)
             if requests.end:
                 log(f"training ends at step {state.step}, as {_stop_file(options.states)} exists")
                 break
     batches.close()
 
 
-def _reported(setup: Setup, state: TrainingState) -> Iterable[int]:
+def _reported(context: FitContext, state: TrainingState) -> Iterable[int]:
     """Return the remaining steps; in rank 0, with a report of the progress."""
-    settings = setup.plan.train
+    settings = context.plan.train
     steps = steps_left(state, settings)
-    if setup.options.team.rank > 0:
+    if context.options.team.rank > 0:
         return steps
     total = settings.steps if settings.minutes is None else None
     return progress(
-        steps, total, "training", lambda: f"loss {_recent_loss(state):.4f}", state.step, lambda: spent(state, settings)
+        steps,
+        total,
+        "training",
+        lambda: f"loss {_recent_loss(state):.4f}",
+        state.step,
+        lambda: spent_share(state, settings),
     )
 
 
-class Requests(NamedTuple):
+class StopRequests(NamedTuple):
     """Requests to any process of the team: to end the training, or to stop and resume later."""
 
     end: bool
     stop: bool
 
 
-def _requests(setup: Setup, signalled: bool) -> Requests:
-    end_requested = float(_stop_file(setup.options.states).exists())
-    end, stop = mean_of_all([end_requested, float(signalled)], setup.options.team, setup.learner.device)
-    return Requests(bool(end), bool(stop))
+def _requests(context: FitContext, signalled: bool) -> StopRequests:
+    end_requested = float(_stop_file(context.options.states).exists())
+    end, stop = mean_of_all([end_requested, float(signalled)], context.options.team, context.learner.device)
+    return StopRequests(bool(end), bool(stop))
 
 
 def _stop_file(states: StateSettings) -> Path:
     return states.folder.parent / "stop"
 
 
-def _stop(setup: Setup, state: TrainingState) -> NoReturn:
+def _stop(context: FitContext, state: TrainingState) -> NoReturn:
     # Wait for all processes, so that none ends before the state is written.
-    mean_of_all([0.0], setup.options.team, setup.learner.device)
+    mean_of_all([0.0], context.options.team, context.learner.device)
     raise Interrupted(f"training stopped by a signal after step {state.step}; run again to continue from there")
 
 
-def take_step(setup: Setup, state: TrainingState, batch: Item, wait: float) -> None:
+def take_step(context: FitContext, state: TrainingState, batch: Item, wait: float) -> None:
     """Take one step, and update the training state in place.
 
     Patches, random numbers and learning rate follow from the number of the step (the learning rate from the time spent,
@@ -202,7 +207,7 @@ def take_step(setup: Setup, state: TrainingState, batch: Item, wait: float) -> N
 
     Parameters
     ----------
-    setup : Setup
+    context : FitContext
     state : TrainingState
     batch : Item
         This process's share of the batch.
@@ -214,23 +219,23 @@ def take_step(setup: Setup, state: TrainingState, batch: Item, wait: float) -> N
     FloatingPointError
         If the loss or the gradient is not finite.
     """
-    settings, names, team = setup.plan.train, setup.options.names, setup.options.team
-    device, start = setup.learner.device, time.perf_counter()
+    settings, names, team = context.plan.train, context.options.names, context.options.team
+    device, start = context.learner.device, time.perf_counter()
     torch.manual_seed(derive_seed(settings.seed, state.step) + team.rank)
-    rate = settings.learning_rate * learning_rate_factor(settings, spent(state, settings))
-    for group in setup.learner.optimiser.param_groups:
+    rate = settings.learning_rate * learning_rate_factor(settings, spent_share(state, settings))
+    for group in context.learner.optimiser.param_groups:
         group["lr"] = rate
     try:
-        loss = train_step(setup.learner, batch, state.scale)
+        loss = train_step(context.learner, batch, state.scale)
     except FloatingPointError as error:
-        image_names = [names[i] for i in draw_image_indices(setup.items, setup.plan, state.step)] if names else []
+        image_names = [names[i] for i in sample_image_indices(context.items, context.plan, state.step)] if names else []
         raise FloatingPointError(
             f"training step {state.step}, images {', '.join(image_names) or 'unnamed'}: {error}; expected a "
             f"finite number; lower train.learning_rate (now {settings.learning_rate}), set train.clip to 1, or set "
             "train.precision to float32"
         ) from error  # fmt: skip
     compute = time.perf_counter() - start
-    pixels = np.bincount(batch.target[batch.weight > 0], minlength=setup.classes) * team.size
+    pixels = np.bincount(batch.target[batch.weight > 0], minlength=context.classes) * team.size
     seconds, *pixels = mean_of_all([wait + compute, *pixels], team, device)
     state.history.append(StepRecord(state.step, loss, rate, wait, compute, memory_mb(device), tuple(pixels)))
     state.seconds += seconds
@@ -256,7 +261,7 @@ def choose_weights(network: nn.Module, state: TrainingState, before: float, sett
         decay = min(AVERAGE_DECAY, state.step / (state.step + 9))
         average_into(state.kept, network.state_dict(), decay)
         return
-    due = int(before * VALIDATIONS) < int(spent(state, settings) * VALIDATIONS)
+    due = int(before * VALIDATIONS) < int(spent_share(state, settings) * VALIDATIONS)
     if settings.select == "best" and validate and due:
         loss = validate(network)
         network.train()

@@ -11,11 +11,11 @@ from torch import nn
 
 from snakeseg.devices import autocast
 from snakeseg.errors import BadInput
-from snakeseg.networks.blocks import lay_out
+from snakeseg.networks.blocks import to_device_layout
 from snakeseg.progress import progress
 from snakeseg.training.losses import Criterion
 from snakeseg.training.optimiser import LossScale, derive_seed, make_optimiser
-from snakeseg.training.patches import Item, PatchPlan, draw_batch, prefetch
+from snakeseg.training.patches import Item, PatchPlan, prefetch, sample_batch
 from snakeseg.training.step import Learner, train_step
 
 # First and last learning rate, and number of rates, one step each.
@@ -58,7 +58,7 @@ def range_test(
     parts = plan.train.accumulate * plan.train.processes
     settings = replace(plan.train, steps=RATES, minutes=None, accumulate=parts)
     plan = replace(plan, train=settings)
-    lay_out(network, device)
+    to_device_layout(network, device)
     learner = Learner(network, make_optimiser(network.train(), settings), criterion, settings, device)
     rows: list[dict] = []
     for rate, loss in _losses(learner, items, plan):
@@ -77,7 +77,7 @@ def range_test(
 def _losses(learner: Learner, items: Sequence[Item], plan: PatchPlan) -> Iterator[tuple[float, float]]:
     """Yield each learning rate with the loss after its step, until the loss is not finite."""
     # These batches come after those of the last step, so none of their patches is trained on.
-    test_batches = [draw_batch(items, plan, RATES + index) for index in range(TEST_BATCHES)]
+    test_batches = [sample_batch(items, plan, RATES + index) for index in range(TEST_BATCHES)]
     scale = LossScale()
     with closing(prefetch(items, plan)) as batches:
         for step, rate in enumerate(progress(np.geomspace(LOWEST_RATE, HIGHEST_RATE, RATES), RATES, "learning rates")):
@@ -109,7 +109,7 @@ def _test_loss(learner: Learner, batch: Item) -> float:
     return total
 
 
-def propose(rows: Sequence[dict]) -> float:
+def propose_learning_rate(rows: Sequence[dict]) -> float:
     """Return the learning rate at which the smoothed loss falls fastest, before its minimum.
 
     Parameters

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator, Philox
 
-from snakeseg.arrays import ahead, read_mirrored
+from snakeseg.arrays import prefetch_results, read_mirrored
 from snakeseg.networks.geometry import Geometry
-from snakeseg.settings import Augment, Train, sides
-from snakeseg.training.locations import ForegroundPixels, draw_location
-from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, draw_field
+from snakeseg.settings import Augment, Train, patch_sides
+from snakeseg.training.locations import ForegroundPixels, sample_location
+from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, sample_field
 from snakeseg.transforms.flips import Symmetry, symmetry_of
 
 # Number of batches that are drawn ahead of time.
@@ -62,7 +62,7 @@ class PatchPlan:
     @property
     def output(self) -> tuple[int, ...]:
         """Side lengths of a patch's target, in pixels, one per axis."""
-        return self.geometry.output_size(sides(self.train.patch, len(self.spacing)))
+        return self.geometry.output_size(patch_sides(self.train.patch, len(self.spacing)))
 
     @property
     def symmetry(self) -> Symmetry:
@@ -77,7 +77,7 @@ def make_generator(seed: int, index: int) -> Generator:
     return Generator(Philox(key=seed, counter=[0, 0, 0, index]))
 
 
-def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
+def sample_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
     """Draw patch number `index` of the training.
 
     Parameters
@@ -95,7 +95,7 @@ def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
         `plan.output` and input = output + 2 * halo along each axis. Images that are too small are mirrored.
     """
     rng = make_generator(plan.train.seed, index)
-    image_index, start = _draw_location(rng, items, plan)
+    image_index, start = _sample_location(rng, items, plan)
     cut = _deform if plan.train.elastic == "online" else _cut
     patch = cut(rng, items[image_index], start, plan)
     patch = _vary_orientation(rng, patch, plan.symmetry)
@@ -106,7 +106,7 @@ def draw_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
     )
 
 
-def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 0, size: int = 1) -> Item:
+def sample_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 0, size: int = 1) -> Item:
     """Draw the batch of a training step, or the share of one process in it.
 
     Parameters
@@ -126,29 +126,29 @@ def draw_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 0,
     """
     share = plan.train.batch // size
     first = step * plan.train.batch + rank * share
-    patches = [draw_patch(items, plan, first + i) for i in range(share)]
+    patches = [sample_patch(items, plan, first + i) for i in range(share)]
     return Item(*(np.stack(arrays) for arrays in zip(*patches, strict=True)))
 
 
 def prefetch(items: Sequence[Item], plan: PatchPlan, start: int = 0, rank: int = 0, size: int = 1) -> Iterator[Item]:
     """Yield the batches from step `start` on, drawn ahead of time in a background thread.
 
-    If the budget is in minutes, there is no last batch. Parameters are those of `draw_batch`.
+    If the budget is in minutes, there is no last batch. Parameters are those of `sample_batch`.
     """
     steps = range(start, plan.train.steps) if plan.train.minutes is None else count(start)
-    return ahead(lambda step: draw_batch(items, plan, step, rank, size), steps, PREFETCH_BATCHES)
+    return prefetch_results(lambda step: sample_batch(items, plan, step, rank, size), steps, PREFETCH_BATCHES)
 
 
-def draw_image_indices(items: Sequence[Item], plan: PatchPlan, step: int) -> list[int]:
+def sample_image_indices(items: Sequence[Item], plan: PatchPlan, step: int) -> list[int]:
     """Return the index of the image of each patch of a training step."""
     first = step * plan.train.batch
     indices = range(first, first + plan.train.batch)
-    return [_draw_location(make_generator(plan.train.seed, index), items, plan)[0] for index in indices]
+    return [_sample_location(make_generator(plan.train.seed, index), items, plan)[0] for index in indices]
 
 
-def _draw_location(rng: Generator, items: Sequence[Item], plan: PatchPlan) -> tuple[int, list[int]]:
+def _sample_location(rng: Generator, items: Sequence[Item], plan: PatchPlan) -> tuple[int, list[int]]:
     shapes = [item.target.shape for item in items]
-    return draw_location(rng, shapes, plan.output, plan.foreground, plan.train.foreground)
+    return sample_location(rng, shapes, plan.output, plan.foreground, plan.train.foreground)
 
 
 def _cut(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
@@ -165,7 +165,7 @@ def _with_halo(start: Sequence[int], plan: PatchPlan) -> tuple[list[int], tuple[
 def _deform(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
     """Cut a patch under a new elastic deformation, by interpolating image, target and weight at the moved pixels."""
     dims, (first, size) = len(start), _with_halo(start, plan)
-    field = draw_field(rng, size, plan.elastic.grid, plan.elastic.std, plan.spacing)
+    field = sample_field(rng, size, plan.elastic.grid, plan.elastic.std, plan.spacing)
     field += np.reshape(first, (-1, *(1,) * dims)).astype(np.float32)
     output_field = field[:, *(slice(halo, -halo or None) for halo in plan.geometry.halo)]
     counted = apply_field(item.weight, output_field, 0) > 0

@@ -13,7 +13,7 @@ from snakeseg.io.sheet import spacing_of
 from snakeseg.io.store import read_store
 from snakeseg.settings import Augment, Labels, Prepare, Weigh
 from snakeseg.transforms.border_weights import border_weights, class_weights
-from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, draw_field
+from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, sample_field
 from snakeseg.transforms.labels import IGNORED, training_labels
 from snakeseg.transforms.normalise import foreground_box, intensity_statistics, normalise
 from snakeseg.transforms.resample import grid_shape, nearest, on_spacing, resampled_classes
@@ -136,7 +136,7 @@ def elastic_copies(prepared: Path, settings: Augment) -> Iterator[Sample]:
         dims = arrays["classes"].ndim
         for copy in range(1, settings.copies + 1):
             rng = np.random.default_rng([settings.seed, copy, *name.encode()])
-            field = draw_field(rng, arrays["classes"].shape, settings.grid, settings.std, attributes["spacing"])
+            field = sample_field(rng, arrays["classes"].shape, settings.grid, settings.std, attributes["spacing"])
             order = {"image": IMAGE_ORDER[dims], "classes": 0, "objects": 0}
             moved = {key: apply_field(array, field, order[key]) for key, array in arrays.items()}
             yield f"{name}~{copy}", {**attributes, "copy_of": name}, moved

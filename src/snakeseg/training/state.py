@@ -61,16 +61,16 @@ class TrainingState:
 
 def steps_left(state: TrainingState, settings: Train) -> Iterator[int]:
     """Yield the number of the next step until the budget is spent."""
-    while spent(state, settings) < 1:
+    while spent_share(state, settings) < 1:
         yield state.step
 
 
-def spent(state: TrainingState, settings: Train) -> float:
+def spent_share(state: TrainingState, settings: Train) -> float:
     """Return the spent share of the budget, in steps or in minutes of training steps; at least 1 at the end."""
     return state.step / settings.steps if settings.minutes is None else state.seconds / (60 * settings.minutes)
 
 
-def state_of(network: nn.Module, optimiser: torch.optim.Optimizer, state: TrainingState) -> State:
+def take_snapshot(network: nn.Module, optimiser: torch.optim.Optimizer, state: TrainingState) -> State:
     """Return all that the next step depends on, as CPU tensors by name."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for index, values in optimiser.state_dict()["state"].items():

@@ -134,7 +134,7 @@ def _foreground_of(train: Train, items: Sequence[Item], classes: int) -> Foregro
     return find_foreground([item.target for item in items], [item.weight for item in items], classes, train.balanced)
 
 
-def begin(task: Task, loss: Loss, start: Path | None) -> tuple[nn.Module, Criterion]:
+def initialise_training(task: Task, loss: Loss, start: Path | None) -> tuple[nn.Module, Criterion]:
     """Return the network with its initial weights, and its loss function.
 
     Parameters

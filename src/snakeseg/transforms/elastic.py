@@ -71,15 +71,15 @@ def elastic_deform(
     require_at_least("std", std, 0)
     require_at_least("points", points, 2)
     spacing = require_spacing(spacing, labels.ndim)
-    field = draw_field(np.random.default_rng(rng), labels.shape, points, std, spacing)
+    field = sample_field(np.random.default_rng(rng), labels.shape, points, std, spacing)
     return apply_field(image, field, IMAGE_ORDER[labels.ndim]), apply_field(labels, field, 0)
 
 
-def draw_field(
+def sample_field(
     rng: np.random.Generator, shape: Sequence[int], points: int, std: float, spacing: Sequence[float]
 ) -> np.ndarray:
     """Draw a displacement field for an image; `std` is in pixels of the finest axis."""
-    return displacement_field(draw_grid(rng, len(shape), points, in_pixels(std, spacing)), shape)
+    return displacement_field(sample_grid(rng, len(shape), points, in_pixels(std, spacing)), shape)
 
 
 def in_pixels(size: float, spacing: Sequence[float]) -> list[float]:
@@ -87,7 +87,9 @@ def in_pixels(size: float, spacing: Sequence[float]) -> list[float]:
     return [size * min(spacing) / step for step in spacing]
 
 
-def draw_grid(rng: np.random.Generator, dims: int, points: int = 3, std: float | Sequence[float] = 10.0) -> np.ndarray:
+def sample_grid(
+    rng: np.random.Generator, dims: int, points: int = 3, std: float | Sequence[float] = 10.0
+) -> np.ndarray:
     """Draw random displacements for a coarse grid of control points (Ronneberger et al. 2015, section 3.1).
 
     Parameters

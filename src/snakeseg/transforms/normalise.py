@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from snakeseg.arrays import Lazy, Region, ahead, as_lazy, blocks, box_of
+from snakeseg.arrays import Lazy, Region, as_lazy, crop_box, iterate_blocks, prefetch_results
 from snakeseg.settings import Prepare
 
 # Number of bits of the sort keys that are counted in one pass over an image.
@@ -70,7 +70,7 @@ def foreground_box(image, settings: Prepare) -> Region:
     has_content = [np.zeros(size, bool) for size in shape]
     if settings.crop:
         margin = image[(slice(None), *(slice(0, 1),) * len(shape))].astype(np.float64)
-        for region in blocks(shape, _spatial_chunks(image)):
+        for region in iterate_blocks(shape, _spatial_chunks(image)):
             differs = (np.abs(image[(slice(None), *region)] - margin) > INTENSITY_RTOL * np.abs(margin)).any(axis=0)
             for axis, part in enumerate(region):
                 has_content[axis][part] |= differs.any(axis=tuple(i for i in range(len(shape)) if i != axis))
@@ -100,7 +100,7 @@ def normalise(image, settings: Prepare, statistics: dict | None, box: Region | N
         offset, scale = np.asarray(statistics["offset"]), np.asarray(statistics["scale"])
     else:
         offset, scale = intensity_statistics(
-            box_of(whole, (slice(0, whole.shape[0]), *box)) if box else whole, settings
+            crop_box(whole, (slice(0, whole.shape[0]), *box)) if box else whole, settings
         )
     column = (-1, *(1,) * (whole.ndim - 1))
 
@@ -190,8 +190,8 @@ def _moments(values: Callable[[], Iterator[np.ndarray]]) -> tuple[float, float]:
 
 def _channel_blocks(image, index: int) -> Callable[[], Iterator[np.ndarray]]:
     """Return a function that iterates over the pixels of a channel, block by block."""
-    regions = list(blocks(image.shape[1:], _spatial_chunks(image)))
-    return lambda: ahead(lambda region: image[(slice(index, index + 1), *region)], regions)
+    regions = list(iterate_blocks(image.shape[1:], _spatial_chunks(image)))
+    return lambda: prefetch_results(lambda region: image[(slice(index, index + 1), *region)], regions)
 
 
 def _spatial_chunks(image) -> tuple[int, ...] | None:

@@ -9,16 +9,16 @@ from typing import NamedTuple
 import pandas as pd
 
 from snakeseg.checks.findings.finding import SEVERITIES, Finding
-from snakeseg.checks.findings.label_kind import label_kind_findings, trusted
+from snakeseg.checks.findings.label_kind import label_kind_findings, mask_contradicted_objects
 from snakeseg.checks.findings.leakage import leakage_findings
 from snakeseg.checks.findings.object_sizes import describe_experiments, size_findings
 from snakeseg.checks.findings.per_dataset import dataset_findings
 from snakeseg.checks.findings.per_image import image_findings
-from snakeseg.checks.findings.table import table_of
+from snakeseg.checks.findings.table import build_facts_table
 from snakeseg.checks.input import Inspected
 from snakeseg.errors import BadInput
-from snakeseg.io.file_names import file_and_number, files_of
-from snakeseg.io.sheet import parts_of
+from snakeseg.io.file_names import file_and_number, split_file_names
+from snakeseg.io.sheet import assign_parts
 from snakeseg.settings import Settings
 
 # The four parts of the text of a `BadInput`.
@@ -37,7 +37,7 @@ class Findings(NamedTuple):
     Attributes
     ----------
     table : DataFrame
-        One row per image, from `findings.table.table_of`.
+        One row per image, from `findings.table.build_facts_table`.
     findings : list of Finding
         Most severe first.
     """
@@ -54,7 +54,7 @@ def gather_findings(sheet: pd.DataFrame, inspected: Inspected, settings: Setting
     sheet : DataFrame
         From `read_sheet`.
     inspected : Inspected
-        From `checks.input.gather`.
+        From `checks.input.read_inspected`.
     settings : Settings
         Settings of the run.
 
@@ -64,10 +64,10 @@ def gather_findings(sheet: pd.DataFrame, inspected: Inspected, settings: Setting
         Table of images and sorted findings.
     """
     try:
-        parts = parts_of(sheet, settings.folds, settings.validation)
+        parts = assign_parts(sheet, settings.folds, settings.validation)
     except BadInput:  # The same error is among `inspected.problems`.
         parts = sheet["subset"]
-    table = table_of(sheet, inspected.facts, parts)
+    table = build_facts_table(sheet, inspected.facts, parts)
     problems = list(problem_findings(inspected.problems, sheet))
     return Findings(table, all_findings(table, problems, settings))
 
@@ -80,7 +80,7 @@ def warning_lines(sheet: pd.DataFrame, inspected: Inspected, settings: Settings)
     sheet : DataFrame
         From `read_sheet`.
     inspected : Inspected
-        From `checks.input.gather`.
+        From `checks.input.read_inspected`.
     settings : Settings
         Settings of the run.
 
@@ -110,7 +110,7 @@ def all_findings(table: pd.DataFrame, problems: list[Finding], settings: Setting
     Parameters
     ----------
     table : DataFrame
-        From `findings.table.table_of`.
+        From `findings.table.build_facts_table`.
     problems : list of Finding
         From `problem_findings`.
     settings : Settings
@@ -124,7 +124,7 @@ def all_findings(table: pd.DataFrame, problems: list[Finding], settings: Setting
     labels = settings.labels
     networks = {name: experiment.network for name, experiment in settings.experiments.items()}
     meaning = list(label_kind_findings(table, labels))
-    table = trusted(table, labels)
+    table = mask_contradicted_objects(table, labels)
     findings = [
         *problems,
         *meaning,
@@ -154,7 +154,7 @@ def problem_findings(problems: list[str], sheet: pd.DataFrame) -> Iterator[Findi
     samples_of = defaultdict(dict, {f"sample sheet, {name}": {name: None} for name in sheet["sample"]})
     for column in ("label", "image"):
         for cell, name in zip(sheet[column], sheet["sample"], strict=True):
-            for file in files_of(cell) if cell else ():
+            for file in split_file_names(cell) if cell else ():
                 for path in (file, file_and_number(file)[0]):
                     samples_of[str(path)][name] = None
     for problem in problems:

@@ -9,7 +9,7 @@ from snakeseg.checks.findings.finding import Finding
 from snakeseg.checks.label_facts import MAX_CLASS_VALUES
 from snakeseg.settings import Labels
 
-# Appearances (`label_facts.looks_like`) that are plausible for each `labels.kind`. A label image with one connected
+# Appearances (`label_facts.appearance_of`) that are plausible for each `labels.kind`. A label image with one connected
 # object ("object") or without any ("nothing") is plausible for every kind.
 PLAUSIBLE_APPEARANCES = {"instance": ("ids",), "binary": ("mask", "classes"), "semantic": ()}
 KIND_OF_APPEARANCE = {"ids": "instance", "mask": "binary", "classes": "semantic"}
@@ -37,7 +37,7 @@ def label_kind_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding
     Parameters
     ----------
     table : DataFrame
-        From `findings.table.table_of`.
+        From `findings.table.build_facts_table`.
     labels : Labels
         Section `labels` of the config.
 
@@ -47,7 +47,7 @@ def label_kind_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding
         One if most label images contradict `labels.kind`, and one for each label image that differs from most others.
     """
     informative = _informative_rows(table, labels)
-    if misread(table, labels):
+    if contradicts_kind(table, labels):
         usual = _usual_appearance(informative)
         typical = informative[informative["looks_like"] == usual]
         description = DESCRIPTION_OF_APPEARANCE[usual]
@@ -77,15 +77,15 @@ def label_kind_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding
         )  # fmt: skip
 
 
-def misread(table: pd.DataFrame, labels: Labels) -> bool:
+def contradicts_kind(table: pd.DataFrame, labels: Labels) -> bool:
     """Return True if the appearance of most label images contradicts `labels.kind`."""
     informative = _informative_rows(table, labels)
     return len(informative) > 0 and _usual_appearance(informative) not in PLAUSIBLE_APPEARANCES[labels.kind]
 
 
-def trusted(table: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+def mask_contradicted_objects(table: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """Set all measurements of objects to NaN if the label images contradict `labels.kind`."""
-    return table.assign(**dict.fromkeys(OBJECT_COLUMNS, np.nan)) if misread(table, labels) else table
+    return table.assign(**dict.fromkeys(OBJECT_COLUMNS, np.nan)) if contradicts_kind(table, labels) else table
 
 
 def _informative_rows(table: pd.DataFrame, labels: Labels) -> pd.DataFrame:

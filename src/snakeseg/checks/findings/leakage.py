@@ -7,7 +7,7 @@ import pandas as pd
 
 from snakeseg.checks.findings.finding import Finding
 from snakeseg.checks.image_facts import decoded
-from snakeseg.checks.near_duplicates import components, near_duplicates
+from snakeseg.checks.near_duplicates import connected_components, find_near_duplicates
 
 # Minimum correlation of the signatures of near-duplicates. It lies above that of neighbouring sections of a stack and
 # of brains of different patients (at most 0.91), and below that of an image with itself after a change of gamma
@@ -20,12 +20,12 @@ MAX_SAMPLES_IN_FINDING = 6
 def leakage_findings(table: pd.DataFrame, dims: int) -> Iterator[Finding]:
     """Detect near-duplicate images.
 
-    Identical images in two parts are not reported here: `checks.input.check` reports them as errors.
+    Identical images in two parts are not reported here: `checks.input.check_input` reports them as errors.
 
     Parameters
     ----------
     table : DataFrame
-        From `findings.table.table_of`; rows of the subset "predict" are ignored.
+        From `findings.table.build_facts_table`; rows of the subset "predict" are ignored.
     dims : int
         Number of spatial axes, 2 or 3.
 
@@ -37,8 +37,8 @@ def leakage_findings(table: pd.DataFrame, dims: int) -> Iterator[Finding]:
     table = table[(table["subset"] != "predict") & table["signature"].notna()].reset_index(drop=True)
     if table.empty:
         return
-    pairs, correlations = near_duplicates(np.stack([decoded(text) for text in table["signature"]]), dims, LEAST)
-    component = components(pairs, len(table))
+    pairs, correlations = find_near_duplicates(np.stack([decoded(text) for text in table["signature"]]), dims, LEAST)
+    component = connected_components(pairs, len(table))
     firsts, _ = pairs.T
     linked = component[firsts]
     sets = table[np.isin(component, linked)].groupby(component[np.isin(component, linked)])

@@ -136,7 +136,7 @@ def overview(table: pd.DataFrame, labels: Labels, experiments: list[dict]) -> di
     Parameters
     ----------
     table : DataFrame
-        From `findings.table.table_of`.
+        From `findings.table.build_facts_table`.
     labels : Labels
         Section `labels` of the config.
     experiments : list of dict
@@ -172,7 +172,7 @@ def size_findings(table: pd.DataFrame, labels: Labels, experiments: list[dict]) 
     Parameters
     ----------
     table : DataFrame
-        From `findings.table.table_of`.
+        From `findings.table.build_facts_table`.
     labels : Labels
         Section `labels` of the config.
     experiments : list of dict

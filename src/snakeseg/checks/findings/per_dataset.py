@@ -24,7 +24,7 @@ def dataset_findings(
     Parameters
     ----------
     table : DataFrame
-        From `findings.table.table_of`.
+        From `findings.table.build_facts_table`.
     labels : Labels
         Section `labels` of the config.
     prepare : Prepare

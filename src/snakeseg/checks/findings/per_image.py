@@ -16,7 +16,7 @@ MAX_SATURATED_SHARE = 0.01
 MAX_FOREGROUND_SHARE = 0.99
 
 
-class Rule(NamedTuple):
+class ImageCheck(NamedTuple):
     """A condition on the rows of the table of images, and the finding about each row that meets it.
 
     Attributes
@@ -39,25 +39,25 @@ class Rule(NamedTuple):
 
 
 IMAGES = (
-    Rule(
+    ImageCheck(
         "warning", "Images with a single intensity value", lambda t: t["levels"] == 1,
         "all pixels have the value {smallest:g}", "the image contains nothing to learn from",
         "remove the row, or check for a failed exposure or export",
     ),
-    Rule(
+    ImageCheck(
         "warning", "Empty channels", lambda t: (t["constant_channels"] > 0) & (t["levels"] > 1),
         "{constant_channels:.0f} of {channels:.0f} channels have a single value",
         "the network receives an empty channel in these images, but a signal in the others",
         "save all images with the same channels, without the unused ones",
     ),
-    Rule(
+    ImageCheck(
         "warning", "Images with very few intensity values",
         lambda t: t["levels"].between(2, MIN_INTENSITY_LEVELS - 1),
         "{levels:.0f} values from {smallest:g} to {largest:g}",
         "steps this coarse hide detail; an image with two or three values may be a label image",
         "export again from the raw file, which may have 12 or 16 bits, or correct the column image",
     ),
-    Rule(
+    ImageCheck(
         "note", "Saturated pixels",
         lambda t: (t["brightest"] > MAX_SATURATED_SHARE) & (t["levels"] >= MIN_INTENSITY_LEVELS),
         "{brightest:.1%} of the pixels have the largest value, {largest:g}",
@@ -67,19 +67,19 @@ IMAGES = (
 )  # fmt: skip
 
 LABELS = (
-    Rule(
+    ImageCheck(
         "warning", "Labels on a different grid", lambda t: t["elsewhere"].eq(True),
         "the files of image and label state different pixel sizes or positions",
         "the label may be flipped, rotated or scaled, although it has as many pixels as the image along each axis",
         "check whether the outlines fit; if not, resample the label to the image",
     ),
-    Rule(
+    ImageCheck(
         "warning", "Labels without background", lambda t: t["foreground"] > MAX_FOREGROUND_SHARE,
         "{foreground:.1%} of the pixels are foreground",
         "the label may be inverted, or its background may have a value other than 0",
         "set the background of the label to 0",
     ),
-    Rule(
+    ImageCheck(
         "note", "Test images without labels", lambda t: (t["subset"] == "test") & (t["label"] == ""),
         "the row has no label", "the image is predicted, but not scored",
         "add its label to the sheet, or set its subset to predict",
@@ -87,19 +87,19 @@ LABELS = (
 )  # fmt: skip
 
 OBJECTS = (
-    Rule(
+    ImageCheck(
         "warning", "Labels without objects", lambda t: (t["looks_like"] == "nothing") & (t["subset"] == "train"),
         "no pixel is labelled", "if the image shows objects, the network learns that they are background",
         "finish the label; if the image shows no objects, keep it",
     ),
-    Rule(
+    ImageCheck(
         "warning", "Objects much smaller than the others", lambda t: t["specks"] > 0,
         "{specks:.0f} of {objects:.0f} objects have at most 2 % of the pixels of the median object, "
         "and do not touch the edge of the image",
         "stray pixels from drawing count as objects: each missed one lowers AP",
         "erase them, unless they are real objects", "{speck_at}",
     ),
-    Rule(
+    ImageCheck(
         "note", "Objects with holes", lambda t: t["holes"] > 0,
         "{holes:.0f} of {objects:.0f} objects have background inside",
         "the network learns the edge of a hole like any other edge",
@@ -108,13 +108,13 @@ OBJECTS = (
 )  # fmt: skip
 
 IDS = (
-    Rule(
+    ImageCheck(
         "warning", "Objects in several pieces", lambda t: (t["split"] > 0) & t["looks_like"].isin(["ids", "object"]),
         "{split:.0f} of {ids:.0f} ids ({split_ids}) consist of pieces that do not touch",
         "the pieces of an id are one object: a prediction that separates them is scored as wrong",
         "give each piece an id of its own, erase stray pixels, or connect the pieces", "{split_at}",
     ),
-    Rule(
+    ImageCheck(
         "note", "Missing ids", lambda t: (t["gaps"] > 0) & (t["looks_like"] == "ids"),
         "{gaps:.0f} ids below the largest are missing",
         "gaps between ids are harmless, but objects may have been deleted by mistake",
@@ -129,7 +129,7 @@ def image_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
     Parameters
     ----------
     table : DataFrame
-        From `findings.table.table_of`.
+        From `findings.table.build_facts_table`.
     labels : Labels
         Section `labels` of the config: semantic labels have no objects, binary labels have no ids.
 

@@ -12,7 +12,7 @@ COLUMNS = (
 HIDDEN = ("pixels", "signature", "extents", "shares")
 
 
-def table_of(sheet: pd.DataFrame, facts: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
+def build_facts_table(sheet: pd.DataFrame, facts: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
     """Join the sample sheet and the facts about its images, in the order of the sheet.
 
     Parameters
@@ -20,9 +20,9 @@ def table_of(sheet: pd.DataFrame, facts: pd.DataFrame, parts: pd.Series) -> pd.D
     sheet : DataFrame
         From `read_sheet`.
     facts : DataFrame
-        From `inspect`; facts that could not be read are missing.
+        From `inspect_rows`; facts that could not be read are missing.
     parts : Series
-        From `parts_of`.
+        From `assign_parts`.
 
     Returns
     -------
@@ -37,6 +37,6 @@ def table_of(sheet: pd.DataFrame, facts: pd.DataFrame, parts: pd.Series) -> pd.D
     return pd.concat([table, shares], axis=1)
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
+def without_hidden_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table without the columns `HIDDEN`."""
     return table.drop(columns=list(HIDDEN))

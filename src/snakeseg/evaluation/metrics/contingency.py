@@ -43,7 +43,7 @@ class Overlaps(NamedTuple):
 def overlaps(truth: np.ndarray, predicted: np.ndarray) -> Overlaps:
     """Count the pixels that each pair of a true and a predicted object shares.
 
-    Memory is linear in the number of pairs and of runs (see `runs`).
+    Memory is linear in the number of pairs and of runs (see `constant_stretches`).
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def overlaps(truth: np.ndarray, predicted: np.ndarray) -> Overlaps:
     -------
     Overlaps
     """
-    starts, lengths = runs(truth, predicted)
+    starts, lengths = constant_stretches(truth, predicted)
     true_ids, i = _dense(truth.reshape(-1)[starts], truth.size)
     predicted_ids, j = _dense(predicted.reshape(-1)[starts], truth.size)
     table = coo_array((lengths, (i, j)), shape=(len(true_ids), len(predicted_ids))).tocsr()
@@ -81,7 +81,7 @@ def without_small(table: Overlaps, smallest: int) -> Overlaps:
     )
 
 
-def runs(*labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def constant_stretches(*labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the runs of an image: stretches of pixels along the last axis in which no label changes.
 
     Parameters

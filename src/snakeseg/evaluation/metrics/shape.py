@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from snakeseg.evaluation.metrics.contingency import runs
+from snakeseg.evaluation.metrics.contingency import constant_stretches
 
 
-def measure(
+def measure_objects(
     labels: np.ndarray, ids: np.ndarray, spacing: tuple[float, ...], image: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """Measure all objects of a label image, as scikit-image's `regionprops_table` does except for `solidity`.
@@ -31,7 +31,7 @@ def measure(
         treated as points, so a single pixel has length 0. In 2D also eccentricity of that ellipse, 0 (circle) to 1,
         and solidity, the number of pixels over the area of the convex hull, 0 to 1 (see `_solidity`).
     """
-    starts, lengths = runs(labels)
+    starts, lengths = constant_stretches(labels)
     values = labels.reshape(-1)[starts]
     is_object = values != 0
     index = np.searchsorted(ids, values[is_object])

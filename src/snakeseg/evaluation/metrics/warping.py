@@ -21,7 +21,7 @@ def _simple_points() -> np.ndarray:
 IS_SIMPLE = _simple_points()
 
 
-def warp(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def warp_to_prediction(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Deform the truth towards the prediction without changing its topology.
 
     Simple pixels of the truth that differ from the prediction are flipped until none is left. As in the ISBI 2012

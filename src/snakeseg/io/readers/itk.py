@@ -15,7 +15,7 @@ import nibabel
 import numpy as np
 from nibabel.affines import voxel_sizes
 
-from snakeseg.arrays import Lazy, decoded_whole
+from snakeseg.arrays import Lazy, decode_on_first_read
 from snakeseg.errors import BadInput
 from snakeseg.io.input_checks import DEFLATE_RATIO, PIXELS_PER_BYTE, require_kind, require_memory, require_stored
 from snakeseg.io.readers import StoredImage, itk_worker, nifti
@@ -68,7 +68,7 @@ def read(path) -> StoredImage:
     axes = "XYZC" if volume.components > 1 else "XYZT"[: array.ndim]
     affine = turned_affine(affine, array.shape, turn)
     # Decoded again on the first read, so that an opened image holds no pixels; copied, since the array is cached.
-    decoded = decoded_whole(array.shape, array.dtype, lambda: _volume(path, time).array)
+    decoded = decode_on_first_read(array.shape, array.dtype, lambda: _volume(path, time).array)
     copied = Lazy(array.shape, array.dtype, lambda region: decoded[region].copy("K"))
     return StoredImage(turned(copied, turn), axes, tuple(voxel_sizes(affine).tolist()), affine)
 

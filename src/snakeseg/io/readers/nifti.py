@@ -12,7 +12,7 @@ import nibabel
 import numpy as np
 from nibabel.affines import voxel_sizes
 
-from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, blocks
+from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, iterate_blocks
 from snakeseg.errors import BadInput
 from snakeseg.io.input_checks import DEFLATE_RATIO
 from snakeseg.io.readers import StoredImage
@@ -98,7 +98,9 @@ def write_stored(path, labels, header, largest: int, note: str, packed: bool) ->
         header.set_data_offset(0)  # 0: the smallest valid offset
         header.write_to(out)
         stored_dtype = dtype.newbyteorder(header.endianness)
-        for region in blocks(labels.shape[::-1], limit=MAX_BLOCK_PIXELS):  # in the file, the first axis varies fastest
+        for region in iterate_blocks(
+            labels.shape[::-1], limit=MAX_BLOCK_PIXELS
+        ):  # in the file, the first axis varies fastest
             out.write(labels[region[::-1]].astype(stored_dtype).tobytes(order="F"))
 
 

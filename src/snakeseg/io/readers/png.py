@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageMode
 from PIL.PngImagePlugin import PngInfo
 
-from snakeseg.arrays import decoded_whole
+from snakeseg.arrays import decode_on_first_read
 from snakeseg.errors import BadInput
 from snakeseg.io.input_checks import DEFLATE_RATIO, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
@@ -27,10 +27,10 @@ def read(path) -> StoredImage:
     bands, dtype = len(mode.bands), np.dtype(mode.typestr)
     dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
     if bands == 1:
-        array = decoded_whole((height, width), dtype, lambda: _pixels(path).astype(dtype, copy=False))
+        array = decode_on_first_read((height, width), dtype, lambda: _pixels(path).astype(dtype, copy=False))
         return StoredImage(array, "YX", (1.0, 1.0))
     colours = {2: 1, 4: 3}.get(bands, bands)
-    array = decoded_whole((height, width, colours), dtype, lambda: _pixels(path)[..., :colours])
+    array = decode_on_first_read((height, width, colours), dtype, lambda: _pixels(path)[..., :colours])
     return StoredImage(array, "YXC", (1.0, 1.0))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tifffile
 
-from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, as_lazy, decoded_whole
+from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, as_lazy, decode_on_first_read
 from snakeseg.errors import BadInput
 from snakeseg.io.input_checks import PIXELS_PER_BYTE, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
@@ -103,7 +103,7 @@ def _lazy_series(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries)
     stored = sum(source.filehandle.size for source in {page.parent for page in series.pages})
     require_stored(path, series.shape, stored, math.prod(series.shape) / PIXELS_PER_BYTE)
     if array.chunks == array.shape:
-        lazy = decoded_whole(array.shape, array.dtype, lambda: array[...])
+        lazy = decode_on_first_read(array.shape, array.dtype, lambda: array[...])
     else:
         lazy = Lazy(array.shape, array.dtype, lambda region: array[region], array.chunks)
     weakref.finalize(lazy, file.close)  # without waiting for the garbage collector: pages and files form cycles

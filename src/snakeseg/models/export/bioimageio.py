@@ -24,7 +24,7 @@ TORCHSCRIPT, ONNX, RDF = "weights-torchscript.pt", "weights.onnx", "rdf.yaml"
 DOI = re.compile(r"10\.\d{4,9}/[^\s,;]*[^\s,;.]")
 
 
-def fill(model: Model, folder: Path) -> None:
+def write_bioimageio(model: Model, folder: Path) -> None:
     """Write weights, test tensors and rdf.yaml into a folder that holds README.md and about.json, and test it.
 
     Parameters

@@ -21,7 +21,7 @@ AXES = {2: ("y", "x"), 3: ("z", "y", "x")}
 INPUT, OUTPUT = "image", "probabilities"
 
 
-class Probabilities(nn.Module):
+class ProbabilityModel(nn.Module):
     """A network followed by a softmax over classes.
 
     Parameters
@@ -48,7 +48,7 @@ class Probabilities(nn.Module):
         return torch.softmax(self.network(x), dim=1)
 
 
-class Whole(nn.Module):
+class WholeImageModel(nn.Module):
     """A network for images of any size: mirrors the input at its border (as `arrays.read_mirrored`), crops the output.
 
     Parameters
@@ -104,7 +104,7 @@ def write_torchscript(path: Path, model: nn.Module, inputs: Sequence[Tensor]) ->
     traced = trace(model, inputs[0])
     traced.save(str(path))
     loaded = torch.jit.load(str(path))
-    compare(path, model, lambda x: loaded(x).numpy(), inputs)
+    compare_outputs(path, model, lambda x: loaded(x).numpy(), inputs)
     return traced
 
 
@@ -115,7 +115,7 @@ def trace(model: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
         return torch.jit.trace(model, example, check_trace=False)
 
 
-def write_whole(path: Path, traced: torch.jit.ScriptModule, geometry: Geometry, example: Tensor) -> Whole:
+def write_whole(path: Path, traced: torch.jit.ScriptModule, geometry: Geometry, example: Tensor) -> WholeImageModel:
     """Write a traced model as TorchScript that takes images of any size.
 
     Parameters
@@ -133,13 +133,13 @@ def write_whole(path: Path, traced: torch.jit.ScriptModule, geometry: Geometry, 
     BadInput
         If the output of the file differs from that of the model.
     """
-    whole = Whole(traced, geometry)
+    whole = WholeImageModel(traced, geometry)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated
         scripted = torch.jit.script(whole)
     scripted.save(str(path))
     loaded = torch.jit.load(str(path))
-    compare(path, whole, lambda x: loaded(x).numpy(), [example, example[..., :-1]])
+    compare_outputs(path, whole, lambda x: loaded(x).numpy(), [example, example[..., :-1]])
     return whole
 
 
@@ -183,10 +183,12 @@ def write_onnx(
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    compare(path, model, lambda x: session.run([OUTPUT], {INPUT: x.numpy()})[0], inputs)
+    compare_outputs(path, model, lambda x: session.run([OUTPUT], {INPUT: x.numpy()})[0], inputs)
 
 
-def compare(path: Path, model: nn.Module, run: Callable[[Tensor], np.ndarray], inputs: Sequence[Tensor]) -> None:
+def compare_outputs(
+    path: Path, model: nn.Module, run: Callable[[Tensor], np.ndarray], inputs: Sequence[Tensor]
+) -> None:
     """Compare the class probabilities of a model with those of its exported file.
 
     Parameters

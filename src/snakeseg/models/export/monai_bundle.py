@@ -14,7 +14,7 @@ from snakeseg.models.export.metadata import class_names
 from snakeseg.models.export.tested_model import Model
 
 
-def fill(model: Model, folder: Path) -> None:
+def write_monai_bundle(model: Model, folder: Path) -> None:
     """Write configs/, models/ and docs/ of a bundle into a folder that holds README.md and about.json.
 
     Parameters

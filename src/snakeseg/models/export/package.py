@@ -27,13 +27,13 @@ class Format(NamedTuple):
 
     Parameters
     ----------
-    fill : function
+    write : function
         Writes the weights and the format's metadata of a `Model` into a folder.
     requirements : dict
-        Python modules that `fill` needs, and the package that provides each.
+        Python modules that `write` needs, and the package that provides each.
     """
 
-    fill: Callable[[Model, Path], None]
+    write: Callable[[Model, Path], None]
     requirements: dict[str, str]
 
 
@@ -71,7 +71,7 @@ def export(folder: Path, kind: str, output: Path, settings: Export, scores: pd.D
     with _package_folder(output) as staging:
         for name, text in (("README.md", readme(model.about)), ("about.json", about)):
             (staging / name).write_text(text, encoding="utf-8")
-        package_format.fill(model, staging)
+        package_format.write(model, staging)
 
 
 def _is_installed(module: str) -> bool:
@@ -119,9 +119,10 @@ def _write_golden(model: Model, folder: Path) -> None:
 _ONNX = {"onnx": "onnx", "onnxruntime": "onnxruntime"}
 FORMATS = {
     "bioimageio": Format(
-        bioimageio.fill, {**_ONNX, "bioimageio.spec": "bioimageio.spec", "bioimageio.core": "bioimageio.core"}
+        bioimageio.write_bioimageio,
+        {**_ONNX, "bioimageio.spec": "bioimageio.spec", "bioimageio.core": "bioimageio.core"},
     ),
     "onnx": Format(_onnx, _ONNX),
     "torchscript": Format(_torchscript, {}),
-    "monai": Format(monai_bundle.fill, {}),
+    "monai": Format(monai_bundle.write_monai_bundle, {}),
 }

@@ -10,7 +10,7 @@ from torch import Tensor
 from snakeseg.errors import BadInput
 from snakeseg.models.checkpoint import load_model
 from snakeseg.models.description import Description, model_folders
-from snakeseg.models.export.graphs import Probabilities
+from snakeseg.models.export.graphs import ProbabilityModel
 from snakeseg.models.export.metadata import describe_model
 from snakeseg.models.golden import Golden, check_golden, golden_size, make_golden, read_golden
 from snakeseg.networks.folding import fold_normalisation
@@ -25,7 +25,7 @@ class Model(NamedTuple):
     folder : path
         Model folder.
     description : Description
-    network : Probabilities
+    network : ProbabilityModel
         The network with softmax, in evaluation mode, on the CPU, with folded batch normalisation.
     golden : Golden
         Test input and output.
@@ -35,7 +35,7 @@ class Model(NamedTuple):
 
     folder: Path
     description: Description
-    network: Probabilities
+    network: ProbabilityModel
     golden: Golden
     about: dict
 
@@ -82,5 +82,5 @@ def read_model(folder: Path, settings: Export, scores: pd.DataFrame | None, skip
     if golden is None or golden.input.shape[1:] != golden_size(description.geometry):
         golden = make_golden(network, description)
     about = describe_model(folders[0], description, settings, scores)
-    network = Probabilities(fold_normalisation(network)).eval().requires_grad_(False)
+    network = ProbabilityModel(fold_normalisation(network)).eval().requires_grad_(False)
     return Model(folders[0], description, network, golden, about)

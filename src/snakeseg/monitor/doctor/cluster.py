@@ -14,11 +14,11 @@ import yaml
 from yte import process_yaml
 from yte.exceptions import YteError
 
-from snakeseg.monitor.causes import judge, next_step
+from snakeseg.monitor.causes import diagnose, next_step
 from snakeseg.monitor.doctor.check import Check
 from snakeseg.monitor.slurm import query_slurm
 from snakeseg.monitor.snakemake_log import read_session
-from snakeseg.monitor.text import describe_slurm_job
+from snakeseg.monitor.status_text import describe_slurm_job
 from snakeseg.progress import log
 
 MIN_SNAKEMAKE = (9, 12)
@@ -224,7 +224,7 @@ def _failure(output: str) -> Check:
     """Determine why the test job failed."""
     failed = [job for job in read_session(output.splitlines()).jobs.values() if job.failures]
     job = failed[-1] if failed else None
-    verdict = judge(job.failures[-1].said, [job.failures[-1].shown]) if job else judge("", [output])
+    verdict = diagnose(job.failures[-1].said, [job.failures[-1].shown]) if job else diagnose("", [output])
     lines = " / ".join(verdict.lines[-3:])
     remedy = next_step("probe", verdict.cause, job.resources if job else {}, job.log if job else "")
     return Check("test job", "problem", f"failed: {verdict.cause}: {lines}", remedy)

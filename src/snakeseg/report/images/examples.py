@@ -50,7 +50,7 @@ def draw_examples(folder: Path, run: Path, views: Views, rows: pd.DataFrame, met
     if weighted := list(_weight_rows(stores, views.dims)):
         grid_of_pictures(folder / "training" / "weights.png", weighted)
     for (experiment, subset), part in rows.groupby(["experiment", "subset"]):
-        pictures = [_overlay(views, row, metric) for row in ranked(part, metric)]
+        pictures = [_overlay(views, row, metric) for row in rank_images(part, metric)]
         if pictures:
             grid_of_pictures(
                 folder / "images" / f"overlays-{experiment}-{subset}.png", split_into_rows(pictures, EXAMPLES)
@@ -62,7 +62,7 @@ def draw_examples(folder: Path, run: Path, views: Views, rows: pd.DataFrame, met
         grid_of_pictures(folder / "images" / "comparison.png", split_into_rows(pictures))
 
 
-def ranked(rows: pd.DataFrame, metric: str) -> list[dict]:
+def rank_images(rows: pd.DataFrame, metric: str) -> list[dict]:
     """Choose the worst, median and best images.
 
     Parameters

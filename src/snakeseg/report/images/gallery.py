@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 from skimage.segmentation import find_boundaries
 
-from snakeseg.io.file_names import file_and_number, files_of
+from snakeseg.io.file_names import file_and_number, split_file_names
 from snakeseg.report.images.pictures import (
     CLASS_COLOURS,
     KIND_COLOURS,
@@ -53,9 +53,9 @@ def gallery(views: Views, samples: Iterable[str], page: Path) -> dict[str, dict]
     -------
     dict
         By sample: picture and truth (data URLs); shown, by experiment: prediction and errors (data URLs), counts
-        (number of objects of each of `KINDS`) and file; width and height in pixels; grey_value and contrast (mean and
-        standard deviation of the first channel); note; files. Volumes: see `voxels.encode_volume`. A sample that cannot
-        be read has only note and files.
+        (number of objects of each of `KINDS`) and file; width and height in pixels; mean_intensity and contrast (mean
+        and standard deviation of the first channel); note; files. Volumes: see `voxels.encode_volume`. A sample that
+        cannot be read has only note and files.
     """
     chosen = list(dict.fromkeys(samples))[:MAX_SAMPLES]
     entries, left = {}, BUDGET_BYTES
@@ -86,7 +86,7 @@ def class_colours(views: Views) -> dict[str, Colour]:
 def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
     """Return the gallery's entry of a sample, in at most `share` bytes if one of the sizes fits."""
     source = views.sources.loc[sample]
-    first = {name: file_and_number(files_of(source[name])[0])[0] for name in ("image", "label") if source[name]}
+    first = {name: file_and_number(split_file_names(source[name])[0])[0] for name in ("image", "label") if source[name]}
     files = {name: link(path, page.parent) for name, path in first.items()}
     try:
         view = views.view(sample)
@@ -97,7 +97,13 @@ def _entry(views: Views, sample: str, share: int, page: Path) -> dict:
             encoded["shown"][name]["counts"] = views.counts(name, sample)
     except ValueError as error:
         return {"note": str(error), "files": files}
-    return {**encoded, "grey_value": view.grey_value, "contrast": view.contrast, "note": view.note, "files": files}
+    return {
+        **encoded,
+        "mean_intensity": view.mean_intensity,
+        "contrast": view.contrast,
+        "note": view.note,
+        "files": files,
+    }
 
 
 def _encode_plane(view: View, share: int) -> dict:

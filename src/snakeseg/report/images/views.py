@@ -51,7 +51,7 @@ class View:
         Codes of `KINDS`, 0 elsewhere, by experiment; of scored images only.
     classes : dict of uint8 arrays, shape (*spatial)
         Indices of classes by experiment, and those of the truth under ""; of volumes with several classes only.
-    grey_value, contrast : float
+    mean_intensity, contrast : float
         Mean and standard deviation of the intensities in the first channel.
     note : str
         Which part of the image is shown; empty if all of it is.
@@ -64,7 +64,7 @@ class View:
     predicted: dict[str, np.ndarray]
     errors: dict[str, np.ndarray]
     classes: dict[str, np.ndarray]
-    grey_value: float
+    mean_intensity: float
     contrast: float
     note: str
     frame: Frame | None = None
@@ -121,7 +121,7 @@ class Views:
             cut = partial(_crop, part=part)
         layers = self._layers(sample, source["label"], cut)
         note = _note(total, part)
-        return View(stretch_to_rgb(image), **layers, grey_value=mean, contrast=deviation, note=note, frame=frame)
+        return View(stretch_to_rgb(image), **layers, mean_intensity=mean, contrast=deviation, note=note, frame=frame)
 
     def _layers(self, sample: str, label: str, cut: Callable) -> dict:
         """Return truth, predictions, errors and classes; `cut` takes the shown part of an array (1, *spatial)."""

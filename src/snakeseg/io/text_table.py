@@ -17,7 +17,7 @@ MAX_CELL_BYTES, MAX_TABLE_BYTES = 2**15, 2**31
 MAX_COLUMNS = 100
 
 
-def read_cells(path: Path) -> pd.DataFrame:
+def read_text_table(path: Path) -> pd.DataFrame:
     """Read all cells of a sheet as text.
 
     Parameters

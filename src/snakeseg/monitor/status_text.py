@@ -4,22 +4,22 @@ import math
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from snakeseg.monitor.case import Case, Run
+from snakeseg.monitor.run_status import RunStatus, UnfinishedJob
 from snakeseg.monitor.usage import Usage, advise
 from snakeseg.progress import clock
 from snakeseg.text import printable_lines
 
 
-def describe(run: Run) -> str:
+def describe(run: RunStatus) -> str:
     """Format the state of a run as text for a terminal: failed jobs first, control characters escaped."""
     return printable_lines("\n".join(_lines(run)))
 
 
-def _lines(run: Run) -> Iterator[str]:
+def _lines(run: RunStatus) -> Iterator[str]:
     """Yield the lines about the run, each unfinished job and the finished ones."""
     counts = {"finished": len(run.finished)}
-    for case in run.cases:
-        counts[case.state] = counts.get(case.state, 0) + 1
+    for job in run.cases:
+        counts[job.state] = counts.get(job.state, 0) + 1
     counts["waiting"] = sum(run.waiting.values())
     summary = ", ".join(f"{number} {state}" for state, number in counts.items() if number) or "no job has started"
     yield f"run {run.name}: {summary}; snakemake {run.controller}"
@@ -28,9 +28,9 @@ def _lines(run: Run) -> Iterator[str]:
         yield from (f"  | {line}" for line in run.complaint)
         if any("LockException" in line for line in run.complaint):
             yield "  next: if no other snakemake runs in this folder, run snakemake --unlock, then run it again"
-    for case in run.cases:
+    for job in run.cases:
         yield ""
-        yield from _case(case)
+        yield from _describe_job(job)
     if run.waiting:
         yield f"\nwaiting for other jobs: {', '.join(f'{number} {rule}' for rule, number in run.waiting.items())}"
     if run.finished:
@@ -38,31 +38,31 @@ def _lines(run: Run) -> Iterator[str]:
         yield from _table(run.finished)
 
 
-def _case(case: Case) -> Iterator[str]:
+def _describe_job(job: UnfinishedJob) -> Iterator[str]:
     """Yield the lines about an unfinished job."""
-    wildcards = ", ".join(f"{name}={value}" for name, value in case.wildcards.items())
-    yield f"{case.state}: {case.rule} {wildcards}".rstrip() + (
-        f": {case.cause}" if case.cause not in ("", case.state) else ""
+    wildcards = ", ".join(f"{name}={value}" for name, value in job.wildcards.items())
+    yield f"{job.state}: {job.rule} {wildcards}".rstrip() + (
+        f": {job.cause}" if job.cause not in ("", job.state) else ""
     )
     facts = []
-    if case.since:
-        facts.append(f"since {case.since:%Y-%m-%d %H:%M:%S}" + (f" to {case.ended:%H:%M:%S}" if case.ended else ""))
-    if case.progress:
-        progress = case.progress
+    if job.since:
+        facts.append(f"since {job.since:%Y-%m-%d %H:%M:%S}" + (f" to {job.ended:%H:%M:%S}" if job.ended else ""))
+    if job.progress:
+        progress = job.progress
         done = f"{progress['done']}/{progress['total']}" if progress["total"] else str(progress["done"])
-        left = f", {progress['left']} left" if case.state == "running" else ""
+        left = f", {progress['left']} left" if job.state == "running" else ""
         facts.append(f"{progress['what']} {done}{left} {progress['note']}".rstrip())
-    if case.slurm:
-        facts.append(describe_slurm_job(case.slurm))
-    if case.before:
-        facts.append(f"attempt {len(case.before) + 1}, after: {', '.join(case.before)}")
+    if job.slurm:
+        facts.append(describe_slurm_job(job.slurm))
+    if job.before:
+        facts.append(f"attempt {len(job.before) + 1}, after: {', '.join(job.before)}")
     if facts:
         yield f"  {'; '.join(facts)}"
-    yield from (f"  | {line}" for line in case.lines)
-    if case.next:
-        yield f"  next: {case.next}"
-    if case.state not in ("queued", "requeued"):
-        yield f"  log: {case.log}"
+    yield from (f"  | {line}" for line in job.lines)
+    if job.next:
+        yield f"  next: {job.next}"
+    if job.state not in ("queued", "requeued"):
+        yield f"  log: {job.log}"
 
 
 def describe_slurm_job(slurm: dict) -> str:
@@ -114,11 +114,11 @@ def _format(value: float, formatter: Callable[[float], str]) -> str:
     return "-" if math.isnan(value) else formatter(value)
 
 
-def as_data(run: Run) -> dict:
+def as_data(run: RunStatus) -> dict:
     """Convert the state of a run to plain values for JSON: times in ISO 8601, None for unknown values."""
     cases = [
-        {name: value.isoformat() if isinstance(value, datetime) else value for name, value in vars(case).items()}
-        for case in run.cases
+        {name: value.isoformat() if isinstance(value, datetime) else value for name, value in vars(job).items()}
+        for job in run.cases
     ]
     finished = {
         name: {key: None if math.isnan(value) else value for key, value in usage._asdict().items()}

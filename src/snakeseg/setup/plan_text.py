@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from snakeseg.setup.layout import some
-from snakeseg.setup.plan import Plan
+from snakeseg.setup.layout import format_first
+from snakeseg.setup.plan import SetupPlan
 
 IMAGE_KINDS = {2: "2D images", 3: "volumes"}
 
 
-def in_words(plan: Plan) -> Iterator[str]:
+def describe_setup(plan: SetupPlan) -> Iterator[str]:
     """Yield the lines that `snakeseg init` prints: layout, images, labels, groups, folds and training time."""
     survey = plan.found
     shapes = sorted({"x".join(map(str, shape)) for shape in survey.shapes})
@@ -17,9 +17,9 @@ def in_words(plan: Plan) -> Iterator[str]:
     channels = "1 channel" if survey.channels == 1 else f"{survey.channels} channels"
     opened = f" ({survey.opened} of {len(survey.sheet)} opened)" if survey.opened < len(survey.sheet) else ""
     yield f"layout: {plan.layout.name}, in {plan.layout.root}"
-    yield f"images: {', '.join(f'{count} to {subset}' for subset, count in subsets(plan).items())}"
+    yield f"images: {', '.join(f'{count} to {subset}' for subset, count in count_subsets(plan).items())}"
     unlabelled = plan.sheet.loc[plan.sheet["subset"] == "predict", "sample"].tolist()
-    yield from [f"        without a label: {some(unlabelled)}"] if unlabelled else []
+    yield from [f"        without a label: {format_first(unlabelled)}"] if unlabelled else []
     yield from [f"        {plan.left_out}"] if plan.left_out else []
     yield f"files:  {IMAGE_KINDS[survey.dims]}, {sizes} pixels, {channels}{opened}"
     yield f"labels: {survey.labels.kind}; {survey.why}"
@@ -32,17 +32,17 @@ def in_words(plan: Plan) -> Iterator[str]:
     yield f"train:  {steps} steps, about {max(1, round(plan.proposal.minutes))} min on two cores of a laptop"
 
 
-def subsets(plan: Plan) -> dict[str, int]:
+def count_subsets(plan: SetupPlan) -> dict[str, int]:
     """Return the number of rows of each subset."""
     return {name: int(count) for name, count in plan.sheet["subset"].value_counts().items()}
 
 
-def plan_as_dict(plan: Plan) -> dict:
+def plan_as_dict(plan: SetupPlan) -> dict:
     """Return the interpretation of a folder as plain values for JSON."""
     return {
         "layout": plan.layout.name,
         "root": str(plan.layout.root),
-        "subsets": subsets(plan),
+        "subsets": count_subsets(plan),
         "left_out": plan.left_out,
         "groups": plan.together,
         "labels": plan.found.why,

@@ -7,7 +7,7 @@ from snakeseg.monitor.usage import Usage
 
 
 @dataclass
-class Case:
+class UnfinishedJob:
     """A job that has not finished.
 
     Attributes
@@ -54,7 +54,7 @@ class Case:
 
 
 @dataclass
-class Run:
+class RunStatus:
     """State of a run.
 
     Attributes
@@ -65,7 +65,7 @@ class Run:
         State of the snakemake process, as text.
     complaint : list of str
         Error message of snakemake, other than failed jobs.
-    cases : list of Case
+    cases : list of UnfinishedJob
         Jobs that started but have not finished, failed ones first.
     waiting : dict of int
         Number of jobs of each rule that have not started.
@@ -76,6 +76,6 @@ class Run:
     name: str
     controller: str
     complaint: list[str]
-    cases: list[Case]
+    cases: list[UnfinishedJob]
     waiting: dict[str, int]
     finished: dict[str, Usage]
