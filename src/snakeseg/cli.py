@@ -125,13 +125,13 @@ def _declare_checks(commands) -> None:
 
 def _declare_preparation(commands) -> None:
     declare = partial(_declare, commands, "prepare")
-    text = "compute statistics of intensities and classes over all training images"
-    declare("statistics", text, *SHEET, "--settings", "--output")
+    text = "compute statistics of the intensities and pixel sizes of the images that a fold trains on"
+    declare("statistics", text, *SHEET, "--fold", "--settings", "--output")
     text = "normalise a batch of training images"
     declare("prepare", text, *SHEET, "--batch", "--settings", "--statistics", "--output")
     declare("augment", "make elastic copies of a prepared batch", "--prepared", "--settings", "--output")
-    text = "compute border-aware loss weights"
-    declare("weigh", text, "--prepared", "--augmented", "--settings", "--statistics", "--output")
+    text = "compute the border term of the loss weights"
+    declare("weigh", text, "--prepared", "--augmented", "--settings", "--output")
 
 
 def _declare_training(commands) -> None:

@@ -166,7 +166,9 @@ def test_patches_have_the_halo_of_each_axis(kind, elastic):
     train = Train(patch=[3, 10, 12], elastic=elastic, flips=False, turns=False, contrast=0, brightness=0)
     plan = PatchPlan(train, Augment(std=1.0), geometry, (1.0,) * 3)
     image = volume(9, 20, 30).astype(np.float32)
-    patch = sample_patch([Item(image, np.zeros((9, 20, 30), np.uint8), np.ones((9, 20, 30), np.float32))], plan, 0)
+    background = np.zeros((9, 20, 30), np.uint8)
+    item = Item(image, background, np.ones((9, 20, 30), np.float32), background.astype(np.int32))
+    patch = sample_patch([item], plan, 0)
     assert patch.image.shape == (1, *geometry.input_size(plan.output))
     with torch.inference_mode():
         assert make(kind).float()(torch.from_numpy(patch.image)[None]).shape[2:] == patch.target.shape == plan.output

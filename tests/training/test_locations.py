@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from snakeseg.arrays import mirror_indices
 from snakeseg.training.locations import MAX_FOREGROUND_PIXELS, find_foreground, sample_location
 
 SHAPES = [(40, 50), (12, 60), (30, 30), (5, 200)]
@@ -30,12 +31,22 @@ def patch_of(index, start, size=8):
     return targets()[index][tuple(slice(max(s, 0), s + size) for s in start)]
 
 
+@pytest.mark.parametrize(("extent", "size", "least"), [(24, 16, 0.85), (100, 16, 0.94), (20, 16, 0.6), (16, 16, 0.99)])
+def test_pixels_near_the_edge_are_seen_as_often_as_others(extent, size, least):
+    """Counts over all starts: pixels and their mirror images, but for the outermost pixel, which is its own."""
+    starts = {sample_location(np.random.default_rng(i), [(extent,)], (size,), [], 0.0)[1][0] for i in range(3000)}
+    assert len(starts) == max(starts) - min(starts) + 1
+    views = np.bincount(np.concatenate([mirror_indices(s, s + size, extent) for s in starts]))
+    assert views[1:-1].min() >= least * np.median(views)
+    assert views[[0, -1]].min() >= 0.3 * np.median(views)
+
+
 @pytest.mark.parametrize("balanced", [False, True])
 def test_every_patch_around_foreground_contains_some(balanced):
     foreground = find_foreground(targets(), weights(), 3, balanced)
     for index, start in draws(foreground, 1.0):
         assert patch_of(index, start).any()
-        assert all(s >= 0 and s + 8 <= n for s, n in zip(start, SHAPES[index], strict=True) if n >= 8)
+        assert all(s >= -4 and s + 8 <= n + 4 for s, n in zip(start, SHAPES[index], strict=True) if n >= 8)
 
 
 def test_the_share_of_patches_around_foreground():
@@ -95,4 +106,4 @@ def test_patches_of_volumes_contain_foreground():
     foreground = find_foreground([target], [np.ones(target.shape)], 2)
     for i in range(50):
         _, start = sample_location(np.random.default_rng(i), [target.shape], (10,) * target.ndim, foreground, 1.0)
-        assert target[tuple(slice(s, s + 10) for s in start)].any()
+        assert target[tuple(slice(max(s, 0), s + 10) for s in start)].any()

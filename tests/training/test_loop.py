@@ -14,15 +14,16 @@ import torch
 from snakeseg.errors import BadInput
 from snakeseg.io.store import write_store
 from snakeseg.networks.unet import UNet, unet_geometry
-from snakeseg.settings import Augment, Loss, Train, UNetSettings, Weigh
+from snakeseg.settings import Augment, Labels, Loss, Train, UNetSettings, Weigh
 from snakeseg.training import dataset, loop, lr_range_test, optimiser, patches
 from snakeseg.training import state as state_module
 from snakeseg.training.history import HISTORY, StepRecord, write_history
 from snakeseg.training.losses import make_loss, weighted_cross_entropy
 from snakeseg.training.patches import Item, PatchPlan, sample_batch
-from snakeseg.training.prepare import weight_maps
+from snakeseg.training.prepare import border_terms
 from snakeseg.training.state_files import write_state
 from snakeseg.training.step import Learner, train_step
+from snakeseg.training.targets import TargetSettings
 from snakeseg.transforms.labels import IGNORED
 
 CPU = torch.device("cpu")
@@ -44,7 +45,7 @@ def make_items():
     for _ in range(3):
         target = (rng.random((30, 34)) > 0.5).repeat(2, 0).repeat(2, 1)[:30, :34].astype(np.uint8)
         image = (target + rng.normal(0, 0.2, target.shape)).astype(np.float32)
-        items.append(Item(image[None], target, np.ones(target.shape, np.float32)))
+        items.append(Item(image[None], target, np.ones(target.shape, np.float32), target.astype(np.int32)))
     return items
 
 
@@ -191,9 +192,11 @@ def test_optimisers():
     network = UNet(2, 1, 2, NETWORK)
     sgd = optimiser.make_optimiser(network, Train(optimiser="sgd", momentum=0.9, weight_decay=0.1, learning_rate=0.5))
     assert isinstance(sgd, torch.optim.SGD)
-    assert {k: sgd.defaults[k] for k in ("lr", "momentum", "weight_decay")} == {
-        "lr": 0.5, "momentum": 0.9, "weight_decay": 0.1,
-    }  # fmt: skip
+    convolutions, others = sgd.param_groups
+    assert [(g["lr"], g["momentum"], g["weight_decay"]) for g in sgd.param_groups] == [(0.5, 0.9, 0.1), (0.5, 0.9, 0)]
+    assert {p.ndim for p in convolutions["params"]} == {4}
+    assert {p.ndim for p in others["params"]} == {1}
+    assert sum(len(group["params"]) for group in sgd.param_groups) == len(list(network.parameters()))
     assert isinstance(optimiser.make_optimiser(network, SETTINGS), torch.optim.AdamW)
     with pytest.raises(ValueError, match=r"train.optimiser: found 'adam'; expected sgd or adamw"):
         optimiser.make_optimiser(network, Train(optimiser="adam"))
@@ -237,21 +240,21 @@ def stores(tmp_path):
         make_store(tmp_path / "c.zarr.zip", ["three"]),
     ]
     weights = tmp_path / "w.zarr.zip"
-    write_store(weights, weight_maps(items, Weigh(), {"class_counts": [300, 100]}))
+    write_store(weights, border_terms(items, Weigh(), Labels()))
     return SimpleNamespace(items=items, weights=[weights])
 
 
 def test_held_out_images_and_their_copies_are_not_loaded(stores):
-    items, _ = dataset.load_items({"one", "three"}, stores.items, stores.weights)
+    items, _ = dataset.load_items({"one", "three"}, stores.items, stores.weights, TargetSettings())
     assert len(items) == 2
-    items, attributes = dataset.load_items({"two"}, stores.items, stores.weights)
+    items, attributes = dataset.load_items({"two"}, stores.items, stores.weights, TargetSettings())
     assert [stored.get("copy_of") for stored in attributes] == [None, "two", "two"]
     assert len(items) == 3
 
 
 def test_ignored_label_has_no_weight(stores):
     """Only ignored pixels have weight 0; their target is a class."""
-    for item in dataset.load_items({"one", "two", "three"}, stores.items, stores.weights)[0]:
+    for item in dataset.load_items({"one", "two", "three"}, stores.items, stores.weights, TargetSettings())[0]:
         ignored = np.zeros(item.target.shape, bool)
         ignored[5:9, 5:9] = True
         assert set(np.unique(item.target)) == {0, 1}
@@ -376,13 +379,14 @@ def test_a_compiled_network_learns_the_same(capfd):
 def test_arrays_that_do_not_fit_in_memory_are_mapped_and_leave_no_file(stores, tmp_path):
     names, folder = {"one", "two", "three"}, tmp_path / "scratch"
     folder.mkdir()
-    expected, _ = dataset.load_items(names, stores.items, stores.weights)
-    item_bytes = sum(array.nbytes for array in expected[0])
-    items, _ = dataset.load_items(names, stores.items, stores.weights, folder=folder, memory=2 * item_bytes)
+    expected, _ = dataset.load_items(names, stores.items, stores.weights, TargetSettings())
+    item_bytes = sum(array.nbytes for array in expected[0].arrays())
+    options = dataset.LoadOptions(folder=folder, memory=2 * item_bytes)
+    items, _ = dataset.load_items(names, stores.items, stores.weights, TargetSettings(), options)
     assert [isinstance(item.image, np.memmap) for item in items] == [False, False, True, True, True]
     assert not list(folder.iterdir())
     for item, same in zip(items, expected, strict=True):
-        for array, other in zip(item, same, strict=True):
+        for array, other in zip(item.arrays(), same.arrays(), strict=True):
             np.testing.assert_array_equal(array, other)
 
 

@@ -4,17 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from snakeseg.networks.geometry import uniform
 from snakeseg.settings import Augment, Train
 from snakeseg.training.patches import Item, PatchPlan, make_generator, sample_batch, sample_patch
+from snakeseg.training.targets import TargetSettings
 
 HALO = 6
 STILL = Train(patch=16, flips=False, turns=False, contrast=0, brightness=0)
 
 
 def plan_of(train=STILL, elastic=None, geometry=None, dims=2):
-    return PatchPlan(train, elastic or Augment(std=2.0), geometry or uniform(dims, HALO, multiple=2), (1.0,) * dims)
+    geometry = geometry or uniform(dims, HALO, multiple=2)
+    return PatchPlan(train, elastic or Augment(std=2.0), geometry, (1.0,) * dims, target=TargetSettings("binary"))
 
 
 def coded_item(shape, seed=0):
@@ -34,7 +37,7 @@ def same(a, b):
 def smooth_item(shape=(60, 70)):
     waves = [np.sin(np.arange(n) * 2 * np.pi / 24) for n in shape]
     image = np.prod(np.meshgrid(*waves, indexing="ij"), axis=0).astype(np.float32)
-    return Item(image[None], (image > 0).astype(np.uint8), 2 + image)
+    return Item(image[None], (image > 0).astype(np.uint8), 2 + image, ndimage.label(image > 0)[0])
 
 
 @pytest.mark.parametrize("elastic", ["copies", "online"])
@@ -44,14 +47,14 @@ def test_a_patch_is_a_pure_function_of_its_arguments(elastic):
     plan = plan_of(Train(patch=16, elastic=elastic))
     first = {index: sample_patch(items, plan, index) for index in range(6)}
     np.random.default_rng(0).normal(size=100)
-    copies = [Item(*(array.copy(order="F") for array in item)) for item in items]
+    copies = [Item(*(array.copy(order="F") for array in item.arrays())) for item in items]
     for index in (5, 2, 0, 4, 1, 3):
         assert same(sample_patch(copies, plan, index), first[index])
 
 
 def test_drawing_does_not_change_the_data():
     item = smooth_item()
-    before = Item(*(array.copy() for array in item))
+    before = Item(*(array.copy() for array in item.arrays()))
     for index in range(10):
         sample_patch([item], plan_of(Train(patch=16, elastic="online")), index)
     assert same(item, before)
@@ -127,11 +130,21 @@ def test_small_images_are_mirrored_around_their_centre():
 
 
 def test_every_position_is_drawn_evenly():
+    """A patch of 16 pixels overhangs an image of 18 pixels by 2 at most; outside of it, pixels are mirrored."""
     item = Item(*(np.arange(18.0).reshape(1, 18).repeat(16, axis=0)[None][0 if i else ...] for i in range(3)))
-    starts = [int(sample_patch([item], plan_of(), index).target[0, 0]) for index in range(600)]
-    counts = np.bincount(starts)
-    assert len(counts) == 3
+    rows = [sample_patch([item], plan_of(), index).target[0] for index in range(1400)]
+    starts = [int(row[0]) * (1 if row[0] < row[1] else -1) for row in rows]
+    counts = np.bincount(np.add(starts, 2))
+    assert len(counts) == 7
     assert (np.abs(counts - 200) < 60).all()
+
+
+def test_draws_in_proportion_to_the_number_of_pixels():
+    items = [Item(np.full((1, *s), i), np.full(s, i), np.ones(s)) for i, s in enumerate([(20, 20), (60, 20)])]
+    for draw, share in (("images", 0.5), ("pixels", 0.75)):
+        plan = plan_of(replace(STILL, draw=draw))
+        shares = np.mean([sample_patch(items, plan, index).target[0, 0] for index in range(600)])
+        assert shares == pytest.approx(share, abs=0.07)
 
 
 def test_every_item_is_drawn_evenly():
@@ -151,7 +164,7 @@ def test_patch_is_rounded_up_to_a_valid_size():
 
 
 def test_online_deformation_keeps_everything_aligned():
-    """Smooth image, thresholded target and weight still agree, except for half a pixel at edges."""
+    """Smooth image and thresholded target still agree, except for half a pixel at edges."""
     item = smooth_item((90, 90))
     plan = plan_of(replace(STILL, patch=40, elastic="online", flips=True, turns=True), Augment(std=4.0))
     plain = plan_of(replace(plan.train, elastic="copies"))
@@ -162,26 +175,27 @@ def test_online_deformation_keeps_everything_aligned():
         wrong = (image > 0) != patch.target
         assert np.abs(image[wrong]).max(initial=0) < 0.25
         assert wrong.mean() < 0.12
-        np.testing.assert_allclose(patch.weight, 2 + image, atol=0.05)
         moved += not np.array_equal(patch.target, sample_patch([item], plain, index).target)
     assert moved == 10
 
 
 def test_online_deformation_gives_ignored_pixels_no_weight():
-    """Ignored pixels have class 0 and weight 0; interpolation must not give them a weight."""
-    target = np.ones((60, 60), np.uint8)
-    target[20:35, 25:40] = 0
-    item = Item(np.zeros((1, 60, 60), np.float32), target, target.astype(np.float32))
+    """The ignored square is brighter than all other pixels, so that the deformed image shows it."""
+    ignored = np.zeros((60, 60), bool)
+    ignored[20:35, 25:40] = True
+    objects = np.where(ignored, 0, 1).astype(np.int32)
+    item = Item(ignored[None].astype(np.float32), objects.astype(np.uint8), (~ignored).astype(np.float32), objects)
     plan = plan_of(replace(STILL, patch=50, elastic="online"), Augment(std=3.0))
     for index in range(5):
         patch = sample_patch([item], plan, index)
-        assert (patch.target == 0).any()
-        assert not patch.weight[patch.target == 0].any()
+        assert (patch.weight == 0).any()
+        assert not patch.weight[inner(patch)[0] > 0.6].any()
+        assert patch.weight[inner(patch)[0] < 0.4].all()
 
 
 def test_intensities_vary_by_one_draw_per_patch():
     """Intensities become image * (1 + c) + b with |c| <= contrast and |b| <= brightness; weights stay."""
-    image = np.array([1.0, 3.0], np.float32)[:, None].repeat(16, 0).repeat(16, 1)
+    image = np.array([[1.0, 3.0]], np.float32).repeat(8, 1).repeat(32, 0)
     item = Item(image[None], np.zeros((32, 16), np.int64), np.ones((32, 16), np.float32))
     plan = plan_of(replace(STILL, patch=16, contrast=0.2, brightness=0.5))
     pairs = []

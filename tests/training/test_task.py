@@ -6,10 +6,10 @@ import torch
 
 from snakeseg.errors import BadInput
 from snakeseg.io.store import write_store
-from snakeseg.settings import Loss, Settings, Train, UNetSettings, Weigh
+from snakeseg.settings import Labels, Loss, Settings, Train, UNetSettings, Weigh
 from snakeseg.training.distributed import ALONE
 from snakeseg.training.optimiser import derive_seed
-from snakeseg.training.prepare import weight_maps
+from snakeseg.training.prepare import border_terms
 from snakeseg.training.task import TrainingFiles, initialise_training, make_task, make_validation, require_equal_shares
 
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ def files(tmp_path):
         stores.append(tmp_path / f"{store}.zarr.zip")
         write_store(stores[-1], samples)
     weights = tmp_path / "w.zarr.zip"
-    write_store(weights, weight_maps(stores, Weigh(), {"class_counts": [300, 100]}))
+    write_store(weights, border_terms(stores, Weigh(), Labels()))
     return TrainingFiles(stores[:1], stores[1:], [weights], None)
 
 

@@ -37,7 +37,7 @@ def test_half_a_pixel_is_a_mean_of_neighbours():
 
 def test_field_passes_through_the_control_points():
     """Control points span the image from corner to corner, with displacements in pixels."""
-    grid = sample_grid(np.random.default_rng(0), 2)
+    grid = sample_grid(np.random.default_rng(0), (41, 21))
     field = displacement_field(grid, (41, 21))
     points = np.stack(np.meshgrid([0, 20, 40], [0, 10, 20], indexing="ij"))
     np.testing.assert_allclose(field[:, ::20, ::10], points + grid, atol=1e-4)
@@ -70,7 +70,7 @@ def test_image_and_label_stay_aligned(shape):
     image = np.prod(np.meshgrid(*waves, indexing="ij"), axis=0).astype(np.float32)
     label = (image > 0).astype(np.uint8)
     rng = np.random.default_rng(1)
-    field, other = (displacement_field(sample_grid(rng, len(shape), std=5.0), shape) for _ in range(2))
+    field, other = (displacement_field(sample_grid(rng, shape, std=5.0), shape) for _ in range(2))
     moved = apply_field(image, field, 3 if len(shape) == 2 else 1)
     wrong = (moved > 0) != apply_field(label, field, 0)
     assert np.abs(moved[wrong]).max(initial=0) < 0.55 * slope * np.sqrt(len(shape))
@@ -86,7 +86,7 @@ def test_labels_get_no_new_values(shape, dtype):
     ids = np.array([0, 1, 2**24 + 1, 2**24 + 3, 0x7FA00001, largest])
     ids = ids[ids <= largest].astype(dtype)
     label = np.random.default_rng(0).choice(ids, shape)
-    field = displacement_field(sample_grid(np.random.default_rng(1), len(shape), std=3.0), shape)
+    field = displacement_field(sample_grid(np.random.default_rng(1), shape, std=3.0), shape)
     moved = apply_field(label, field, 0)
     assert moved.dtype == label.dtype
     assert set(np.unique(moved)) <= set(ids)
@@ -111,23 +111,49 @@ def test_integer_images_do_not_wrap_around(order):
 
 def test_channels_move_together():
     image = np.random.default_rng(0).normal(size=(3, 20, 22)).astype(np.float32)
-    field = displacement_field(sample_grid(np.random.default_rng(1), 2, std=2.0), (20, 22))
+    field = displacement_field(sample_grid(np.random.default_rng(1), (20, 22), std=2.0), (20, 22))
     moved = apply_field(image, field, 3)
     for channel, expected in zip(moved, image, strict=True):
         np.testing.assert_array_equal(channel, apply_field(expected, field, 3))
 
 
 def test_grid_is_drawn_from_the_stated_distribution():
-    grids = np.stack([sample_grid(np.random.default_rng(seed), 2, std=10.0) for seed in range(400)])
+    grids = np.stack([sample_grid(np.random.default_rng(seed), (512, 512), std=10.0) for seed in range(400)])
     assert grids.shape == (400, 2, 3, 3)
     assert grids.mean() == pytest.approx(0, abs=0.5)
     assert grids.std() == pytest.approx(10, rel=0.03)
-    np.testing.assert_array_equal(grids[7], sample_grid(np.random.default_rng(7), 2))
+    np.testing.assert_array_equal(grids[7], sample_grid(np.random.default_rng(7), (512, 512)))
+
+
+@pytest.mark.parametrize(("shape", "points"), [((64, 64), 3), ((37, 51, 37), 3), ((96, 40), 5)])
+def test_no_field_folds(shape, points):
+    """The Jacobian stays positive, however large the standard deviation (10 pixels folded 20 % of 37 x 51 x 37)."""
+    for seed in range(10):
+        field = displacement_field(sample_grid(np.random.default_rng(seed), shape, points, std=1000.0), shape)
+        slopes = np.stack([np.stack(np.gradient(axis.astype(float))) for axis in field])
+        assert np.linalg.det(np.moveaxis(slopes, (0, 1), (-2, -1))).min() > 0
+
+
+def test_the_limit_leaves_the_deformation_of_the_paper_as_it_is():
+    """10 pixels at 3 x 3 points of an image of 512 pixels a side; at 101 pixels, the limit is 5."""
+    assert sample_grid(np.random.default_rng(0), (512, 512)).tobytes() == (
+        np.random.default_rng(0).normal(0.0, 10.0, (2, 3, 3)).astype(np.float32).tobytes()
+    )
+    small, half = (sample_grid(np.random.default_rng(0), (101, 101), std=std) for std in (10.0, 5.0))
+    np.testing.assert_array_equal(small, half)
+
+
+def test_a_field_of_some_pixels_is_that_part_of_the_whole():
+    shape, rows, columns = (40, 50), np.array([3, 2, 1, 0, 1, 2]), np.arange(45, 50)
+    grid = sample_grid(np.random.default_rng(0), shape)
+    np.testing.assert_array_equal(
+        displacement_field(grid, shape, [rows, columns]), displacement_field(grid, shape)[:, rows][:, :, columns]
+    )
 
 
 def test_part_of_a_field_gives_that_part_of_the_image():
     rng = np.random.default_rng(0)
-    image, field = rng.random((40, 50)).astype(np.float32), displacement_field(sample_grid(rng, 2), (40, 50))
+    image, field = rng.random((40, 50)).astype(np.float32), displacement_field(sample_grid(rng, (40, 50)), (40, 50))
     part = (slice(7, 31), slice(12, 44))
     for order in (0, 1, 3):
         whole = apply_field(image, field, order)

@@ -11,10 +11,11 @@ from snakeseg.settings import Labels
 from snakeseg.transforms.labels import (
     IGNORED,
     classes_and_objects,
+    interpret_labels,
     mark_border,
     number_objects,
     separate_touching,
-    training_labels,
+    separated_labels,
 )
 
 quick = settings(deadline=None, max_examples=60)
@@ -55,7 +56,7 @@ def test_unknown_semantic_value():
     with pytest.raises(ValueError, match=r"label values \[4\]; expected the classes"):
         classes_and_objects(np.array([[10, 4]]), SEMANTIC)
     with pytest.raises(BadInput, match=r"a.png: found label values \[4\]; expected the classes .*labels.values"):
-        training_labels(np.array([[10, 4]]), SEMANTIC, "a.png")
+        interpret_labels(np.array([[10, 4]]), SEMANTIC, "a.png")
 
 
 @pytest.mark.parametrize("kind", ["instance", "binary"])
@@ -78,9 +79,9 @@ def test_background_is_zero_and_nothing_else(label):
 
 
 def test_touching_objects_get_a_border():
-    """The object with the larger id loses the touching pixels, also at corners."""
+    """Both objects lose the touching pixels, also at corners."""
     objects = np.array([[1, 1, 2, 2, 2], [1, 1, 2, 2, 2], [0, 0, 0, 0, 3], [0, 0, 0, 3, 3], [0, 0, 0, 3, 3]])
-    expected = [[1, 1, 0, 2, 2], [1, 1, 0, 2, 2], [0, 0, 0, 0, 0], [0, 0, 0, 3, 3], [0, 0, 0, 3, 3]]
+    expected = [[1, 0, 0, 2, 2], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 3, 3], [0, 0, 0, 3, 3]]
     assert separate_touching(objects).tolist() == expected
 
 
@@ -90,7 +91,7 @@ def test_objects_apart_stay_as_they_are():
 
 
 def test_an_object_that_would_vanish_stays():
-    assert separate_touching(np.array([[1, 1, 2, 0]])).tolist() == [[1, 1, 2, 0]]
+    assert separate_touching(np.array([[1, 1, 2, 0]])).tolist() == [[1, 0, 2, 0]]
 
 
 @quick
@@ -102,20 +103,29 @@ def test_separating_only_removes_pixels_and_no_object(objects):
     np.testing.assert_array_equal(separate_touching(objects), separated)
 
 
+@quick
+@given(arrays(np.int32, (6, 7), elements=st.integers(0, 3)), st.permutations([1, 2, 3]), st.sampled_from([0, 1]))
+def test_separating_does_not_depend_on_ids_or_on_the_side_it_starts_from(objects, ids, axis):
+    separated = separate_touching(objects)
+    permuted = np.array([0, *ids])
+    np.testing.assert_array_equal(separate_touching(permuted[objects]), permuted[separated])
+    np.testing.assert_array_equal(separate_touching(np.flip(objects, axis)), np.flip(separated, axis))
+
+
 def test_separated_objects_do_not_touch_in_3d():
     objects = np.ones((6, 6, 6), int)
     objects[3:] = 2
     separated = separate_touching(objects)
-    assert (separated[:3] == 1).all()
-    assert not separated[3].any()
+    assert (separated[:2] == 1).all()
+    assert not separated[2:4].any()
     assert (separated[4:] == 2).all()
 
 
 def test_training_sees_the_border_as_background_and_keeps_what_is_ignored():
     label = np.array([[1, 1, 2, 2, 9]])
-    classes, objects = training_labels(label, Labels(ignore=9), "a.tif")
-    assert classes.tolist() == [[1, 1, 0, 1, IGNORED]]
-    assert objects.tolist() == [[1, 1, 0, 2, 0]]
+    classes, objects = separated_labels(*classes_and_objects(label, Labels(ignore=9)), "instance")
+    assert classes.tolist() == [[1, 0, 0, 1, IGNORED]]
+    assert objects.tolist() == [[1, 0, 0, 2, 0]]
 
 
 def test_class_names():

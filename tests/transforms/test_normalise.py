@@ -126,7 +126,7 @@ def test_statistics_do_not_depend_on_the_blocks(monkeypatch):
     image = np.random.default_rng(0).normal(size=(2, 40, 50)).astype(np.float32)
     whole = [intensity_statistics(image, Prepare(kind)) for kind in ("percentile", "zscore")]
     monkeypatch.setattr(
-        "snakeseg.transforms.normalise.blocks", lambda shape, chunks: iterate_blocks(shape, (7, 13), 100)
+        "snakeseg.transforms.normalise.iterate_blocks", lambda shape, chunks: iterate_blocks(shape, (7, 13), 100)
     )
     for kind, expected in zip(("percentile", "zscore"), whole, strict=True):
         np.testing.assert_allclose(

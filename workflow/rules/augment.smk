@@ -2,11 +2,11 @@ rule augment:
     input:
         rules.prepare.output,
     output:
-        f"{RUN}/augmented/{{batch}}.zarr.zip",
+        f"{RUN}/augmented/{OF_FOLD}{{batch}}.zarr.zip",
     log:
-        f"{LOGS}/augment/{{batch}}.log",
+        f"{LOGS}/augment/{OF_FOLD}{{batch}}.log",
     benchmark:
-        f"{BENCHMARKS}/augment/{{batch}}.tsv"
+        f"{BENCHMARKS}/augment/{OF_FOLD}{{batch}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -21,20 +21,18 @@ rule weigh:
     input:
         prepared=rules.prepare.output,
         augmented=rules.augment.output,
-        statistics=branch(config["weigh"]["classes"] == "balanced", then=rules.statistics.output, otherwise=[]),
     output:
-        f"{RUN}/weights/{{batch}}.zarr.zip",
+        f"{RUN}/weights/{OF_FOLD}{{batch}}.zarr.zip",
     log:
-        f"{LOGS}/weigh/{{batch}}.log",
+        f"{LOGS}/weigh/{OF_FOLD}{{batch}}.log",
     benchmark:
-        f"{BENCHMARKS}/weigh/{{batch}}.tsv"
+        f"{BENCHMARKS}/weigh/{OF_FOLD}{{batch}}.tsv"
     conda:
         ENVIRONMENT
     resources:
         mem_mb=growing(batch_memory),
     params:
-        settings=settings("weigh"),
-        statistics=lambda w, input: ["--statistics", input.statistics] if input.statistics else [],
+        settings=settings("labels", "weigh"),
     shell:
         "python -m snakeseg weigh --prepared {input.prepared:q} --augmented {input.augmented:q}"
-        " --settings {params.settings:q} {params.statistics:q} --output {output:q} 2> {log:q}"
+        " --settings {params.settings:q} --output {output:q} 2> {log:q}"

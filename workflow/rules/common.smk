@@ -153,6 +153,8 @@ if workflow.is_main_process and (links := [*link_problems([*PREDICTIONS, *VALIDA
     raise refusal(*links)
 FORMATS = ("bioimageio", "onnx", "torchscript", "monai")
 EXPORTS = [f"{RUN}/export/{e}/fold-{f}.{kind}.zip" for e in EXPERIMENTS for f in FOLDS for kind in FORMATS]
+# Folder of prepared images that depend on the images that a fold trains on (`Prepare.is_of_fold`).
+OF_FOLD = "fold-{fold}/" if config["prepare"]["scope"] == "dataset" or config["prepare"]["spacing"] == "auto" else ""
 ENVIRONMENT = "../../environment.yml"
 KEEP_FLAGS = [f"--{key.replace('_', '-')}" for key in KEPT_MAPS if config["predict"][key]]
 kept_or_temp = (lambda path: path) if KEEP_FLAGS else temp

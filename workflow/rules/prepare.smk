@@ -71,21 +71,21 @@ rule statistics:
         expand(rules.inspect.output, batch=TRAIN_BATCHES),
         sheet=ancient(SHEET),
     output:
-        f"{RUN}/statistics.json",
+        f"{RUN}/statistics/fold-{{fold}}.json",
     log:
-        f"{LOGS}/statistics.log",
+        f"{LOGS}/statistics/fold-{{fold}}.log",
     benchmark:
-        f"{BENCHMARKS}/statistics.tsv"
+        f"{BENCHMARKS}/statistics/fold-{{fold}}.tsv"
     conda:
         ENVIRONMENT
     resources:
         mem_mb=growing(lambda w: image_memory("")),
     params:
         data=DATA,
-        settings=settings("spatial_dims", "labels", "prepare"),
+        settings=settings("spatial_dims", "prepare", "folds", "validation"),
         digest=training_digest,
     shell:
-        "python -m snakeseg statistics --sheet {input.sheet:q} --data {params.data:q}"
+        "python -m snakeseg statistics --sheet {input.sheet:q} --data {params.data:q} --fold {wildcards.fold:q}"
         " --settings {params.settings:q} --output {output:q} 2> {log:q}"
 
 
@@ -94,17 +94,13 @@ rule prepare:
         SIMULATED,
         rules.inspect.output,
         sheet=ancient(SHEET),
-        statistics=branch(
-            config["prepare"]["scope"] == "dataset" or config["prepare"]["spacing"] is not None,
-            then=rules.statistics.output,
-            otherwise=[],
-        ),
+        statistics=rules.statistics.output if OF_FOLD else [],
     output:
-        f"{RUN}/prepared/{{batch}}.zarr.zip",
+        f"{RUN}/prepared/{OF_FOLD}{{batch}}.zarr.zip",
     log:
-        f"{LOGS}/prepare/{{batch}}.log",
+        f"{LOGS}/prepare/{OF_FOLD}{{batch}}.log",
     benchmark:
-        f"{BENCHMARKS}/prepare/{{batch}}.tsv"
+        f"{BENCHMARKS}/prepare/{OF_FOLD}{{batch}}.tsv"
     conda:
         ENVIRONMENT
     resources:

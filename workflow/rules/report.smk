@@ -9,7 +9,7 @@ rule report:
         validation=VALIDATIONS,
         predictions=PREDICTIONS,
         example=[
-            expand(output, batch=TRAIN_BATCHES[:1])
+            expand(output, batch=TRAIN_BATCHES[:1], fold=FOLDS[:1])
             for output in (rules.prepare.output, rules.augment.output, rules.weigh.output)
         ],
     output:

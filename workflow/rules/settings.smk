@@ -11,7 +11,7 @@ KEPT_MAPS = ("keep_probabilities", "uncertainty")
 CHECKED = ("folds", "validation", "spatial_dims", "labels", "prepare", "augment")
 EXPERIMENTS_CHECKED = ("network", "train", "predict")
 # Sections on which trained weights depend.
-LEARNED_FROM = (*CHECKED, *EXPERIMENTS_CHECKED, "loss")
+LEARNED_FROM = (*CHECKED, *EXPERIMENTS_CHECKED, "loss", "weigh")
 
 
 def differing(schema, section, values):

@@ -4,9 +4,9 @@ from shlex import split
 rule train:
     input:
         sheet=ancient(SHEET),
-        prepared=expand(rules.prepare.output, batch=TRAIN_BATCHES),
-        augmented=expand(rules.augment.output, batch=TRAIN_BATCHES),
-        weights=expand(rules.weigh.output, batch=TRAIN_BATCHES),
+        prepared=expand(rules.prepare.output, batch=TRAIN_BATCHES, allow_missing=True),
+        augmented=expand(rules.augment.output, batch=TRAIN_BATCHES, allow_missing=True),
+        weights=expand(rules.weigh.output, batch=TRAIN_BATCHES, allow_missing=True),
         start=lambda w: expand(
             f"{RUN}/models/{{start}}/fold-{w.fold}/model.safetensors", start=STARTS.get(w.experiment, [])
         ),

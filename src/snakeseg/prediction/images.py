@@ -15,7 +15,7 @@ from snakeseg.io.images import Raster, list_images_in_file, open_image
 from snakeseg.io.readers.orientation import stretched_affine
 from snakeseg.io.sheet import spacing_of
 from snakeseg.models.description import Description
-from snakeseg.transforms.resample import SAME_SPACING_RATIO, on_spacing
+from snakeseg.transforms.resample import has_same_spacing, on_spacing
 
 # Largest ratio of pixel sizes along an axis; beyond it, resampling takes too much time and memory.
 MAX_MAGNIFICATION = 50
@@ -126,8 +126,7 @@ def fit_to_model(description: Description, image: Raster) -> Raster:
     are_known = all(any(size != 1 for size in spacing) for spacing in (model_spacing, image_spacing))
     if not are_known or description.predict.spacing == "ignore":
         return image
-    ratios = np.divide(image_spacing, model_spacing)
-    if ratios.max() <= SAME_SPACING_RATIO and ratios.min() >= 1 / SAME_SPACING_RATIO:
+    if has_same_spacing(image_spacing, model_spacing):
         return image
     if description.predict.spacing == "resample":
         return _resampled_image(image, model_spacing)

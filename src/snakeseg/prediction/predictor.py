@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from snakeseg.devices import autocast, free_memory
@@ -25,6 +26,7 @@ from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS, tile_shape
 from snakeseg.prediction.timing import cache_path, read_samples, used_memory, write_samples
 from snakeseg.progress import log
 from snakeseg.transforms.flips import orientations
+from snakeseg.transforms.resample import has_same_spacing
 
 # Number of tiles in memory at the same time: one is read, one computed, one written.
 TILES_IN_FLIGHT = 3
@@ -90,12 +92,14 @@ def load_predictor(
             _check_golden_output(model, network)
     for model, description in zip(models, descriptions, strict=True):
         _require_same_kind(model, description, models[0], descriptions[0])
-    first, geometries = descriptions[0], [description.geometry for description in descriptions]
-    common = combine([magnified(geometry, scale) for geometry in geometries for scale in first.predict.scales])
+    first = descriptions[0]
+    scales = first.predict.scales
+    common = combine([magnified(own.geometry, scale) for own in descriptions for scale in scales])
     logits = [
-        tile_logits_at_scales(first.predict.scales, fold_normalisation(network), geometry, common)
-        for network, geometry in zip(networks, geometries, strict=True)
+        tile_logits_at_scales(scales, fold_normalisation(network), description.geometry, common)
+        for network, description in zip(networks, descriptions, strict=True)
     ]
+    logits = [_renormalised(work, first, own) for work, own in zip(logits, descriptions, strict=True)]
     probabilities = tile_probabilities(logits, first.averaged, uncertainty)
     compute_tile = _in_precision(first.predict.precision, device, probabilities)
     return Predictor(models, first, common, device, compute_tile, uncertainty)
@@ -114,14 +118,26 @@ def _in_precision(precision: str, device: torch.device, probabilities: TileFunct
 def _require_same_kind(model: Path, other: Description, first_model: Path, first: Description) -> None:
     """Raise BadInput unless the probabilities of two models can be averaged."""
     remedy = "leave it out of --ensemble"
-    for key in ["dims", "channels", "labels", "classes", "prepare"] + ["spacing"] * bool(first.prepare.spacing):
+    for key in ("dims", "channels", "labels", "classes", "prepare"):
         found, expected = (str(getattr(description, key)) for description in (other, first))
         if found != expected:
             raise BadInput(model, f"{key} {found}", f"{expected}, as of {first_model}", remedy)
-    if first.prepare.scope == "dataset" and any(
-        other.statistics[key] != first.statistics[key] for key in ("offset", "scale")
-    ):
-        raise BadInput(model, "other intensity statistics", f"those of {first_model}", remedy)
+    # The folds of a run with `prepare.spacing: auto` have their own medians. All predict on the grid of the first.
+    if first.prepare.spacing and not has_same_spacing(other.spacing, first.spacing):
+        raise BadInput(model, f"spacing {other.spacing}", f"{first.spacing}, as of {first_model}", remedy)
+
+
+def _renormalised(work: TileFunction, first: Description, own: Description) -> TileFunction:
+    """Return a function of tiles that are normalised for the first model, for a model with its own statistics."""
+    if own.prepare.scope != "dataset" or own.statistics == first.statistics:
+        return work
+    (offset, scale), (own_offset, own_scale) = (
+        np.array([description.statistics[key] for key in ("offset", "scale")]) for description in (first, own)
+    )
+    column = (-1, *(1,) * own.dims)
+    factor = torch.from_numpy((scale / own_scale).astype(np.float32).reshape(column))
+    shift = torch.from_numpy(((offset - own_offset) / own_scale).astype(np.float32).reshape(column))
+    return lambda tile_input: work(tile_input * factor.to(tile_input.device) + shift.to(tile_input.device))
 
 
 def _check_golden_output(folder: Path, network: torch.nn.Module) -> None:

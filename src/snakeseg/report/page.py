@@ -58,7 +58,7 @@ def write_report(run: Path, sheet: pd.DataFrame, config: Config, output: Path) -
     drawn = _make_charts(results, pictures)
     provenance = results.provenance()
     with atomic_folder(output.parent / "figures", "training") as folder:
-        draw_examples(folder, run, views, results.rows, results.metric)
+        draw_examples(folder, results.example_stores(), views, results.rows, results.metric)
         _draw_charts(folder, drawn)
         write_text(output, _render(results, views, pictures, drawn, _embed_figures(folder), provenance))
     notes = render_markdown(run, sheet, config, results.summary, results.pair_sentences)

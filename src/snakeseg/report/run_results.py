@@ -135,6 +135,12 @@ class RunResults:
             parts.append({**states, "scores": scores})
         return sorted(parts, key=lambda part: (part["experiment"], SUBSETS.index(part["subset"])))
 
+    def example_stores(self) -> dict[str, Path]:
+        """Return the stores of the first batch of training images, by the step that wrote them."""
+        batch = self.sheet["batch"][self.sheet["subset"] == "train"].iloc[0]
+        fold = f"fold-{self.folds[0]}" if self.config.prepare.is_of_fold else ""
+        return {step: self.run / step / fold / f"{batch}.zarr.zip" for step in ("prepared", "augmented", "weights")}
+
     def views(self) -> Views:
         """Return the reader of the run's images, labels and predictions for display."""
         dims, labels = self.config.spatial_dims, self.config.labels

@@ -51,15 +51,17 @@ class Prepare:
         "`none`: intensities as in the files",
     )
     scope: Literal["image", "dataset"] = key(
-        "image", "normalise by the statistics of each `image`, or by their mean over the training images (`dataset`)"
+        "image",
+        "normalise by the statistics of each `image`, or by their mean over the images that a fold trains on "
+        "(`dataset`)",
     )
     low: float = key(1.0, "lower percentile", minimum=0, maximum=100)
     high: float = key(99.8, "upper percentile", minimum=0, maximum=100)
     spacing: Literal["auto"] | list[float] | None = key(
         None,
         "pixel size that all images are resampled to, one number per axis, in the files' unit (millimetres in "
-        "NIfTI); `auto`: the median of the training images; `null`: no resampling. Results are on each image's "
-        "original grid",
+        "NIfTI); `auto`: the median of the images that a fold trains on; `null`: no resampling. Results are on each "
+        "image's original grid",
         minItems=2, maxItems=3, exclusiveMinimum=0,
     )  # fmt: skip
     crop: bool = key(
@@ -68,6 +70,11 @@ class Prepare:
         "statistics and patches come from the bounding box of the content, and tiles outside of it are predicted as "
         "background without running the network",
     )
+
+    @property
+    def is_of_fold(self) -> bool:
+        """True if prepared images depend on the images that a fold trains on (`OF_FOLD` in the workflow)."""
+        return self.scope == "dataset" or self.spacing == "auto"
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,8 @@ class Augment:
     grid: int = key(3, "number of control points along each axis (the paper's value)", minimum=2)
     std: float = key(
         10.0,
-        "standard deviation of the control points' displacement, in pixels of the finest axis (the paper's value)",
+        "standard deviation of the control points' displacement, in pixels of the finest axis (the paper's value); at "
+        "most a tenth of the distance between control points, beyond which deformations fold",
         minimum=0,
     )
     seed: int = key(0, "random seed of the deformations", minimum=0)
@@ -89,14 +97,15 @@ class Weigh:
     """Border-aware weight map of the loss (Ronneberger et al. 2015, equation 2).
 
     `w(x) = w_c(x) + w0 * exp(-(d1 + d2)^2 / (2 sigma^2))` on background pixels and `w_c(x)` on objects; d1 and d2 are
-    the distances to the two nearest objects. Touching objects of instance labels are first separated by a one-pixel
-    border.
+    the distances to the two nearest objects. Touching objects of instance labels are first separated: each loses the
+    pixels that touch.
     """
 
     w0: float = key(10.0, "height of the border term (the paper's value)", minimum=0)
     sigma: float = key(5.0, "width of the border term in pixels (the paper's value)", exclusiveMinimum=0)
     classes: Literal["balanced", "equal"] = key(
-        "balanced", "class weights w_c: `balanced` by the class frequencies in the training images, or 1 (`equal`)"
+        "balanced",
+        "class weights w_c: `balanced` by the class frequencies in the images that a fold trains on, or 1 (`equal`)",
     )
 
 

@@ -41,7 +41,9 @@ class Train:
     optimiser: Literal["sgd", "adamw"] = key("sgd", "`sgd` (with momentum, as in the paper) or `adamw`")
     learning_rate: float = key(0.001, "maximum learning rate of the schedule", exclusiveMinimum=0)
     momentum: float = key(0.99, "momentum of `sgd`", minimum=0, exclusiveMaximum=1)
-    weight_decay: float = key(0.0, "weight decay", minimum=0)
+    weight_decay: float = key(
+        0.0, "weight decay of convolution weights; biases and normalisation layers have none", minimum=0
+    )
     schedule: Literal["poly", "cosine", "constant"] = key(
         "poly", "learning rate schedule after a warm-up of 5 % of the steps: `poly`, `cosine` or `constant`"
     )
@@ -94,9 +96,13 @@ class Train:
         **SHARE,
     )
     balanced: bool = key(False, "with `foreground`, draw these pixels from all foreground classes equally often")
+    draw: Literal["images", "pixels"] = key(
+        "images", "draw patches from all `images` equally often, or in proportion to their number of `pixels`"
+    )
     elastic: Literal["copies", "online"] = key(
         "copies",
-        "`copies`: use the deformed copies of `augment`. `online`: also deform each patch, with its `grid` and `std`",
+        "`copies`: use the deformed copies of `augment`. `online`: cut each patch from a new deformation of its image, "
+        "with the same `grid` and `std`",
     )
     flips: bool | list[int] = key(
         True,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +14,41 @@ from snakeseg import __version__
 from snakeseg.errors import BadInput
 from snakeseg.io.files import checksum
 from snakeseg.io.store import read_store
-from snakeseg.settings import Train
+from snakeseg.settings import Labels, Train
 from snakeseg.training.patches import Item
+from snakeseg.training.targets import TargetSettings, make_target, make_weights
 from snakeseg.transforms.border_weights import class_weights
-from snakeseg.transforms.labels import IGNORED, mark_border
+from snakeseg.transforms.labels import IGNORED, separated_labels
 
 # Keys of the section `train` that do not affect the weights.
 KEYS_WITHOUT_EFFECT = ("state_seconds", "cache_gb", "tensorboard")
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """Which arrays of the training images are loaded, and where they are kept.
+
+    Attributes
+    ----------
+    objects : bool
+        Load the objects, too, which `train.elastic: online` deforms.
+    folder : path, optional
+        Folder for arrays that do not fit in memory.
+    memory : float
+        Bytes of arrays to keep in memory; the others are mapped from nameless files in `folder`.
+    """
+
+    objects: bool = False
+    folder: Path | None = None
+    memory: float = float("inf")
 
 
 def load_items(
     names: set[str],
     stores: Sequence[Path],
     weights: Sequence[Path],
-    border: int = 0,
-    folder: Path | None = None,
-    memory: float = float("inf"),
+    target: TargetSettings,
+    options: LoadOptions | None = None,
 ) -> tuple[list[Item], list[dict]]:
     """Load training images and their elastic copies, with their weight maps, in the order of the stores.
 
@@ -38,13 +57,9 @@ def load_items(
     names : set of str
         Samples to load.
     stores, weights : sequence of path
-        Stores of images from `prepare` and `augment`, and of weight maps from `weigh`.
-    border : int
-        Width, in pixels, of the class along the inner edge of objects; 0 for none.
-    folder : path, optional
-        Folder for arrays that do not fit in memory.
-    memory : float
-        Bytes of arrays to keep in memory; the others are mapped from nameless files in `folder`.
+        Stores of images from `prepare` and `augment`, and of border terms from `weigh`.
+    target : TargetSettings
+    options : LoadOptions, optional
 
     Returns
     -------
@@ -57,23 +72,51 @@ def load_items(
     BadInput
         If the disk has no space for arrays that do not fit in memory.
     """
-    maps = {name: group for store in weights for name, _, group in read_store(store)}
+    options = options or LoadOptions()
+    terms = {name: group for store in weights for name, _, group in read_store(store)}
     items, attributes, loaded_bytes = [], [], 0
     for store in stores:
         for name, stored, group in read_store(store):
             if stored.get("copy_of", name) in names:
-                item = Item(group["image"][:], _target(group, border), maps[name]["weights"][:])
-                loaded_bytes += sum(array.nbytes for array in item)
-                items.append(item if loaded_bytes <= memory else Item(*(_mapped(array, folder) for array in item)))
+                item = _read_item(group, terms[name]["border"][:], target, options.objects)
+                loaded_bytes += sum(array.nbytes for array in item.arrays())
+                items.append(item if loaded_bytes <= options.memory else _mapped_item(item, options.folder))
                 attributes.append({**stored, "name": name})
     return items, attributes
 
 
-def _target(group, border: int) -> np.ndarray:
-    """Return the classes of a stored image, with the border class; 0 for ignored pixels, whose weight is 0."""
-    classes = group["classes"][:]
-    target = np.where(classes == IGNORED, 0, classes)
-    return mark_border(target, group["objects"][:], border) if border else target
+def _read_item(group, term: np.ndarray, target: TargetSettings, with_objects: bool) -> Item:
+    classes, objects = group["classes"][:], group["objects"][:]
+    weights = make_weights(classes, objects, term, target)
+    return Item(group["image"][:], make_target(classes, objects, target), weights, objects if with_objects else None)
+
+
+def _mapped_item(item: Item, folder: Path | None) -> Item:
+    return Item(*(None if array is None else _mapped(array, folder) for array in item))
+
+
+def count_classes(names: set[str], prepared: Sequence[Path], labels: Labels) -> np.ndarray:
+    """Count the pixels of each class after touching objects are separated.
+
+    Parameters
+    ----------
+    names : set of str
+        Samples to count in.
+    prepared : sequence of path
+        Stores from `prepare`, without elastic copies.
+    labels : Labels
+
+    Returns
+    -------
+    int array, shape (classes,)
+    """
+    counts = np.zeros(len(labels.classes), np.int64)
+    for store in prepared:
+        for name, _, group in read_store(store):
+            if name in names:
+                classes, _ = separated_labels(group["classes"][:], group["objects"][:], labels.kind)
+                counts += np.bincount(classes[classes != IGNORED], minlength=len(counts))
+    return counts
 
 
 def _mapped(array: np.ndarray, folder: Path | None) -> np.ndarray:

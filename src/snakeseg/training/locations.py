@@ -46,9 +46,16 @@ def find_foreground(
 
 
 def sample_location(
-    rng: Generator, shapes: Sequence[tuple[int, ...]], sides: Sequence[int], foreground: ForegroundPixels, share: float
+    rng: Generator,
+    shapes: Sequence[tuple[int, ...]],
+    sides: Sequence[int],
+    foreground: ForegroundPixels,
+    share: float,
+    draw: str = "images",
 ) -> tuple[int, list[int]]:
     """Choose at random an image and the first pixel of a patch in it.
+
+    Patches extend beyond the image (see `_first_and_last_start`), where pixels are mirrored.
 
     Parameters
     ----------
@@ -63,31 +70,42 @@ def sample_location(
         Share of patches that contain a foreground pixel, at a random position in the patch. Its group is drawn first,
         then an image that contains the group, then the pixel, each uniformly. Without foreground, all patches are drawn
         uniformly.
+    draw : {"images", "pixels"}
+        Draw all images equally often, or in proportion to their number of pixels.
 
     Returns
     -------
     index : int
         Index of the image.
     start : list of int
-        First pixel, one per axis. Along axes that are shorter than the patch, the patch is centred and starts outside
-        the image.
+        First pixel, one per axis; negative if the patch starts outside the image.
     """
     if share and foreground and rng.random() < share:
         group = foreground[rng.integers(len(foreground))]
         index, pixels = group[rng.integers(len(group))]
         pixel = np.unravel_index(pixels[rng.integers(len(pixels))], shapes[index])
         around = [int(at - rng.integers(size)) for at, size in zip(pixel, sides, strict=True)]
-        return index, [
-            min(max(first, 0), extent - size) if extent >= size else _centred(extent, size)
-            for first, extent, size in zip(around, shapes[index], sides, strict=True)
-        ]
-    index = int(rng.integers(len(shapes)))
-    return index, [
-        int(rng.integers(extent - size + 1)) if extent >= size else _centred(extent, size)
-        for extent, size in zip(shapes[index], sides, strict=True)
-    ]
+        limits = [_first_and_last_start(extent, size) for extent, size in zip(shapes[index], sides, strict=True)]
+        return index, [min(max(start, first), last) for start, (first, last) in zip(around, limits, strict=True)]
+    index = _sample_image(rng, shapes, draw)
+    limits = [_first_and_last_start(extent, size) for extent, size in zip(shapes[index], sides, strict=True)]
+    return index, [int(rng.integers(first, last + 1)) for first, last in limits]
 
 
-def _centred(extent: int, size: int) -> int:
-    """Return the start of a patch that is centred on a shorter axis."""
-    return -((size - extent) // 2)
+def _sample_image(rng: Generator, shapes: Sequence[tuple[int, ...]], draw: str) -> int:
+    if draw == "images":
+        return int(rng.integers(len(shapes)))
+    ends = np.cumsum([np.prod(shape) for shape in shapes])
+    return int(np.searchsorted(ends, rng.integers(ends[-1]), side="right"))
+
+
+def _first_and_last_start(extent: int, size: int) -> tuple[int, int]:
+    """Return the lowest and the highest first pixel of a patch along an axis.
+
+    The patch overhangs the image by up to half of its length, so that pixels near the edge are seen as often as others:
+    as often as a patch leaves out a pixel, another one contains its mirror image. In an image of less than one and a
+    half patches, it overhangs by the difference of both lengths at most, since large mirrored parts would teach little.
+    In an image that is shorter than the patch, the patch is centred.
+    """
+    overhang = min(size // 2, extent - size)
+    return (-overhang, extent - size + overhang) if overhang >= 0 else (-((size - extent) // 2),) * 2

@@ -23,7 +23,7 @@ from snakeseg.training.distributed import ALONE, Team, mean_of_all
 from snakeseg.training.history import StepRecord
 from snakeseg.training.losses import Criterion
 from snakeseg.training.optimiser import derive_seed, learning_rate_factor, make_optimiser
-from snakeseg.training.patches import Item, PatchPlan, prefetch, sample_image_indices
+from snakeseg.training.patches import Item, Patch, PatchPlan, prefetch, sample_image_indices
 from snakeseg.training.state import StateSettings, TrainingState, resume, spent_share, steps_left, take_snapshot
 from snakeseg.training.state_files import stop_requests, write_state
 from snakeseg.training.step import Learner, train_step
@@ -199,7 +199,7 @@ def _stop(context: FitContext, state: TrainingState) -> NoReturn:
     raise Interrupted(f"training stopped by a signal after step {state.step}; run again to continue from there")
 
 
-def take_step(context: FitContext, state: TrainingState, batch: Item, wait: float) -> None:
+def take_step(context: FitContext, state: TrainingState, batch: Patch, wait: float) -> None:
     """Take one step, and update the training state in place.
 
     Patches, random numbers and learning rate follow from the number of the step (the learning rate from the time spent,
@@ -209,7 +209,7 @@ def take_step(context: FitContext, state: TrainingState, batch: Item, wait: floa
     ----------
     context : FitContext
     state : TrainingState
-    batch : Item
+    batch : Patch
         This process's share of the batch.
     wait : float
         Time of waiting for the batch, in seconds.
@@ -288,7 +288,7 @@ def memory_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def with_waiting_time(batches: Iterator[Item]) -> Iterator[tuple[Item, float]]:
+def with_waiting_time(batches: Iterator[Patch]) -> Iterator[tuple[Patch, float]]:
     """Yield each batch with the time of waiting for it, in seconds."""
     start = time.perf_counter()
     for batch in batches:

@@ -15,7 +15,7 @@ from snakeseg.networks.blocks import to_device_layout
 from snakeseg.progress import progress
 from snakeseg.training.losses import Criterion
 from snakeseg.training.optimiser import LossScale, derive_seed, make_optimiser
-from snakeseg.training.patches import Item, PatchPlan, prefetch, sample_batch
+from snakeseg.training.patches import Item, Patch, PatchPlan, prefetch, sample_batch
 from snakeseg.training.step import Learner, train_step
 
 # First and last learning rate, and number of rates, one step each.
@@ -92,7 +92,7 @@ def _losses(learner: Learner, items: Sequence[Item], plan: PatchPlan) -> Iterato
 
 
 @torch.no_grad()
-def _test_loss(learner: Learner, batch: Item) -> float:
+def _test_loss(learner: Learner, batch: Patch) -> float:
     """Compute the loss as in training (with dropout and statistics of the batch), without changing the network."""
     network, settings, device = learner.network, learner.settings, learner.device
     image, target, weight = (torch.from_numpy(array).to(device) for array in batch)

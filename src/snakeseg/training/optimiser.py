@@ -20,7 +20,7 @@ MINUTES_STEP_SHARE = 0.001
 
 
 def make_optimiser(network: nn.Module, settings: Train) -> torch.optim.Optimizer:
-    """Make the optimiser of the parameters that require a gradient.
+    """Make the optimiser of the parameters that require a gradient, with weight decay of convolution weights alone.
 
     Parameters
     ----------
@@ -33,12 +33,16 @@ def make_optimiser(network: nn.Module, settings: Train) -> torch.optim.Optimizer
     ValueError
         If `settings.optimiser` is unknown.
     """
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    rate, decay = settings.learning_rate, settings.weight_decay
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    # Biases and the parameters of normalisation layers have one axis.
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(parameters, rate, momentum=settings.momentum, weight_decay=decay)
+        return torch.optim.SGD(groups, settings.learning_rate, momentum=settings.momentum)
     if settings.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, rate, weight_decay=decay)
+        return torch.optim.AdamW(groups, settings.learning_rate)
     raise ValueError(f"train.optimiser: found {settings.optimiser!r}; expected sgd or adamw; correct train.optimiser")
 
 

@@ -8,19 +8,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator, Philox
 
-from snakeseg.arrays import prefetch_results, read_mirrored
+from snakeseg.arrays import mirror_indices, prefetch_results, read_mirrored
 from snakeseg.networks.geometry import Geometry
 from snakeseg.settings import Augment, Train, patch_sides
 from snakeseg.training.locations import ForegroundPixels, sample_location
-from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, sample_field
+from snakeseg.training.targets import TargetSettings, border_term, label_margin, make_target, make_weights
+from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, displacement_field, in_pixels, sample_grid
 from snakeseg.transforms.flips import Symmetry, symmetry_of
+from snakeseg.transforms.labels import IGNORED
 
 # Number of batches that are drawn ahead of time.
 PREFETCH_BATCHES = 4
 
 
-class Item(NamedTuple):
-    """Training image, patch, or batch of patches (with a further first axis).
+class Patch(NamedTuple):
+    """Patch, or batch of patches (with a further first axis).
 
     Parameters
     ----------
@@ -34,6 +36,27 @@ class Item(NamedTuple):
     image: np.ndarray
     target: np.ndarray
     weight: np.ndarray
+
+
+class Item(NamedTuple):
+    """Training image.
+
+    Parameters
+    ----------
+    image, target, weight
+        As in `Patch`.
+    objects : int32 array, shape (*spatial), optional
+        Touching objects not yet separated, of images that `train.elastic: online` deforms.
+    """
+
+    image: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    objects: np.ndarray | None = None
+
+    def arrays(self) -> list[np.ndarray]:
+        """Return the arrays that exist."""
+        return [array for array in self if array is not None]
 
 
 @dataclass(frozen=True)
@@ -51,6 +74,8 @@ class PatchPlan:
         Pixel size, one per axis.
     foreground : list
         Foreground pixels around which patches are cut, from `find_foreground`.
+    target : TargetSettings
+        Settings of target and weights, which are computed anew for deformed patches.
     """
 
     train: Train
@@ -58,6 +83,7 @@ class PatchPlan:
     geometry: Geometry
     spacing: Sequence[float] = (1.0, 1.0)
     foreground: ForegroundPixels = field(default_factory=list)
+    target: TargetSettings = field(default_factory=TargetSettings)
 
     @property
     def output(self) -> tuple[int, ...]:
@@ -77,7 +103,7 @@ def make_generator(seed: int, index: int) -> Generator:
     return Generator(Philox(key=seed, counter=[0, 0, 0, index]))
 
 
-def sample_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
+def sample_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Patch:
     """Draw patch number `index` of the training.
 
     Parameters
@@ -90,7 +116,7 @@ def sample_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
 
     Returns
     -------
-    Item
+    Patch
         image (channels, *input) float32, target (*output) int64, weight (*output) float32, where output is
         `plan.output` and input = output + 2 * halo along each axis. Images that are too small are mirrored.
     """
@@ -99,14 +125,14 @@ def sample_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Item:
     cut = _deform if plan.train.elastic == "online" else _cut
     patch = cut(rng, items[image_index], start, plan)
     patch = _vary_orientation(rng, patch, plan.symmetry)
-    return Item(
+    return Patch(
         _vary_intensities(rng, patch.image, plan.train),
         np.ascontiguousarray(patch.target, np.int64),
         np.ascontiguousarray(patch.weight, np.float32),
     )
 
 
-def sample_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 0, size: int = 1) -> Item:
+def sample_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 0, size: int = 1) -> Patch:
     """Draw the batch of a training step, or the share of one process in it.
 
     Parameters
@@ -121,16 +147,16 @@ def sample_batch(items: Sequence[Item], plan: PatchPlan, step: int, rank: int = 
 
     Returns
     -------
-    Item
+    Patch
         Stacked patches: image (share, channels, *input), target and weight (share, *output).
     """
     share = plan.train.batch // size
     first = step * plan.train.batch + rank * share
     patches = [sample_patch(items, plan, first + i) for i in range(share)]
-    return Item(*(np.stack(arrays) for arrays in zip(*patches, strict=True)))
+    return Patch(*(np.stack(arrays) for arrays in zip(*patches, strict=True)))
 
 
-def prefetch(items: Sequence[Item], plan: PatchPlan, start: int = 0, rank: int = 0, size: int = 1) -> Iterator[Item]:
+def prefetch(items: Sequence[Item], plan: PatchPlan, start: int = 0, rank: int = 0, size: int = 1) -> Iterator[Patch]:
     """Yield the batches from step `start` on, drawn ahead of time in a background thread.
 
     If the budget is in minutes, there is no last batch. Parameters are those of `sample_batch`.
@@ -148,13 +174,13 @@ def sample_image_indices(items: Sequence[Item], plan: PatchPlan, step: int) -> l
 
 def _sample_location(rng: Generator, items: Sequence[Item], plan: PatchPlan) -> tuple[int, list[int]]:
     shapes = [item.target.shape for item in items]
-    return sample_location(rng, shapes, plan.output, plan.foreground, plan.train.foreground)
+    return sample_location(rng, shapes, plan.output, plan.foreground, plan.train.foreground, plan.train.draw)
 
 
-def _cut(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
+def _cut(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Patch:
     """Cut a patch without deformation: image with halo, target and weight without."""
     image = read_mirrored(item.image, *_with_halo(start, plan))
-    return Item(image, *(read_mirrored(array, start, plan.output) for array in item[1:]))
+    return Patch(image, *(read_mirrored(array, start, plan.output) for array in (item.target, item.weight)))
 
 
 def _with_halo(start: Sequence[int], plan: PatchPlan) -> tuple[list[int], tuple[int, ...]]:
@@ -162,28 +188,43 @@ def _with_halo(start: Sequence[int], plan: PatchPlan) -> tuple[list[int], tuple[
     return [s - halo for s, halo in zip(start, plan.geometry.halo, strict=True)], plan.geometry.input_size(plan.output)
 
 
-def _deform(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Item:
-    """Cut a patch under a new elastic deformation, by interpolating image, target and weight at the moved pixels."""
-    dims, (first, size) = len(start), _with_halo(start, plan)
-    field = sample_field(rng, size, plan.elastic.grid, plan.elastic.std, plan.spacing)
-    field += np.reshape(first, (-1, *(1,) * dims)).astype(np.float32)
-    output_field = field[:, *(slice(halo, -halo or None) for halo in plan.geometry.halo)]
-    counted = apply_field(item.weight, output_field, 0) > 0
-    return Item(
-        apply_field(item.image, field, IMAGE_ORDER[dims]),
-        apply_field(item.target, output_field, 0),
-        apply_field(item.weight, output_field, 1) * counted,
-    )
+def _deform(rng: Generator, item: Item, start: Sequence[int], plan: PatchPlan) -> Patch:
+    """Cut a patch from a new elastic deformation of the whole image, as from one of its copies.
+
+    Only the patch is computed. Target and weights follow from the deformed objects, so that objects stay separated.
+    """
+    dims, spacing = len(start), plan.spacing
+    std = in_pixels(plan.elastic.std, spacing)
+    grid = sample_grid(rng, item.target.shape, plan.elastic.grid, std)
+    image = apply_field(item.image, _field_at(grid, item, *_with_halo(start, plan)), IMAGE_ORDER[dims])
+    # Objects outside of the patch contribute to the weights in it.
+    margin = label_margin(plan.target, spacing)
+    first, size = zip(*((s - m, n + 2 * m) for s, n, m in zip(start, plan.output, margin, strict=True)), strict=True)
+    field = _field_at(grid, item, first, size)
+    objects = apply_field(item.objects, field, 0)
+    classes = apply_field(item.target, field, 0) if plan.target.kind == "semantic" else (objects > 0).astype(np.uint8)
+    classes[apply_field(item.weight, field, 0) == 0] = IGNORED
+    term = border_term(classes, objects, plan.target, spacing)
+    inner = tuple(slice(m, m + n) for m, n in zip(margin, plan.output, strict=True))
+    target, weights = make_target(classes, objects, plan.target), make_weights(classes, objects, term, plan.target)
+    return Patch(image, target[inner], weights[inner])
 
 
-def _vary_orientation(rng: Generator, patch: Item, symmetry: Symmetry) -> Item:
+def _field_at(grid: np.ndarray, item: Item, start: Sequence[int], size: Sequence[int]) -> np.ndarray:
+    """Return the displacement field of an image in a region, mirrored outside of the image."""
+    shape = item.target.shape
+    pixels = [mirror_indices(a, a + n, m) for a, n, m in zip(start, size, shape, strict=True)]
+    return displacement_field(grid, shape, pixels)
+
+
+def _vary_orientation(rng: Generator, patch: Patch, symmetry: Symmetry) -> Patch:
     """Draw one of the orientations that the symmetry allows (8 for a square patch), and apply it."""
     dims = patch.target.ndim
     flipped = tuple(axis - dims for axis in range(dims) if rng.random() < 0.5 and axis in symmetry.flips)
     plane = [axis - dims for axis in symmetry.plane or ()]
     turned = rng.random() < 0.5 and plane
     arrays = (np.flip(array, flipped) for array in patch)
-    return Item(*(np.swapaxes(array, *plane) if turned else array for array in arrays))
+    return Patch(*(np.swapaxes(array, *plane) if turned else array for array in arrays))
 
 
 def _vary_intensities(rng: Generator, image: np.ndarray, train: Train) -> np.ndarray:

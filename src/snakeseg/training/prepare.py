@@ -1,4 +1,4 @@
-"""Training arrays from raw files: normalised images, classes, separated objects; elastic copies; weight maps."""
+"""Training arrays from raw files: normalised images, classes, objects; elastic copies; border terms of the weights."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -12,9 +12,9 @@ from snakeseg.io.images import Raster, open_image, read, read_label, require_sam
 from snakeseg.io.sheet import spacing_of
 from snakeseg.io.store import read_store
 from snakeseg.settings import Augment, Labels, Prepare, Weigh
-from snakeseg.transforms.border_weights import border_weights, class_weights
+from snakeseg.training.targets import TargetSettings, border_term
 from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, sample_field
-from snakeseg.transforms.labels import IGNORED, training_labels
+from snakeseg.transforms.labels import interpret_labels
 from snakeseg.transforms.normalise import foreground_box, intensity_statistics, normalise
 from snakeseg.transforms.resample import grid_shape, nearest, on_spacing, resampled_classes
 
@@ -22,16 +22,15 @@ from snakeseg.transforms.resample import grid_shape, nearest, on_spacing, resamp
 Sample = tuple[str, dict, dict[str, np.ndarray]]
 
 
-def data_statistics(rows: pd.DataFrame, dims: int, labels: Labels, settings: Prepare) -> dict:
-    """Compute statistics over all training images.
+def data_statistics(rows: pd.DataFrame, dims: int, settings: Prepare) -> dict:
+    """Compute statistics of images.
 
     Parameters
     ----------
     rows : DataFrame
-        Rows of the sample sheet.
+        Rows of the sample sheet: the images that a fold trains on, without those it holds out.
     dims : int
         Number of spatial dimensions.
-    labels : Labels
     settings : Prepare
 
     Returns
@@ -39,29 +38,20 @@ def data_statistics(rows: pd.DataFrame, dims: int, labels: Labels, settings: Pre
     dict
         offset, scale : list of float
             Normalisation per channel, as the mean over images.
-        class_counts : list of int
-            Number of pixels of each class after touching objects are separated, on the target spacing.
         spacing : list of float or None
             Target spacing (pixel size), one per axis; None if images are not resampled.
     """
     spacings = [spacing_of(row.spacing, open_image(row.image, dims).spacing) for row in rows.itertuples()]
-    target = np.median(spacings, axis=0).tolist() if settings.spacing == "auto" else settings.spacing
-    offsets, scales, counts = [], [], np.zeros(len(labels.classes))
-    for row, spacing in zip(rows.itertuples(), spacings, strict=True):
-        image = read(row.image, dims).array
-        box = foreground_box(image, settings)
-        offset, scale = intensity_statistics(image[(slice(None), *box)], settings)
+    offsets, scales = [], []
+    for path in rows["image"]:
+        image = read(path, dims).array
+        offset, scale = intensity_statistics(image[(slice(None), *foreground_box(image, settings))], settings)
         offsets.append(offset)
         scales.append(scale)
-        classes, _ = training_labels(read_label(row.label, dims).array[box], labels, row.label)
-        # Scale pixel counts to the target spacing.
-        scaling = np.prod(np.divide(spacing, target)) if target else 1
-        counts += scaling * np.bincount(classes[classes != IGNORED], minlength=len(counts))
     return {
         "offset": np.mean(offsets, axis=0).tolist(),
         "scale": np.mean(scales, axis=0).tolist(),
-        "class_counts": np.rint(counts).astype(int).tolist(),
-        "spacing": target,
+        "spacing": np.median(spacings, axis=0).tolist() if settings.spacing == "auto" else settings.spacing,
     }
 
 
@@ -79,12 +69,13 @@ def prepare_rows(
     labels : Labels
     settings : Prepare
     statistics : dict or None
-        From `data_statistics`; needed if `settings.scope` is "dataset" or images are resampled.
+        From `data_statistics`; needed if `settings.scope` is "dataset" or `settings.spacing` is "auto".
 
     Yields
     ------
     Sample
-        Arrays: image float32 (channels, *spatial), classes uint8 (*spatial), objects int32 (*spatial).
+        Arrays: image float32 (channels, *spatial), classes uint8 (*spatial), objects int32 (*spatial). Touching objects
+        are not separated: elastic deformation would close the gap (`targets.make_target` separates them afterwards).
 
     Raises
     ------
@@ -96,11 +87,11 @@ def prepare_rows(
         require_same_shape(raster, label)
         image, spacing = raster.array, spacing_of(row.spacing, raster.spacing)
         if settings.spacing:
-            target = statistics["spacing"]
+            target = statistics["spacing"] if settings.spacing == "auto" else settings.spacing
             image, label = on_spacing(image, spacing, target), _label_on_spacing(label, labels, spacing, target)
             spacing = target
         box = foreground_box(image, settings)
-        classes, objects = training_labels(label.array[box], labels, row.label)
+        classes, objects = interpret_labels(label.array[box], labels, row.label)
         attributes = {
             "group": row.group,
             "spacing": list(spacing),
@@ -142,10 +133,8 @@ def elastic_copies(prepared: Path, settings: Augment) -> Iterator[Sample]:
             yield f"{name}~{copy}", {**attributes, "copy_of": name}, moved
 
 
-def weight_maps(stores: list[Path], settings: Weigh, statistics: dict | None) -> Iterator[Sample]:
-    """Yield the weight map of every sample, ``w(x) = w_c(x) + w0 exp(-(d1 + d2)**2 / (2 sigma**2))``.
-
-    Ignored pixels have weight 0.
+def border_terms(stores: list[Path], settings: Weigh, labels: Labels) -> Iterator[Sample]:
+    """Yield the border term of the weight map of every sample; a training adds the class weights of its own images.
 
     Parameters
     ----------
@@ -153,21 +142,14 @@ def weight_maps(stores: list[Path], settings: Weigh, statistics: dict | None) ->
         Stores of prepared samples and of copies.
     settings : Weigh
         `sigma` is in pixels of the axis with the smallest pixel size.
-    statistics : dict or None
-        From `data_statistics`; needed if `settings.classes` is "balanced".
+    labels : Labels
 
     References
     ----------
     Ronneberger et al. 2015, equation 2.
     """
-    balance = class_weights(statistics["class_counts"]) if settings.classes == "balanced" else None
+    target = TargetSettings(labels.kind, weigh=settings)
     for store in stores:
         for name, attributes, group in read_store(store):
-            classes = group["classes"][:]
-            finest = min(attributes["spacing"])
-            spacing = [size / finest for size in attributes["spacing"]]
-            weights = border_weights(group["objects"][:], settings.w0, settings.sigma, spacing)
-            ignored = classes == IGNORED
-            weights += 1 if balance is None else balance[np.where(ignored, 0, classes)]
-            weights[ignored] = 0
-            yield name, {}, {"weights": weights}
+            term = border_term(group["classes"][:], group["objects"][:], target, attributes["spacing"])
+            yield name, {}, {"border": term}

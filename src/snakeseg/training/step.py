@@ -12,7 +12,7 @@ from snakeseg.settings import Train
 from snakeseg.training.distributed import ALONE, Team, average_gradients, mean_of_all
 from snakeseg.training.losses import Criterion
 from snakeseg.training.optimiser import LossScale
-from snakeseg.training.patches import Item
+from snakeseg.training.patches import Patch
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Learner:
     team: Team = ALONE
 
 
-def train_step(learner: Learner, batch: Item, scale: LossScale | None = None) -> float:
+def train_step(learner: Learner, batch: Patch, scale: LossScale | None = None) -> float:
     """Update the weights by one batch, computed in `settings.accumulate` parts.
 
     Parameters
     ----------
     learner : Learner
         The weights of its network, and its optimiser, are updated in place.
-    batch : Item
+    batch : Patch
         Stacked patches; in a team, the share of this process.
     scale : LossScale, optional
         Factor of the loss in float16, updated in place. A step whose gradients overflow only updates the scale.
@@ -87,7 +87,7 @@ def train_step(learner: Learner, batch: Item, scale: LossScale | None = None) ->
     return loss
 
 
-def _add_gradients(learner: Learner, batch: Item, factor: float) -> float:
+def _add_gradients(learner: Learner, batch: Patch, factor: float) -> float:
     """Accumulate the gradients of the parts of a batch, multiplied by `factor`; return the loss of the batch."""
     network, settings, device = learner.network, learner.settings, learner.device
     total, parts = 0.0, min(settings.accumulate, len(batch.image))

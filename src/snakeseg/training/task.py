@@ -16,13 +16,15 @@ from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS
 from snakeseg.progress import log
 from snakeseg.settings import Loss, Settings, Train
 from snakeseg.training.auto_size import choose_patch_and_batch
-from snakeseg.training.dataset import class_balance, load_items
+from snakeseg.training.dataset import LoadOptions, class_balance, count_classes, load_items
 from snakeseg.training.distributed import Team, minimum_of_all
 from snakeseg.training.locations import ForegroundPixels, find_foreground
 from snakeseg.training.losses import Criterion, make_loss
 from snakeseg.training.optimiser import derive_seed
 from snakeseg.training.patches import Item, PatchPlan
+from snakeseg.training.targets import TargetSettings
 from snakeseg.training.validation import validation_loss
+from snakeseg.transforms.border_weights import class_weights
 
 # Largest number of images of the validation loss, if `train.select` is "best".
 MAX_VALIDATION_IMAGES = 8
@@ -103,21 +105,30 @@ def make_task(
     cache = settings.train.cache_gb
     memory = total_memory(torch.device("cpu")) / 2 if cache is None else cache * 1e9
     stores = files.prepared + files.augmented
-    border = settings.network.border
-    items, attributes = load_items(names, stores, files.weights, border, scratch, memory / team.size)
+    target = _target_settings(settings, files, names)
+    options = LoadOptions(settings.train.elastic == "online", scratch, memory / team.size)
+    items, attributes = load_items(names, stores, files.weights, target, options)
     description = Description(
         settings.spatial_dims, len(items[0].image), settings.labels, settings.network, settings.prepare,
         settings.predict, attributes[0]["statistics"], np.median([a["spacing"] for a in attributes], axis=0).tolist(),
     )  # fmt: skip
     train = _without_auto(settings.train, description, items, device, team)
     foreground = _foreground_of(train, items, description.classes)
-    plan = PatchPlan(train, settings.augment, description.geometry.training, description.spacing, foreground)
+    plan = PatchPlan(train, settings.augment, description.geometry.training, description.spacing, foreground, target)
     return Task(items, attributes, replace(description, symmetry=plan.symmetry), plan, device)
+
+
+def _target_settings(settings: Settings, files: TrainingFiles, names: set[str]) -> TargetSettings:
+    """Return the settings of target and weights, with the class weights of the training images."""
+    weigh, labels = settings.weigh, settings.labels
+    is_balanced = weigh.classes == "balanced"
+    balance = tuple(class_weights(count_classes(names, files.prepared, labels)).tolist()) if is_balanced else ()
+    return TargetSettings(labels.kind, settings.network.border, weigh, balance)
 
 
 def _without_auto(train: Train, description: Description, items: Sequence[Item], device, team: Team) -> Train:
     """Replace "auto" by the patch and batch that fit into the memory of every process."""
-    held = sum(array.nbytes for item in items for array in item if not isinstance(array, np.memmap))
+    held = sum(array.nbytes for item in items for array in item.arrays() if not isinstance(array, np.memmap))
     chosen, message = choose_patch_and_batch(train, description, [item.target.shape for item in items], device, held)
     if not message:
         return train
@@ -169,6 +180,6 @@ def make_validation(task: Task, files: TrainingFiles, names: set[str]) -> Callab
     if task.plan.train.select != "best":
         return None
     description, chosen = task.description, set(sorted(names)[:MAX_VALIDATION_IMAGES])
-    items, _ = load_items(chosen, files.prepared, files.weights, description.network.border)
+    items, _ = load_items(chosen, files.prepared, files.weights, task.plan.target)
     tile = DEFAULT_TILE_PIXELS[description.dims]
     return lambda network: validation_loss(network, items, description.geometry, tile, task.device)

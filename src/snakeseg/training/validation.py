@@ -25,7 +25,7 @@ def validation_loss(network: nn.Module, items, geometry: Geometry, tile: int, de
     """
     network.eval()
     losses = []
-    for image, target, weight in items:
+    for image, target, weight, _objects in items:
         logits = torch.from_numpy(tiled_logits(network, image, geometry, tile, device))[None]
         losses.append(
             weighted_cross_entropy(logits, torch.from_numpy(target).long()[None], torch.from_numpy(weight)[None])

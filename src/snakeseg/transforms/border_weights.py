@@ -25,7 +25,7 @@ def border_weights(
 
     d1 and d2 are the Euclidean distances of a background pixel to the nearest and to the second nearest object.
     The term is zero inside objects, as in the paper's figure 3d, and everywhere if there are fewer than two objects.
-    Objects that touch have no background between them: `separate_touching` first inserts a line, as in the workflow.
+    Objects that touch have no background between them: `separate_touching` first inserts it, as in the workflow.
 
     The term is negligible unless d1 + d2 <= reach = sigma * sqrt(2 * ln(w0 / 1e-7)), so two objects contribute to the
     same pixel only if they lie within `reach` of each other. Objects are coloured so that objects of one colour lie
@@ -68,13 +68,18 @@ def border_weights(
         return np.zeros(objects.shape, np.float32)
     if len(set(spacing)) == 1:
         sigma, spacing = sigma / spacing[0], (1.0,) * objects.ndim
-    reach = sigma * np.sqrt(2 * np.log(w0 / NEGLIGIBLE))
-    margin = [int(np.ceil(reach / step)) for step in spacing]
+    margin = border_reach(w0, sigma, spacing)
     weights = np.empty(objects.shape, np.float32)
     for block, extended, inner in _blocks(objects.shape, margin):
         nearest, second = _two_distances(objects[extended], margin, spacing)
         weights[block] = _border_term(nearest[inner], second[inner], objects[block], w0, sigma)
     return weights
+
+
+def border_reach(w0: float, sigma: float, spacing: Sequence[float]) -> list[int]:
+    """Return the largest distance between two objects with a relevant border term, in pixels of each axis."""
+    reach = sigma * np.sqrt(2 * np.log(w0 / NEGLIGIBLE)) if w0 > NEGLIGIBLE else 0
+    return [int(np.ceil(reach / step)) for step in spacing]
 
 
 def _blocks(shape: Sequence[int], margin: Sequence[int]) -> Iterator[tuple[Region, Region, Region]]:

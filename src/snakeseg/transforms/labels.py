@@ -63,33 +63,6 @@ def interpret_labels(label: np.ndarray, settings: Labels, where: object) -> tupl
         raise BadInput(where, found, expected, "correct the label or the key labels.values") from error
 
 
-def training_labels(label: np.ndarray, settings: Labels, where: object) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the classes and objects for training: touching objects of instance labels are separated.
-
-    Parameters
-    ----------
-    label : integer array, shape (*spatial)
-    settings : Labels
-    where : str or path
-        File of the label, for errors.
-
-    Returns
-    -------
-    classes : uint8 array, shape (*spatial)
-    objects : int32 array, shape (*spatial)
-
-    Raises
-    ------
-    BadInput
-        If a value is not among the classes.
-    """
-    classes, objects = interpret_labels(label, settings, where)
-    if settings.kind == "instance":
-        objects = separate_touching(objects)
-        classes = np.where(classes == IGNORED, IGNORED, objects > 0).astype(np.uint8)
-    return classes, objects
-
-
 def number_objects(label: np.ndarray) -> np.ndarray:
     """Renumber objects to 1..n in increasing order of their ids; returns int32, background is 0."""
     ids = np.unique(label)
@@ -97,23 +70,49 @@ def number_objects(label: np.ndarray) -> np.ndarray:
     return numbers.astype(np.int32)[np.searchsorted(ids, label)]
 
 
-def separate_touching(objects: np.ndarray) -> np.ndarray:
-    """Insert a one-pixel border between touching objects (Ronneberger et al. 2015, section 3).
-
-    Of two objects that touch by faces, edges or corners, the one with the larger id loses the touching pixels. An
-    object that would lose all its pixels stays unchanged.
+def separated_labels(classes: np.ndarray, objects: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Separate the touching objects of instance labels, as the training target requires.
 
     Parameters
     ----------
+    classes : uint8 array, shape (*spatial)
     objects : int32 array, shape (*spatial)
+        Both from `classes_and_objects`, or an elastic deformation of them.
+    kind : str
+        `labels.kind`. Objects of other kinds are connected components, which do not touch.
+
+    Returns
+    -------
+    classes : uint8 array, shape (*spatial)
+        Pixels between touching objects are background.
+    objects : int32 array, shape (*spatial)
+    """
+    if kind != "instance":
+        return classes, objects
+    separated = separate_touching(objects)
+    return np.where(classes == IGNORED, IGNORED, separated > 0).astype(np.uint8), separated
+
+
+def separate_touching(objects: np.ndarray) -> np.ndarray:
+    """Insert a border of two pixels between touching objects (Ronneberger et al. 2015, section 3).
+
+    Each of two objects that touch by faces, edges or corners loses the pixels that touch. The result does not depend on
+    the order of the ids, and mirrors with the image, which a border of one pixel cannot: it would have to lie in one of
+    the objects. `objects.segment.grow_objects` returns the lost pixels after prediction.
+
+    Parameters
+    ----------
+    objects : integer array, shape (*spatial)
+        0 is background. An object that would lose all its pixels stays unchanged.
 
     Returns
     -------
     int32 array, shape (*spatial)
     """
     largest_id = np.iinfo(np.int32).max
-    neighbours = ndimage.minimum_filter(np.where(objects == 0, largest_id, objects), size=3, mode="nearest")
-    separated = np.where(neighbours < objects, 0, objects)
+    lowest = ndimage.minimum_filter(np.where(objects == 0, largest_id, objects), size=3, mode="nearest")
+    highest = ndimage.maximum_filter(objects, size=3, mode="nearest")
+    separated = np.where((lowest < objects) | (highest > objects), 0, objects)
     vanished = np.setdiff1d(np.unique(objects), np.unique(separated))
     return np.where(np.isin(objects, vanished), objects, separated).astype(np.int32)
 

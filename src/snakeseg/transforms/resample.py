@@ -10,6 +10,12 @@ from snakeseg.arrays import Lazy, Region, as_lazy
 SAME_SPACING_RATIO = 1.2
 
 
+def has_same_spacing(spacing: Sequence[float], other: Sequence[float]) -> bool:
+    """Return True if two pixel sizes differ by at most a factor of `SAME_SPACING_RATIO` along each axis."""
+    ratios = np.divide(spacing, other)
+    return bool(ratios.max() <= SAME_SPACING_RATIO and ratios.min() >= 1 / SAME_SPACING_RATIO)
+
+
 def grid_shape(shape: Sequence[int], spacing: Sequence[float], wanted: Sequence[float]) -> tuple[int, ...]:
     """Compute the shape of a grid with about the spacing `wanted` over the extent of an image.
 

@@ -22,15 +22,15 @@ PICTURES_PER_IMAGE = 5
 SIDE_PIXELS = 360
 
 
-def draw_examples(folder: Path, run: Path, views: Views, rows: pd.DataFrame, metric: str) -> None:
+def draw_examples(folder: Path, stores: dict[str, Path], views: Views, rows: pd.DataFrame, metric: str) -> None:
     """Draw examples of training images and of predictions.
 
     Parameters
     ----------
     folder : path
         Folder of the figures; its subfolders `training` and `images` are made.
-    run : path
-        Folder of the run's results.
+    stores : dict of path
+        Stores of a batch of training images, by the step that wrote them: prepared, augmented, weights.
     views : Views
         Reader of the run's images.
     rows : DataFrame
@@ -45,7 +45,6 @@ def draw_examples(folder: Path, run: Path, views: Views, rows: pd.DataFrame, met
     """
     for name in ("training", "images"):
         (folder / name).mkdir(exist_ok=True)
-    stores = _first_stores(run, views.sources)
     grid_of_pictures(folder / "training" / "augmentation.png", list(_augmentation_rows(stores, views.dims)))
     if weighted := list(_weight_rows(stores, views.dims)):
         grid_of_pictures(folder / "training" / "weights.png", weighted)
@@ -114,18 +113,18 @@ def _augmentation_rows(stores: dict[str, Path], dims: int) -> Iterator[list[Pict
 
 
 def _weight_rows(stores: dict[str, Path], dims: int) -> Iterator[list[Picture]]:
-    """Yield rows of pictures: a training image and its weight map; nothing if all weights are equal."""
+    """Yield rows of pictures: a training image and its border term; nothing if all terms are equal."""
     rows = list(_weighted(stores, dims))
     yield from rows if any(np.ptp(weights[1]) for _, weights in rows) else ()
 
 
 def _weighted(stores: dict[str, Path], dims: int) -> Iterator[list[Picture]]:
-    """Yield rows of pictures: a training image with outlines, and its weight map."""
+    """Yield rows of pictures: a training image with outlines, and the border term of its weights."""
     maps = {name: group for name, _, group in read_store(stores["weights"])}
     for name, attributes, group in list(read_store(stores["prepared"]))[:EXAMPLES]:
-        arrays = group["objects"][:], group["image"][:], maps[name]["weights"][:]
+        arrays = group["objects"][:], group["image"][:], maps[name]["border"][:]
         objects, image, weights = _planes(dims, attributes, *arrays)
-        caption = f"weights {weights.min():.2g} to {weights.max():.3g}"
+        caption = f"border term {weights.min():.2g} to {weights.max():.3g}"
         yield [(name, _outlined(objects, image)), (caption, shrink(weights, SIDE_PIXELS))]
 
 
@@ -144,9 +143,3 @@ def _planes(dims: int, attributes: dict, objects: np.ndarray, *arrays: np.ndarra
 def _outlined(objects: np.ndarray, image: np.ndarray) -> np.ndarray:
     """Return a prepared image (channels, y, x) as a picture with the outlines of its objects (y, x)."""
     return draw_outlines(shrink(stretch_to_rgb(image), SIDE_PIXELS), shrink_labels(objects, SIDE_PIXELS), None)
-
-
-def _first_stores(run: Path, sheet: pd.DataFrame) -> dict[str, Path]:
-    """Return the stores of the first batch of training images, by the step that wrote them."""
-    batch = sheet["batch"][sheet["subset"] == "train"].iloc[0]
-    return {kind: run / kind / f"{batch}.zarr.zip" for kind in ("prepared", "augmented", "weights")}
