@@ -51,7 +51,7 @@ PartitionName=gpu Nodes=one,two
 """
 
 
-def missing() -> list[str]:
+def missing_daemons() -> list[str]:
     """Return the daemons that are not installed."""
     return [name for name in DAEMONS if not shutil.which(name, path=SEARCH_PATH)]
 
@@ -87,7 +87,7 @@ class Slurm:
             process.kill()
             process.wait()
 
-    def tell(self, *command: str) -> str:
+    def run(self, *command: str) -> str:
         """Run a Slurm command and return its output; raise RuntimeError if it fails."""
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -96,12 +96,12 @@ class Slurm:
 
     def cancel_all(self) -> None:
         """Cancel all jobs, and wait until they have ended."""
-        self.tell("scancel", f"--user={getpass.getuser()}")
-        until(lambda: not self.tell("squeue", "-h"), 300)
+        self.run("scancel", f"--user={getpass.getuser()}")
+        wait_until(lambda: not self.run("squeue", "-h"), 300)
 
     def jobs(self, rule: str) -> list[str]:
         """Return the ids of the running jobs of a rule."""
-        rows = (line.split("|") for line in self.tell("squeue", "-h", "-t", "running", "-o", "%i|%k").splitlines())
+        rows = (line.split("|") for line in self.run("squeue", "-h", "-t", "running", "-o", "%i|%k").splitlines())
         return [number for number, comment in rows if comment.startswith(f"rule_{rule}")]
 
 
@@ -116,22 +116,22 @@ def slurm() -> Iterator[Slurm]:
         cluster.start("munged", "munged", "--foreground", "--force", f"--key-file={folder}/munge.key",
                       f"--socket={folder}/munge.socket", f"--pid-file={folder}/munge.pid",
                       f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed")  # fmt: skip
-        until(lambda: (folder / "munge.socket").exists(), 120)
+        wait_until(lambda: (folder / "munge.socket").exists(), 120)
         cluster.start_controller()
         for node in NODES:
             cluster.start(f"slurmd-{node}", "slurmd", "-D", "-N", node)
-        until(lambda: _idle_nodes(cluster) == len(NODES), 180)
+        wait_until(lambda: _idle_nodes(cluster) == len(NODES), 180)
         yield cluster
     finally:
         with suppress(RuntimeError):
-            cluster.tell("scancel", f"--user={getpass.getuser()}")
+            cluster.run("scancel", f"--user={getpass.getuser()}")
         for name in list(cluster.running)[::-1]:
             cluster.stop(name)
         _kill_processes(cluster)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def until(condition: Callable[[], object], seconds: float) -> None:
+def wait_until(condition: Callable[[], object], seconds: float) -> None:
     """Wait until a condition is true; raise TimeoutError after a number of seconds."""
     end = time.monotonic() + seconds
     while not condition():
@@ -169,7 +169,7 @@ def _free_ports(count: int) -> list[int]:
 
 def _idle_nodes(cluster: Slurm) -> int:
     with suppress(RuntimeError):
-        return cluster.tell("sinfo", "-h", "-N", "-p", "cpu", "-t", "idle").count("\n") + 1
+        return cluster.run("sinfo", "-h", "-N", "-p", "cpu", "-t", "idle").count("\n") + 1
     return 0
 
 

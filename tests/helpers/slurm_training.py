@@ -26,12 +26,12 @@ class Training(NamedTuple):
     process: subprocess.Popen
     expected: bytes
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return (self.folder / "snakemake.log").read_text(encoding="utf-8")
 
-    def ends_well(self, resumed: bool = True) -> None:
+    def require_success(self, resumed: bool = True) -> None:
         """Wait until Snakemake succeeds; check the weights and, if `resumed`, that training continued from a state."""
-        assert self.process.wait(SECONDS) == 0, self.said()
+        assert self.process.wait(SECONDS) == 0, self.log_text()
         assert (self.folder / WEIGHTS).read_bytes() == self.expected
         assert not (self.folder / MODEL / "state").exists()
         if resumed:
@@ -39,7 +39,7 @@ class Training(NamedTuple):
                 encoding="utf-8"
             )
 
-    def told(self, environment: dict[str, str]) -> dict:
+    def status(self, environment: dict[str, str]) -> dict:
         """Return the output of `snakeseg status`."""
         command = [sys.executable, "-m", "snakeseg", "status", "small", "--json"]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
@@ -47,14 +47,14 @@ class Training(NamedTuple):
 
     def causes(self, environment: dict[str, str]) -> list[str]:
         """Return the causes of failure in `snakeseg status`, also those of earlier attempts."""
-        return [cause for case in self.told(environment)["cases"] for cause in (case["cause"], *case["before"])]
+        return [cause for case in self.status(environment)["cases"] for cause in (case["cause"], *case["before"])]
 
-    def hang(self) -> None:
+    def suspend(self) -> None:
         """Suspend the processes that train."""
         for process in training_processes(self.folder):
             process.suspend()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         for process in training_processes(self.folder):
             process.resume()
 

@@ -94,7 +94,7 @@ def share_texts(folder: Path, texts: list[str], team: Team) -> None:
     (folder / f"received-{team.rank}.json").write_text(json.dumps([received, decisions]), encoding="utf-8")
 
 
-def together(*arguments) -> None:
+def run_team(*arguments) -> None:
     """Call `run_together`, and restore the signal handlers that it sets."""
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
