@@ -163,7 +163,7 @@ def outcome_of(read: Callable[[], object]) -> tuple[str, str]:
 
 def place() -> str:
     """Return the last line of this project in the traceback of the current error."""
-    sources = ("src/snakeseg/", "tests/fuzz_seeds")
+    sources = ("src/snakeseg/", "tests/helpers/fuzz_seeds")
     lines = [line for line in traceback.format_exc().splitlines() if any(name in line for name in sources)]
     return lines[-1].strip() if lines else "elsewhere"
 

@@ -20,7 +20,6 @@ import tifffile
 import torch
 import yaml
 import zarr
-from conftest import REPOSITORY
 from microscope_files import write_czi, write_lif, write_nd2
 from PIL import Image
 from safetensors.torch import save_file
@@ -36,6 +35,7 @@ from snakeseg.models.pretrained import read_state
 from snakeseg.objects.parameters import load_parameters
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
 PLANE = RNG.integers(0, 60_000, (40, 50)).astype(np.uint16)
 STACK = RNG.integers(0, 60_000, (5, 24, 30)).astype(np.uint16)
