@@ -199,14 +199,14 @@ def through_slurm(batches: int) -> list[dict]:
     What is above the commands' own seconds, as Snakemake measures them, is the overhead; all ways have two slots.
     """
     sys.path.append(str(REPOSITORY / "tests"))
-    from slurm_cluster import missing, slurm
+    from slurm_cluster import missing_daemons, slurm
 
-    if missing():
-        print(f"Slurm is left out: no {', '.join(missing())}")
+    if missing_daemons():
+        print(f"Slurm is left out: no {', '.join(missing_daemons())}")
         return []
     rows = []
     with tempfile.TemporaryDirectory() as made, slurm() as cluster:
-        cluster.tell("scontrol", "update", "nodename=two", "state=drain", "reason=slots")
+        cluster.run("scontrol", "update", "nodename=two", "state=drain", "reason=slots")
         profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
         profile["__variables__"]["status_command"] = "squeue"
         apart = {name: value for name, value in profile.items() if name != "groups"}

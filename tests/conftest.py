@@ -1,13 +1,13 @@
-"""What all tests share: one compute thread a process, the folder of real data, a small run's config."""
+"""Settings and fixtures of all tests: number of threads, order of tests, real data, a small run, a browser."""
 
 import os
 import shutil
 import subprocess
 import sys
 
-# Two test processes on two cores: one thread each, or they fight.
+# One compute thread per test process, because several test processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# What they start may have two: it waits asleep, and leaves the cores to others meanwhile.
+# Threads of processes that tests start wait asleep, and leave the cores to others.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from pathlib import Path
@@ -22,14 +22,14 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]  # fmt: skip
-# Milliseconds in which a browser answers, however busy the machine is.
-PATIENCE = 180_000
+# Sufficient on a busy machine.
+BROWSER_TIMEOUT_MS = 180_000
 torch.set_num_threads(1)
-# Files of tests that take long and share nothing.
-APART = ("test_bad_input.py", "test_init_runs.py", "test_predict_only.py", "test_realdata.py",
+# Files whose tests take long and share nothing, so that each test may run in another worker.
+SPLIT_FILES = ("test_bad_input.py", "test_init_runs.py", "test_predict_only.py", "test_realdata.py",
          "test_shell.py")  # fmt: skip
-# Folders whose files are begun first, as they take longest; then all others with slow tests, then the rest.
-FIRST = ("slurm", "training", "workflow", "realdata", "security")
+# Folders with the longest tests, which start first; then all other files with slow tests, then the rest.
+FIRST_FOLDERS = ("slurm", "training", "workflow", "realdata", "security")
 # A small run of the whole workflow.
 SMALL = {
     "name": "small",
@@ -45,27 +45,27 @@ SMALL = {
 
 
 def pytest_collection_modifyitems(items):
-    """Files of what takes long go first, so that no worker waits in the end."""
+    """Put the files of long tests first, so that no worker is idle at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
 
-    def place(item) -> int:
-        ranks = {name: rank for rank, name in enumerate(FIRST)}
-        return ranks.get(item.path.parent.name, len(FIRST)) if item.path in slow else len(FIRST) + 1
+    def rank(item) -> int:
+        ranks = {name: index for index, name in enumerate(FIRST_FOLDERS)}
+        return ranks.get(item.path.parent.name, len(FIRST_FOLDERS)) if item.path in slow else len(FIRST_FOLDERS) + 1
 
-    items.sort(key=place)
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """A file's tests go to one worker, as they may share a run; Slurm's, which share a cluster, too; others alone."""
+    """Send the tests of a file, which may share a run, to one worker, and all tests of Slurm, which share a cluster."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class Together(LoadScopeScheduling):
+    class FileScheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             path = Path(nodeid.partition("::")[0])
-            return nodeid if path.name in APART else "slurm" if path.parent.name == "slurm" else path.as_posix()
+            return nodeid if path.name in SPLIT_FILES else "slurm" if path.parent.name == "slurm" else path.as_posix()
 
-    return Together(config, log)
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -75,26 +75,26 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def realdata() -> Path:
-    """Folder of the real data sets; where SNAKESEG_REALDATA names it, it must be there."""
-    named = os.environ.get("SNAKESEG_REALDATA")
-    folder = (REPOSITORY / (named or "../shared/data")).resolve()
+    """Folder of the real data sets; if SNAKESEG_REALDATA names it, it must exist."""
+    configured = os.environ.get("SNAKESEG_REALDATA")
+    folder = (REPOSITORY / (configured or "../shared/data")).resolve()
     if not folder.is_dir():
-        if named:
-            pytest.fail(f"SNAKESEG_REALDATA={named} is no folder")
+        if configured:
+            pytest.fail(f"SNAKESEG_REALDATA={configured} is no folder")
         pytest.skip(f"no real data in {folder}")
     return folder
 
 
 @pytest.fixture(scope="session")
 def programs() -> Path:
-    """Folder of a `python` that runs Snakemake and the package at a tenth of the cost of a start."""
+    """Folder of a `python` that runs Snakemake and the package in a tenth of the usual time."""
     with forked_programs() as folder:
         yield folder
 
 
 @pytest.fixture(scope="session")
 def snakemake(repository, programs):
-    """Run snakemake on the project in a working folder; returns the finished process, output as text."""
+    """Function that runs Snakemake in a working folder and returns the finished process with its output as text."""
 
     def run(
         folder: Path, *options: str, snakefile: str = "Snakefile", programs_first: Path = programs
@@ -121,7 +121,7 @@ def small_config() -> dict:
 
 @pytest.fixture(scope="session")
 def sheet_rows() -> list[list[str]]:
-    """Six images to train on, two to test on, one without a label."""
+    """Rows of a sheet with six training images, two test images and one to predict."""
     subsets = ["train"] * 6 + ["test"] * 2 + ["predict"]
     rows = [["sample", "image", "label", "subset"]]
     for index, subset in enumerate(subsets):
@@ -132,7 +132,7 @@ def sheet_rows() -> list[list[str]]:
 
 @pytest.fixture(scope="session")
 def write_run(sheet_rows):
-    """Write the small run's config, with changes, and its sheet, or other rows, into a folder."""
+    """Function that writes config and sheet of the small run into a folder, with changes or other rows."""
 
     def write(folder: Path, changes: dict | None = None, rows: list[list[str]] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def write_run(sheet_rows):
 
 @pytest.fixture(scope="session")
 def small_run(snakemake, write_run):
-    """Write the small config into a folder and run it."""
+    """Function that writes the small run into a folder, runs it, and returns the folder of its results."""
 
     def run(folder: Path, *options: str) -> Path:
         write_run(folder)
@@ -167,25 +167,25 @@ def browser():
 
     assert path, f"none of {', '.join(BROWSERS)} is installed"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=BROWSER_TIMEOUT_MS)
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def open_offline(browser):
-    """Open a page; what goes wrong or out into the network is gathered, and must be nothing in the end."""
-    troubles, contexts = [], []
+    """Function that opens a page; requests to the network, warnings, errors and dialogs fail the test."""
+    problems, contexts = [], []
 
     def open_in(path: Path, viewport=DESKTOP, scheme="light"):
         context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
         contexts.append(context)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(BROWSER_TIMEOUT_MS)
         page = context.new_page()
-        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or troubles.append(request.url))
-        page.on("console", lambda message: message.type in ("error", "warning") and troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or problems.append(request.url))
+        page.on("console", lambda message: message.type in ("error", "warning") and problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
         page.goto(path.as_uri())
         page.wait_for_selector("html[data-charts=drawn]")
         return page
@@ -193,4 +193,4 @@ def open_offline(browser):
     yield open_in
     for context in contexts:
         context.close()
-    assert troubles == []
+    assert problems == []

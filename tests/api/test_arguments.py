@@ -1,4 +1,4 @@
-"""Wrong arguments raise BadInput with its four parts, and each message is on the page of errors."""
+"""Wrong arguments of the Python interface raise BadInput; the troubleshooting page lists each message."""
 
 import re
 
@@ -70,20 +70,20 @@ WRONG = {
 
 
 class Functions:
-    """The functions under test, with what they need besides the wrong argument."""
+    """The functions under test, with valid values for all arguments but the wrong one."""
 
     def __init__(self, model, source):
         self.model, self.source, self.path, self.folder = model, source, source.path, source.path.parent
 
-    def predict(self, *arguments, **named):
-        return snakeseg.predict(self.model, *arguments, **named)
+    def predict(self, *args, **kwargs):
+        return snakeseg.predict(self.model, *args, **kwargs)
 
     def write(self, labels, name="a.tif"):
         snakeseg.write_labels(self.folder / name, labels, like=self.source)
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_arguments_are_refused(name, model, source, repository):
+def test_wrong_arguments_raise_bad_input(name, model, source, repository):
     call, expected = WRONG[name]
     with pytest.raises(snakeseg.BadInput) as raised:
         call(Functions(model, source))
@@ -98,7 +98,7 @@ def test_wrong_arguments_are_refused(name, model, source, repository):
     assert any(re.search(re.escape(quote).replace(re.escape("..."), ".*"), str(error)) for quote in quotes)
 
 
-def test_the_right_arguments_are_not(model, source):
+def test_valid_arguments_are_accepted(model, source):
     functions = Functions(model, source)
     for output in OUTPUTS:
         assert functions.predict(IMAGE, (0.5, 0.5), output=output, memory_gb=1).shape[-2:] == (20, 16)
@@ -115,14 +115,14 @@ def test_ignored_pixels_may_be_negative():
 
 
 @pytest.mark.parametrize(("shape", "spacing"), [((40, 30), (1.0, 1.0)), ((14, 30, 20), (3.0, 1.0, 1.0))])
-def test_deformations_are_those_of_the_workflow(shape, spacing, tmp_path):
-    """`elastic_deform` with the generator of a sample's copy makes that copy."""
+def test_elastic_deform_equals_the_copies_of_the_workflow(shape, spacing, tmp_path):
+    """`elastic_deform` with the random generator of a sample's copy returns that copy."""
     rng = np.random.default_rng(0)
     image, objects = rng.random((2, *shape), np.float32), rng.integers(0, 9, shape).astype(np.int32)
     arrays = {"image": image, "classes": (objects > 0).astype(np.uint8), "objects": objects}
     write_store(tmp_path / "a.zarr.zip", [("cells", {"spacing": spacing}, arrays)])
     ((_, _, copy),) = elastic_copies(tmp_path / "a.zarr.zip", Augment(copies=1, grid=4, std=3.0, seed=7))
-    made = snakeseg.elastic_deform(image, objects, 3.0, 4, spacing, np.random.default_rng([7, 1, *b"cells"]))
-    np.testing.assert_array_equal(made[0], copy["image"])
-    np.testing.assert_array_equal(made[1], copy["objects"])
-    assert not np.array_equal(made[1], objects)
+    deformed = snakeseg.elastic_deform(image, objects, 3.0, 4, spacing, np.random.default_rng([7, 1, *b"cells"]))
+    np.testing.assert_array_equal(deformed[0], copy["image"])
+    np.testing.assert_array_equal(deformed[1], copy["objects"])
+    assert not np.array_equal(deformed[1], objects)

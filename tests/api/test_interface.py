@@ -1,4 +1,4 @@
-"""The names that `import snakeseg` exports: lazy, complete, documented, quick to import."""
+"""The names that `import snakeseg` exports are imported lazily, complete and documented."""
 
 import ast
 import subprocess
@@ -15,8 +15,8 @@ STARTS = 5
 HEAVY = ("numpy", "torch", "scipy", "pandas", "snakeseg.errors")
 
 
-def seconds(code: str) -> float:
-    """Shortest of several starts of an interpreter, so that other processes of the machine count little."""
+def run_seconds(code: str) -> float:
+    """Return the shortest of several run times of an interpreter, which other processes of the machine affect least."""
     times = []
     for _ in range(STARTS):
         begun = time.perf_counter()
@@ -25,11 +25,11 @@ def seconds(code: str) -> float:
     return min(times)
 
 
-def test_the_import_takes_no_time():
-    assert seconds("import snakeseg") - seconds("pass") < MAX_IMPORT_S
+def test_import_takes_less_than_a_tenth_of_a_second():
+    assert run_seconds("import snakeseg") - run_seconds("pass") < MAX_IMPORT_S
 
 
-def test_the_import_loads_nothing_else():
+def test_import_loads_no_other_package():
     code = f"import sys, snakeseg; sys.exit(bool(set({HEAVY}) & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -39,7 +39,7 @@ def test_images_are_read_without_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_every_name_is_the_one_of_its_module():
+def test_every_name_is_the_object_of_its_module():
     assert dir(snakeseg) == sorted(snakeseg.__all__)
     for name, module in snakeseg._MODULES.items():
         assert getattr(snakeseg, name) is getattr(import_module(module), name)
@@ -47,21 +47,21 @@ def test_every_name_is_the_one_of_its_module():
         _ = snakeseg.nothing
 
 
-def test_editors_see_the_same_names(repository):
-    """The block that only type checkers read imports every name from where it is imported on first use."""
+def test_type_checkers_get_the_same_names(repository):
+    """The block for type checkers imports every name from the module that provides it at run time."""
     tree = ast.parse((repository / "src/snakeseg/__init__.py").read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
     assert {alias.name: node.module for node in block.body for alias in node.names} == snakeseg._MODULES
 
 
-def test_the_reference_page_has_every_name(repository):
+def test_reference_page_documents_every_name(repository):
     page = (repository / "docs/reference/python.md").read_text(encoding="utf-8")
     for name in snakeseg._MODULES:
         assert f":: snakeseg.{name}\n" in page, name
 
 
-def test_every_docstring_is_whole():
-    """Parameters, what is returned, errors, and an example."""
+def test_docstrings_have_all_sections():
+    """The sections are parameters, return value, errors and examples."""
     for name in set(snakeseg._MODULES) - {"BadInput", "Labels", "Raster"}:
         text = getattr(snakeseg, name).__doc__
         for section in ("Parameters", "Returns", "Raises", "Examples"):

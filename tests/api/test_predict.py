@@ -1,4 +1,4 @@
-"""Predictions of arrays are those of the command, byte for byte."""
+"""Predictions of arrays equal those of the command, byte for byte."""
 
 from dataclasses import replace
 
@@ -35,10 +35,10 @@ DESCRIPTIONS = {
 }
 
 
-def save(folder, description):
+def save_random_model(folder, description):
     torch.manual_seed(3)
     network = description.make_network().eval()
-    with torch.no_grad():  # no class wins everywhere
+    with torch.no_grad():  # otherwise one class would win in all pixels
         sides = description.geometry.input_size([24] * description.dims)
         bias = list(network.parameters())[-1]
         bias -= network(torch.rand(1, description.channels, *sides)).transpose(0, 1).flatten(1).mean(1)
@@ -60,9 +60,9 @@ def write_image(folder, description):
 
 @pytest.fixture(params=DESCRIPTIONS)
 def case(request, tmp_path):
-    """A model, an image, and what the command makes of it."""
+    """A model, an image, and the label file that the command writes for it."""
     description = DESCRIPTIONS[request.param]
-    model, image = save(tmp_path / "model", description), write_image(tmp_path, description)
+    model, image = save_random_model(tmp_path / "model", description), write_image(tmp_path, description)
     output = tmp_path / "labels"
     assert main(["predict", str(model), str(image), "-o", str(output), "--gpus", "0", "--keep-probabilities"]) == 0
     return description, model, image, output / image.name
@@ -82,24 +82,24 @@ def test_predictions_equal_those_of_the_command(case, tmp_path):
     assert probabilities.dtype == stored["probabilities"].dtype
     assert probabilities.tobytes() == stored["probabilities"][:].tobytes()
     np.testing.assert_array_equal(classes, label_files.most_probable_classes(stored, expected.shape)[:])
-    ours = tmp_path / path.name.replace("image", "ours")
-    snakeseg.write_labels(ours, labels, like=image)
-    noted = description.network == BLENDED  # in the header of the command's file
-    assert (ours.read_bytes() == written.read_bytes()) is not noted
+    api_path = tmp_path / path.name.replace("image", "api")
+    snakeseg.write_labels(api_path, labels, like=image)
+    has_note = description.network == BLENDED  # the command notes it in the header of its file
+    assert (api_path.read_bytes() == written.read_bytes()) is not has_note
 
 
-def test_semantic_classes_without_probabilities_are_the_same(tmp_path):
-    """What the command stores unless told to keep probabilities."""
-    folder, path = save(tmp_path / "model", SEMANTIC), write_image(tmp_path, SEMANTIC)
+def test_classes_equal_those_of_the_command_without_probabilities(tmp_path):
+    """Without --keep-probabilities, the command stores only the most probable classes."""
+    folder, path = save_random_model(tmp_path / "model", SEMANTIC), write_image(tmp_path, SEMANTIC)
     assert main(["predict", str(folder), str(path), "-o", str(tmp_path / "labels"), "--gpus", "0"]) == 0
     values = np.array(list(SEMANTIC.labels.values.values()))
-    found = snakeseg.predict(snakeseg.load_model(folder, gpus=0), snakeseg.read_image(path).array, output="classes")
-    np.testing.assert_array_equal(values[found], snakeseg.read_labels(tmp_path / "labels" / "image.tif").array)
+    classes = snakeseg.predict(snakeseg.load_model(folder, gpus=0), snakeseg.read_image(path).array, output="classes")
+    np.testing.assert_array_equal(values[classes], snakeseg.read_labels(tmp_path / "labels" / "image.tif").array)
 
 
-def test_arrays_of_any_kind_and_one_channel(tmp_path):
-    """Without the channel axis, as a Zarr array in chunks, as a memmap, as a tensor."""
-    folder = save(tmp_path / "model", INSTANCE)
+def test_array_types_give_equal_labels(tmp_path):
+    """The channel axis may be missing; the array may be a chunked Zarr array, a memory map or a tensor."""
+    folder = save_random_model(tmp_path / "model", INSTANCE)
     pixels = np.random.default_rng(0).integers(0, 255, (40, 33), dtype=np.uint8)
     stored = zarr.create_array(tmp_path / "image.zarr", data=pixels, chunks=(16, 16))
     np.save(tmp_path / "image.npy", pixels)
@@ -109,9 +109,9 @@ def test_arrays_of_any_kind_and_one_channel(tmp_path):
         np.testing.assert_array_equal(snakeseg.predict(model, array), expected)
 
 
-def test_large_arrays_are_cut_block_by_block(tmp_path, monkeypatch):
-    """Objects of images that do not fit in memory are kept on disk, and nothing is left there."""
-    folder = save(tmp_path / "model", INSTANCE)
+def test_large_arrays_are_segmented_block_by_block(tmp_path, monkeypatch):
+    """Large images are segmented in temporary files, which are deleted."""
+    folder = save_random_model(tmp_path / "model", INSTANCE)
     model, pixels = snakeseg.load_model(folder, gpus=0), np.random.default_rng(0).random((61, 43), np.float32)
     expected = snakeseg.predict(model, pixels)
     temporary = tmp_path / "temporary"
@@ -123,19 +123,19 @@ def test_large_arrays_are_cut_block_by_block(tmp_path, monkeypatch):
     assert list(temporary.iterdir()) == []
 
 
-def test_only_regions_of_a_large_array_are_read(tmp_path):
-    """Tiles with their halo, and blocks of the pass for the intensities."""
+def test_large_arrays_are_read_by_region(tmp_path):
+    """Only tiles with their halo, and blocks for intensity normalisation, are read."""
     description = replace(INSTANCE, prepare=Prepare("none"))
-    model = snakeseg.load_model(save(tmp_path / "model", description), gpus=0)
-    read = []
+    model = snakeseg.load_model(save_random_model(tmp_path / "model", description), gpus=0)
+    region_pixels = []
 
-    class Watched:
+    class RecordingArray:
         shape, dtype = (1, 200, 96), np.dtype(np.float32)
 
         def __getitem__(self, region):
             sides = [len(range(*part.indices(size))) for part, size in zip(region, self.shape, strict=True)]
-            read.append(int(np.prod(sides)))
+            region_pixels.append(int(np.prod(sides)))
             return np.zeros(sides, np.float32)
 
-    snakeseg.predict(model, Watched())
-    assert max(read) <= max(model.geometry.input_size((24, 24))) ** 2 < 200 * 96
+    snakeseg.predict(model, RecordingArray())
+    assert max(region_pixels) <= max(model.geometry.input_size((24, 24))) ** 2 < 200 * 96

@@ -1,11 +1,11 @@
-# ruff: noqa: E501 - messages stand in one piece, as they are looked for
-"""Bad configs; the first word is Snakemake's, which reads them."""
+# ruff: noqa: E501 - messages are on one line, so that they can be searched
+"""Cases of bad configs; some messages are those of Snakemake, which reads a config first."""
 
-from bad_input.case import Case, config, folder, sound_plane
+from bad_input.case import Case, config, folder, write_plane
 
-GOOD = "name: run\nsheet: s.tsv\n"
+VALID = "name: run\nsheet: s.tsv\n"
 NO_YAML = "Config file is not valid JSON or YAML. In case of YAML, make sure to not mix whitespace and tab indentation."
-LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
+BILLION_LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10)
 )
 FINITE = "config.train.learning_rate: found {}; expected a finite number; set the key to a finite number"
@@ -14,14 +14,12 @@ LIMIT = "; see config/README.md"
 CONTROL = "which has control characters; expected text on one line; remove these characters"
 BRACES = "which has braces; expected text without braces; remove the braces, and rename the file or folder"
 DASH = "expected a path that does not begin with '-'; write ./"
-
-
 TOO_MANY = "config: found {} trainings (experiments x seeds x folds); expected at most 10000; lower config.folds, or split the run"
 
 
-def bad(text: str, told: str) -> Case:
-    """What is added to a sound config."""
-    return config(GOOD + text, told)
+def bad(text: str, message: str) -> Case:
+    """Make a case of a valid config with an added text."""
+    return config(VALID + text, message)
 
 
 CASES: dict[str, Case] = {
@@ -35,8 +33,8 @@ CASES: dict[str, Case] = {
         "data: !!python/name:os.system\n",
         "config.data: found <built-in function system> is not of type 'string', 'null'; expected [...]" + LIMIT,
     ),
-    "config: a billion laughs": bad(LAUGHS, ENDLESS),
-    "config: a billion laughs in a key": bad(f"{LAUGHS}validation: *a9\n", ENDLESS),
+    "config: a billion laughs": bad(BILLION_LAUGHS, ENDLESS),
+    "config: a billion laughs in a key": bad(f"{BILLION_LAUGHS}validation: *a9\n", ENDLESS),
     "config: a list in itself": bad("validation: &v [*v]\n", ENDLESS),
     "config: an unknown key": bad(
         "trian: {}\n", "config: found unknown key 'trian'; expected one of name, ...; did you mean 'train'?"
@@ -128,7 +126,7 @@ CASES: dict[str, Case] = {
         lambda: (
             bad("simulate: {}\n", "").make(),
             folder("results/run/simulated")(),
-            sound_plane("results/run/simulated/a.tif"),
+            write_plane("results/run/simulated/a.tif"),
         ),
         ["snakemake", "c.yaml"],
         "results/run/simulated: found a folder that this run did not make (without simulated.json); expected no such folder; move it away or delete it",

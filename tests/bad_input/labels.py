@@ -1,5 +1,5 @@
-# ruff: noqa: E501 - messages stand in one piece, as they are looked for
-"""Bad labels, each of a sound image of 24 x 24 pixels."""
+# ruff: noqa: E501 - messages are on one line, so that they can be searched
+"""Cases of bad labels of a valid image of 24 x 24 pixels."""
 
 import json
 
@@ -14,12 +14,14 @@ IDS[4:9, 4:9], IDS[12:20, 3:20] = 1, 2
 SEMANTIC = {"kind": "semantic", "values": {"background": 0, "cell": 1}}
 
 
-def saved(array: np.ndarray, **options):
+def write_tiff(array: np.ndarray, **options):
+    """Return a function that writes label.tif."""
     return lambda: tifffile.imwrite("label.tif", array, **options)
 
 
-def bad(make, told: str, name: str = "label.tif", **labels) -> Case:
-    return label(name, make, told, json.dumps({"labels": labels} if labels else {}))
+def bad(make, message: str, name: str = "label.tif", **labels) -> Case:
+    """Make a case of a label, with the settings `labels`."""
+    return label(name, make, message, json.dumps({"labels": labels} if labels else {}))
 
 
 CASES: dict[str, Case] = {
@@ -28,10 +30,10 @@ CASES: dict[str, Case] = {
     "label: a folder": bad(folder("label.tif"), f"found a folder, not a file; {IMAGE}"),
     "label: a pipe": bad(pipe("label.tif"), f"found a pipe, socket or device, not a file; {IMAGE}"),
     "label: decimal numbers": bad(
-        saved(IDS / 2), "found labels of type float64; expected integers; round them and save as uint8 or uint16"
+        write_tiff(IDS / 2), "found labels of type float64; expected integers; round them and save as uint8 or uint16"
     ),
     "label: NaN": bad(
-        saved(np.full((24, 24), np.nan, np.float32)),
+        write_tiff(np.full((24, 24), np.nan, np.float32)),
         "found 576 pixels that are NaN or infinite; expected finite numbers; repair or drop the image",
     ),
     "label: colours": bad(
@@ -40,22 +42,22 @@ CASES: dict[str, Case] = {
         "label.png",
     ),
     "label: another shape": bad(
-        saved(IDS[:20]),
+        write_tiff(IDS[:20]),
         "found shape (20, 24); expected (24, 24), the shape of image.tif; pair the files of one image, or resample one of"
         " them",
     ),
     "label: a value without a class": bad(
-        saved(IDS),
+        write_tiff(IDS),
         "found label values [2]; expected the classes ...; correct the label or the key labels.values",
         **SEMANTIC,
     ),
     "label: a value below all": bad(
-        saved(-IDS.astype(np.int32)),
+        write_tiff(-IDS.astype(np.int32)),
         "found label values [-2, -1]; expected the classes ...; correct the label or the key labels.values",
         **SEMANTIC,
     ),
     "label: a terapixel": bad(
-        lambda: saved_as_terapixel(),
+        lambda: write_terapixel(),
         "found 1000000 x 1000000 pixels in one piece; expected at most ... million (half of the memory); convert it to a tiled TIFF or Zarr",
     ),
     "label: a NumPy file": bad(
@@ -66,7 +68,8 @@ CASES: dict[str, Case] = {
 }
 
 
-def saved_as_terapixel() -> None:
+def write_terapixel() -> None:
+    """Write a TIFF whose header claims a terapixel in one strip."""
     tifffile.imwrite("label.tif", IDS, compression="zlib")
     with tifffile.TiffFile("label.tif", mode="r+b") as file:
         for tag in (256, 257, 278):

@@ -1,4 +1,4 @@
-"""Bad images of planes: PNG, TIFF, OME-TIFF."""
+"""Cases of bad planes: PNG, TIFF, OME-TIFF."""
 
 import os
 import stat
@@ -16,33 +16,34 @@ IMAGE = "expected an image; correct the path in the sample sheet or the key 'dat
 
 
 def png(width: int, height: int, *more: tuple[bytes, bytes], data: bytes = b"") -> bytes:
-    """A grey PNG of 8 bits, with further chunks before the pixels."""
+    """Make the bytes of an 8-bit PNG of one channel, with further chunks before the pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     pixels = chunk(b"IDAT", data or zlib.compress(bytes((width + 1) * height)))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunk(*one) for one in more) + pixels + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunk(*content) for content in more) + pixels + chunk(b"IEND", b"")
 
 
-def postscript() -> None:
-    """Pillow gives PostScript to the program gs; one by this name is put where it is looked for."""
+def write_postscript() -> None:
+    """Write PostScript, and a program `gs` into the PATH, because Pillow passes PostScript to gs."""
     Path("bin").mkdir()
     Path("bin/gs").write_text("#!/bin/sh\ntouch canary\n", encoding="utf-8")
     os.chmod("bin/gs", stat.S_IRWXU)
-    os.environ["PATH"] = f"{Path('bin').resolve()}:{os.environ['PATH']}"  # the harness puts it back
+    os.environ["PATH"] = f"{Path('bin').resolve()}:{os.environ['PATH']}"  # restored after the test
     Path("a.png").write_text(
         "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n", encoding="utf-8"
     )
 
 
-def tiff(name: str = "a.tif", array: np.ndarray = SMALL, **options):
+def write_tiff(name: str = "a.tif", array: np.ndarray = SMALL, **options):
+    """Return a function that writes a TIFF."""
     return lambda: tifffile.imwrite(name, array, **options)
 
 
 def changed(change, name: str = "a.tif", array: np.ndarray = SMALL, **options):
-    """A TIFF of which bytes are changed afterwards."""
+    """Return a function that writes a TIFF and changes its bytes."""
 
     def make():
         tifffile.imwrite(name, array, **options)
@@ -52,7 +53,7 @@ def changed(change, name: str = "a.tif", array: np.ndarray = SMALL, **options):
 
 
 def with_tag(code: int, value, name: str = "a.tif", array: np.ndarray = SMALL, **options):
-    """A TIFF with one tag overwritten."""
+    """Return a function that writes a TIFF and overwrites tags."""
 
     def make():
         tifffile.imwrite(name, array, **options)
@@ -63,55 +64,56 @@ def with_tag(code: int, value, name: str = "a.tif", array: np.ndarray = SMALL, *
     return make
 
 
-def circle():
-    """Two directories of pages, the second of which names the first as the next."""
+def write_circle():
+    """Write a TIFF of two pages, the second of which points to the first as the next."""
     with tifffile.TiffWriter("a.tif") as file:
         for _ in range(2):
             file.write(SMALL, metadata=None, contiguous=False)
     with tifffile.TiffFile("a.tif") as file:
         first, second = (page.offset for page in file.pages)
-        after = second + 2 + 12 * len(file.pages[1].tags)
+        next_offset = second + 2 + 12 * len(file.pages[1].tags)
     content = bytearray(Path("a.tif").read_bytes())
-    content[after : after + 4] = struct.pack("<I", first)
+    content[next_offset : next_offset + 4] = struct.pack("<I", first)
     Path("a.tif").write_bytes(content)
 
 
-def ome(inside: str, before: str = "", sizes: str = 'SizeT="1"', planes: str = "<TiffData/>", name="a.ome.tif"):
-    """An OME-TIFF of one plane with XML of one's own."""
+def ome(image_name: str, prologue: str = "", sizes: str = 'SizeT="1"', planes: str = "<TiffData/>", name="a.ome.tif"):
+    """Return a function that writes an OME-TIFF of one plane with the given name, prologue, sizes and planes."""
     xml = (
-        f'<?xml version="1.0"?>{before}<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:1">'
-        f'<Image ID="Image:0" Name="{inside}"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="24"'
+        f'<?xml version="1.0"?>{prologue}<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:1">'
+        f'<Image ID="Image:0" Name="{image_name}"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="24"'
         f' SizeY="24" SizeC="1" SizeZ="1" {sizes}><Channel ID="Channel:0"/>{planes}</Pixels></Image></OME>'
     )
     return lambda: tifffile.imwrite(name, SMALL, description=xml, metadata=None)
 
 
-LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "ha" * 50}">' for i in range(10))
-TYPE = "found a document type in its OME header; expected XML without one; export the image again"
+BILLION_LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "ha" * 50}">' for i in range(10))
+DOCUMENT_TYPE = "found a document type in its OME header; expected XML without one; export the image again"
 
 
-def named(file: str) -> str:
+def planes_in(file: str) -> str:
+    """Return the XML of two planes, one of which is in another file."""
     other = f'<TiffData FirstT="1" PlaneCount="1"><UUID FileName="{file}">urn:2</UUID></TiffData>'
     return f'{other}<TiffData PlaneCount="1"/>'
 
 
-def beside(made):
-    """An OME-TIFF of two planes, one of which is in a file beside it that is made."""
+def with_second_file(make_second):
+    """Return a function that writes an OME-TIFF of two planes, one of which is in the second file."""
 
     def make():
-        made()
-        ome("a", sizes='SizeT="2"', planes=named("b.tif"))()
+        make_second()
+        ome("a", sizes='SizeT="2"', planes=planes_in("b.tif"))()
 
     return make
 
 
-OUTSIDE = "expected files in its own folder; move them there, and correct the header"
-OUT = "found a link to /etc/passwd; expected a file in its own folder; put the file there in place of the link"
-WIDE = (
+OUTSIDE_FOLDER = "expected files in its own folder; move them there, and correct the header"
+LINK_OUTSIDE = "found a link to /etc/passwd; expected a file in its own folder; put the file there in place of the link"
+WRONG_AXES = (
     "found shape {} with axes '{}'; expected 2 spatial axes and at most one channel axis;"
     " set spatial_dims, or save the file with its axes named"
 )
-MISSING = "expected all files that its OME header names; copy all of its files into one folder"
+ALL_FILES = "expected all files that its OME header names; copy all of its files into one folder"
 STRIPS = {"rowsperstrip": 4, "compression": "zlib"}
 
 CASES: dict[str, Case] = {
@@ -132,7 +134,7 @@ CASES: dict[str, Case] = {
         lambda: Path("a.png").write_bytes(png(24, 24, (b"zTXt", b"Comment\0\0" + zeros(1)))),
         damaged("Decompressed data too large..."),
     ),
-    "png: PostScript": image("a.png", postscript, damaged("cannot identify image file ...")),
+    "png: PostScript": image("a.png", write_postscript, damaged("cannot identify image file ...")),
     "png: colours for a model of one channel": image(
         "a.png",
         lambda: Image.fromarray(np.stack([SMALL] * 3, 2)).save("a.png"),
@@ -171,7 +173,7 @@ CASES: dict[str, Case] = {
         damaged("'float' object cannot be interpreted as an integer"),
     ),
     "tiff: a page that is its own successor": image(
-        "a.tif", circle, damaged("pages that follow each other in a circle")
+        "a.tif", write_circle, damaged("pages that follow each other in a circle")
     ),
     "tiff: a terapixel in one strip": image(
         "a.tif",
@@ -193,62 +195,66 @@ CASES: dict[str, Case] = {
     "tiff: an unknown codec": image("a.tif", with_tag(259, 34676, compression="zlib"), damaged("...COMPRESSION...")),
     "tiff: NaN": image(
         "a.tif",
-        tiff(array=np.full((24, 24), np.nan, np.float32)),
+        write_tiff(array=np.full((24, 24), np.nan, np.float32)),
         "found 576 pixels that are NaN or infinite; expected finite numbers; repair or drop the image",
     ),
     "tiff: infinite": image(
         "a.tif",
-        tiff(array=np.full((24, 24), np.inf, np.float32)),
+        write_tiff(array=np.full((24, 24), np.inf, np.float32)),
         "found 576 pixels that are NaN or infinite; expected finite numbers; repair or drop the image",
     ),
     "tiff: complex numbers": image(
         "a.tif",
-        tiff(array=SMALL.astype(np.complex64)),
+        write_tiff(array=SMALL.astype(np.complex64)),
         "found pixels of type complex64; expected one real number per pixel and channel;"
         " save each channel as integers or floats",
     ),
     "tiff: a stack for planes": image(
-        "a.tif", tiff(array=np.stack([SMALL] * 3), photometric="minisblack"), WIDE.format("(3, 24, 24)", "ZYX")
+        "a.tif",
+        write_tiff(array=np.stack([SMALL] * 3), photometric="minisblack"),
+        WRONG_AXES.format("(3, 24, 24)", "ZYX"),
     ),
     "tiff: a folder": image("a.tif", folder("a.tif/b"), f"found a folder, not a file; {IMAGE}"),
     "tiff: a pipe": image("a.tif", pipe("a.tif"), f"found a pipe, socket or device, not a file; {IMAGE}"),
     "ome: a time series": image(
         "a.ome.tif",
-        tiff("a.ome.tif", np.stack([SMALL] * 3), metadata={"axes": "TYX"}),
-        WIDE.format("(3, 24, 24)", "TYX"),
+        write_tiff("a.ome.tif", np.stack([SMALL] * 3), metadata={"axes": "TYX"}),
+        WRONG_AXES.format("(3, 24, 24)", "TYX"),
     ),
-    "ome: a billion laughs": image("a.ome.tif", ome("&l9;", f"<!DOCTYPE x [{LAUGHS}]>"), TYPE),
+    "ome: a billion laughs": image("a.ome.tif", ome("&l9;", f"<!DOCTYPE x [{BILLION_LAUGHS}]>"), DOCUMENT_TYPE),
     "ome: an entity from a file": image(
-        "a.ome.tif", ome("&e;", '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>'), TYPE
+        "a.ome.tif", ome("&e;", '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>'), DOCUMENT_TYPE
     ),
     "ome: no XML": image("a.ome.tif", ome("<"), damaged()),
     "ome: a file elsewhere": image(
-        "a.ome.tif", ome("a", sizes='SizeT="2"', planes=named("../b.tif")), f"found '../b.tif' in its header; {OUTSIDE}"
+        "a.ome.tif",
+        ome("a", sizes='SizeT="2"', planes=planes_in("../b.tif")),
+        f"found '../b.tif' in its header; {OUTSIDE_FOLDER}",
     ),
     "ome: a file by its whole path": image(
         "a.ome.tif",
-        ome("a", sizes='SizeT="2"', planes=named("/etc/hostname")),
-        f"found '/etc/hostname' in its header; {OUTSIDE}",
+        ome("a", sizes='SizeT="2"', planes=planes_in("/etc/hostname")),
+        f"found '/etc/hostname' in its header; {OUTSIDE_FOLDER}",
     ),
     "ome: a path in disguise": image(
         "a.ome.tif",
-        ome("a", sizes='SizeT="2"', planes=named("&#46;&#46;&#47;b.tif")),
-        f"found '../b.tif' in its header; {OUTSIDE}",
+        ome("a", sizes='SizeT="2"', planes=planes_in("&#46;&#46;&#47;b.tif")),
+        f"found '../b.tif' in its header; {OUTSIDE_FOLDER}",
     ),
     "ome: a file that is a pipe": Case(
-        beside(pipe("b.tif")),
+        with_second_file(pipe("b.tif")),
         ["predict", "PLANES", "a.ome.tif", "-o", "out"],
         "b.tif: found a pipe, socket or device; expected a file; move it elsewhere",
     ),
     "ome: a file that leads elsewhere": Case(
-        beside(link("b.tif", "/etc/passwd")),
+        with_second_file(link("b.tif", "/etc/passwd")),
         ["predict", "PLANES", "a.ome.tif", "-o", "out"],
-        f"b.tif: {OUT}",
+        f"b.tif: {LINK_OUTSIDE}",
     ),
     "ome: a file that is missing": image(
         "a.ome.tif",
-        beside(lambda: None),
-        f"found 1 of 2 planes missing; {MISSING}",
+        with_second_file(lambda: None),
+        f"found 1 of 2 planes missing; {ALL_FILES}",
     ),
     "ome: four thousand million planes": image(
         "a.ome.tif",

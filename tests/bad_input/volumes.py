@@ -1,5 +1,5 @@
-# ruff: noqa: E501 - messages stand in one piece, as they are looked for
-"""Bad volumes as NIfTI."""
+# ruff: noqa: E501 - messages are on one line, so that they can be searched
+"""Cases of bad volumes as NIfTI."""
 
 import gzip
 import struct
@@ -14,7 +14,7 @@ SMALL = np.random.default_rng(0).integers(0, 255, (8, 7, 6)).astype(np.uint8)
 
 
 def nifti(name: str = "a.nii", array: np.ndarray = SMALL, **fields):
-    """A NIfTI file with fields of its header set afterwards; those of nothing stay."""
+    """Return a function that writes a NIfTI file and sets fields of its header."""
 
     def make():
         volume = nibabel.Nifti1Image(array, np.eye(4))
@@ -31,37 +31,38 @@ def nifti(name: str = "a.nii", array: np.ndarray = SMALL, **fields):
     return make
 
 
-def behind(name: str, more: bytes):
-    """A compressed NIfTI file with another member of gzip after it."""
+def with_trailing(name: str, trailing: bytes):
+    """Return a function that writes a compressed NIfTI file with bytes after it."""
 
     def make():
         nifti(name)()
         with open(name, "ab") as file:
-            file.write(more)
+            file.write(trailing)
 
     return make
 
 
-def gigabyte() -> bytes:
+def gzip_gigabyte() -> bytes:
+    """Compress a gigabyte of zeros by gzip."""
     return gzip.compress(bytes(2**26), 9, mtime=0) * 16
 
 
-def extension(length: int, offset: float):
-    """A compressed NIfTI file with an extension that says it has this length."""
+def with_extension(length: int, offset: float):
+    """Return a function that writes a compressed NIfTI file with an extension that claims this length."""
 
     def make():
         nifti("a.nii", vox_offset=offset)()
         head = Path("a.nii").read_bytes()[:348]
         Path("a.nii").unlink()
         Path("a.nii.gz").write_bytes(
-            gzip.compress(head + struct.pack("<4Bii", 1, 0, 0, 0, length, 6), mtime=0) + gigabyte()
+            gzip.compress(head + struct.pack("<4Bii", 1, 0, 0, 0, length, 6), mtime=0) + gzip_gigabyte()
         )
 
     return make
 
 
-def many_extensions() -> None:
-    """A NIfTI file of a hundred kilobytes whose header goes on for 64 megabytes."""
+def write_many_extensions() -> None:
+    """Write a NIfTI file of a hundred kilobytes with 64 megabytes of header extensions."""
     nifti("a.nii", vox_offset=2**26)()
     head = Path("a.nii").read_bytes()[:348]
     Path("a.nii").unlink()
@@ -69,8 +70,9 @@ def many_extensions() -> None:
     Path("a.nii.gz").write_bytes(gzip.compress(content, 1, mtime=0))
 
 
-def volume(name: str, make, told: str) -> Case:
-    return image(name, make, told, VOLUMES)
+def volume(name: str, make, message: str) -> Case:
+    """Make a case of a volume for prediction."""
+    return image(name, make, message, VOLUMES)
 
 
 CASES: dict[str, Case] = {
@@ -86,7 +88,7 @@ CASES: dict[str, Case] = {
         damaged("Compressed file ended before the end-of-stream marker was reached"),
     ),
     "nifti: a gigabyte behind the pixels": volume(
-        "a.nii.gz", behind("a.nii.gz", gigabyte()),
+        "a.nii.gz", with_trailing("a.nii.gz", gzip_gigabyte()),
         "found more bytes; expected 688 for 8x7x6 pixels of type uint8, as its header says; copy it again from its source",
     ),
     "nifti: more than could be packed": volume(
@@ -107,11 +109,11 @@ CASES: dict[str, Case] = {
         "a.nii", nifti(dim=[3, 8, -7, 6, 1, 1, 1, 1]),
         "found shape (8, -7, 6); expected at least one pixel along each axis; correct dim in its header",
     ),
-    "nifti: a gigabyte as an extension": volume("a.nii.gz", extension(2**31 - 16, 2.0**31), damaged("pixels that begin at byte 2147483648")),
-    "nifti: an extension of a length below none": volume("a.nii.gz", extension(-64, 1024), damaged("failed to read extension content")),
-    "nifti: an extension in no place": volume("a.nii.gz", extension(64, 0), damaged("pixels that begin at byte 0")),
+    "nifti: a gigabyte as an extension": volume("a.nii.gz", with_extension(2**31 - 16, 2.0**31), damaged("pixels that begin at byte 2147483648")),
+    "nifti: an extension of a length below none": volume("a.nii.gz", with_extension(-64, 1024), damaged("failed to read extension content")),
+    "nifti: an extension in no place": volume("a.nii.gz", with_extension(64, 0), damaged("pixels that begin at byte 0")),
     "nifti: four million extensions": volume(
-        "a.nii.gz", many_extensions, damaged("more than 1000 extensions of its header")
+        "a.nii.gz", write_many_extensions, damaged("more than 1000 extensions of its header")
     ),
     "nifti: pixels at no number": volume("a.nii", nifti(vox_offset=np.nan), damaged("cannot convert float NaN to integer")),
     "nifti: an affine of NaN": volume(

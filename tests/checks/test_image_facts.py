@@ -1,4 +1,4 @@
-"""Facts about images agree with NumPy, and do not depend on the blocks that are read."""
+"""Facts about images agree with NumPy and do not depend on how the image is divided into blocks."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
     ],
     ids=["uint8", "int16", "uint16"],
 )
-def test_known_answers(image):
+def test_facts_of_integer_images_equal_numpy(image):
     facts = image_facts(image)
     assert (facts["smallest"], facts["largest"]) == (image.min(), image.max())
     assert facts["darkest"] == (image == image.min()).mean()
@@ -29,7 +29,7 @@ def test_known_answers(image):
         assert facts[f"p{percent}"] == np.percentile(image, percent, method="lower")
 
 
-def test_percentiles_of_floats_are_near():
+def test_percentiles_of_floats_are_approximate():
     image = RNG.normal(0, 1e4, (1, 64, 64))
     facts = image_facts(image)
     for percent in (1, 50, 99):
@@ -37,7 +37,7 @@ def test_percentiles_of_floats_are_near():
     assert facts["largest"] == image.max()
 
 
-def test_channels_of_one_value():
+def test_constant_channels_are_counted():
     image = RNG.integers(0, 256, (3, 20, 20))
     image[1] = 7
     assert image_facts(image)["constant_channels"] == 1
@@ -47,29 +47,29 @@ def test_channels_of_one_value():
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
 @pytest.mark.parametrize("chunks", [(1, 8, 8), (2, 5, 40), (1, 33, 3)])
-def test_blocks_make_no_difference(dtype, chunks, monkeypatch):
+def test_facts_do_not_depend_on_blocks(dtype, chunks, monkeypatch):
     monkeypatch.setattr("snakeseg.arrays.iterate_blocks.__defaults__", (None, 64))
     image = RNG.integers(0, 200, (2, 33, 40)).astype(dtype)
     whole = image_facts(Lazy(image.shape, image.dtype, lambda region: image[region], image.shape))
-    parts = image_facts(Lazy(image.shape, image.dtype, lambda region: image[region], chunks))
-    np.testing.assert_allclose(decoded(parts.pop("signature")), decoded(whole.pop("signature")), atol=1e-3)
-    assert parts == whole
+    by_blocks = image_facts(Lazy(image.shape, image.dtype, lambda region: image[region], chunks))
+    np.testing.assert_allclose(decoded(by_blocks.pop("signature")), decoded(whole.pop("signature")), atol=1e-3)
+    assert by_blocks == whole
 
 
-def test_the_hash_tells_images_apart():
+def test_hash_distinguishes_images():
     """Hashes are equal for equal values of another integer type, and differ for any change of values or shape."""
     image = RNG.integers(0, 256, (1, 12, 10)).astype(np.uint8)
     same = image_facts(image)["pixels"]
     assert image_facts(image.astype(np.int32))["pixels"] == same
     others = [image[:, ::-1], image[:, :, ::-1], image.swapaxes(1, 2), image.reshape(1, 10, 12), image + 1]
-    for place in np.ndindex(12, 10):
+    for pixel in np.ndindex(12, 10):
         changed = image.copy()
-        changed[0][place] ^= 1 << (place[0] % 8)
+        changed[0][pixel] ^= 1 << (pixel[0] % 8)
         others.append(changed)
     assert len({image_facts(other)["pixels"] for other in others} | {same}) == len(others) + 1
 
 
-def test_the_signature_survives_writing():
+def test_signature_is_restored_from_text():
     text = image_facts(RNG.normal(size=(1, 64, 64)))["signature"]
     assert np.linalg.norm(decoded(text)) == pytest.approx(1, abs=1e-3)
     assert len(text) < 700

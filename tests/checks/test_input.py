@@ -18,7 +18,7 @@ LABEL[2:4, 2:6], LABEL[6:, 8:] = 1, 4
 
 
 def make_rows(folder, count=6):
-    """Write valid training images with labels."""
+    """Write valid training images and labels, and return their rows."""
     rows = []
     for i in range(count):
         image, label = folder / f"i{i}.tif", folder / f"l{i}.tif"
@@ -38,7 +38,7 @@ def inspect_all(rows, labels=None):
     return pd.DataFrame(facts), problems
 
 
-def test_facts(rows):
+def test_valid_rows_have_facts_and_no_problems(rows):
     rows.loc[0, "spacing"] = "0.5"
     facts, problems = inspect_all(rows)
     assert problems == []
@@ -51,14 +51,14 @@ def test_facts(rows):
     assert first["shares"] == {"background": 68 / 80, "foreground": 12 / 80}
 
 
-def test_facts_leave_out_what_is_ignored(rows):
+def test_facts_exclude_ignored_pixels(rows):
     facts, _ = inspect_all(rows, Labels(ignore=4))
     assert (facts["objects"] == 1).all()
     assert facts["foreground"].iloc[0] == 8 / 80
     assert facts["ignored"].iloc[0] == 4 / 80
 
 
-def test_all_problems_at_once(rows, tmp_path):
+def test_all_problems_are_reported_at_once(rows, tmp_path):
     """Each problem is one line that names the file; valid files are still described."""
     (tmp_path / "i0.tif").unlink()
     (tmp_path / "l1.tif").write_bytes(b"damaged")
@@ -91,8 +91,8 @@ def test_image_and_label_of_one_row_are_both_reported(rows, tmp_path):
     assert len(inspect_all(rows)[1]) == 2
 
 
-def test_labels_of_unknown_classes(rows):
-    """Facts about such labels are still reported, for the data report."""
+def test_labels_of_unknown_classes_are_problems(rows):
+    """The data report still has facts about such labels."""
     facts, problems = inspect_all(rows, Labels("semantic", {"background": 0, "cell": 1}))
     assert set(facts["values"]) == {"0 1 4"}
     assert len(problems) == 6
@@ -101,21 +101,21 @@ def test_labels_of_unknown_classes(rows):
 
 
 @pytest.mark.parametrize("subset", ["test", "predict"])
-def test_only_training_needs_labels(rows, subset):
+def test_rows_to_test_or_predict_need_no_labels(rows, subset):
     rows.loc[0, "label"], rows.loc[0, "subset"] = "", subset
     facts, problems = inspect_all(rows)
     assert problems == []
     assert np.isnan(facts.at[0, "objects"])
 
 
-def test_bad_spacing(rows):
+def test_bad_spacing_is_a_problem(rows):
     rows.loc[0, "spacing"] = "1 2 3"
     _, problems = inspect_all(rows)
     assert len(problems) == 1
     assert "sample sheet, s0: found spacing '1 2 3'" in problems[0]
 
 
-def test_other_channels_than_the_first(rows, tmp_path):
+def test_number_of_channels_must_be_that_of_the_first_image(rows, tmp_path):
     tifffile.imwrite(tmp_path / "i2.tif", np.zeros((8, 10, 3), np.uint8), photometric="rgb")
     facts, problems = inspect_all(rows)
     assert problems == []
@@ -124,7 +124,7 @@ def test_other_channels_than_the_first(rows, tmp_path):
     assert "i0.tif" in problem
 
 
-def test_channels_are_compared_with_the_first_that_could_be_read(rows, tmp_path):
+def test_channels_are_compared_with_the_first_readable_image(rows, tmp_path):
     (tmp_path / "i0.tif").write_bytes(b"damaged")
     tifffile.imwrite(tmp_path / "i2.tif", np.zeros((8, 10, 3), np.uint8), photometric="rgb")
     (problem,) = check_input(rows, inspect_all(rows)[0], 2, [])
@@ -132,7 +132,7 @@ def test_channels_are_compared_with_the_first_that_could_be_read(rows, tmp_path)
     assert "i1.tif" in problem
 
 
-def test_no_image_could_be_read(rows, tmp_path):
+def test_unreadable_images_give_no_further_problems(rows, tmp_path):
     for i in range(6):
         (tmp_path / f"i{i}.tif").unlink()
     facts, problems = inspect_all(rows)
@@ -141,18 +141,18 @@ def test_no_image_could_be_read(rows, tmp_path):
 
 
 @pytest.mark.parametrize(("folds", "patterns", "word"), [(7, [], "folds"), (1, ["none*"], "folds"), (1, ["s0"], None)])
-def test_empty_folds(rows, folds, patterns, word):
+def test_empty_folds_are_a_problem(rows, folds, patterns, word):
     facts, _ = inspect_all(rows)
     problems = check_input(rows, facts, folds, patterns)
     assert [p.split(":")[0] for p in problems] == ([word] if word else [])
 
 
-def test_nothing_to_train_on_is_no_problem_of_folds(rows):
+def test_missing_training_images_are_no_problem_of_folds(rows):
     assert check_input(rows.assign(subset="test"), inspect_all(rows)[0], 1, []) == []
 
 
-def test_identical_images_in_two_parts(rows, tmp_path):
-    """Name and storage of the file do not matter; rows to predict are ignored."""
+def test_identical_images_in_two_parts_are_a_problem(rows, tmp_path):
+    """File name and compression do not matter; rows to predict are ignored."""
     pixels = tifffile.imread(tmp_path / "i1.tif")
     for subset, name, problems in [("test", "test", 1), ("predict", "", 0), ("train", "validation", 1)]:
         rows.loc[5, "subset"] = subset
@@ -167,7 +167,7 @@ def test_identical_images_in_two_parts(rows, tmp_path):
             assert ("'group'" in problem) == (subset == "train")
 
 
-def test_identical_images_in_two_folds(rows, tmp_path):
+def test_identical_images_in_two_folds_are_a_problem(rows, tmp_path):
     (tmp_path / "i5.tif").write_bytes((tmp_path / "i0.tif").read_bytes())
     facts, _ = inspect_all(rows)
     (problem,) = check_input(rows, facts, 2, [])
@@ -176,13 +176,13 @@ def test_identical_images_in_two_folds(rows, tmp_path):
     assert check_input(rows, facts, 5, []) == []  # both images are in the same fold
 
 
-def test_images_of_one_value_are_no_leak(rows, tmp_path):
+def test_constant_images_are_no_leak(rows, tmp_path):
     for i in (0, 1):
         tifffile.imwrite(tmp_path / f"i{i}.tif", np.zeros((8, 10), np.uint8))
     assert check_input(rows, inspect_all(rows)[0], 2, []) == []
 
 
-def networks_checked(facts, networks, starts=None, labels=None, dims=2):
+def check_experiments(facts, networks, starts=None, labels=None, dims=2):
     experiments = {
         name: Experiment(
             network=NETWORK_SETTINGS[values.get("name", "unet")](**values), start_from=(starts or {}).get(name)
@@ -210,37 +210,37 @@ FACTS = pd.DataFrame({"shape": ["64x20", "64x64"], "channels": [1.0, 1.0], "path
         ({"pretrained": "/nowhere/w.pth"}, r"/nowhere/w.pth: found no such file; expected weights as .safetensors"),
     ],
 )
-def test_wrong_network_settings(values, expected):
+def test_wrong_network_settings_are_a_problem(values, expected):
     good = {"name": "unet", "width": 2, "depth": 2}
-    (problem,) = networks_checked(FACTS, {"a": values, "good": good})
+    (problem,) = check_experiments(FACTS, {"a": values, "good": good})
     assert re.search(expected, problem), problem
     assert "; expected " in problem
 
 
-def test_networks_for_other_dimensions():
-    (problem,) = networks_checked(FACTS, {"a": {"name": "fcn8s"}}, dims=3)
+def test_network_for_other_dimensions_is_a_problem():
+    (problem,) = check_experiments(FACTS, {"a": {"name": "fcn8s"}}, dims=3)
     assert "found network.name 'fcn8s' with spatial_dims 3; expected spatial_dims 2" in problem
 
 
 def test_border_class_needs_objects():
     labels = Labels("semantic", {"background": 0, "cell": 1})
-    (problem,) = networks_checked(FACTS, {"a": {"depth": 2, "border": 1}}, labels=labels)
+    (problem,) = check_experiments(FACTS, {"a": {"depth": 2, "border": 1}}, labels=labels)
     assert "found border with semantic labels; expected instance or binary labels" in problem
 
 
 def test_all_bad_networks_are_reported():
     values = {"a": {"depth": 6}, "b": {"decoder": "magic"}, "c": {"skips": "none"}}
-    assert len(networks_checked(FACTS, values)) == 3
+    assert len(check_experiments(FACTS, values)) == 3
 
 
-def test_starting_from_another_experiment():
-    """Weights of an FCN fit its next stage; those of another width or another network do not."""
+def test_start_from_needs_weights_of_equal_shapes():
+    """Weights of an FCN fit its next stage; weights of another width or network do not."""
     stages = {"a": {"name": "fcn32s", "width": 2}, "b": {"name": "fcn16s", "width": 2}}
-    assert networks_checked(FACTS, stages, {"b": "a"}) == []
+    assert check_experiments(FACTS, stages, {"b": "a"}) == []
     stages["b"] = {"name": "fcn16s", "width": 4}
-    (problem,) = networks_checked(FACTS, stages, {"b": "a"})
+    (problem,) = check_experiments(FACTS, stages, {"b": "a"})
     assert re.search(
         r"experiment b, start_from a: found vgg.* of shape \(2, 1, 3, 3\).*; expected \(4, 1, 3, 3\)", problem
     )
     stages["b"] = {"name": "unet", "width": 2, "depth": 2}
-    assert "expected any of the tensors encoder" in networks_checked(FACTS, stages, {"b": "a"})[0]
+    assert "expected any of the tensors encoder" in check_experiments(FACTS, stages, {"b": "a"})[0]

@@ -1,4 +1,4 @@
-"""Scores of predicted label files; an image without scores is a row with a reason."""
+"""Predicted label files are scored; an image without scores is a row with a reason."""
 
 from types import SimpleNamespace
 
@@ -14,11 +14,11 @@ from snakeseg.settings import Labels
 
 INSTANCE = Labels()
 TRUTH = np.array([[1, 1, 1, 1, 0], [0, 0, 0, 0, 0], [5, 5, 5, 5, 0]])
-FOUND = np.array([[2, 2, 2, 0, 0], [0, 0, 0, 0, 0], [0, 0, 9, 9, 9]])  # IoU 3/4 and 2/5
+PREDICTED = np.array([[2, 2, 2, 0, 0], [0, 0, 0, 0, 0], [0, 0, 9, 9, 9]])  # IoU 3/4 and 2/5
 
 
-def test_worked_example():
-    scores, objects = score(TRUTH, FOUND, INSTANCE)
+def test_worked_example_of_instances():
+    scores, objects = score(TRUTH, PREDICTED, INSTANCE)
     assert (scores["pixels"], scores["wrong_pixels"], scores["pixel_error"]) == (15, 4, 4 / 15)
     assert (scores["dice"], scores["iou"]) == pytest.approx((10 / 14, 5 / 9))
     assert (scores["true_objects"], scores["predicted_objects"]) == (2, 2)
@@ -39,29 +39,29 @@ def test_worked_example():
     assert [o["partner"] for o in objects] == [2, "", 1, ""]
 
 
-def test_units_and_mean_intensitys():
+def test_areas_lengths_and_intensities_have_units():
     """Areas and lengths are in units of the spacing, centroids in pixels."""
     image = np.arange(15.0).reshape(3, 5)
-    scores, objects = score(TRUTH, FOUND, INSTANCE, (2.0, 0.5), image)
+    scores, objects = score(TRUTH, PREDICTED, INSTANCE, (2.0, 0.5), image)
     assert [o["area"] for o in objects] == [4, 4, 3, 3]
     assert [o["intensity_mean"] for o in objects] == [1.5, 11.5, 1, 13]
     assert [(o["centroid_0"], o["centroid_1"]) for o in objects] == [(0, 1.5), (2, 1.5), (0, 1), (2, 3)]
     assert scores["assd"] == pytest.approx(0.5 * (1 + 2 + 1 + 1) / 14)
-    assert "intensity_mean" not in score(TRUTH, FOUND, INSTANCE)[1][0]
+    assert "intensity_mean" not in score(TRUTH, PREDICTED, INSTANCE)[1][0]
 
 
-def test_volumes():
+def test_volumes_have_no_warping_error_and_no_eccentricity():
     """Volumes have all scores but the warping error; their objects have no eccentricity."""
-    truth, found = np.stack([TRUTH, TRUTH]), np.stack([TRUTH, FOUND])
-    scores, objects = score(truth, found, INSTANCE, (3.0, 1.0, 1.0))
-    flat, _ = score(TRUTH, FOUND, INSTANCE)
-    assert set(flat) - set(scores) == {"warping_error"}
+    truth, predicted = np.stack([TRUTH, TRUTH]), np.stack([TRUTH, PREDICTED])
+    scores, objects = score(truth, predicted, INSTANCE, (3.0, 1.0, 1.0))
+    plane_scores, _ = score(TRUTH, PREDICTED, INSTANCE)
+    assert set(plane_scores) - set(scores) == {"warping_error"}
     assert set(objects[0]) >= {"area", "axis_major_length", "centroid_2", "kind"}
     assert [o["area"] for o in objects[:2]] == [24, 24]
 
 
-def test_touching_objects_are_apart_for_the_warping_error():
-    """A merge of two touching objects opens no path through the background, so a border is drawn between them."""
+def test_touching_objects_are_separated_for_the_warping_error():
+    """Touching objects are separated by a border; without it, merging them would not change the topology."""
     truth = np.zeros((9, 12), int)
     truth[1:8, 1:6], truth[1:8, 6:11] = 1, 2
     scores, _ = score(truth, (truth > 0).astype(int), INSTANCE)
@@ -69,7 +69,7 @@ def test_touching_objects_are_apart_for_the_warping_error():
     assert score(truth, truth, INSTANCE)[0]["warping_error"] == 0
 
 
-def test_perfect():
+def test_perfect_prediction_has_perfect_scores():
     scores, objects = score(TRUTH, TRUTH, INSTANCE)
     for key in ("dice", "iou", "nsd", "v_rand", "v_info", "seg", "aji", "pq_0.50", "ap_0.50", "ap_0.95", "f1_0.70"):
         assert scores[key] == 1
@@ -79,7 +79,7 @@ def test_perfect():
     assert all(o["iou"] == 1 for o in objects)
 
 
-def test_a_miss_is_marked():
+def test_empty_prediction_is_marked_as_missed():
     scores, _ = score(TRUTH, np.zeros_like(TRUTH), INSTANCE)
     assert (scores["missed"], scores["empty"]) == (1, 0)
     for key in ("ap_0.50", "dice", "nsd", "v_rand", "v_info", "seg", "aji", "pq_0.50"):
@@ -88,8 +88,8 @@ def test_a_miss_is_marked():
     assert scores["hd95"] == pytest.approx(np.hypot(3, 5))
 
 
-def test_an_empty_image_is_marked():
-    """Without true objects, an empty prediction is right and any predicted object is wrong."""
+def test_image_without_objects_is_marked_as_empty():
+    """Without true objects, an empty prediction is correct and any predicted object is wrong."""
     empty = np.zeros_like(TRUTH)
     scores, objects = score(empty, empty, INSTANCE)
     assert (scores["empty"], scores["missed"], scores["ap_0.50"], scores["dice"]) == (1, 0, 1, 1)
@@ -97,34 +97,34 @@ def test_an_empty_image_is_marked():
     assert scores["nsd"] == scores["aji"] == scores["pq_0.50"] == 1
     undefined = {key for key, value in scores.items() if np.isnan(value)}
     assert undefined >= {"adapted_rand_error", "voi_split", "v_rand", "v_info", "seg", "sq_0.50", "hd95", "assd"}
-    scores, _ = score(empty, FOUND, INSTANCE)
+    scores, _ = score(empty, PREDICTED, INSTANCE)
     assert (scores["empty"], scores["ap_0.50"], scores["dice"]) == (1, 0, 0)
 
 
-def test_ignored_pixels_do_not_count():
+def test_ignored_pixels_change_no_score():
     """Predictions at ignored pixels change no score; an object with only ignored pixels does not count."""
     truth = TRUTH.copy()
     truth[1:, 2:] = 99
     labels = Labels(ignore=99)
-    expected, _ = score(truth, np.where(truth == 99, 0, FOUND), labels)
-    for there in (3, 9, FOUND):
-        found, objects = score(truth, np.where(truth == 99, there, FOUND), labels)
-        assert found == pytest.approx(expected, nan_ok=True)
+    expected, _ = score(truth, np.where(truth == 99, 0, PREDICTED), labels)
+    for ignored_values in (3, 9, PREDICTED):
+        scores, objects = score(truth, np.where(truth == 99, ignored_values, PREDICTED), labels)
+        assert scores == pytest.approx(expected, nan_ok=True)
     assert expected["pixels"] == 9
     assert expected["true_objects"] == 2
     assert {o["id"] for o in objects if o["side"] == "predicted"} == {2}
 
 
-def test_binary_truth_has_components_as_objects():
+def test_objects_of_binary_truth_are_its_components():
     truth = np.array([[255, 255, 0, 7]])
     scores, _ = score(truth, np.array([[1, 1, 0, 2]]), Labels("binary"))
     assert (scores["true_objects"], scores["ap_0.90"], scores["pixel_error"]) == (2, 1, 0)
 
 
-def test_semantic_scores_are_of_every_class():
+def test_semantic_scores_include_every_class():
     labels = Labels("semantic", {"sky": 4, "cell": 1, "wall": 2})
-    truth, found = np.array([[4, 1, 1, 2, 2, 4]]), np.array([[4, 1, 4, 2, 2, 2]])
-    scores, _ = score(truth, found, labels)
+    truth, predicted = np.array([[4, 1, 1, 2, 2, 4]]), np.array([[4, 1, 4, 2, 2, 2]])
+    scores, _ = score(truth, predicted, labels)
     assert (scores["iou_cell"], scores["iou_wall"], scores["iou"]) == pytest.approx((1 / 2, 2 / 3, 7 / 12))
     assert scores["dice_cell"] == pytest.approx(2 / 3)
     assert scores["pixel_error"] == pytest.approx(1 / 3)
@@ -132,14 +132,14 @@ def test_semantic_scores_are_of_every_class():
     assert scores["assd"] == pytest.approx((1 / 3 + 1 / 5) / 2)
 
 
-def test_a_class_that_is_not_there_does_not_count_for_distances():
+def test_absent_class_is_left_out_of_distances():
     labels = Labels("semantic", {"sky": 0, "cell": 1, "wall": 2})
     scores, _ = score(np.array([[0, 1, 1]]), np.array([[0, 0, 1]]), labels)
     assert (scores["assd"], scores["assd_cell"], scores["nsd_wall"]) == pytest.approx((1 / 3, 1 / 3, 1))
     assert np.isnan(scores["assd_wall"])
 
 
-def test_ids_that_float32_could_not_tell_apart():
+def test_large_ids_are_distinguished():
     truth = np.array([[2**24, 2**24, 2**24 + 1, 2**24 + 1]])
     scores, _ = score(truth, np.array([[1, 1, 2, 2]]), INSTANCE)
     assert (scores["true_objects"], scores["ap_0.90"]) == (2, 1)
@@ -147,14 +147,14 @@ def test_ids_that_float32_could_not_tell_apart():
 
 @pytest.fixture
 def files(tmp_path):
-    """Labels and predictions as PNG files, and a function that makes rows of a sheet."""
+    """The folder of predictions, and a function that writes the PNG files of a row and returns the row."""
     predictions = tmp_path / "predictions"
     predictions.mkdir()
 
-    def row(name, truth, found, spacing=""):
+    def row(name, truth, predicted, spacing=""):
         label, image = tmp_path / f"{name}-label.png", tmp_path / f"{name}.png"
-        grey = None if truth is None else 10 + truth
-        for path, array in ((label, truth), (image, grey), (predictions / f"{name}.png", found)):
+        intensity = None if truth is None else 10 + truth
+        for path, array in ((label, truth), (image, intensity), (predictions / f"{name}.png", predicted)):
             if array is not None:
                 Image.fromarray(array.astype(np.uint8)).save(path)
         return {"sample": name, "group": "g", "image": str(image), "label": "" if truth is None else str(label),
@@ -163,10 +163,10 @@ def files(tmp_path):
     return SimpleNamespace(folder=predictions, row=row)
 
 
-def test_every_row_is_accounted_for(files):
-    """Status scored, unlabelled or unreadable, with the reason: a missing file, a damaged one."""
-    rows = [files.row("good", TRUTH, FOUND), files.row("unlabelled", None, FOUND), files.row("lost", TRUTH, None),
-            files.row("damaged", TRUTH, FOUND)]  # fmt: skip
+def test_every_row_has_a_status(files):
+    """The status is scored, unlabelled or unreadable; missing and damaged files have a reason."""
+    rows = [files.row("good", TRUTH, PREDICTED), files.row("unlabelled", None, PREDICTED),
+            files.row("lost", TRUTH, None), files.row("damaged", TRUTH, PREDICTED)]  # fmt: skip
     (files.folder / "damaged.png").write_bytes(b"no image")
     images, objects = evaluate_rows(pd.DataFrame(rows), files.folder, 2, INSTANCE)
     assert [i["status"] for i in images] == ["scored", "unlabelled", "unreadable", "unreadable"]
@@ -176,8 +176,8 @@ def test_every_row_is_accounted_for(files):
     assert {o["sample"] for o in objects} == {"good"}
 
 
-def test_the_spacing_of_the_sheet_and_the_mean_intensitys_of_the_image(files, monkeypatch):
-    rows = pd.DataFrame([files.row("good", TRUTH, FOUND, "2 0.5")])
+def test_objects_have_the_spacing_of_the_sheet_and_intensities_of_the_image(files, monkeypatch):
+    rows = pd.DataFrame([files.row("good", TRUTH, PREDICTED, "2 0.5")])
     _, objects = evaluate_rows(rows, files.folder, 2, INSTANCE)
     assert [(o["area"], o["intensity_mean"]) for o in objects] == [
         (4, 11),
@@ -190,14 +190,14 @@ def test_the_spacing_of_the_sheet_and_the_mean_intensitys_of_the_image(files, mo
     assert "intensity_mean" not in objects[0]
 
 
-def test_a_prediction_of_another_shape_is_a_row_with_a_reason(files):
-    rows = [files.row("other", TRUTH, FOUND[:2]), files.row("good", TRUTH, FOUND)]
+def test_prediction_of_another_shape_is_a_row_with_a_reason(files):
+    rows = [files.row("other", TRUTH, PREDICTED[:2]), files.row("good", TRUTH, PREDICTED)]
     images, _ = evaluate_rows(pd.DataFrame(rows), files.folder, 2, INSTANCE)
     assert [i["status"] for i in images] == ["unreadable", "scored"]
     assert "shape" in images[0]["reason"]
 
 
-def test_a_label_of_unknown_classes_is_a_row_with_a_reason(files):
+def test_label_of_unknown_classes_is_a_row_with_a_reason(files):
     rows = [files.row("odd", TRUTH, TRUTH), files.row("good", TRUTH > 0, TRUTH > 0)]
     labels = Labels("semantic", {"background": 0, "cell": 1})
     images, _ = evaluate_rows(pd.DataFrame(rows), files.folder, 2, labels)
@@ -205,7 +205,7 @@ def test_a_label_of_unknown_classes_is_a_row_with_a_reason(files):
     assert "[5]" in images[0]["reason"]
 
 
-def test_tables_say_which_experiment_subset_and_fold_a_row_is_of():
+def test_tables_have_experiment_subset_and_fold_of_each_row():
     rows = pd.DataFrame({"sample": ["a", "b"], "subset": ["train", "test"]})
     table = score_table([{"sample": "b", "dice": 1.0}, {"sample": "a", "dice": 0.5}], rows, "unet", 0)
     assert list(table) == ["experiment", "subset", "fold", "sample", "dice"]

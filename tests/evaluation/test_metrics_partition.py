@@ -1,4 +1,4 @@
-"""Scores of partitions: results computed by hand, brute force, and scikit-image."""
+"""Scores of partitions agree with results computed by hand, brute force and scikit-image."""
 
 from collections import Counter
 from itertools import combinations
@@ -20,12 +20,13 @@ from snakeseg.evaluation.metrics.partition import (
 )
 
 
-def table(truth, predicted):
+def overlaps_of_rows(truth, predicted):
+    """Compute the overlaps of two images of one row."""
     return overlaps(np.array([truth]), np.array([predicted]))
 
 
 def pairs_of_pixels(truth, predicted):
-    """For every pair of pixels: whether the truth and the prediction join it."""
+    """Return, for every pair of pixels, whether truth and prediction join it."""
     first, second = np.triu_indices(truth.size, 1)
     t, p = truth.ravel(), predicted.ravel()
     return t[first] == t[second], p[first] == p[second]
@@ -36,23 +37,23 @@ def pairs_of_pixels(truth, predicted):
     [
         ([1, 1, 2, 2], [7, 7, 3, 3], 0),
         ([1, 1, 2, 2], [1, 1, 1, 1], 4 / 6),  # four pairs are wrongly joined
-        ([1, 1, 0, 0], [1, 1, 0, 3], 1 / 6),  # the background is an object too
+        ([1, 1, 0, 0], [1, 1, 0, 3], 1 / 6),  # the background counts as an object
         ([0, 0, 0, 0], [1, 2, 3, 4], 1),
     ],
 )
-def test_rand_error(truth, predicted, error):
-    assert rand_error(table(truth, predicted)) == pytest.approx(error)
+def test_rand_error_of_small_partitions(truth, predicted, error):
+    assert rand_error(overlaps_of_rows(truth, predicted)) == pytest.approx(error)
 
 
 def test_rand_error_is_the_share_of_pairs_that_disagree():
     for truth, predicted in PAIRS:
-        together, called = pairs_of_pixels(truth, predicted)
-        expected = np.mean(together != called) if truth.size > 1 else np.nan
+        true_joins, predicted_joins = pairs_of_pixels(truth, predicted)
+        expected = np.mean(true_joins != predicted_joins) if truth.size > 1 else np.nan
         assert rand_error(overlaps(truth, predicted)) == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 def rand_by_pairs(truth, predicted):
-    """The F-score of pairs of pixels of the foreground that share an object, counted one by one."""
+    """Compute the Rand error as 1 - F of the pairs of foreground pixels that share an object, counted one by one."""
     where = np.flatnonzero(truth)
     t, p = np.ravel(truth)[where], np.ravel(predicted)[where]
     pairs = [(t[i] == t[j], p[i] == p[j]) for i, j in combinations(range(len(where)), 2)]
@@ -64,39 +65,39 @@ def rand_by_pairs(truth, predicted):
     ("truth", "predicted", "error"),
     [
         ([1, 1, 2, 2], [7, 7, 3, 3], 0),
-        ([1, 1, 2, 2], [1, 1, 1, 1], 0.5),  # 2 of 6 pairs right, 2 of 2 found: F = 1/2
+        ([1, 1, 2, 2], [1, 1, 1, 1], 0.5),  # precision 2/6, recall 2/2: F = 1/2
         ([1, 1, 1, 1], [1, 1, 2, 2], 0.5),
-        ([1, 1, 1, 0, 0], [1, 1, 2, 9, 9], 0.5),  # 1 of 1, 1 of 3
+        ([1, 1, 1, 0, 0], [1, 1, 2, 9, 9], 0.5),  # precision 1/1, recall 1/3
         ([1, 1, 0, 0], [1, 1, 1, 1], 0),  # pixels outside true objects do not count
     ],
 )
-def test_adapted_rand_error(truth, predicted, error):
+def test_adapted_rand_error_of_small_partitions(truth, predicted, error):
     assert rand_by_pairs(truth, predicted) == pytest.approx(error)
-    assert adapted_rand_error(table(truth, predicted)) == pytest.approx(error)
+    assert adapted_rand_error(overlaps_of_rows(truth, predicted)) == pytest.approx(error)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
-def test_adapted_rand_error_and_variation_of_information_equal_scikit_images():
-    """Except for an error of 1 for an empty prediction: the predicted background is not an object."""
+def test_adapted_rand_error_and_variation_of_information_equal_those_of_scikit_image():
+    """They agree except for empty predictions, whose error is 1: the predicted background is not an object."""
     for truth, predicted in PAIRS:
-        found = overlaps(truth, predicted)
+        table = overlaps(truth, predicted)
         if not truth.any():
-            assert np.isnan([adapted_rand_error(found), *variation_of_information(found)]).all()
+            assert np.isnan([adapted_rand_error(table), *variation_of_information(table)]).all()
             continue
         expected = metrics.variation_of_information(truth, predicted, ignore_labels=[0])
-        assert variation_of_information(found) == pytest.approx(expected, abs=1e-9)
+        assert variation_of_information(table) == pytest.approx(expected, abs=1e-9)
         expected = metrics.adapted_rand_error(truth, predicted, ignore_labels=[0])[0]
         expected = expected if predicted[truth > 0].any() else 1
-        assert adapted_rand_error(found) == pytest.approx(expected, abs=1e-9, nan_ok=True)
+        assert adapted_rand_error(table) == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
-def test_missing_every_object_is_no_perfect_partition():
+def test_empty_prediction_has_the_worst_scores():
     """The predicted background does not count as the single true object."""
-    found = overlaps(np.ones((3, 3), int), np.zeros((3, 3), int))
-    assert (adapted_rand_error(found), v_rand(found), v_info(found)) == (1, 0, 0)
+    table = overlaps(np.ones((3, 3), int), np.zeros((3, 3), int))
+    assert (adapted_rand_error(table), v_rand(table), v_info(table)) == (1, 0, 0)
 
 
-def test_cutting_an_object_into_single_pixels_shares_no_pair():
+def test_single_pixel_objects_have_error_1():
     assert adapted_rand_error(overlaps(np.ones((2, 2), int), np.arange(1, 5).reshape(2, 2))) == 1
 
 
@@ -112,8 +113,8 @@ def test_cutting_an_object_into_single_pixels_shares_no_pair():
         ([1, 1, 0, 0], [1, 1, 2, 3], 0, 0),
     ],
 )
-def test_variation_of_information(truth, predicted, splits, merges):
-    assert variation_of_information(table(truth, predicted)) == pytest.approx((splits, merges), abs=1e-6)
+def test_variation_of_information_of_small_partitions(truth, predicted, splits, merges):
+    assert variation_of_information(overlaps_of_rows(truth, predicted)) == pytest.approx((splits, merges), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -122,14 +123,19 @@ def test_variation_of_information(truth, predicted, splits, merges):
         ([1, 1, 2, 2], [5, 5, 3, 3], 1, 1),
         ([1, 1, 2, 2], [1, 1, 1, 1], 2 / 3, 0),  # 2 (4 + 4) / (8 + 16); one object has no information on two
         ([1, 1, 2, 2], [1, 2, 3, 4], 2 / 3, 2 / 3),  # 2 x 4 / (8 + 4); 2 x 1 bit / (1 + 2)
-        ([1, 1, 2, 2], [1, 1, 3, 0], 6 / 7, 0.8),  # a pixel without object is one: 2 x 6 / (8 + 6); 2 / (1 + 1.5)
+        (
+            [1, 1, 2, 2],
+            [1, 1, 3, 0],
+            6 / 7,
+            0.8,
+        ),  # a background pixel is an object: 2 x 6 / (8 + 6); 2 / (1 + 1.5)
         ([1, 1, 0, 0], [1, 1, 1, 2], 1, 1),  # pixels outside true objects do not count
         ([0, 0, 0, 0], [1, 1, 1, 2], np.nan, np.nan),
     ],
 )
-def test_scores_of_the_isbi_challenge(truth, predicted, rand, info):
-    found = table(truth, predicted)
-    assert (v_rand(found), v_info(found)) == pytest.approx((rand, info), nan_ok=True)
+def test_v_rand_and_v_info_of_small_partitions(truth, predicted, rand, info):
+    table = overlaps_of_rows(truth, predicted)
+    assert (v_rand(table), v_info(table)) == pytest.approx((rand, info), nan_ok=True)
 
 
 def entropy(values):
@@ -137,48 +143,48 @@ def entropy(values):
     return float(-(shares * np.log2(shares)).sum())
 
 
-def test_scores_of_the_isbi_challenge_equal_their_definitions_on_pixels():
+def test_v_rand_and_v_info_equal_their_definitions_on_pixels():
     """Each pixel of the predicted background within true objects is an object of its own."""
     for truth, predicted in PAIRS:
-        found = overlaps(truth, predicted)
+        table = overlaps(truth, predicted)
         t, p = truth[truth > 0], predicted[truth > 0]
         if not p.any():
             continue
         p = np.where(p > 0, p, -1 - np.arange(len(p))).tolist()
         both = list(zip(t.tolist(), p, strict=True))
-        squares = [sum(n**2 for n in Counter(each).values()) for each in (t.tolist(), p, both)]
-        assert v_rand(found) == pytest.approx(2 * squares[2] / (squares[0] + squares[1]), abs=1e-9)
-        entropies = [entropy(each) for each in (t.tolist(), p, both)]
+        squares = [sum(n**2 for n in Counter(ids).values()) for ids in (t.tolist(), p, both)]
+        assert v_rand(table) == pytest.approx(2 * squares[2] / (squares[0] + squares[1]), abs=1e-9)
+        entropies = [entropy(ids) for ids in (t.tolist(), p, both)]
         mean = (entropies[0] + entropies[1]) / 2
-        assert v_info(found) == pytest.approx((2 * mean - entropies[2]) / mean if mean else 1, abs=1e-9)
+        assert v_info(table) == pytest.approx((2 * mean - entropies[2]) / mean if mean else 1, abs=1e-9)
 
 
 @pytest.mark.parametrize(
     ("labels", "thinned"),
     [
-        ("1110000222", "1111102222"),  # at an even width, the larger id gets the middle
+        ("1110000222", "1111102222"),  # at an even width, the larger id gets one pixel more
         ("2220000111", "2222011111"),
         ("1110222", "1110222"),
         ("2220111", "2220111"),
-        ("111222", "111222"),  # objects that touch stay in touch
+        ("111222", "111222"),  # objects that touch still touch
         ("0010000", "1111111"),
         ("0000000", "0000000"),
     ],
 )
-def test_thin_borders(labels, thinned):
-    found = thin_borders(np.array([list(labels)], int), (1.0, 1.0))
-    assert "".join(map(str, found[0])) == thinned
+def test_borders_are_thinned_to_one_pixel_or_less(labels, thinned):
+    result = thin_borders(np.array([list(labels)], int), (1.0, 1.0))
+    assert "".join(map(str, result[0])) == thinned
 
 
-def test_nearness_is_in_units_of_the_spacing():
-    """A corner pixel whose distance in rows to one object equals that in columns to another."""
+def test_borders_are_thinned_by_distance_in_units_of_the_spacing():
+    """A corner pixel is as many rows away from one object as columns from another."""
     labels = np.zeros((5, 5), int)
     labels[4, 0], labels[0, 4] = 1, 2
     assert thin_borders(labels, (1.0, 9.0))[0, 0] == 1
     assert thin_borders(labels, (9.0, 1.0))[0, 0] == 2
 
 
-def test_thinned_borders_lie_between_objects_that_grew():
+def test_objects_grow_into_the_nearest_border_pixels():
     """Objects keep their pixels, the nearest object gets each other pixel, and no objects touch that did not before."""
     for _, labels in PAIRS:
         thinned = thin_borders(labels, (1.0,) * labels.ndim)
@@ -191,12 +197,12 @@ def test_thinned_borders_lie_between_objects_that_grew():
         own = np.take_along_axis(distances, np.searchsorted(ids, thinned)[None], axis=0)[0]
         np.testing.assert_allclose(own[grown], distances.min(axis=0)[grown])
         for axis in range(labels.ndim):
-            now, before = (np.moveaxis(each, axis, 0) for each in (thinned, labels))
+            now, before = (np.moveaxis(array, axis, 0) for array in (thinned, labels))
             touching = (now[1:] != now[:-1]) & (now[1:] > 0) & (now[:-1] > 0)
             assert ((before[1:] > 0) & (before[:-1] > 0))[touching].all()
 
 
-def test_the_width_of_a_border_scores_nothing():
+def test_width_of_borders_does_not_change_the_score():
     """Three stripes with true borders of one pixel, and predicted borders of eight and six pixels."""
     truth = np.repeat([[1, 1, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2, 2, 2, 0, 3, 3, 3, 3, 3]], 6, axis=0)
     wide = np.where(np.isin(np.arange(20), (1, 10, 17)), truth, 0)

@@ -1,4 +1,4 @@
-"""Warping, compared with brute force: it keeps the topology of the truth and leaves no pixel to flip."""
+"""Warping keeps the topology of the truth, flips all pixels that it can, and equals brute force."""
 
 import numpy as np
 import pytest
@@ -11,28 +11,32 @@ FACES, CORNERS = ndimage.generate_binary_structure(2, 1), ndimage.generate_binar
 
 
 def is_simple(patch):
-    """By the definition of Bertrand and Malandain 1994: one component each of both kinds is next to the middle."""
-    around = np.ones((3, 3), bool)
-    around[1, 1] = False
-    foreground = ndimage.label(patch & around, FACES)[0]
-    background = ndimage.label(~patch & around, CORNERS)[0]
-    return len(set(foreground[FACES & around]) - {0}) == len(set(background[around]) - {0}) == 1
+    """Return whether the middle pixel is simple as defined by Bertrand and Malandain 1994.
+
+    It must be adjacent to exactly one component of foreground and one of background.
+    """
+    ring = np.ones((3, 3), bool)
+    ring[1, 1] = False
+    foreground = ndimage.label(patch & ring, FACES)[0]
+    background = ndimage.label(~patch & ring, CORNERS)[0]
+    return len(set(foreground[FACES & ring]) - {0}) == len(set(background[ring]) - {0}) == 1
 
 
 def patch_of(code):
+    """Decode eight neighbours from the bits of a table index."""
     patch = np.zeros((3, 3), bool)
     for bit, (row, column) in enumerate(NEIGHBOURS):
         patch[1 + row, 1 + column] = code >> bit & 1
     return patch
 
 
-def test_simple_points():
+def test_table_of_simple_points_equals_the_definition():
     assert [is_simple(patch_of(code)) for code in range(256)] == IS_SIMPLE.tolist()
     assert IS_SIMPLE.sum() == 116
 
 
 def warp_one_by_one(truth, predicted):
-    """Reference: the same order of pixels, with the definition instead of the table, and all pixels in each round."""
+    """Warp in the same order of pixels, with the definition instead of the table, and all pixels in each round."""
     warped, target = np.pad(truth, 1), np.pad(predicted, 1)
     while True:
         before = warped.copy()
@@ -46,40 +50,41 @@ def warp_one_by_one(truth, predicted):
             return warped[1:-1, 1:-1]
 
 
-def topology(mask):
+def count_components(mask):
+    """Count the components of foreground and of background."""
     padded = np.pad(mask, 1)
     return ndimage.label(padded, FACES)[1], ndimage.label(~padded, CORNERS)[1]
 
 
-FLAT = [(a > 0, b > 0) for a, b in PAIRS if a.ndim == 2]
+PLANES = [(a > 0, b > 0) for a, b in PAIRS if a.ndim == 2]
 RANDOM = [tuple(np.random.default_rng(seed).random((2, 9, 11)) < 0.4 + 0.002 * seed) for seed in range(100)]
 
 
-def test_equals_flipping_one_by_one():
-    for truth, predicted in FLAT + RANDOM:
+def test_warping_equals_flipping_pixel_by_pixel():
+    for truth, predicted in PLANES + RANDOM:
         np.testing.assert_array_equal(warp_to_prediction(truth, predicted), warp_one_by_one(truth, predicted))
 
 
-def test_keeps_the_topology_and_only_moves_towards_the_prediction():
-    for truth, predicted in FLAT + RANDOM:
+def test_warping_keeps_the_topology_and_changes_only_wrong_pixels():
+    for truth, predicted in PLANES + RANDOM:
         warped = warp_to_prediction(truth, predicted)
-        assert topology(warped) == topology(truth)
+        assert count_components(warped) == count_components(truth)
         assert (warped == predicted)[truth == predicted].all()
 
 
 @pytest.mark.parametrize("shift", [1, 5, 20])
-def test_a_shifted_object_costs_nothing_while_it_overlaps(shift):
+def test_shifted_object_that_overlaps_has_no_error(shift):
     truth = np.zeros((40, 60), bool)
     truth[10:31, 5:30] = True
     assert (warp_to_prediction(truth, np.roll(truth, shift, 1)) == np.roll(truth, shift, 1)).all()
 
 
-def wrong(truth, predicted):
+def count_warping_errors(truth, predicted):
     return int((warp_to_prediction(truth, predicted) != predicted).sum())
 
 
-def test_known_answers():
-    """A missed object counts one pixel, a false one all its pixels; a bridge between two cells is three rows wide."""
+def test_misses_false_objects_holes_and_bridges_have_known_errors():
+    """A missed object counts as one pixel, a false one as all its pixels, and a bridge as its width of three rows."""
     empty, disc = np.zeros((30, 40), bool), np.zeros((30, 40), bool)
     disc[8:20, 5:30] = True
     hole, cut = disc.copy(), disc.copy()
@@ -87,7 +92,7 @@ def test_known_answers():
     cut[:, 16] = False
     joined = cut.copy()
     joined[12:15, 16] = True
-    assert (wrong(disc, empty), wrong(empty, disc)) == (1, disc.sum())
-    assert (wrong(hole, disc), wrong(disc, hole)) == (1, 12)
-    assert (wrong(disc, cut), wrong(cut, joined)) == (1, 3)
-    assert wrong(disc, disc) == wrong(empty, empty) == 0
+    assert (count_warping_errors(disc, empty), count_warping_errors(empty, disc)) == (1, disc.sum())
+    assert (count_warping_errors(hole, disc), count_warping_errors(disc, hole)) == (1, 12)
+    assert (count_warping_errors(disc, cut), count_warping_errors(cut, joined)) == (1, 3)
+    assert count_warping_errors(disc, disc) == count_warping_errors(empty, empty) == 0

@@ -1,4 +1,4 @@
-"""The summary table: means, numbers of images, confidence intervals."""
+"""The summary table has means, numbers of images and confidence intervals."""
 
 import numpy as np
 import pandas as pd
@@ -9,23 +9,23 @@ from snakeseg.evaluation.summary import clip_interval, headlines, lower_is_bette
 from snakeseg.settings import Labels
 
 TRUTH = np.array([[1, 1, 1, 1, 0], [0, 0, 0, 0, 0], [5, 5, 5, 5, 0]])
-FOUND = np.array([[2, 2, 2, 0, 0], [0, 0, 0, 0, 0], [0, 0, 9, 9, 9]])  # IoU 3/4 and 2/5
+PREDICTED = np.array([[2, 2, 2, 0, 0], [0, 0, 0, 0, 0], [0, 0, 9, 9, 9]])  # IoU 3/4 and 2/5
 EMPTY = np.zeros_like(TRUTH)
 
 
 @pytest.fixture
 def images():
-    """One experiment: a perfect image of 2 objects, a worse one of 2, a smaller empty one, a miss, one unlabelled."""
-    pairs = [(TRUTH, TRUTH), (TRUTH, FOUND), (EMPTY[:1], EMPTY[:1]), (TRUTH, EMPTY)]
-    rows = [{"status": "scored", **score(truth, found, Labels())[0]} for truth, found in pairs]
-    made = pd.DataFrame([*rows, {"status": "unlabelled"}])
+    """Scores of one experiment: perfect, partly wrong, small and empty, missed, and unlabelled images."""
+    pairs = [(TRUTH, TRUTH), (TRUTH, PREDICTED), (EMPTY[:1], EMPTY[:1]), (TRUTH, EMPTY)]
+    rows = [{"status": "scored", **score(truth, predicted, Labels())[0]} for truth, predicted in pairs]
+    table = pd.DataFrame([*rows, {"status": "unlabelled"}])
     for name, value in (("group", list("vwxyz")), ("subset", "test"), ("experiment", "x")):
-        made.insert(0, name, value)
-    return made
+        table.insert(0, name, value)
+    return table
 
 
-def test_means_and_counts(images):
-    """Mean and median over images, pooled scores over objects or pixels, and numbers of images."""
+def test_summary_has_means_and_counts(images):
+    """Mean and median are over images, pooled scores over objects or pixels."""
     summary = summarise(images).set_index("metric")
     row = summary.loc["ap_0.50"]
     assert (row["n"], row["unscored"], row["missed"], row["empty"], row["groups"]) == (4, 1, 1, 1, 4)
@@ -48,14 +48,14 @@ def test_images_of_one_group_have_a_mean_and_no_interval(images):
     assert np.isnan(row["high"])
 
 
-def test_experiments_and_subsets_are_kept_apart(images):
+def test_experiments_and_subsets_have_rows_of_their_own(images):
     both = pd.concat([images, images.assign(experiment="y"), images.assign(subset="validation")])
     summary = summarise(both)
     assert len(summary.groupby(["experiment", "subset"])) == 3
     assert (summary.loc[summary["metric"] == "ap_0.50", "n"] == 4).all()
 
 
-def test_an_experiment_without_scores_says_so(images):
+def test_experiment_without_scores_has_a_row_with_n_0(images):
     other = images.assign(experiment="y", status="unreadable")
     summary = summarise(pd.concat([images, other])).set_index(["experiment", "metric"])
     row = summary.loc[("y", "ap_0.50")]
@@ -73,12 +73,12 @@ def test_metric_columns_are_scores_only():
 @pytest.mark.parametrize(
     "metric", ["pixel_error", "adapted_rand_error", "voi_merge", "hd95", "assd_cell", "warping_error"]
 )
-def test_errors_are_better_the_lower(metric):
+def test_errors_are_better_when_lower(metric):
     assert lower_is_better(metric)
 
 
 @pytest.mark.parametrize("metric", ["dice", "iou_cell", "mean_iu", "ap_0.50", "pq", "v_rand", "v_info", "nsd"])
-def test_scores_are_better_the_higher(metric):
+def test_scores_are_better_when_higher(metric):
     assert not lower_is_better(metric)
 
 
@@ -93,5 +93,5 @@ def test_scores_are_better_the_higher(metric):
         ("relative_count_error", 0, (-5, 5)),
     ],
 )
-def test_intervals_hold_nothing_that_a_score_cannot_be(metric, lowest, expected):
+def test_intervals_are_clipped_to_possible_scores(metric, lowest, expected):
     assert clip_interval(metric, -5, 5, lowest) == expected

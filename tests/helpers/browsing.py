@@ -1,4 +1,4 @@
-"""How pages are met in tests: sizes of screens, and what is wrong for those who cannot see or point."""
+"""Screen sizes for tests of pages, and a check of their accessibility."""
 
 import json
 from importlib import resources
@@ -8,10 +8,10 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 
 
 def violations(page) -> list[str]:
-    """Violations of WCAG A and AA that axe-core finds, each with the elements.
+    """Return the violations of WCAG A and AA that axe-core reports, each with its elements.
 
-    The package's own Python reads axe-core in the encoding of the locale, so only its script is used.
+    Only the script of the package is used, because its Python code reads it in the encoding of the locale.
     """
     page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate(f"axe.run({json.dumps(RULES)})")["violations"]
-    return [f"{one['id']}: {one['help']}: {[node['html'] for node in one['nodes']]}" for one in found]
+    results = page.evaluate(f"axe.run({json.dumps(RULES)})")["violations"]
+    return [f"{rule['id']}: {rule['help']}: {[node['html'] for node in rule['nodes']]}" for rule in results]

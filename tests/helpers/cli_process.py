@@ -1,4 +1,4 @@
-"""The command line in a process of its own, which a test may kill; forked from a server with all imports done."""
+"""Run a subcommand in a separate process that a test may kill, forked from a server that has imported all modules."""
 
 import multiprocessing
 import os
@@ -12,7 +12,7 @@ CONTEXT.set_forkserver_preload([*(f"snakeseg.commands.{name}" for name in PRELOA
 
 
 def start(arguments: list[str], log=os.devnull):
-    """The process of a subcommand; what it says goes to a file."""
+    """Start a subcommand in a process, and redirect its standard error to a file."""
     if log != os.devnull:
         open(log, "w", encoding="utf-8").close()
     process = CONTEXT.Process(target=run, args=(arguments, str(log)))
@@ -21,7 +21,7 @@ def start(arguments: list[str], log=os.devnull):
 
 
 def end(process, seconds: float = 600) -> int:
-    """Its exit status, negative for a signal; it must come to an end by itself."""
+    """Wait until a process exits, and return its exit status (negative for a signal); kill it after a timeout."""
     process.join(seconds)
     if process.exitcode is None:
         process.kill()
@@ -31,7 +31,7 @@ def end(process, seconds: float = 600) -> int:
 
 def run(arguments: list[str], log: str) -> None:
     with open(log, "wb") as file:
-        os.dup2(file.fileno(), 2)  # of the processes that it starts, too
+        os.dup2(file.fileno(), 2)  # also for the processes that it starts
     from snakeseg.cli import main
 
     sys.exit(main(arguments))

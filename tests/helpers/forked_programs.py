@@ -1,9 +1,10 @@
-"""Snakemake and the package's commands as processes that find all imports done, which takes a tenth of the time.
+"""Run Snakemake and the commands of the package in processes forked from a server, in a tenth of the time.
 
-A server that has imported all forks a process for every call of `python -m snakemake`, and of `python -m snakeseg` of
-this package, by a `python` in a folder for PATH. Working folder, environment and standard streams are the caller's,
-the exit status is the process's. What a test kills is started otherwise; so are `make demo` and the jobs of Slurm,
-which leave the same bytes (tests/slurm/test_same_bytes.py).
+The server has imported all modules. A script `python` in a folder for PATH connects to it; for every call of
+`python -m snakemake`, and of `python -m snakeseg` of this package, the server forks a process. The process has the
+working folder, environment and standard streams of the caller, and the caller exits with its status. Processes that a
+test kills, `make demo` and the jobs of Slurm are started in the ordinary way; their results have the same bytes
+(tests/slurm/test_same_bytes.py).
 """
 
 import array
@@ -26,7 +27,7 @@ from importlib import import_module
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
-# Imported within functions, for most runs.
+# Modules that the package imports within functions, and that most runs need.
 LATE = ("matplotlib.backends.backend_agg", "monai.losses", "monai.networks.nets", "nibabel", "psutil", "snakemake.cli",
         "tifffile.zarr", "torch._dynamo", "torch.utils.flop_counter", "zarr")  # fmt: skip
 PYTHON = """#!{python} -SE
@@ -45,7 +46,7 @@ with socket.socket(socket.AF_UNIX) as server:
 
 @contextmanager
 def forked_programs() -> Iterator[Path]:
-    """The folder of a `python` that is served; the server ends with this process."""
+    """Start the server, and yield the folder of its `python`; the server ends with this process."""
     with tempfile.TemporaryDirectory(prefix="python-") as folder:
         address, python = f"{folder}/server", Path(folder, "python")
         values = {"python": sys.executable, "sources": str(SOURCES), "address": address}
@@ -77,15 +78,15 @@ def serve(address: str) -> None:
             connection, _ = listening.accept()
             if os.fork() == 0:
                 listening.close()
-                answer(connection)
+                handle_call(connection)
             connection.close()
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
 
 
-def answer(connection: socket.socket) -> None:
-    """In a process of its own: run the call in another, and tell its exit status."""
+def handle_call(connection: socket.socket) -> None:
+    """Run a call in a child process, send its exit status to the caller, and exit."""
     length, ancillary, *_ = connection.recvmsg(4, socket.CMSG_SPACE(12), socket.MSG_WAITALL)
     streams = array.array("i", ancillary[0][2])
     call = json.loads(connection.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL))
@@ -99,7 +100,7 @@ def answer(connection: socket.socket) -> None:
 
 
 def run(arguments: list[str], folder: str, environment: dict[str, str], streams: array.array) -> None:
-    """What `python -m` does, but for tidying up after all imports, which takes longer than most calls."""
+    """Run a module as `python -m` does, but exit without the cleanup of modules, which takes longer than most calls."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -108,7 +109,7 @@ def run(arguments: list[str], folder: str, environment: dict[str, str], streams:
     os.environ.update(environment)
     tempfile.tempdir = None
     sys.argv = arguments
-    if arguments[0] == "snakemake":  # which has nothing of the package but what the workflow imports
+    if arguments[0] == "snakemake":  # the workflow imports what it needs of the package
         for name in [name for name in sys.modules if name.partition(".")[0] == "snakeseg"]:
             del sys.modules[name]
     try:

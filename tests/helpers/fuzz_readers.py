@@ -1,9 +1,9 @@
-"""Every reader on mutated files: whatever comes of it, other than an image or a clean error, is a failure.
+"""Run every reader on mutated files; any result other than an image or BadInput is a failure.
 
-`python tests/helpers/fuzz_readers.py --seconds 600` shares the time out among the readers, and prints what each was
-given and what it made of it; `tests/io/test_fuzz.py` does so for seconds. It starts from real files, where their folder
-is there (see `tests/conftest.py`), and from made ones of every layout. The same seed makes the same inputs. Each reader
-works in a process of its own, whose memory is limited; the input under work is in a file, which a crash leaves behind.
+`python tests/helpers/fuzz_readers.py --seconds 600` divides the time among the readers, and prints the number of inputs
+and results of each; `tests/io/test_fuzz.py` runs for a few seconds. Inputs are mutated from generated files of every
+layout, and from real files if their folder exists (see `tests/conftest.py`). The same seed gives the same inputs. Each
+reader runs in a separate process of limited memory; the current input is a file, which remains after a crash.
 """
 
 import argparse
@@ -30,9 +30,13 @@ from fuzz_seeds import READERS, Reader
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.readers import isolated
 
-# Of work for one input, and of waiting beside other work; inputs at least, however slow the machine is.
-SECONDS_EACH, WAITING, LEAST = 10, 120, 20
-GIGABYTES = 3
+# Limits for one input: processor time and elapsed time.
+MAX_CPU_S, MAX_WALL_S = 10, 120
+# Inputs of each reader, even if the time is over.
+MIN_INPUTS = 20
+# Address space of a reader, above that of the process at its start.
+MAX_MEMORY_GB = 3
+# Values near the limits of integer types.
 NUMBERS = [
     0,
     1,
@@ -59,10 +63,10 @@ TOKENS = [
 
 
 def mutated(content: bytes, rng: np.random.Generator, others: list[bytes]) -> bytes:
-    """A few changes: single bits and bytes, numbers at the edge of their type, pieces cut, doubled and exchanged."""
+    """Apply up to five random changes: bits, bytes, limits of integers, tokens, and cut, doubled or replaced parts."""
     out = bytearray(content)
     for _ in range(int(rng.integers(1, 6))):
-        # Headers are where sizes are.
+        # Sizes are in headers, near the start.
         end = max(1, min(len(out), 600)) if rng.random() < 0.6 else max(1, len(out))
         at, size = int(rng.integers(end)), int(rng.geometric(0.1))
         match int(rng.integers(8)):
@@ -90,7 +94,7 @@ def mutated(content: bytes, rng: np.random.Generator, others: list[bytes]) -> by
 
 
 def inputs(seeds: Path, reader: Reader, seed: int) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Without end: the name of a file or folder, and its files after a change of one of them."""
+    """Generate inputs without end: the name of a file or folder, and its files, one of them mutated."""
     tops = sorted(path for path in seeds.iterdir() if path.suffix != ".raw")
     content = {path: path.read_bytes() for path in sorted(seeds.rglob("*")) if path.is_file()}
     for number in range(2**62):
@@ -98,25 +102,26 @@ def inputs(seeds: Path, reader: Reader, seed: int) -> Iterator[tuple[str, dict[s
         top = tops[int(rng.integers(len(tops)))]
         files = [path for path in content if path == top or top in path.parents or path.suffix == ".raw"]
         changed = files[int(rng.integers(len(files)))]
-        found = {str(path.relative_to(seeds)): content[path] for path in files}
+        contents = {str(path.relative_to(seeds)): content[path] for path in files}
         unpacked = changed.suffix == ".gz" and rng.random() < 0.7
         before = gzip.decompress(content[changed]) if unpacked else content[changed]
         after = mutated(before, rng, list(content.values()))
         after = gzip.compress(after, 1) if unpacked else after
-        found[str(changed.relative_to(seeds))] = reader.repair(after) if reader.repair and rng.random() < 0.7 else after
-        yield top.name, found
+        repaired = reader.repair(after) if reader.repair and rng.random() < 0.7 else after
+        contents[str(changed.relative_to(seeds))] = repaired
+        yield top.name, contents
 
 
 def fuzz(name: str, seconds: float, seed: int, folder: Path) -> dict:
-    """Run one reader in this process; counts, and all failures."""
+    """Run one reader in this process; return counts, failures, the slowest time and the peak of memory."""
     reader, work, seeds = READERS[name], folder / "work", folder / "seeds"
     seeds.mkdir(parents=True)
     reader.seeds(seeds)
-    limit()
+    limit_process()
     counts, failures, slowest = collections.Counter(), {}, 0.0
     end = time.monotonic() + seconds
     for number, (top, files) in enumerate(inputs(seeds, reader, seed)):
-        if time.monotonic() > end and number >= LEAST:
+        if time.monotonic() > end and number >= MIN_INPUTS:
             break
         shutil.rmtree(work, ignore_errors=True)
         for path, content in files.items():
@@ -129,25 +134,25 @@ def fuzz(name: str, seconds: float, seed: int, folder: Path) -> dict:
         if failure and failure not in failures:
             failures[failure] = f"input {number} of seed {seed}, {top}"
             shutil.copytree(work, folder / f"failure-{number}")
-    return {"counts": dict(counts), "failures": failures, "slowest": slowest, "peak": peak()}
+    return {"counts": dict(counts), "failures": failures, "slowest": slowest, "peak": peak_megabytes()}
 
 
 def outcome_of(read: Callable[[], object]) -> tuple[str, str]:
-    """What comes of reading: "read", "refused" or "failed"; and of failures where they came from."""
+    """Call a reader; return "read", "refused" or "failed", and the cause and place of a failure."""
 
-    def late(*_):
-        raise KeyboardInterrupt  # which no reader takes for damage
+    def interrupt(*_):
+        raise KeyboardInterrupt  # readers do not catch it as damage
 
-    signal.signal(signal.SIGALRM, late)
-    signal.signal(signal.SIGPROF, late)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS_EACH)
-    signal.alarm(WAITING)
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.signal(signal.SIGPROF, interrupt)
+    signal.setitimer(signal.ITIMER_PROF, MAX_CPU_S)
+    signal.alarm(MAX_WALL_S)
     try:
         read()
     except (BadInput, BadInputs) as error:
         return ("failed", str(error)[:200]) if "more in one piece than" in str(error) else ("refused", "")
     except KeyboardInterrupt:
-        return "failed", f"more than {SECONDS_EACH} seconds of work, or {WAITING} in all: {place()}"
+        return "failed", f"more than {MAX_CPU_S} seconds of processor time, or {MAX_WALL_S} in all: {place()}"
     except Exception as error:
         return "failed", f"{type(error).__name__} {str(error)[:100]}: {place()}"
     finally:
@@ -157,37 +162,37 @@ def outcome_of(read: Callable[[], object]) -> tuple[str, str]:
 
 
 def place() -> str:
-    """The last lines of ours that an error came through."""
-    ours = ("src/snakeseg/", "tests/fuzz_seeds")
-    lines = [line for line in traceback.format_exc().splitlines() if any(name in line for name in ours)]
+    """Return the last line of this project in the traceback of the current error."""
+    sources = ("src/snakeseg/", "tests/helpers/fuzz_seeds")
+    lines = [line for line in traceback.format_exc().splitlines() if any(name in line for name in sources)]
     return lines[-1].strip() if lines else "elsewhere"
 
 
-def limit() -> None:
-    """No more than a few gigabytes, and to readers the machine has as many; a reader without end is ended early."""
-    isolated.TIMEOUT_S = SECONDS_EACH / 5
-    held = psutil.Process().memory_info().vms
-    resource.setrlimit(resource.RLIMIT_AS, (held + GIGABYTES * 2**30, resource.RLIM_INFINITY))
+def limit_process() -> None:
+    """Limit memory and time of this process, report 2 GB of memory to the readers, and silence their messages."""
+    isolated.TIMEOUT_S = MAX_CPU_S / 5
+    in_use = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + MAX_MEMORY_GB * 2**30, resource.RLIM_INFINITY))
     whole = psutil.virtual_memory()
     psutil.virtual_memory = lambda: whole._replace(total=2 * 2**30)
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
 
 
-def peak() -> float:
-    """Megabytes held at most."""
+def peak_megabytes() -> float:
+    """Return the peak of this process's memory in megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def run(name: str, seconds: float, seed: int, folder: Path) -> dict:
-    """As `fuzz`, in a process of its own; one that dies is a failure."""
+    """Run `fuzz` in a separate process; report its death as a failure."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(False)
 
     def work() -> None:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # ends with whoever started it
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # the process ends with its parent
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)  # libraries have much to say
+        os.dup2(null, 2)  # suppress the output of libraries
         os.dup2(null, 1)
         sender.send(fuzz(name, seconds, seed, folder))
 
@@ -195,40 +200,40 @@ def run(name: str, seconds: float, seed: int, folder: Path) -> dict:
     process.start()
     sender.close()
     try:
-        found = receiver.recv() if receiver.poll(seconds + 2 * WAITING) else None
+        result = receiver.recv() if receiver.poll(seconds + 2 * MAX_WALL_S) else None
     except EOFError:
-        found = None
-    process.kill() if found is None and process.is_alive() else process.join()
+        result = None
+    process.kill() if result is None and process.is_alive() else process.join()
     process.join()
-    if found is None:
+    if result is None:
         kept = folder.with_name(f"{folder.name}-died")
         shutil.copytree(folder, kept)
         failure = {f"the process died ({process.exitcode}) or hung": str(kept)}
         return {"counts": {"failed": 1}, "failures": failure, "slowest": 0, "peak": 0}
-    return found
+    return result
 
 
 def main() -> int:
-    """Fuzz readers by turns; 1 if anything failed."""
-    options = argparse.ArgumentParser(description="Every reader on mutated files.")
-    options.add_argument("--seconds", type=float, default=600, help="for all readers together")
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--reader", nargs="+", default=list(READERS), choices=list(READERS))
-    options.add_argument("--keep", type=Path, help="folder for inputs that failed")
-    given = options.parse_args()
+    """Fuzz the readers one after another; return 1 if any failed."""
+    parser = argparse.ArgumentParser(description="Run every reader on mutated files.")
+    parser.add_argument("--seconds", type=float, default=600, help="for all readers together")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--reader", nargs="+", default=list(READERS), choices=list(READERS))
+    parser.add_argument("--keep", type=Path, help="folder for inputs that failed")
+    args = parser.parse_args()
     failed = 0
     print(f"{'reader':10} {'inputs':>8} {'read':>8} {'refused':>8} {'failures':>8} {'slowest, s':>11} {'peak, MB':>9}")
-    for name in given.reader:
-        folder = (given.keep or Path(tempfile.mkdtemp())) / name
-        found = run(name, given.seconds / len(given.reader), given.seed, folder)
-        counts, failures = found["counts"], found["failures"]
+    for name in args.reader:
+        folder = (args.keep or Path(tempfile.mkdtemp())) / name
+        result = run(name, args.seconds / len(args.reader), args.seed, folder)
+        counts, failures = result["counts"], result["failures"]
         row = [sum(counts.values()), counts.get("read", 0), counts.get("refused", 0), counts.get("failed", 0)]
         numbers = "".join(f"{number:9d}" for number in row)
-        print(f"{name:10}{numbers} {found['slowest']:11.2f} {found['peak']:9.0f}", flush=True)
-        for failure, where in failures.items():
-            print(f"    {failure}  ({where})", flush=True)
+        print(f"{name:10}{numbers} {result['slowest']:11.2f} {result['peak']:9.0f}", flush=True)
+        for failure, source in failures.items():
+            print(f"    {failure}  ({source})", flush=True)
         failed += len(failures)
-        if not failures and given.keep is None:
+        if not failures and args.keep is None:
             shutil.rmtree(folder.parent)
     return int(failed > 0)
 

@@ -1,4 +1,4 @@
-"""What `fuzz_readers` starts from: sound files of every layout, real and made, and how each kind is read."""
+"""Valid files of every layout, real and generated, that `fuzz_readers` mutates, and the readers of each format."""
 
 import contextlib
 import io
@@ -20,7 +20,6 @@ import tifffile
 import torch
 import yaml
 import zarr
-from conftest import REPOSITORY
 from microscope_files import write_czi, write_lif, write_nd2
 from PIL import Image
 from safetensors.torch import save_file
@@ -36,6 +35,7 @@ from snakeseg.models.pretrained import read_state
 from snakeseg.objects.parameters import load_parameters
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
 PLANE = RNG.integers(0, 60_000, (40, 50)).astype(np.uint16)
 STACK = RNG.integers(0, 60_000, (5, 24, 30)).astype(np.uint16)
@@ -43,16 +43,16 @@ REAL = (REPOSITORY / os.environ.get("SNAKESEG_REALDATA", "../shared/data")).reso
 
 
 class Reader(NamedTuple):
-    """What is fuzzed.
+    """A reader to fuzz.
 
     Parameters
     ----------
     seeds : function
-        Writes sound files into a folder; `.raw` ones belong to all others.
+        Writes valid files into a folder; `.raw` files are data of all other files.
     read : function
-        Reads one of them.
+        Reads one of the files.
     repair : function, optional
-        Mends checksums in changed bytes.
+        Corrects the checksums of changed bytes.
     """
 
     seeds: Callable[[Path], object]
@@ -60,14 +60,14 @@ class Reader(NamedTuple):
     repair: Callable[[bytes], bytes] | None = None
 
 
-def real(folder: Path, pattern: str, count: int = 2) -> None:
-    """Some of the real files, where they are there."""
+def copy_real(folder: Path, pattern: str, count: int = 2) -> None:
+    """Copy the first real files of a pattern, if they exist."""
     for path in sorted(REAL.glob(pattern))[:count]:
         shutil.copy(path, folder)
 
 
-def image(path: Path) -> None:
-    """Read its last image whole, as planes or else as a volume, and write labels as it is."""
+def read_image(path: Path) -> None:
+    """Read the last image of a file as a plane or else as a volume, and write labels in its format."""
     path = list_images_in_file(path)[-1]
     try:
         raster = read(path, 2)
@@ -81,15 +81,15 @@ def image(path: Path) -> None:
 
 
 def pngs(folder: Path) -> None:
-    real(folder, "isbi2012/train/*/000.png")
+    copy_real(folder, "isbi2012/train/*/000.png")
     colours = RNG.integers(0, 255, (20, 30, 4)).astype(np.uint8)
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
         Image.fromarray(colours).convert(mode).save(folder / f"{mode}.png")
     Image.fromarray(PLANE).save(folder / "deep.png")
 
 
-def repaired_png(content: bytes) -> bytes:
-    """With the right checksum after every chunk."""
+def repair_png(content: bytes) -> bytes:
+    """Correct the checksum of every chunk."""
     out, at = bytearray(content[:8]), 8
     while at + 12 <= len(content):
         (size,) = struct.unpack(">I", content[at : at + 4])
@@ -100,7 +100,7 @@ def repaired_png(content: bytes) -> bytes:
 
 
 def tiffs(folder: Path) -> None:
-    real(folder, "dsb2018/*/*.tif")
+    copy_real(folder, "dsb2018/*/*.tif")
     for name, options in {
         "raw": {}, "big": {"bigtiff": True}, "motorola": {"byteorder": ">"},
         "strips": {"rowsperstrip": 8, "compression": "zlib"},
@@ -126,7 +126,7 @@ def omes(folder: Path) -> None:
 
 
 def niftis(folder: Path) -> None:
-    real(folder, "hippocampus/*/*.nii.gz", 3)
+    copy_real(folder, "hippocampus/*/*.nii.gz", 3)
     for name in ("a.nii", "b.nii.gz"):
         nibabel.save(nibabel.Nifti1Image(STACK, np.diag([1, 2, 3, 1])), folder / name)
     nibabel.save(nibabel.Nifti2Image(STACK, np.diag([-1, 2, 3, 1])), folder / "c.nii")
@@ -154,12 +154,12 @@ def zarrs(folder: Path) -> None:
 
 
 def itks(folder: Path) -> None:
-    made = SimpleITK.GetImageFromArray(STACK)
-    made.SetSpacing((0.5, 0.5, 2))
+    volume = SimpleITK.GetImageFromArray(STACK)
+    volume.SetSpacing((0.5, 0.5, 2))
     for name in ("a.mha", "b.nrrd"):
-        SimpleITK.WriteImage(made, str(folder / name))
-        SimpleITK.WriteImage(made, str(folder / f"packed-{name}"), useCompression=True)
-    SimpleITK.WriteImage(made, str(folder / "c.mhd"))
+        SimpleITK.WriteImage(volume, str(folder / name))
+        SimpleITK.WriteImage(volume, str(folder / f"packed-{name}"), useCompression=True)
+    SimpleITK.WriteImage(volume, str(folder / "c.mhd"))
 
 
 def microscopes(folder: Path) -> None:
@@ -183,15 +183,15 @@ def sheets(folder: Path) -> None:
 
 
 def models(folder: Path) -> None:
-    """Models of two kinds, each a folder."""
+    """Write the model folders of two networks."""
     torch.manual_seed(0)
     kinds = {
         "a": (2, ContextSettings(width=2, dilations=[1, 2])),
         "b": (3, UNetSettings(width=2, depth=1, normalisation="batch")),
     }
     for name, (dims, settings) in kinds.items():
-        made = Description(dims, 1, Labels(), settings, Prepare(), Predict(), None, [1.0] * dims)
-        save_model(folder / name, made.make_network(), made, {})
+        description = Description(dims, 1, Labels(), settings, Prepare(), Predict(), None, [1.0] * dims)
+        save_model(folder / name, description.make_network(), description, {})
         chosen = {"method": "core", "threshold": 0.4, "depth": 0.9, "smallest": 7}
         (folder / name / "instances.json").write_text(json.dumps({"chosen": chosen, "trials": []}), encoding="utf-8")
 
@@ -221,7 +221,7 @@ def configs(folder: Path) -> None:
 
 
 def read_config(path: Path) -> None:
-    """What a dry run says of it, if Snakemake, which reads it before the workflow does, can."""
+    """Plan a run with the config; raise BadInput if Snakemake cannot load it, and RuntimeError for a traceback."""
     import snakemake.cli
     from snakemake.common.configfile import load_configfile
 
@@ -229,23 +229,23 @@ def read_config(path: Path) -> None:
         load_configfile(path)
     except Exception as error:
         raise BadInput(path, f"no config ({error})", "one", "") from error
-    said = io.StringIO()
+    output = io.StringIO()
     options = ["--snakefile", REPOSITORY / "Snakefile", "--directory", path.parent, "--dry-run", "--configfile", path]
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+    with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         snakemake.cli.main([str(option) for option in options])
-    text = said.getvalue()
+    text = output.getvalue()
     if "Traceback" in text or "Error in file" in text.replace("WorkflowError in file", ""):
         raise RuntimeError(" ".join(text.split())[-300:])
 
 
 READERS = {
-    "png": Reader(pngs, image, repaired_png),
-    "tiff": Reader(tiffs, image),
-    "ome-tiff": Reader(omes, image),
-    "nifti": Reader(niftis, image),
-    "zarr": Reader(zarrs, image),
-    "itk": Reader(itks, image),
-    "microscope": Reader(microscopes, image),
+    "png": Reader(pngs, read_image, repair_png),
+    "tiff": Reader(tiffs, read_image),
+    "ome-tiff": Reader(omes, read_image),
+    "nifti": Reader(niftis, read_image),
+    "zarr": Reader(zarrs, read_image),
+    "itk": Reader(itks, read_image),
+    "microscope": Reader(microscopes, read_image),
     "sheet": Reader(sheets, read_sheet),
     "config": Reader(configs, read_config),
     "model": Reader(models, read_model),

@@ -1,26 +1,27 @@
-"""Pairs of true and predicted label images to compare implementations on: degenerate ones first, then random ones."""
+"""Pairs of true and predicted label images for comparing implementations: degenerate pairs, then random ones."""
 
 import numpy as np
 from scipy import ndimage
 
 
 def degenerate_pairs() -> list[tuple[np.ndarray, np.ndarray]]:
-    """Nothing, everything, single pixels, halves, and all of them the other way round."""
-    empty, full, one = np.zeros((5, 6), int), np.ones((5, 6), int), np.zeros((5, 6), int)
-    one[2, 3] = 7
+    """Make pairs of empty, full, halved and cut images, in both orders, in 2D and 3D."""
+    empty, full, pixel = np.zeros((5, 6), int), np.ones((5, 6), int), np.zeros((5, 6), int)
+    pixel[2, 3] = 7
     halves, many = full.copy(), np.arange(1, 31).reshape(5, 6)
     halves[:, 3:] = 2
     cut = np.zeros((9, 9), int)
     cut[1:8, 1:8] = 4
     pieces = np.where(cut, 1 + (np.arange(9) > 4), 0)
     pieces[:, 4] = 0
-    pairs = [(a, b) for a in (empty, full, one, halves, many) for b in (empty, full, one, halves, many)]
+    images = (empty, full, pixel, halves, many)
+    pairs = [(a, b) for a in images for b in images]
     pairs += [(cut, pieces), (pieces, cut), (cut, cut.T * 3), (np.zeros((1, 1), int), np.ones((1, 1), int))]
     return pairs + [(np.stack([a, b]), np.stack([b, b])) for a, b in pairs]
 
 
 def random_pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Blobs, and the same shifted, cut, joined, with some lost and some invented; in 2D or 3D."""
+    """Make random objects in 2D or 3D; the prediction is shifted, cut, joined and noisy."""
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(6, 22, 2)) if seed % 3 else tuple(rng.integers(4, 11, 3))
     smooth = ndimage.gaussian_filter(rng.normal(size=shape), rng.uniform(0.7, 2))

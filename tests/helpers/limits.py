@@ -1,4 +1,4 @@
-"""What hostile input may take: a guard against work and memory without end."""
+"""Limits of time and memory for tests of hostile input."""
 
 import re
 import resource
@@ -6,24 +6,26 @@ import signal
 from contextlib import contextmanager
 from pathlib import Path
 
-# Seconds of work, however busy the machine is with other work, and of waiting.
-SECONDS, WAITING, MEGABYTES = 20, 300, 300
+# Processor time, which does not depend on other work of the machine; elapsed time; and additional memory.
+MAX_CPU_S, MAX_WALL_S, MAX_MEMORY_MB = 20, 300, 300
+# Additional address space, which protects the machine.
+MAX_ADDRESS_SPACE_MB = 8000
 
 
 @contextmanager
 def limits():
-    """Fails a block that takes too long or too much memory; it cannot take so much that the machine suffers."""
+    """Raise TimeoutError or AssertionError if a block takes too much time or memory."""
 
-    def late(*_):
-        raise TimeoutError(f"more than {SECONDS} seconds of work, or {WAITING} in all")
+    def time_out(*_):
+        raise TimeoutError(f"more than {MAX_CPU_S} seconds of processor time, or {MAX_WALL_S} in all")
 
-    before = {number: signal.signal(number, late) for number in (signal.SIGPROF, signal.SIGALRM)}
+    before = {number: signal.signal(number, time_out) for number in (signal.SIGPROF, signal.SIGALRM)}
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    held, space = memory("VmRSS"), int(memory("VmSize"))
-    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak is counted from here
-    resource.setrlimit(resource.RLIMIT_AS, ((space + 8000) * 2**20, hard))
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    signal.alarm(WAITING)
+    in_use, space = memory_megabytes("VmRSS"), int(memory_megabytes("VmSize"))
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # resets VmHWM, the peak
+    resource.setrlimit(resource.RLIMIT_AS, ((space + MAX_ADDRESS_SPACE_MB) * 2**20, hard))
+    signal.setitimer(signal.ITIMER_PROF, MAX_CPU_S)
+    signal.alarm(MAX_WALL_S)
     try:
         yield
     finally:
@@ -32,9 +34,9 @@ def limits():
         for number, handler in before.items():
             signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    assert memory("VmHWM") - held < MEGABYTES
+    assert memory_megabytes("VmHWM") - in_use < MAX_MEMORY_MB
 
 
-def memory(what: str) -> float:
-    """Of this process, in megabytes."""
-    return int(re.search(rf"{what}:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))[1]) / 2**10
+def memory_megabytes(field: str) -> float:
+    """Return a field of /proc/self/status in megabytes."""
+    return int(re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))[1]) / 2**10

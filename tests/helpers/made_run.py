@@ -1,4 +1,4 @@
-"""A run's results for the report, made by hand: files and tables as the workflow leaves them, without any training."""
+"""Write the results of a run as the workflow writes them, but without training, for tests of the report."""
 
 import json
 from itertools import product
@@ -12,7 +12,7 @@ from snakeseg.cli import main
 from snakeseg.io.store import write_store
 
 SIDE = 96
-# An image without a prediction, and the name of its group.
+# The name of an image without a prediction, and of its group.
 ODD, SCRIPT = "odd", "<script>alert(1)</script>"
 EXPERIMENTS = ("plain", "wide")
 CONFIG = {
@@ -31,20 +31,20 @@ TRAIN = {
 
 
 def make_run(folder: Path, images: int = 4, size: int = SIDE) -> Path:
-    """Write a run of two experiments and its report into a folder, which must be the working folder.
+    """Write a run of two experiments and its report into the working folder.
 
     Parameters
     ----------
     folder : path
     images : int
-        Scored test images, besides one of each kind that has no score.
+        Number of scored test images; there is also one of each kind without a score.
     size : int
-        Pixels a side.
+        Side length of the images in pixels.
 
     Returns
     -------
     path
-        The page.
+        The report.
     """
     rng = np.random.default_rng(0)
     names = {f"v-{index}": "train" for index in range(3)} | {f"t-{index}": "test" for index in range(images)}
@@ -89,7 +89,7 @@ def make_run(folder: Path, images: int = 4, size: int = SIDE) -> Path:
 
 
 def discs(size: int, across: int) -> np.ndarray:
-    """A grid of discs, with ids from 1."""
+    """Draw a grid of discs with ids from 1."""
     pitch = size // across
     y, x = np.mgrid[:size, :size]
     inside = (y % pitch - pitch / 2) ** 2 + (x % pitch - pitch / 2) ** 2 < (0.4 * pitch) ** 2
@@ -98,15 +98,15 @@ def discs(size: int, across: int) -> np.ndarray:
 
 
 def predicted(truth: np.ndarray, name: str, errors: int) -> np.ndarray:
-    """The truth with an object cut, two joined, some missed and one made up."""
-    found = np.zeros_like(truth) if name == "missed" else truth.copy()
-    if found.any():
-        found[np.isin(found, range(5, 5 + errors % 8))] = 0
-        found[found == 2] = 1
-        halves = (found == 3) & (np.arange(len(found))[:, None] < np.nonzero(truth == 3)[0].mean())
-        found[halves] = 200
-        found[-5:, -5:] = 201
-    return found
+    """Make a prediction with a split object, two merged ones, missed ones and a false one."""
+    labels = np.zeros_like(truth) if name == "missed" else truth.copy()
+    if labels.any():
+        labels[np.isin(labels, range(5, 5 + errors % 8))] = 0
+        labels[labels == 2] = 1
+        halves = (labels == 3) & (np.arange(len(labels))[:, None] < np.nonzero(truth == 3)[0].mean())
+        labels[halves] = 200
+        labels[-5:, -5:] = 201
+    return labels
 
 
 def save(path: Path, array: np.ndarray) -> None:
@@ -114,13 +114,13 @@ def save(path: Path, array: np.ndarray) -> None:
     Image.fromarray(array).save(path)
 
 
-def write_prediction(folder: Path, experiment: str, name: str, subset: str, found: np.ndarray) -> None:
-    if name in (ODD, "trained"):  # the one has no file, the other was trained on
+def write_prediction(folder: Path, experiment: str, name: str, subset: str, labels: np.ndarray) -> None:
+    if name in (ODD, "trained"):  # without a prediction, and not held out
         return
     kind = "validation" if subset == "train" else "predictions"
     part = "fold-0" if subset == "train" else f"{subset}-0000"
     path = folder / "results" / "made" / kind / experiment / part / f"{name}.png"
-    save(path, found)
+    save(path, labels)
     if name == "damaged":
         path.write_bytes(b"no image")
 
@@ -134,9 +134,9 @@ def write_models(run: Path, config: dict) -> None:
     ]  # fmt: skip
     chosen = {key: value for key, value in trials[2].items() if key != "score"}
     bins = [{"pixels": 100, "probability": p, "share": p**1.2} for p in (0.1, 0.5, 0.9)]
-    if config["labels"]["kind"] == "semantic":  # nothing is chosen
+    if config["labels"]["kind"] == "semantic":  # has no object parameters
         chosen, trials = {}, []
-    found = {"select_by": "ap_0.50", "chosen": chosen, "trials": trials, "calibration": {"bins": bins, "error": 0.04}}
+    tuned = {"select_by": "ap_0.50", "chosen": chosen, "trials": trials, "calibration": {"bins": bins, "error": 0.04}}
     measures = {
         "network": "unet, width 4, depth 2", "parameters": 7562, "halo": 20, "tile_exact": True, "checkerboard": 0.001,
         "gigaflops_per_megapixel": 8.0, "seconds_per_megapixel": 0.1, "device": "cpu, 1 thread",
@@ -145,34 +145,34 @@ def write_models(run: Path, config: dict) -> None:
         model = run / "models" / name / "fold-0"
         model.mkdir(parents=True)
         (model / "model.safetensors").write_bytes(b"weights")
-        described = {"network": NETWORK, "predict": {"average": True}, "provenance": {"train": TRAIN}}
-        (model / "model.json").write_text(json.dumps(described), encoding="utf-8")
+        description = {"network": NETWORK, "predict": {"average": True}, "provenance": {"train": TRAIN}}
+        (model / "model.json").write_text(json.dumps(description), encoding="utf-8")
         curve.to_csv(model / "history.tsv", sep="\t", index=False)
-        (model / "instances.json").write_text(json.dumps(found), encoding="utf-8")
+        (model / "instances.json").write_text(json.dumps(tuned), encoding="utf-8")
         (model.parent / "measures.json").write_text(json.dumps(measures), encoding="utf-8")
 
 
-def write_stores(run: Path, objects: dict[str, np.ndarray], **noted) -> None:
-    """What the galleries of training images are made of."""
-    images = {name: (found > 0).astype(np.float32)[None] for name, found in objects.items()}
-    prepared = [(name, noted, {"image": images[name], "objects": found}) for name, found in objects.items()]
+def write_stores(run: Path, objects: dict[str, np.ndarray], **attributes) -> None:
+    """Write the stores that the galleries of training images show."""
+    images = {name: (ids > 0).astype(np.float32)[None] for name, ids in objects.items()}
+    prepared = [(name, attributes, {"image": images[name], "objects": ids}) for name, ids in objects.items()]
     for kind in ("prepared", "augmented", "weights"):
         (run / kind).mkdir(parents=True)
     write_store(run / "prepared" / "train-0000.zarr.zip", prepared)
-    copies = [(f"{name}-copy", {**noted, "copy_of": name}, arrays) for name, _, arrays in prepared]
+    copies = [(f"{name}-copy", {**attributes, "copy_of": name}, arrays) for name, _, arrays in prepared]
     write_store(run / "augmented" / "train-0000.zarr.zip", copies)
     weights = [(name, {}, {"weights": image[0] + 1}) for name, image in images.items()]
     write_store(run / "weights" / "train-0000.zarr.zip", weights)
 
 
 def write_tables_and_page(folder: Path, config: dict) -> Path:
-    """By the commands of the workflow."""
+    """Write scores, comparison and report by the commands of the workflow."""
     run, names = folder / "results" / config["name"], list(config["experiments"])
     sheet = ["--sheet", folder / "samples.tsv", "--data", "."]
     settings = json.dumps({key: config[key] for key in ("spatial_dims", "labels", "folds", "validation")})
     for name, (kind, part) in product(names, PARTS):
-        which = ["--fold", "0"] if kind == "validation" else ["--batch", part]
-        call("evaluate", *sheet, *which, "--experiment", name, "--settings", settings,
+        selection = ["--fold", "0"] if kind == "validation" else ["--batch", part]
+        call("evaluate", *sheet, *selection, "--experiment", name, "--settings", settings,
              "--predictions", run / kind / name / part,
              "--output", run / "evaluation" / kind / name / part)  # fmt: skip
     call("summarise", *sheet[:2], "--tables", run / "evaluation", "--experiments", *names, "--folds", "0",

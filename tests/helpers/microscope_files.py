@@ -1,6 +1,6 @@
-"""Small CZI, LIF and ND2 files, as their readers want them.
+"""Write small CZI, LIF and ND2 files.
 
-Arrays are (channels, planes, rows, columns); further ones, of the same shape, become further images of the file.
+Arrays have the axes (channels, planes, rows, columns); each array is an image of the file, and all have one shape.
 """
 
 import struct
@@ -13,7 +13,7 @@ ND2_MAGIC = 0x0ABECEDA
 
 
 def write_czi(path: Path, *arrays: np.ndarray) -> None:
-    """With Zeiss's own library; scenes lie side by side."""
+    """Write a CZI by the library of Zeiss; scenes lie side by side."""
     from pylibCZIrw import czi
 
     with czi.create_czi(str(path)) as file:
@@ -26,7 +26,7 @@ def write_czi(path: Path, *arrays: np.ndarray) -> None:
 
 
 def write_czi_colours(path: Path, image: np.ndarray) -> None:
-    """One plane of red, green and blue, shape (rows, columns, 3)."""
+    """Write an RGB plane, shape (rows, columns, 3), as a CZI."""
     from pylibCZIrw import czi
 
     with czi.create_czi(str(path)) as file:
@@ -35,7 +35,7 @@ def write_czi_colours(path: Path, image: np.ndarray) -> None:
 
 
 def write_lif(path: Path, *arrays: np.ndarray) -> None:
-    """A header in UTF-16 that tells of the images, then the memory of each: channels within planes."""
+    """Write a LIF: a header in UTF-16 that describes the images, then the pixels of each, channels within planes."""
     elements = "".join(_lif_image(array, number) for number, array in enumerate(arrays))
     header = (
         '<LMSDataContainerHeader Version="2"><Element Name="all" Visibility="1" UniqueID="r">'
@@ -76,7 +76,7 @@ def _lif_image(array: np.ndarray, number: int) -> str:
 
 
 def write_nd2(path: Path, *arrays: np.ndarray) -> None:
-    """Version 2.1: chunks of XML, of the pixels of each plane with channels innermost, then the map of the chunks."""
+    """Write an ND2 of version 2.1: chunks of XML, pixels by plane (channels innermost), and a map of the chunks."""
     array = np.concatenate(arrays, axis=1)
     count, frames, rows, columns = array.shape
     planes = frames // len(arrays)

@@ -1,4 +1,4 @@
-"""A narrow one of every registered network, for the tests that hold for all of them."""
+"""Narrow variants of every registered network, for tests of all networks."""
 
 import torch
 from torch import nn
@@ -29,11 +29,15 @@ NARROW = [
 
 
 def name_of(value):
+    """Return the test id of a parameter."""
     return f"{value.name}-{getattr(value, 'decoder', '')}" if hasattr(value, "name") else str(value)
 
 
 def random_network(dims, settings, channels=1, classes=2):
-    """In float64 and evaluation mode; no layer is left at zero, and biases keep most units alive."""
+    """Make a network with random weights, in float64 and evaluation mode.
+
+    No layer is zero, and biases keep most units above the threshold of the activation.
+    """
     torch.manual_seed(0)
     network = make_network(dims, channels, classes, settings).double().eval()
     with torch.no_grad():

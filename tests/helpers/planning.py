@@ -1,4 +1,4 @@
-"""Snakemake in the process of the tests, which takes a tenth of the time of a process of its own."""
+"""Call Snakemake within the test process, in a tenth of the time of a separate process."""
 
 import threading
 
@@ -6,7 +6,10 @@ import snakemake.cli
 
 
 def run_snakemake(options: list) -> int:
-    """Call Snakemake in a thread, since its event loop allows no other in the same one (a browser's); its exit code."""
+    """Call Snakemake and return its exit code.
+
+    It runs in a thread, because its event loop cannot share a thread with another one, such as the browser's.
+    """
     codes = []
 
     def call():

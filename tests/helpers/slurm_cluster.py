@@ -1,4 +1,4 @@
-"""A Slurm of two nodes on this machine, each with a pretend GPU, in a folder of its own."""
+"""Start a Slurm cluster of two nodes, each with a simulated GPU, on this machine, in a temporary folder."""
 
 import getpass
 import os
@@ -16,8 +16,8 @@ import psutil
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 NODES = ("one", "two")
-SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
-# Partitions are called as in profiles/slurm. Times are short, so that faults show at once.
+SEARCH_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
+# Partitions have the names of profiles/slurm. Times are short, so that faults appear at once.
 CONFIG = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -51,25 +51,25 @@ PartitionName=gpu Nodes=one,two
 """
 
 
-def missing() -> list[str]:
-    """The daemons that are not installed."""
-    return [name for name in DAEMONS if not shutil.which(name, path=SEARCHED)]
+def missing_daemons() -> list[str]:
+    """Return the daemons that are not installed."""
+    return [name for name in DAEMONS if not shutil.which(name, path=SEARCH_PATH)]
 
 
 class Slurm:
-    """The running daemons, and how to talk to them."""
+    """The running daemons, and methods that start, stop and command them."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.environment = {
             **os.environ,
-            "PATH": f"{folder}/bin:{SEARCHED}",
+            "PATH": f"{folder}/bin:{SEARCH_PATH}",
             "SLURM_CONF": str(folder / "slurm.conf"),
         }
         self.running: dict[str, subprocess.Popen] = {}
 
     def start(self, name: str, *command: str) -> None:
-        """Start a daemon under a name, in the foreground; it dies with this process, even if that is killed."""
+        """Start a daemon under a name, in the foreground; it is killed when this process ends for any reason."""
         with (self.folder / f"{name}.out").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *command], env=self.environment, stdout=log, stderr=log
@@ -87,27 +87,27 @@ class Slurm:
             process.kill()
             process.wait()
 
-    def tell(self, *command: str) -> str:
-        """What a Slurm command answers."""
+    def run(self, *command: str) -> str:
+        """Run a Slurm command and return its output; raise RuntimeError if it fails."""
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
         return done.stdout.strip()
 
     def cancel_all(self) -> None:
-        """End all jobs, and wait for that."""
-        self.tell("scancel", f"--user={getpass.getuser()}")
-        until(lambda: not self.tell("squeue", "-h"), 300)
+        """Cancel all jobs, and wait until they have ended."""
+        self.run("scancel", f"--user={getpass.getuser()}")
+        wait_until(lambda: not self.run("squeue", "-h"), 300)
 
     def jobs(self, rule: str) -> list[str]:
-        """Ids of the running jobs of a rule."""
-        rows = (line.split("|") for line in self.tell("squeue", "-h", "-t", "running", "-o", "%i|%k").splitlines())
+        """Return the ids of the running jobs of a rule."""
+        rows = (line.split("|") for line in self.run("squeue", "-h", "-t", "running", "-o", "%i|%k").splitlines())
         return [number for number, comment in rows if comment.startswith(f"rule_{rule}")]
 
 
 @contextmanager
 def slurm() -> Iterator[Slurm]:
-    """Start munged, slurmctld and two slurmd; end them, and all that they started, whatever happens."""
+    """Start munged, slurmctld and two slurmd; end them and all processes of jobs in any case."""
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
     folder.chmod(0o711)
     cluster = Slurm(folder)
@@ -116,25 +116,25 @@ def slurm() -> Iterator[Slurm]:
         cluster.start("munged", "munged", "--foreground", "--force", f"--key-file={folder}/munge.key",
                       f"--socket={folder}/munge.socket", f"--pid-file={folder}/munge.pid",
                       f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed")  # fmt: skip
-        until(lambda: (folder / "munge.socket").exists(), 120)
+        wait_until(lambda: (folder / "munge.socket").exists(), 120)
         cluster.start_controller()
         for node in NODES:
             cluster.start(f"slurmd-{node}", "slurmd", "-D", "-N", node)
-        until(lambda: _idle(cluster) == len(NODES), 180)
+        wait_until(lambda: _idle_nodes(cluster) == len(NODES), 180)
         yield cluster
     finally:
         with suppress(RuntimeError):
-            cluster.tell("scancel", f"--user={getpass.getuser()}")
+            cluster.run("scancel", f"--user={getpass.getuser()}")
         for name in list(cluster.running)[::-1]:
             cluster.stop(name)
-        _kill_all_of(cluster)
+        _kill_processes(cluster)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def until(happened: Callable[[], object], seconds: float) -> None:
-    """Wait until something is true; TimeoutError if it does not become so."""
+def wait_until(condition: Callable[[], object], seconds: float) -> None:
+    """Wait until a condition is true; raise TimeoutError after a number of seconds."""
     end = time.monotonic() + seconds
-    while not happened():
+    while not condition():
         if time.monotonic() > end:
             raise TimeoutError(f"not within {seconds} s")
         time.sleep(0.1)
@@ -159,22 +159,22 @@ def _configure(folder: Path) -> None:
 
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    for free in sockets:
+        free.bind(("127.0.0.1", 0))
+    ports = [free.getsockname()[1] for free in sockets]
+    for free in sockets:
+        free.close()
     return ports
 
 
-def _idle(cluster: Slurm) -> int:
+def _idle_nodes(cluster: Slurm) -> int:
     with suppress(RuntimeError):
-        return cluster.tell("sinfo", "-h", "-N", "-p", "cpu", "-t", "idle").count("\n") + 1
+        return cluster.run("sinfo", "-h", "-N", "-p", "cpu", "-t", "idle").count("\n") + 1
     return 0
 
 
-def _kill_all_of(cluster: Slurm) -> None:
-    """Kill what jobs left behind: every process that was started with this cluster's configuration."""
+def _kill_processes(cluster: Slurm) -> None:
+    """Kill every remaining process whose environment names the configuration of this cluster."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
             if process.environ().get("SLURM_CONF") == cluster.environment["SLURM_CONF"]:

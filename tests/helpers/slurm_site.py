@@ -1,4 +1,4 @@
-"""The project's Slurm profile as a site would edit it."""
+"""Write the Slurm profile of the project with the changes of a site."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import yaml
 
 
 def site_profile(repository: Path, folder: Path, **variables) -> Path:
-    """Write the profile with other `__variables__` into a folder, which is returned."""
+    """Write the profile with other `__variables__` into a folder, and return the folder."""
     profile = yaml.safe_load((repository / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
     assert set(variables) <= set(profile["__variables__"])
     profile["__variables__"] |= variables

@@ -1,4 +1,4 @@
-"""A training of the small run under way through Slurm, and how it must end."""
+"""A training of the small run as a Slurm job, with checks of its state and its end."""
 
 import json
 import subprocess
@@ -8,30 +8,30 @@ from typing import NamedTuple
 
 import psutil
 
-# One experiment; enough steps that it can be disturbed.
+# One experiment, with enough steps that a test can disturb it.
 CHANGES = {
     "experiments": {"plain": {}},
     "train": {"steps": 300, "patch": 40, "optimiser": "adamw", "learning_rate": 0.01, "state_seconds": 0},
 }
 MODEL = "results/small/models/plain/fold-0"
 WEIGHTS = f"{MODEL}/model.safetensors"
-# Far more than it takes, on a machine that is busy.
+# Timeout that is sufficient on a busy machine.
 SECONDS = 600
 
 
 class Training(NamedTuple):
-    """Its folder, the snakemake that controls it, and the weights that it must end in."""
+    """The working folder, the Snakemake process, and the bytes of the expected weights."""
 
     folder: Path
     process: subprocess.Popen
     expected: bytes
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return (self.folder / "snakemake.log").read_text(encoding="utf-8")
 
-    def ends_well(self, resumed: bool = True) -> None:
-        """Wait until snakemake has ended: in the expected weights, and by going on from a state if it was `resumed`."""
-        assert self.process.wait(SECONDS) == 0, self.said()
+    def require_success(self, resumed: bool = True) -> None:
+        """Wait until Snakemake succeeds; check the weights and, if `resumed`, that training continued from a state."""
+        assert self.process.wait(SECONDS) == 0, self.log_text()
         assert (self.folder / WEIGHTS).read_bytes() == self.expected
         assert not (self.folder / MODEL / "state").exists()
         if resumed:
@@ -39,28 +39,28 @@ class Training(NamedTuple):
                 encoding="utf-8"
             )
 
-    def told(self, environment: dict[str, str]) -> dict:
-        """What `snakeseg status` says."""
+    def status(self, environment: dict[str, str]) -> dict:
+        """Return the output of `snakeseg status`."""
         command = [sys.executable, "-m", "snakeseg", "status", "small", "--json"]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         return json.loads(done.stdout)
 
     def causes(self, environment: dict[str, str]) -> list[str]:
-        """The causes that `snakeseg status` names for this training, of earlier attempts too."""
-        return [cause for case in self.told(environment)["cases"] for cause in (case["cause"], *case["before"])]
+        """Return the causes of failure in `snakeseg status`, also those of earlier attempts."""
+        return [cause for case in self.status(environment)["cases"] for cause in (case["cause"], *case["before"])]
 
-    def hang(self) -> None:
-        """Let the processes that train do nothing any more."""
+    def suspend(self) -> None:
+        """Suspend the processes that train."""
         for process in training_processes(self.folder):
             process.suspend()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         for process in training_processes(self.folder):
             process.resume()
 
 
 def training_processes(folder: Path) -> list[psutil.Process]:
-    """All that run `snakeseg train` in a folder."""
+    """Return all processes that run `snakeseg train` in a folder."""
     return [
         process
         for process in psutil.process_iter(["cmdline", "cwd"])

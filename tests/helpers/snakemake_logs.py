@@ -1,4 +1,4 @@
-"""Logs of Snakemake and of Slurm jobs in the words that they use, for the tests of `snakeseg status`."""
+"""Templates of the logs of Snakemake and of Slurm jobs, for tests of `snakeseg status`."""
 
 HEAD = """Assuming unrestricted shared filesystem usage.
 
@@ -41,7 +41,7 @@ FINISHED = """[Sat Nov 21 21:06:00 2026]
 Finished jobid: {number} (Rule: train)
 1 of 5 steps (20%) done
 """
-# With a log of another Snakemake, the one in the job, shown between bars, and in it a log between bars again.
+# The message contains the log of the Snakemake in the job between bars, which contains another log between bars.
 FAILED = """[Sat Nov 21 21:06:00 2026]
 Error in rule train:
     message: SLURM-job '{slurm}' failed, SLURM status is: '{status}'. Detailed failure reason unavailable (status \
@@ -88,7 +88,7 @@ Complete log(s): .snakemake/log/x.snakemake.log
 WorkflowError:
 At least one job did not complete successfully.
 """
-# What slurmstepd writes into a job's output, with the version of Slurm that was seen or read to write so.
+# Lines of slurmstepd in the output of a job, for each cause of its end, with the version of Slurm if known.
 SLURMSTEPD = {
     "time limit": [
         "slurmstepd: error: *** JOB 28 ON node1 CANCELLED AT 2024-05-02T10:11:12 DUE TO TIME LIMIT ***",

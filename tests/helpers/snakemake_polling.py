@@ -1,4 +1,4 @@
-"""Snakemake that asks Slurm every second: the plugin's own intervals grow by ten, which is right for a cluster."""
+"""Run Snakemake with a Slurm query every second; the plugin's intervals, meant for clusters, grow by ten seconds."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A small training that several processes may share; its own module, so that they can import it."""
+"""A small training of several processes, in a module that each of them can import."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def make_items() -> list[Item]:
 
 
 def train(folder: Path, failing: int | None, team: Team) -> None:
-    """Leaves losses and weights of every rank in the folder."""
+    """Train, and write losses and weights of every rank into the folder."""
     if team.rank == failing:
         raise ValueError(f"rank {team.rank} fails")
     torch.set_num_threads(1)
@@ -42,12 +42,12 @@ def train(folder: Path, failing: int | None, team: Team) -> None:
     plan = PatchPlan(SETTINGS, Augment(), unet_geometry(2, NETWORK))
     history = fit(network, make_items(), plan, weighted_cross_entropy, torch.device("cpu"), FitOptions(team=team))
     folder.mkdir(parents=True, exist_ok=True)
-    found = {"losses": [row["loss"] for row in history], "weights": network.state_dict()}
-    torch.save(found, folder / f"rank-{team.rank}.pt")
+    results = {"losses": [row["loss"] for row in history], "weights": network.state_dict()}
+    torch.save(results, folder / f"rank-{team.rank}.pt")
 
 
 def list_listeners(folder: Path, team: Team) -> None:
-    """Write the addresses that this process and the one that started it listen on, while the team is connected."""
+    """Write the addresses on which this process and its parent listen while the team is connected."""
     dist.barrier()
     processes = [psutil.Process(), psutil.Process().parent()]
     addresses = [c.laddr.ip for p in processes for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
@@ -56,7 +56,7 @@ def list_listeners(folder: Path, team: Team) -> None:
 
 
 class Bomb:
-    """Make a folder when unpickled."""
+    """Object that creates a folder when unpickled."""
 
     def __init__(self, path: str):
         self.path = path
@@ -66,7 +66,7 @@ class Bomb:
 
 
 def send_pickle(path: str, team: Team) -> None:
-    """Rank 0 sends an object where the others expect a text."""
+    """Send an object from rank 0, where the others expect a text."""
     if team.rank == 0:
         dist.broadcast_object_list([Bomb(path)], src=0)
     else:
@@ -74,7 +74,7 @@ def send_pickle(path: str, team: Team) -> None:
 
 
 def send_lengths(lengths: list[int], folder: Path, team: Team) -> None:
-    """Rank 0 announces texts of these lengths in bytes; write what the other makes of them."""
+    """Announce texts of these lengths in bytes from rank 0, and write the errors of the other ranks."""
     errors = []
     for length in lengths:
         if team.rank == 0:
@@ -88,14 +88,14 @@ def send_lengths(lengths: list[int], folder: Path, team: Team) -> None:
 
 
 def share_texts(folder: Path, texts: list[str], team: Team) -> None:
-    """Write the texts of rank 0, and what it decides of two questions, as every rank receives them."""
+    """Write the texts and the two decisions of rank 0 as every rank receives them."""
     received = [broadcast_text(text if team.rank == 0 else "", team) for text in texts]
     decisions = [broadcast_decision(team.rank == 0, team), broadcast_decision(team.rank != 0, team)]
     (folder / f"received-{team.rank}.json").write_text(json.dumps([received, decisions]), encoding="utf-8")
 
 
-def together(*arguments) -> None:
-    """As `run_together`, which leaves its handlers of signals behind: the process of a command ends with its team."""
+def run_team(*arguments) -> None:
+    """Call `run_together`, and restore the signal handlers that it sets."""
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         run_together(*arguments)
@@ -105,7 +105,7 @@ def together(*arguments) -> None:
 
 
 def launch(work: Callable, environment: dict[str, str], meeting: Path, *arguments) -> ForkServerProcess:
-    """Start one of the processes of a team, as a launcher does: by what it sets in the environment."""
+    """Start one process of a team as a launcher does, by environment variables."""
     process = CONTEXT.Process(target=_launched, args=(work, environment, meeting, arguments))
     process.start()
     return process

@@ -1,4 +1,4 @@
-"""Images that consist of one file per channel."""
+"""Images with one file per channel are read as one image; files that do not fit together are refused."""
 
 import nibabel
 import numpy as np
@@ -21,7 +21,7 @@ SHAPE = (6, 7, 8)
 
 
 def save_all(folder, affines=(AFFINE, AFFINE), shapes=(SHAPE, SHAPE)):
-    """Save one file per channel, and return the cell of a sheet that names them."""
+    """Save one file per channel, and return the cell of a sheet that lists them."""
     for name, affine, shape in zip(("t1", "t2"), affines, shapes, strict=True):
         save_nifti(folder / f"{name}.nii", RNG.integers(0, 99, shape).astype(np.int16), affine)
     return f"{folder}/t1.nii; {folder}/t2.nii"
@@ -41,41 +41,44 @@ def test_channels_are_stacked(tmp_path):
     np.testing.assert_array_equal(raster.affine, AFFINE)
 
 
-def test_labels_are_written_as_the_first_file_is(tmp_path):
+def test_labels_have_the_geometry_of_the_first_file(tmp_path):
     raster = open_image(save_all(tmp_path), 3)
     write_labels(tmp_path / "l.nii", np.ones(SHAPE, np.uint8), raster)
     np.testing.assert_array_equal(nibabel.load(tmp_path / "l.nii").affine, AFFINE)
 
 
-def test_planes(tmp_path):
+def test_planes_are_stacked(tmp_path):
     for name in "ab":
         tifffile.imwrite(tmp_path / f"{name}.tif", RNG.integers(0, 99, (5, 6)).astype(np.uint8))
     assert read(f"{tmp_path}/a.tif;{tmp_path}/b.tif", 2).array.shape == (2, 5, 6)
 
 
-def shifted(by):
+def shifted(millimetres):
     affine = AFFINE.copy()
-    affine[1, 3] = by
+    affine[1, 3] = millimetres
     return affine
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "message"),
     [
         (
             {"shapes": (SHAPE, (6, 7, 9))},
             r"t2.nii: found shape \(6, 7, 9\); expected \(6, 7, 8\), the shape of .*t1.nii",
         ),
-        ({"affines": (AFFINE, shifted(3))}, r"t2.nii: found pixels up to 3 mm away from those of .*t1.nii; expected"),
+        (
+            {"affines": (AFFINE, shifted(3))},
+            r"t2.nii: found pixels up to 3 mm away from those of .*t1.nii; expected",
+        ),
         ({"shapes": (SHAPE, (*SHAPE, 2))}, r"t2.nii: found 2 channels; expected one channel"),
     ],
 )
-def test_channels_that_do_not_lie_on_each_other(tmp_path, change, found):
-    with pytest.raises(BadInputs, match=found):
+def test_channels_on_different_grids_are_refused(tmp_path, change, message):
+    with pytest.raises(BadInputs, match=message):
         open_image(save_all(tmp_path, **change), 3)
 
 
-def test_channels_of_other_pixel_sizes(tmp_path):
+def test_channels_of_different_pixel_sizes_are_refused(tmp_path):
     for name, size in (("a", 0.5), ("b", 0.7)):
         sizes = {"PhysicalSizeX": size, "PhysicalSizeY": size}
         tifffile.imwrite(tmp_path / f"{name}.ome.tif", np.zeros((5, 6), np.uint8), metadata=sizes)
@@ -83,7 +86,7 @@ def test_channels_of_other_pixel_sizes(tmp_path):
         open_image(f"{tmp_path}/a.ome.tif;{tmp_path}/b.ome.tif", 2)
 
 
-def test_check_names_every_bad_file(tmp_path):
+def test_check_reports_every_bad_file(tmp_path):
     cell = save_all(tmp_path)
     (tmp_path / "t1.nii").unlink()
     (tmp_path / "t2.nii").write_bytes(b"damaged")
@@ -93,7 +96,7 @@ def test_check_names_every_bad_file(tmp_path):
     assert len(problems) == 2
 
 
-def test_sheet_and_checksum(tmp_path):
+def test_sheet_cell_and_checksum_include_all_files(tmp_path):
     save_all(tmp_path)
     (tmp_path / "s.tsv").write_text("sample\timage\na\tt1.nii; t2.nii\nb\tt1.nii\n", encoding="utf-8")
     both, first = read_sheet(tmp_path / "s.tsv")["image"]
@@ -104,7 +107,7 @@ def test_sheet_and_checksum(tmp_path):
     assert checksum(both) != before
 
 
-def test_predicted_by_command(tmp_path):
+def test_predict_command_takes_several_files(tmp_path):
     cell, model = save_all(tmp_path), save_right_of_bright(tmp_path / "model", channels=2)
     assert main(["predict", str(model), cell, "-o", str(tmp_path / "out")]) == 0
     written = nibabel.load(tmp_path / "out" / "t1.nii")

@@ -33,15 +33,15 @@ ARRAYS = {
 
 
 @pytest.mark.parametrize("name", ARRAYS)
-def test_sound_chunks_are_read(name):
+def test_valid_chunks_are_decoded(name):
     trust_no_chunk()
     for compressor, shuffle, block in product(["lz4", "zstd", "blosclz", "zlib", "lz4hc"], [0, 1, 2], [0, 1000]):
         codec = Blosc(compressor, 3, shuffle, block)
         assert codec.decode(codec.encode(ARRAYS[name])) == ARRAYS[name].tobytes()
 
 
-def changed(position: int, value: int) -> bytes:
-    """Return a chunk of several blocks with one changed number in its header or table of blocks."""
+def chunk_with(position: int, value: int) -> bytes:
+    """Return a chunk of several blocks with one number overwritten in its header or table of blocks."""
     chunk = bytearray(Blosc("lz4", blocksize=1000).encode(ARRAYS["labels"]))
     struct.pack_into("<I", chunk, position, value)
     return bytes(chunk)
@@ -52,17 +52,17 @@ def changed(position: int, value: int) -> bytes:
     [
         b"",
         b"\x02\x01\x21\x02",
-        changed(4, 2**31 - 1),  # unpacked size
-        changed(8, 0),  # block size
-        changed(8, 2**31),
-        changed(12, 2**20),  # compressed size
-        changed(BLOSC_HEADER.size, 2**30),  # offset of the first block
-        changed(BLOSC_HEADER.size + 4, 3),
+        chunk_with(4, 2**31 - 1),  # unpacked size
+        chunk_with(8, 0),  # block size
+        chunk_with(8, 2**31),
+        chunk_with(12, 2**20),  # compressed size
+        chunk_with(BLOSC_HEADER.size, 2**30),  # offset of the first block
+        chunk_with(BLOSC_HEADER.size + 4, 3),
         Blosc("lz4").encode(ARRAYS["noise"])[:-5],
         bytes(Blosc("lz4", 0).encode(ARRAYS["noise"]))[:-5],
     ],
 )
-def test_chunks_that_lead_astray_are_refused(chunk):
+def test_chunks_with_wrong_headers_are_refused(chunk):
     trust_no_chunk()
     with pytest.raises(ValueError, match="a chunk"):
         require_sound_blosc(memoryview(chunk))
@@ -75,7 +75,7 @@ CODECS = [BZ2(), LZ4(), LZMA(), LZMA(**RAW), Blosc(), GZip(), Zlib(), Zstd(), Zs
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=str)
-def test_chunks_are_unpacked_up_to_their_size(codec):
+def test_chunks_are_decompressed_up_to_their_size(codec):
     trust_no_chunk()
     for array in ARRAYS.values():
         packed = codec.encode(array)
@@ -91,21 +91,21 @@ def test_chunks_are_unpacked_up_to_their_size(codec):
 
 
 @pytest.mark.parametrize("codec", [BZ2(), LZMA(), GZip(), Zlib(), Zstd()], ids=str)
-def test_chunks_that_are_cut_off_are_refused(codec):
+def test_truncated_chunks_are_refused(codec):
     trust_no_chunk()
     with pytest.raises(ValueError, match="cut off"):
         codec.decode(bytes(codec.encode(ARRAYS["labels"]))[:-5])
 
 
 @pytest.mark.parametrize("name", ARRAYS)
-def test_what_zstandard_unpacks_to(name):
+def test_zstd_size_equals_the_decompressed_size(name):
     chunk = bytes(Zstd().encode(ARRAYS[name]))
     skipped = struct.pack("<II", 0x184D2A53, 7) + bytes(7)
     assert zstd_size(memoryview(chunk + skipped + chunk)) == 2 * ARRAYS[name].nbytes
 
 
-def test_what_zstandard_unpacks_to_where_no_frame_says():
-    """The bound follows from stored, repeated and compressed blocks, after window, dictionary id and checksum."""
+def test_zstd_size_without_frame_sizes_is_bounded_by_the_blocks():
+    """Without a frame size, the bound follows from stored, repeated and compressed blocks."""
     blocks = [(5, 0, bytes(5)), (1000, 1, b"x"), (3, 2, bytes(3))]
     written = [(n << 3 | kind << 1 | (kind == 2)).to_bytes(3, "little") + content for n, kind, content in blocks]
     chunk = struct.pack("<IBBH", 0xFD2FB528, 0b00000110, 0x38, 7) + b"".join(written) + bytes(4)
@@ -117,16 +117,16 @@ def test_what_zstandard_unpacks_to_where_no_frame_says():
 
 
 @pytest.mark.parametrize("codec", [BZ2(), GZip(), Zlib(), LZMA()], ids=str)
-def test_what_lies_behind_a_chunk_is_left_alone(codec):
-    """Padding, and many empty frames, each of which a library would parse."""
+def test_data_after_a_chunk_is_ignored(codec):
+    """Data after a chunk may be padding, or many empty frames, each of which a library would parse."""
     trust_no_chunk()
     packed = bytes(codec.encode(ARRAYS["labels"]))
-    for behind in (bytes(9), bytes(codec.encode(b"")) * 100_000):
-        assert bytes(codec.decode(packed + behind)) == ARRAYS["labels"].tobytes()
+    for trailing in (bytes(9), bytes(codec.encode(b"")) * 100_000):
+        assert bytes(codec.decode(packed + trailing)) == ARRAYS["labels"].tobytes()
 
 
 @pytest.mark.parametrize("sharded", [False, True])
-def test_the_size_of_an_array_bounds_its_chunks(tmp_path, sharded):
+def test_chunks_are_limited_by_the_size_of_their_array(tmp_path, sharded):
     """The limit also holds in the threads in which zarr decodes."""
     whole = ARRAYS["noise"][:4096].reshape(64, 64)
     settings = {"compressors": zarr.codecs.GzipCodec(), "dtype": whole.dtype}
@@ -143,24 +143,24 @@ def test_the_size_of_an_array_bounds_its_chunks(tmp_path, sharded):
 
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("kind", ["<U100000", "|O", "|S9", [["a", "<f8"]]])
-def test_codecs_make_numbers_only(tmp_path, version, kind):
-    """A conversion to text could turn a character into gigabytes."""
+def test_codecs_that_do_not_give_numbers_are_refused(tmp_path, version, kind):
+    """Conversions to text could turn a character into gigabytes."""
     path = tmp_path / "a.zarr"
     zarr.create_array(path, data=np.ones((24, 24), np.uint8), zarr_format=version, compressors=None)
-    described = path / (".zarray" if version == 2 else "zarr.json")
-    told = json.loads(described.read_text(encoding="utf-8"))
+    description = path / (".zarray" if version == 2 else "zarr.json")
+    metadata = json.loads(description.read_text(encoding="utf-8"))
     types = {"encode_dtype": "|u1", "decode_dtype": kind}
     if version == 2:
-        told["filters"] = [{"id": "astype", **types}]
+        metadata["filters"] = [{"id": "astype", **types}]
     else:
-        told["codecs"].insert(0, {"name": "numcodecs.astype", "configuration": types})
-    described.write_text(json.dumps(told), encoding="utf-8")
+        metadata["codecs"].insert(0, {"name": "numcodecs.astype", "configuration": types})
+    description.write_text(json.dumps(metadata), encoding="utf-8")
     with pytest.raises(BadInput, match="a damaged file"):
         open_image(path, 2)
 
 
 @pytest.mark.parametrize("name", ["pickle", "categorize", "json2", "msgpack2", "vlen-utf8", "vlen-bytes"])
-def test_codecs_of_other_things_are_unknown(name):
+def test_codecs_of_objects_and_text_are_unavailable(name):
     trust_no_chunk()
     with pytest.raises(ValueError, match="codec not available"):
         numcodecs.get_codec({"id": name})

@@ -1,4 +1,4 @@
-"""All formats: pixels and geometry survive writing and reading; damaged files are refused with the cause."""
+"""Pixels and geometry of all formats are kept by writing and reading; damaged files are refused with the cause."""
 
 import gzip
 import logging
@@ -31,9 +31,9 @@ from snakeseg.io.readers import nifti, ome_zarr, tiff
 RNG = np.random.default_rng(0)
 PLANE = RNG.integers(0, 60_000, (13, 17)).astype(np.uint16)
 STACK = RNG.integers(0, 60_000, (5, 13, 17)).astype(np.uint16)
-# In the file, the first axis points to the front and the second to the left.
+# In the file, the first axis points to the front and the second to the left; CANONICAL is the volume as it is read.
 AFFINE = np.array([[0, -2.0, 0, 10], [0.5, 0, 0, -7], [0, 0.3, 3, 4], [0, 0, 0, 1]])
-TURNED = STACK.swapaxes(0, 1)[::-1]
+CANONICAL = STACK.swapaxes(0, 1)[::-1]
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def write_and_read(source, labels, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_png(tmp_path, dtype):
+def test_png_is_read(tmp_path, dtype):
     raster = read(save(tmp_path / "a.png", PLANE.astype(dtype)), 2)
     np.testing.assert_array_equal(raster.array, PLANE.astype(dtype)[None])
     assert raster.array.dtype == dtype
@@ -73,7 +73,7 @@ def test_png(tmp_path, dtype):
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("RGB", 3), ("RGBA", 3), ("LA", 1), ("L", 1), ("1", 1), ("P", 1)])
-def test_png_modes(tmp_path, mode, channels):
+def test_png_modes_are_read(tmp_path, mode, channels):
     """The first axis is channels; alpha is dropped; palettes give indices."""
     colours = RNG.integers(0, 255, (6, 9, 3)).astype(np.uint8)
     image = Image.fromarray(colours).convert(mode)
@@ -85,7 +85,7 @@ def test_png_modes(tmp_path, mode, channels):
 
 @pytest.mark.parametrize("suffix", [".tif", ".tiff", ".ome.tif", ".ome.tiff", ".TIF"])
 @pytest.mark.parametrize(("ndim", "dtype"), [(2, "uint16"), (3, "uint16"), (2, "float32"), (3, "uint8"), (2, "int32")])
-def test_tiff(tmp_path, suffix, ndim, dtype):
+def test_tiff_is_read(tmp_path, suffix, ndim, dtype):
     array = (PLANE if ndim == 2 else STACK).astype(dtype) // 2
     raster = read(save(tmp_path / f"a{suffix}", array, compression="zlib"), array.ndim)
     np.testing.assert_array_equal(raster.array, array[None])
@@ -104,33 +104,33 @@ def test_tiff(tmp_path, suffix, ndim, dtype):
         ("ZYX", (5, 1, 17), 3, "ZYX"),
     ],
 )
-def test_axes_of_ome_tiff(tmp_path, axes, shape, dims, expected):
-    """The axes are channels, then (z, y, x); axes of length 1 are inserted or dropped as required."""
+def test_ome_tiff_axes_are_reordered(tmp_path, axes, shape, dims, expected):
+    """Axes are read as channels, then (z, y, x); axes of length 1 are inserted or dropped as required."""
     array = RNG.integers(0, 999, shape).astype(np.uint16)
     raster = read(save(tmp_path / "a.ome.tif", array, metadata={"axes": axes}), dims)
-    wanted = np.einsum(f"{axes}->{expected}", array)
-    np.testing.assert_array_equal(raster.array, wanted if "C" in expected else wanted[None])
+    reordered = np.einsum(f"{axes}->{expected}", array)
+    np.testing.assert_array_equal(raster.array, reordered if "C" in expected else reordered[None])
 
 
-def test_rgb_tiff(tmp_path):
+def test_rgb_tiff_has_three_channels(tmp_path):
     array = RNG.integers(0, 255, (13, 17, 3)).astype(np.uint8)
     raster = read(save(tmp_path / "a.tif", array, photometric="rgb"), 2)
     np.testing.assert_array_equal(raster.array, np.moveaxis(array, -1, 0))
 
 
-def test_imagej_stack(tmp_path):
+def test_imagej_stack_is_a_volume(tmp_path):
     raster = read(save(tmp_path / "a.tif", STACK, imagej=True, metadata={"axes": "ZYX"}), 3)
     np.testing.assert_array_equal(raster.array, STACK[None])
 
 
-def test_pages_without_names_are_depth(tmp_path):
+def test_tiff_pages_without_axis_names_are_depth(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for page in STACK:
             file.write(page, metadata=None, contiguous=False)
     np.testing.assert_array_equal(read(tmp_path / "a.tif", 3).array, STACK[None])
 
 
-def test_ome_spacing(tmp_path):
+def test_ome_tiff_spacing_is_read(tmp_path):
     sizes = {"axes": "ZYX", "PhysicalSizeZ": 2.5, "PhysicalSizeY": 0.3, "PhysicalSizeX": 0.2}
     assert read(save(tmp_path / "a.ome.tif", STACK, metadata=sizes), 3).spacing == (2.5, 0.3, 0.2)
     plane = {**sizes, "axes": "ZYX"}
@@ -139,21 +139,21 @@ def test_ome_spacing(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".NII.GZ"])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
-def test_nifti(tmp_path, suffix, dtype):
+def test_nifti_is_read_in_canonical_orientation(tmp_path, suffix, dtype):
     """Axes are (x, y, z), to the right, front and top; spacing has the same order."""
     path = tmp_path / f"a{suffix}"
     nibabel.save(nibabel.Nifti1Image(STACK.astype(dtype), AFFINE), tmp_path / f"b{suffix.lower()}")
     (tmp_path / f"b{suffix.lower()}").rename(path)
     raster = read(path, 3)
-    np.testing.assert_array_equal(raster.array, TURNED.astype(dtype)[None])
+    np.testing.assert_array_equal(raster.array, CANONICAL.astype(dtype)[None])
     np.testing.assert_allclose(raster.spacing, np.linalg.norm(AFFINE[:3, [1, 0, 2]], axis=0), rtol=1e-6)
 
 
-def test_scaled_nifti(tmp_path):
+def test_nifti_scaling_is_applied(tmp_path):
     image = nibabel.Nifti1Image(STACK.astype(np.float32) / 100, AFFINE)
     image.set_data_dtype(np.int16)
     nibabel.save(image, tmp_path / "a.nii")
-    np.testing.assert_allclose(read(tmp_path / "a.nii", 3).array[0], TURNED / 100, atol=0.01)
+    np.testing.assert_allclose(read(tmp_path / "a.nii", 3).array[0], CANONICAL / 100, atol=0.01)
 
 
 @pytest.mark.parametrize(("shape", "dims"), [((13, 17), 2), ((13, 17, 1), 2), ((5, 13, 17, 1), 3)])
@@ -163,7 +163,7 @@ def test_nifti_drops_axes_of_length_one(tmp_path, shape, dims):
 
 
 @pytest.mark.parametrize("trailing", [(2,), (1, 2), (2, 1), (1, 2, 1, 1)])
-def test_nifti_channels(tmp_path, trailing):
+def test_nifti_channels_may_lie_along_later_axes(tmp_path, trailing):
     """Channels lie along the fourth or the fifth axis."""
     array = RNG.integers(0, 99, (5, 6, 7, *trailing)).astype(np.int16)
     np.testing.assert_array_equal(
@@ -175,7 +175,7 @@ LABELS = np.zeros((13, 17), np.uint32)
 LABELS[2:5, 3:9], LABELS[8:, 10:] = 1, 300
 
 
-def test_png_labels(tmp_path):
+def test_png_labels_are_restored(tmp_path):
     source = read(save(tmp_path / "a.png", PLANE), 2)
     for labels in (np.minimum(LABELS, 255), LABELS, LABELS * 218):
         np.testing.assert_array_equal(write_and_read(source, labels, tmp_path).array, labels)
@@ -195,13 +195,13 @@ def test_tiff_labels_hold_32_bits(tmp_path, suffix, ndim):
     source = read(save(tmp_path / f"a{suffix}", PLANE if ndim == 2 else STACK), ndim)
     labels = np.broadcast_to(LABELS, source.array.shape[1:]).astype(np.uint32)
     labels[labels == 300] = 2**32 - 1
-    found = write_and_read(source, labels, tmp_path)
-    np.testing.assert_array_equal(found.array, labels)
-    assert found.array.dtype == np.uint32
+    written = write_and_read(source, labels, tmp_path)
+    np.testing.assert_array_equal(written.array, labels)
+    assert written.array.dtype == np.uint32
 
 
 @pytest.mark.parametrize("unit", ["INCH", "CENTIMETER", "NONE"])
-def test_tiff_resolution_survives(tmp_path, unit):
+def test_tiff_resolution_is_kept(tmp_path, unit):
     path = save(tmp_path / "a.tif", PLANE, resolution=(12_500.5, 8000), resolutionunit=unit)
     write_labels(tmp_path / "b.tif", LABELS, read(path, 2))
     with tifffile.TiffFile(path) as old, tifffile.TiffFile(tmp_path / "b.tif") as new:
@@ -210,16 +210,16 @@ def test_tiff_resolution_survives(tmp_path, unit):
         assert new.pages[0].tags["XResolution"].value != (1, 1)
 
 
-def test_ome_sizes_and_units_survive(tmp_path):
+def test_ome_sizes_and_units_are_kept(tmp_path):
     """Labels have the geometry of an image with several channels."""
     metadata = {"axes": "ZCYX", "PhysicalSizeZ": 2.5, "PhysicalSizeY": 0.3, "PhysicalSizeX": 0.25} | {
         f"PhysicalSize{axis}Unit": unit for axis, unit in zip("ZYX", ("mm", "µm", "nm"), strict=True)
     }
     image = RNG.integers(0, 99, (5, 2, 13, 17)).astype(np.uint8)
     source = read(save(tmp_path / "a.ome.tif", image, metadata=metadata), 3)
-    found = write_and_read(source, np.broadcast_to(LABELS, (5, 13, 17)), tmp_path)
-    assert found.spacing == source.spacing == (2.5, 0.3, 0.25)
-    with tifffile.TiffFile(found.path) as file:
+    written = write_and_read(source, np.broadcast_to(LABELS, (5, 13, 17)), tmp_path)
+    assert written.spacing == source.spacing == (2.5, 0.3, 0.25)
+    with tifffile.TiffFile(written.path) as file:
         pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
         assert file.series[0].axes == "ZYX"
     assert [pixels[f"PhysicalSize{axis}Unit"] for axis in "ZYX"] == ["mm", "µm", "nm"]
@@ -227,7 +227,7 @@ def test_ome_sizes_and_units_survive(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize(("largest", "dtype"), [(200, np.uint8), (300, np.uint16), (70_000, np.uint32)])
-def test_nifti_affine_survives(tmp_path, suffix, largest, dtype):
+def test_nifti_affine_is_kept(tmp_path, suffix, largest, dtype):
     """Affine, codes, units and spacing are kept; ids are stored unscaled in the smallest sufficient dtype."""
     image = nibabel.Nifti1Image(STACK.astype(np.float32) / 100, AFFINE)
     image.header.set_xyzt_units("mm", "sec")
@@ -236,11 +236,11 @@ def test_nifti_affine_survives(tmp_path, suffix, largest, dtype):
     image.set_data_dtype(np.int16)
     nibabel.save(image, tmp_path / f"a{suffix}")
     source = read(tmp_path / f"a{suffix}", 3)
-    labels = TURNED.astype(np.uint32) % 2 * largest
-    found = write_and_read(source, labels, tmp_path)
-    np.testing.assert_array_equal(found.array, labels)
-    assert found.spacing == source.spacing
-    old, new = nibabel.load(source.path), nibabel.load(found.path)
+    labels = CANONICAL.astype(np.uint32) % 2 * largest
+    written = write_and_read(source, labels, tmp_path)
+    np.testing.assert_array_equal(written.array, labels)
+    assert written.spacing == source.spacing
+    old, new = nibabel.load(source.path), nibabel.load(written.path)
     np.testing.assert_array_equal(new.affine, old.affine)
     assert new.get_data_dtype() == dtype
     assert new.header.get_xyzt_units() == old.header.get_xyzt_units()
@@ -248,7 +248,7 @@ def test_nifti_affine_survives(tmp_path, suffix, largest, dtype):
 
 
 @pytest.mark.parametrize("shape", [(13, 17, 1), (13, 1, 17), (1, 13, 17)])
-def test_a_nifti_slice_stays_in_its_plane(tmp_path, shape):
+def test_nifti_slice_keeps_its_plane(tmp_path, shape):
     """A single slice of a volume, in any of three directions, is written with the shape of its affine."""
     path = save(tmp_path / "a.nii.gz", PLANE.reshape(shape).astype(np.int16), affine=np.diag([2.0, 3, 4, 1]))
     source = read(path, 2)
@@ -261,19 +261,19 @@ def test_a_nifti_slice_stays_in_its_plane(tmp_path, shape):
 
 def test_nifti_2_stays_nifti_2(tmp_path):
     nibabel.save(nibabel.Nifti2Image(STACK.astype(np.int16), AFFINE), tmp_path / "a.nii")
-    found = write_and_read(read(tmp_path / "a.nii", 3), np.ones(TURNED.shape, np.uint32), tmp_path)
-    assert isinstance(nibabel.load(found.path), nibabel.Nifti2Image)
+    written = write_and_read(read(tmp_path / "a.nii", 3), np.ones(CANONICAL.shape, np.uint32), tmp_path)
+    assert isinstance(nibabel.load(written.path), nibabel.Nifti2Image)
 
 
 def test_nifti_labels_may_be_whole_floats(tmp_path):
-    found = read_label(save(tmp_path / "a.nii.gz", np.array([[[0, 1, 7]]], np.float32)), 3)
-    assert found.array.dtype.kind == "i"
-    assert found.array.tolist() == [[[0, 1, 7]]]
+    written = read_label(save(tmp_path / "a.nii.gz", np.array([[[0, 1, 7]]], np.float32)), 3)
+    assert written.array.dtype.kind == "i"
+    assert written.array.tolist() == [[[0, 1, 7]]]
     with pytest.raises(BadInput, match="labels of type float32"):
         read_label(save(tmp_path / "b.nii.gz", np.array([[[0, 1.5]]], np.float32)), 3)
 
 
-def test_written_bytes_are_the_same_every_time(tmp_path):
+def test_written_bytes_are_reproducible(tmp_path):
     for name, array in (("a.png", PLANE), ("a.tif", PLANE), ("a.nii", STACK.astype(np.int16))):
         source = read(save(tmp_path / name, array), array.ndim)
         labels = np.broadcast_to(LABELS, array.shape)
@@ -285,13 +285,13 @@ def test_written_bytes_are_the_same_every_time(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_missing_file(tmp_path, suffix):
+def test_missing_file_is_refused(tmp_path, suffix):
     with pytest.raises(BadInput, match=rf"nowhere{suffix}: found no such file; expected an image; correct the path"):
         read(tmp_path / f"nowhere{suffix}", 2)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "tif", "a.nii.bz2"])
-def test_unknown_suffix(tmp_path, name):
+def test_unknown_suffix_is_refused(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(BadInput, match=r"found format '.*'; expected .ome.tiff, .*; convert it to one of these"):
         read(tmp_path / name, 2)
@@ -300,7 +300,7 @@ def test_unknown_suffix(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "suffix"), [("a.b.OME.TIF", ".OME.TIF"), ("x.nii.gz", ".nii.gz"), ("ome.tif", ".tif"), ("a.PNG", ".PNG")]
 )
-def test_suffixes(tmp_path, name, suffix):
+def test_suffix_includes_all_parts_of_a_format(tmp_path, name, suffix):
     assert suffix_of(tmp_path / name) == suffix
 
 
@@ -327,7 +327,7 @@ def read_or_refuse(path, dims):
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_truncated_file(tmp_path, name):
+def test_truncated_file_is_refused_or_read_completely(tmp_path, name):
     """A truncated file is refused or gives all its pixels, never fewer or other ones."""
     array = DAMAGED[name].array
     path = save(tmp_path / name, array, **DAMAGED[name].options)
@@ -336,9 +336,9 @@ def test_truncated_file(tmp_path, name):
     refused = 0
     for length in sorted(lengths):
         path.write_bytes(whole[:length])
-        found, error = read_or_refuse(path, array.ndim)
+        pixels, error = read_or_refuse(path, array.ndim)
         if error is None:
-            np.testing.assert_array_equal(found, array[None])
+            np.testing.assert_array_equal(pixels, array[None])
         else:
             assert error.where == str(path)
             assert "\n" not in str(error)
@@ -346,7 +346,7 @@ def test_truncated_file(tmp_path, name):
     assert refused >= 20
 
 
-def test_a_codec_that_cannot_be_read(tmp_path):
+def test_unknown_codec_is_refused(tmp_path):
     """A tiled TIFF with an unknown compression is refused."""
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((64, 64), np.uint8), tile=(32, 32), compression="zlib")
     with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
@@ -355,7 +355,7 @@ def test_a_codec_that_cannot_be_read(tmp_path):
         open_image(tmp_path / "a.tif", 2).array[:]
 
 
-def test_damage_inside_a_compressed_volume(tmp_path):
+def test_damage_inside_a_compressed_volume_is_refused(tmp_path):
     """The checksum of gzip detects a changed byte."""
     path = save(tmp_path / "a.nii.gz", STACK.astype(np.int32))
     packed = bytearray(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=0))
@@ -366,7 +366,7 @@ def test_damage_inside_a_compressed_volume(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_text_by_another_name(tmp_path, suffix):
+def test_text_with_the_suffix_of_an_image_is_refused(tmp_path, suffix):
     (tmp_path / f"a{suffix}").write_text("this is no image\n" * 50, encoding="utf-8")
     with pytest.raises(BadInput, match=r"found a (damaged file|file, not a folder)"):
         read(tmp_path / f"a{suffix}", 2)
@@ -374,7 +374,7 @@ def test_text_by_another_name(tmp_path, suffix):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["a.tif", "a.nii.gz"])
-def test_pixels_that_are_no_number(tmp_path, name, value):
+def test_nan_and_infinite_pixels_are_refused(tmp_path, name, value):
     array = np.ones((5, 6, 7), np.float32)
     array[1, 2, 3:5] = value
     with pytest.raises(BadInput, match="found 2 pixels that are NaN or infinite; expected finite numbers"):
@@ -382,7 +382,7 @@ def test_pixels_that_are_no_number(tmp_path, name, value):
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")]], ids=["complex", "rgb"])
-def test_pixels_of_a_type_that_is_no_mean_intensity(tmp_path, dtype):
+def test_complex_and_structured_pixels_are_refused(tmp_path, dtype):
     path = save(tmp_path / "a.nii", np.zeros((4, 4, 4), dtype))
     for reader in (read, read_label):
         with pytest.raises(BadInput, match=r"a.nii: found .*; expected"):
@@ -390,22 +390,22 @@ def test_pixels_of_a_type_that_is_no_mean_intensity(tmp_path, dtype):
 
 
 @pytest.mark.parametrize(("name", "array"), [("a.tif", PLANE.astype(np.float32)), ("a.tif", PLANE.astype(np.float64))])
-def test_float_label(tmp_path, name, array):
+def test_label_with_fractions_is_refused(tmp_path, name, array):
     with pytest.raises(BadInput, match=r"found labels of type float\d\d; expected integers"):
         read_label(save(tmp_path / name, array), 2)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
-def test_rgb_label(tmp_path, name):
+def test_rgb_label_is_refused(tmp_path, name):
     colours = RNG.integers(0, 255, (13, 17, 3)).astype(np.uint8)
     with pytest.raises(BadInput, match="found 3 channels; expected a label image of one channel"):
         read_label(save(tmp_path / name, colours), 2)
 
 
-def test_black_and_white_label(tmp_path):
+def test_one_bit_label_is_read(tmp_path):
     Image.fromarray(PLANE > 30_000).save(tmp_path / "a.png")
-    found = read_label(tmp_path / "a.png", 2).array
-    np.testing.assert_array_equal(found, (PLANE > 30_000).astype(int))
+    label = read_label(tmp_path / "a.png", 2).array
+    np.testing.assert_array_equal(label, (PLANE > 30_000).astype(int))
 
 
 @pytest.mark.parametrize(
@@ -421,12 +421,12 @@ def test_black_and_white_label(tmp_path):
         ("a.nii", np.zeros((4, 5, 6, 1, 1, 2), np.uint8), {}, 3),
     ],
 )
-def test_other_dimensions(tmp_path, name, array, options, dims):
+def test_wrong_number_of_spatial_axes_is_refused(tmp_path, name, array, options, dims):
     with pytest.raises(BadInput, match=rf"found shape .* with axes '.*'; expected {dims} spatial axes"):
         read(save(tmp_path / name, array, **options), dims)
 
 
-def test_image_and_label_of_other_shapes(tmp_path):
+def test_label_of_another_shape_is_refused(tmp_path):
     image, label = (
         Raster(np.zeros((2, 4, 5)), (1, 1), tmp_path / "i.tif"),
         Raster(np.zeros((4, 5)), (1, 1), tmp_path / "l.tif"),
@@ -483,18 +483,18 @@ def test_regions_are_read_on_demand_and_equal_the_whole(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", [name for name in SAVED if name != "a.png"])
-def test_labels_of_any_size_are_written_part_by_part(tmp_path, name, monkeypatch):
-    """Labels are read band by band, and are the same when read back."""
+def test_labels_are_written_part_by_part(tmp_path, name, monkeypatch):
+    """Labels are computed band by band, and equal the original when read back."""
     monkeypatch.setattr(tiff, "MAX_BLOCK_PIXELS", 100)
     monkeypatch.setattr(tiff, "TILE_SIDE", 32)
     monkeypatch.setattr(nifti, "MAX_BLOCK_PIXELS", 3000)
     monkeypatch.setattr(ome_zarr, "CHUNK_SIDE", {2: 64})
-    source, asked = open_image(SAVED[name](tmp_path / name), 2), []
+    source, block_pixels = open_image(SAVED[name](tmp_path / name), 2), []
     labels = (LARGE // 300).astype(np.uint32)
-    lazy = as_lazy(labels).map(lambda part: asked.append(part.size) or part, np.uint32)
+    lazy = as_lazy(labels).map(lambda part: block_pixels.append(part.size) or part, np.uint32)
     path = tmp_path / f"written{suffix_of(source.path)}"
     write_labels(path, lazy, source, int(labels.max()))
-    assert max(asked) <= 32 * 400
+    assert max(block_pixels) <= 32 * 400
     written = read_label(path, 2)
     np.testing.assert_array_equal(written.array, labels)
     assert written.spacing == (source.spacing if ".zarr" not in name or ".ome" in name else (1.0, 1.0))
@@ -513,7 +513,7 @@ def test_zarr_labels_have_a_pyramid(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("version", [2, 3], ids=["0.4", "0.5"])
-def test_ome_zarr_of_channels_and_levels(tmp_path, version):
+def test_ome_zarr_is_read_at_the_finest_level(tmp_path, version):
     """The finest level is read with its pixel size, and labels have its shape."""
     array = RNG.integers(0, 999, (2, 5, 24, 30)).astype(np.uint16)
     group, levels = zarr.create_group(tmp_path / "a.ome.zarr", zarr_format=version), []
@@ -533,7 +533,7 @@ def test_ome_zarr_of_channels_and_levels(tmp_path, version):
     assert written.spacing == source.spacing
 
 
-def test_ome_tiff_of_channels_and_levels(tmp_path):
+def test_ome_tiff_is_read_at_the_finest_level(tmp_path):
     array = RNG.integers(0, 999, (2, 64, 80)).astype(np.uint16)
     sizes = {"axes": "CYX", "PhysicalSizeY": 0.5, "PhysicalSizeX": 0.25}
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
@@ -545,7 +545,7 @@ def test_ome_tiff_of_channels_and_levels(tmp_path):
     np.testing.assert_array_equal(write_and_read(source, array[0], tmp_path).array, array[0])
 
 
-def test_a_header_of_ten_terapixels_is_refused(tmp_path, monkeypatch):
+def test_header_of_ten_terapixels_is_refused(tmp_path, monkeypatch):
     """A PNG of a few bytes with a header of 3,000,000 x 3,000,000 pixels is refused."""
     header = struct.pack(">4sIIBBBBB", b"IHDR", 3_000_000, 3_000_000, 8, 0, 0, 0, 0)
     chunks = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\x09IDAT" + b"\0" * 99
@@ -561,13 +561,13 @@ def test_a_header_of_ten_terapixels_is_refused(tmp_path, monkeypatch):
         read(tmp_path / "b.zarr", 2)
 
 
-def test_a_zarr_group_that_is_no_image(tmp_path):
+def test_zarr_group_without_image_is_refused(tmp_path):
     zarr.create_group(tmp_path / "a.zarr")
     with pytest.raises(BadInput, match=r"a.zarr: found a Zarr group without multiscales"):
         read(tmp_path / "a.zarr", 2)
 
 
-def test_damage_within_is_found_when_it_is_read(tmp_path):
+def test_damaged_tile_is_refused_when_read(tmp_path):
     path = SAVED["tiles.tif"](tmp_path / "a.tif")
     with tifffile.TiffFile(path) as file:
         start, size = file.pages[0].dataoffsets[-1], file.pages[0].databytecounts[-1]
@@ -599,7 +599,7 @@ def test_large_ome_tiff_labels_have_a_pyramid(tmp_path, monkeypatch, shape):
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.nii", "a.png", "a.zarr"])
-def test_a_note_is_in_the_file(tmp_path, name):
+def test_note_is_written_into_the_file(tmp_path, name):
     image = np.zeros((20, 30), np.uint8)
     (save_zarr if ".zarr" in name else save)(tmp_path / name, image)
     write_labels(tmp_path / f"b{name[1:]}", image, open_image(tmp_path / name, 2), note="blended tiles")
@@ -618,17 +618,17 @@ def test_a_note_is_in_the_file(tmp_path, name):
     ],
     ids=["same", "flipped", "of other size", "rounded"],
 )
-def test_place_of_image_and_label_in_the_world(tmp_path, change, same):
+def test_geometry_is_compared_by_the_affine(tmp_path, change, same):
     for name, affine in (("i.nii", np.diag([0.5, 0.5, 2, 1])), ("l.nii", change @ np.diag([0.5, 0.5, 2, 1]))):
         nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), affine), tmp_path / name)
     assert has_same_geometry(open_image(tmp_path / "i.nii", 3), open_image(tmp_path / "l.nii", 3)) == same
 
 
-def test_files_that_say_nothing_lie_in_the_same_place(tmp_path):
-    known, silent, other = (
+def test_files_without_pixel_size_have_the_same_geometry(tmp_path):
+    known, unknown, other = (
         Raster(np.zeros((1, 4, 5)), spacing, tmp_path / name)
         for spacing, name in (((0.5, 0.5), "i.tif"), ((1.0, 1.0), "l.tif"), ((0.7, 0.7), "m.tif"))
     )
-    assert has_same_geometry(known, silent)
+    assert has_same_geometry(known, unknown)
     assert not has_same_geometry(known, other)
     assert has_same_geometry(known, Raster(other.array, other.spacing, tmp_path / "m.png"))

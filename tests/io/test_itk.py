@@ -52,15 +52,15 @@ def save_dicom(folder, array, spacing=2.5):
 
 
 @pytest.mark.parametrize("suffix", [".mha", ".mhd", ".nrrd", ".nhdr"])
-def test_as_nifti_would_have_it(tmp_path, suffix):
+def test_itk_formats_are_read_like_nifti(tmp_path, suffix):
     """The image equals the same volume written as NIfTI by ITK and read by nibabel."""
     array = RNG.integers(-999, 999, SHAPE).astype(np.int16)
-    found = read(save(tmp_path / f"a{suffix}", array), 3)
+    raster = read(save(tmp_path / f"a{suffix}", array), 3)
     expected = read(save(tmp_path / "a.nii", array), 3)
-    np.testing.assert_array_equal(found.array, expected.array)
-    np.testing.assert_allclose(found.affine, expected.affine, atol=1e-5)
-    np.testing.assert_allclose(found.spacing, (2.0, 0.5, 0.75))
-    assert found.axes == "xyz"
+    np.testing.assert_array_equal(raster.array, expected.array)
+    np.testing.assert_allclose(raster.affine, expected.affine, atol=1e-5)
+    np.testing.assert_allclose(raster.spacing, (2.0, 0.5, 0.75))
+    assert raster.axes == "xyz"
 
 
 @pytest.mark.parametrize("suffix", [".mha", ".mhd", ".nrrd", ".nhdr"])
@@ -72,24 +72,24 @@ def test_labels_overlay_the_source(tmp_path, suffix):
     written = sitk.ReadImage(str(path))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(written).T, np.where(array > 500, 300, 0))
     assert written.GetPixelIDTypeAsString() == "16-bit unsigned integer"
-    for told, expected in (
+    for value, expected in (
         (written.GetOrigin(), ORIGIN),
         (written.GetSpacing(), SPACING),
         (written.GetDirection(), DIRECTION.ravel()),
     ):
-        np.testing.assert_allclose(told, expected)
+        np.testing.assert_allclose(value, expected)
     label = read_label(path, 3)
     require_same_shape(source, label)
     assert has_same_geometry(source, label)
 
 
-def test_channels(tmp_path):
+def test_channels_are_read_first(tmp_path):
     array = RNG.integers(0, 99, (*SHAPE, 3)).astype(np.uint8)
-    found = read(save(tmp_path / "a.mha", array, np.eye(3), channels=True), 3)
-    np.testing.assert_array_equal(found.array, np.moveaxis(array, -1, 0)[:, ::-1, ::-1])
+    raster = read(save(tmp_path / "a.mha", array, np.eye(3), channels=True), 3)
+    np.testing.assert_array_equal(raster.array, np.moveaxis(array, -1, 0)[:, ::-1, ::-1])
 
 
-def test_planes(tmp_path):
+def test_planes_are_read_and_written(tmp_path):
     plane = RNG.integers(0, 99, (8, 9)).astype(np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(plane.T), str(tmp_path / "a.mha"))
     source = read(tmp_path / "a.mha", 2)
@@ -98,7 +98,7 @@ def test_planes(tmp_path):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "b.mha"))).T, plane)
 
 
-def test_a_dicom_series(tmp_path):
+def test_dicom_series_is_sorted_and_oriented(tmp_path):
     """Slices are sorted by position; x and y run to the left and the back; labels are NIfTI with the same geometry."""
     array = RNG.integers(0, 999, (8, 9, 5)).astype(np.int16)
     source = read(save_dicom(tmp_path / "series", array), 3)
@@ -113,7 +113,7 @@ def test_a_dicom_series(tmp_path):
     np.testing.assert_array_equal(label.array, source.array[0] > 500)
 
 
-def test_one_dicom_slice(tmp_path):
+def test_single_dicom_slice_is_a_plane(tmp_path):
     array = RNG.integers(0, 999, (8, 9, 1)).astype(np.int16)
     source = read(save_dicom(tmp_path / "series", array), 2)
     write_labels(tmp_path / "labels.nii.gz", np.ones((8, 9), np.uint8), source)
@@ -121,7 +121,7 @@ def test_one_dicom_slice(tmp_path):
     assert nibabel.load(tmp_path / "labels.nii.gz").shape == (8, 9, 1)
 
 
-def test_folders_that_are_no_series(tmp_path):
+def test_folders_without_a_complete_series_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match=r"empty: found a folder without DICOM files; expected one DICOM series"):
         open_image(tmp_path / "empty", 3)
@@ -132,14 +132,14 @@ def test_folders_that_are_no_series(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".mha", ".nrrd"])
-def test_cut_off(tmp_path, suffix):
+def test_truncated_file_is_refused(tmp_path, suffix):
     path = save(tmp_path / f"a{suffix}", np.ones(SHAPE, np.int16))
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(BadInput, match=rf"a{suffix}: found a damaged file"):
         read(path, 3)
 
 
-def test_without_the_library(tmp_path, monkeypatch):
+def test_missing_simpleitk_is_reported(tmp_path, monkeypatch):
     (tmp_path / "a.mha").touch()
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     with pytest.raises(
@@ -148,7 +148,7 @@ def test_without_the_library(tmp_path, monkeypatch):
         open_image(tmp_path / "a.mha", 3)
 
 
-def test_predicted_by_command(tmp_path):
+def test_predict_command_takes_itk_and_dicom(tmp_path):
     """Label files have the names of the images, with another suffix if their format differs."""
     model = save_right_of_bright(tmp_path / "model")
     array = RNG.integers(0, 2, (8, 9, 5)).astype(np.int16)

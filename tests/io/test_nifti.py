@@ -1,4 +1,4 @@
-"""NIfTI of any orientation is read in the canonical one and written in its own; wrong headers are refused."""
+"""NIfTI is read in canonical orientation and written in that of the source; wrong headers are refused."""
 
 import gzip
 import math
@@ -26,14 +26,14 @@ PLAIN = np.array([[0.8, 0, 0, -90], [0, 1.5, 0, -126], [0, 0, 3, -72], [0, 0, 0,
 
 def oblique(angles, sizes=(0.8, 1.5, 3)):
     """Return an affine that is rotated about all three axes."""
-    turned = np.eye(3)
+    rotation = np.eye(3)
     for axis, angle in enumerate(np.deg2rad(angles)):
         about = np.eye(3)
         i, j = [a for a in range(3) if a != axis]
         about[[i, i, j, j], [i, j, i, j]] = math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)
-        turned = turned @ about
+        rotation = rotation @ about
     affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = turned * sizes, (12.5, -7.25, 100)
+    affine[:3, :3], affine[:3, 3] = rotation * sizes, (12.5, -7.25, 100)
     return affine
 
 
@@ -62,17 +62,17 @@ def saved(request, tmp_path):
     trailing, options = options.get("trailing", ()), {k: v for k, v in options.items() if k != "trailing"}
     volumes = [RNG.normal(size=SHAPE) * 100 + 300 for _ in range(math.prod(trailing))]
     stored = [in_orientation(volume, affine, orientation) for volume in volumes]
-    array = np.stack([each for each, _ in stored], axis=-1).reshape(*stored[0][0].shape, *trailing)
+    array = np.stack([pixels for pixels, _ in stored], axis=-1).reshape(*stored[0][0].shape, *trailing)
     suffix = ".nii.gz" if FILES.index(request.param) % 2 else ".nii"
     path = save_nifti(tmp_path / f"image{suffix}", array.astype(np.float32), stored[0][1], **options)
     return path, nibabel.as_closest_canonical(nibabel.load(path))
 
 
-def test_twenty_files():
+def test_there_are_twenty_files():
     assert len(FILES) == 20
 
 
-def test_read_in_canonical_order(saved):
+def test_nifti_is_read_in_canonical_order(saved):
     path, expected = saved
     raster = open_image(path, 3)
     channels = np.asarray(expected.dataobj).reshape(*expected.shape[:3], -1)
@@ -88,11 +88,13 @@ def test_labels_overlay_the_source(saved, tmp_path, monkeypatch):
     """Header and affine equal those of the source bitwise, and each voxel has its label."""
     monkeypatch.setattr(nifti, "MAX_BLOCK_PIXELS", 40)
     path, _ = saved
-    raster, asked = open_image(path, 3), []
+    raster, block_pixels = open_image(path, 3), []
     labels = (raster.array[:][0] > 300).astype(np.uint32) * 300
     written = tmp_path / f"labels{''.join(path.suffixes)}"
-    write_labels(written, as_lazy(labels).map(lambda part: asked.append(part.size) or part, np.uint32), raster, 300)
-    assert max(asked) <= 40
+    write_labels(
+        written, as_lazy(labels).map(lambda part: block_pixels.append(part.size) or part, np.uint32), raster, 300
+    )
+    assert max(block_pixels) <= 40
     old, new = nibabel.load(path), nibabel.load(written)
     assert (type(new), new.shape, new.get_data_dtype()) == (type(old), old.shape[:3], old.header.endianness + "u2")
     np.testing.assert_allclose(new.affine, old.affine, atol=1e-6)
@@ -106,7 +108,7 @@ def test_labels_overlay_the_source(saved, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("orientation", [8, 27, 46])
-def test_a_label_stored_another_way_fits_its_image(tmp_path, orientation):
+def test_label_in_another_orientation_fits_its_image(tmp_path, orientation):
     """Image and label on one grid coincide for any order of axes in their files."""
     volume = RNG.integers(0, 3, SHAPE)
     for name, number in (("image", 0), ("label", orientation)):
@@ -117,7 +119,7 @@ def test_a_label_stored_another_way_fits_its_image(tmp_path, orientation):
     np.testing.assert_array_equal(image.array[0], label.array)
 
 
-def test_a_label_on_another_grid(tmp_path):
+def test_label_on_another_grid_is_refused(tmp_path):
     volume = np.zeros(SHAPE, np.uint8)
     for name, shift in (("image", 0), ("near", 0.05), ("far", 0.5)):
         affine = PLAIN.copy()
@@ -133,22 +135,24 @@ def test_only_the_region_is_read(tmp_path, monkeypatch):
     """Reading a slab of an uncompressed volume reads only its bytes, along any axis."""
     _, affine = in_orientation(np.zeros((4, 4, 4)), PLAIN, ORIENTATIONS[47])
     save_nifti(tmp_path / "a.nii", np.zeros((60, 70, 80), np.int16), affine)
-    raster, asked = open_image(tmp_path / "a.nii", 3), []
+    raster, sizes = open_image(tmp_path / "a.nii", 3), []
     original = nibabel.fileslice.read_segments
 
-    def counted(file, segments, size, lock):
-        asked.append(size)
+    def recording_read(file, segments, size, lock):
+        sizes.append(size)
         return original(file, segments, size, lock)
 
-    monkeypatch.setattr(nibabel.fileslice, "read_segments", counted)
+    monkeypatch.setattr(nibabel.fileslice, "read_segments", recording_read)
     assert raster.array.chunks == (1, 1, 70, 60)
     raster.array[:, 3:4]
-    assert sum(asked) == 2 * 60 * 70
+    assert sum(sizes) == 2 * 60 * 70
 
 
-def test_the_marked_corner_stays_where_it_is(tmp_path):
-    """A symmetric phantom but for one bright corner, stored in all 48 ways: a model that marks what lies to the right
-    of brightness marks the same place in the world, by `snakeseg predict` and by the workflow's two commands.
+def test_labels_have_the_same_world_coordinates_in_all_orientations(tmp_path):
+    """All 48 orientations of a phantom with one bright corner give the same label in world coordinates.
+
+    The model labels the voxel to the right of the bright one. Labels are written by `snakeseg predict`, and by the two
+    commands of the workflow.
     """
     phantom = np.zeros((7, 8, 6), np.float32)
     phantom[2:-2, 2:-2, 2:-2] = 0.25
@@ -165,12 +169,12 @@ def test_the_marked_corner_stays_where_it_is(tmp_path):
     assert main(["predict", str(model), *files, "-o", str(tmp_path / "direct")]) == 0
     sheet = ["--sheet", str(tmp_path / "s.tsv")]
     assert main(["predict", str(model), *sheet, "--probabilities", str(tmp_path / "a.zarr.zip")]) == 0
-    stored = ["--probabilities", str(tmp_path / "a.zarr.zip"), "--output", str(tmp_path / "workflow")]
-    assert main(["instances", "--model", str(model), *sheet, *stored]) == 0
+    store_options = ["--probabilities", str(tmp_path / "a.zarr.zip"), "--output", str(tmp_path / "workflow")]
+    assert main(["instances", "--model", str(model), *sheet, *store_options]) == 0
     for folder in ("direct", "workflow"):
-        found = sorted((tmp_path / folder).glob("*.nii*"))
-        assert len(found) == 48
-        for path in found:
+        paths = sorted((tmp_path / folder).glob("*.nii*"))
+        assert len(paths) == 48
+        for path in paths:
             label, source = nibabel.load(path), nibabel.load(tmp_path / path.name)
             np.testing.assert_array_equal(label.affine, source.affine)
             np.testing.assert_allclose(
@@ -179,24 +183,24 @@ def test_the_marked_corner_stays_where_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("spacing", ["ignore", "resample"])
-def test_kept_probabilities_say_where_they_lie(tmp_path, spacing):
+def test_kept_probabilities_have_an_affine(tmp_path, spacing):
     """Kept probabilities have the affine of their own grid, with the extent of the image."""
     model = save_right_of_bright(tmp_path / "model", Predict(average=False, spacing=spacing), [1.6, 1.5, 3])
     stored, affine = in_orientation(np.zeros(SHAPE, np.float32), oblique((10, -20, 30)), ORIENTATIONS[20])
     image = save_nifti(tmp_path / "a.nii", stored, affine)
     assert main(["predict", str(model), str(image), "-o", str(tmp_path / "out"), "--keep-probabilities"]) == 0
-    ((_, about, group),) = read_store(tmp_path / "out" / "a.nii.probabilities.zarr.zip")
+    ((_, attributes, group),) = read_store(tmp_path / "out" / "a.nii.probabilities.zarr.zip")
     shape = group["probabilities"].shape[1:]
     assert shape == ((4, 5, 9) if spacing == "resample" else SHAPE)
-    assert about["axes"] == "cxyz"
+    assert attributes["axes"] == "cxyz"
     source = open_image(image, 3)
     for corner in ((0, 0, 0), (1, 0, 1), (1, 1, 1)):
-        ours, theirs = (np.append(np.multiply(corner, sides) - 0.5, 1) for sides in (shape, source.array.shape[1:]))
-        np.testing.assert_allclose(about["affine"] @ ours, source.affine @ theirs, atol=1e-6)
+        own, theirs = (np.append(np.multiply(corner, sides) - 0.5, 1) for sides in (shape, source.array.shape[1:]))
+        np.testing.assert_allclose(attributes["affine"] @ own, source.affine @ theirs, atol=1e-6)
 
 
-def spoiled(**fields):
-    """Write a file with header fields that nibabel would not write."""
+def altered(**fields):
+    """Return a function that sets header fields of a file to values that nibabel would not write."""
 
     def spoil(path):
         content = bytearray(path.read_bytes())
@@ -214,26 +218,32 @@ BAD_FILES = {
         r"979 bytes; expected 982 for 7x5x9 pixels of type uint16, as its header says; copy it again",
     ),
     "garbage behind": (lambda path: path.write_bytes(path.read_bytes() + b"x"), r"983 bytes; expected 982 for"),
-    "too few rows": (spoiled(dim=[3, 7, 4, 9, 1, 1, 1, 1]), r"982 bytes; expected 856 for 7x4x9 pixels"),
-    "too many rows": (spoiled(dim=[3, 7, 6, 9, 1, 1, 1, 1]), r"982 bytes; expected 1108 for 7x6x9 pixels"),
+    "too few rows": (altered(dim=[3, 7, 4, 9, 1, 1, 1, 1]), r"982 bytes; expected 856 for 7x4x9 pixels"),
+    "too many rows": (altered(dim=[3, 7, 6, 9, 1, 1, 1, 1]), r"982 bytes; expected 1108 for 7x6x9 pixels"),
     "petabytes": (
-        spoiled(dim=[4, 32767, 32767, 32767, 99, 1, 1, 1]),
+        altered(dim=[4, 32767, 32767, 32767, 99, 1, 1, 1]),
         r".* bytes.*; expected 696\d{13} for 32767x32767x",
     ),
-    "negative rows": (spoiled(dim=[3, 7, -5, 9, 1, 1, 1, 1]), r"shape \(7, -5, 9\); expected at least one pixel"),
-    "no rows": (spoiled(dim=[3, 7, 0, 9, 1, 1, 1, 1]), r"shape \(7, 0, 9\); expected at least one pixel"),
-    "zero size": (spoiled(pixdim=[1, 1, 0, 2, 0, 0, 0, 0]), r"pixels of 1 x 0 x 2; expected positive sizes; correct"),
-    "negative size": (spoiled(pixdim=[1, 1, -1, 2, 0, 0, 0, 0]), r"pixels of 1 x -1 x 2; expected positive sizes"),
-    "NaN size": (spoiled(pixdim=[1, np.nan, 1, 2, 0, 0, 0, 0]), r"pixels of nan x 1 x 2; expected positive sizes"),
-    "NaN affine": (spoiled(srow_y=[0, np.nan, 0, 0]), r"the affine 0.8 0 0 -90 / 0 nan 0 0 / .*; expected finite"),
-    "flat affine": (spoiled(srow_y=[0, 0, 0, 5]), r"the affine .* / 0 0 0 5 / .*; expected finite numbers that span"),
-    "no place": (spoiled(sform_code=0, qform_code=0), r"neither sform nor qform .*; expected one of them, to"),
+    "negative rows": (altered(dim=[3, 7, -5, 9, 1, 1, 1, 1]), r"shape \(7, -5, 9\); expected at least one pixel"),
+    "no rows": (altered(dim=[3, 7, 0, 9, 1, 1, 1, 1]), r"shape \(7, 0, 9\); expected at least one pixel"),
+    "zero size": (
+        altered(pixdim=[1, 1, 0, 2, 0, 0, 0, 0]),
+        r"pixels of 1 x 0 x 2; expected positive sizes; correct",
+    ),
+    "negative size": (altered(pixdim=[1, 1, -1, 2, 0, 0, 0, 0]), r"pixels of 1 x -1 x 2; expected positive sizes"),
+    "NaN size": (altered(pixdim=[1, np.nan, 1, 2, 0, 0, 0, 0]), r"pixels of nan x 1 x 2; expected positive sizes"),
+    "NaN affine": (altered(srow_y=[0, np.nan, 0, 0]), r"the affine 0.8 0 0 -90 / 0 nan 0 0 / .*; expected finite"),
+    "flat affine": (
+        altered(srow_y=[0, 0, 0, 5]),
+        r"the affine .* / 0 0 0 5 / .*; expected finite numbers that span",
+    ),
+    "no place": (altered(sform_code=0, qform_code=0), r"neither sform nor qform .*; expected one of them, to"),
 }
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("name", BAD_FILES)
-def test_bad_files(tmp_path, name, suffix):
+def test_wrong_headers_and_sizes_are_refused(tmp_path, name, suffix):
     spoil, expected = BAD_FILES[name]
     path = save_nifti(tmp_path / "a.nii", np.ones(SHAPE, np.uint16), PLAIN)
     spoil(path)
@@ -247,7 +257,7 @@ def test_bad_files(tmp_path, name, suffix):
         work(path, 3)
 
 
-def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tmp_path, monkeypatch):
+def test_decompression_needs_enough_free_space(tmp_path, monkeypatch):
     """The free space is checked before decompression."""
     path = save_nifti(tmp_path / "a.nii.gz", np.zeros((200, 200, 200), np.uint8), PLAIN)
     monkeypatch.setattr(nifti.shutil, "disk_usage", lambda folder: type("", (), {"free": 1e6}))

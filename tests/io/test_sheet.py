@@ -1,4 +1,4 @@
-"""The sample sheet: defaults, batches, and folds that never split a group."""
+"""The sample sheet has defaults for missing columns, stable batches, and folds that never split a group."""
 
 import importlib
 import sys
@@ -19,7 +19,7 @@ def write(path, *rows, separator="\t"):
     return path
 
 
-def test_only_two_columns_are_needed(tmp_path):
+def test_only_sample_and_image_are_required(tmp_path):
     sheet = read_sheet(write(tmp_path / "s.tsv", ("sample", "image"), ("a", "x.tif"), ("b", "y/z.tif")))
     assert tuple(sheet.columns) == COLUMNS
     assert sheet.iloc[1].to_dict() == {
@@ -28,13 +28,13 @@ def test_only_two_columns_are_needed(tmp_path):
     }  # fmt: skip
 
 
-def test_what_is_given_stays(tmp_path):
+def test_given_cells_are_kept(tmp_path):
     row = ("a", "/data/x.tif", "l.tif", "test", "g", "b7", 3, "0.5 0.5")
     sheet = read_sheet(write(tmp_path / "s.csv", COLUMNS, row, separator=","), tmp_path / "elsewhere")
     assert tuple(sheet.iloc[0]) == ("a", "/data/x.tif", str(tmp_path / "elsewhere/l.tif"), *row[3:])
 
 
-def test_cells_are_text(tmp_path):
+def test_cells_are_read_as_text(tmp_path):
     """Names that look like numbers or missing values are kept as text."""
     sheet = read_sheet(
         write(tmp_path / "s.tsv", ("sample", "image", "group"), ("007", "a.tif", "NA"), ("1e3", "b.tif", ""))
@@ -43,7 +43,7 @@ def test_cells_are_text(tmp_path):
     assert sheet["group"].tolist() == ["NA", "1e3"]
 
 
-def test_default_batches():
+def test_default_batches_have_32_rows_of_a_subset():
     """Batches contain 32 consecutive rows of a subset, for any order of the subsets."""
     subsets = pd.Series(["train", "test"] * 40)
     sheet = pd.DataFrame({"sample": "a", "subset": subsets, "parts": 1})
@@ -67,7 +67,7 @@ def test_batches_grow_with_the_sheet():
 
 
 @pytest.mark.parametrize("numbers", [[1, None], ["1", ""]])
-def test_parquet(tmp_path, numbers):
+def test_parquet_equals_tsv(tmp_path, numbers):
     """Numbers and missing cells become the same text as in a TSV."""
     pytest.importorskip("pyarrow")
     rows = {"sample": ["a", "b"], "image": ["x.tif", "y.tif"], "label": ["l.tif", None], "parts": numbers}
@@ -78,7 +78,7 @@ def test_parquet(tmp_path, numbers):
     pd.testing.assert_frame_equal(read_sheet(tmp_path / "s.parquet"), read_sheet(text))
 
 
-def test_parquet_without_its_reader(tmp_path, monkeypatch):
+def test_missing_pyarrow_is_reported(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setattr(pd, "read_parquet", lambda *_, **__: importlib.import_module("pyarrow"))
     (tmp_path / "s.parquet").touch()
@@ -97,15 +97,17 @@ groups = st.lists(st.sampled_from("abcdefghijklmn"), min_size=1, max_size=40)
 @quick
 @given(groups=groups, folds=st.integers(1, 6), data=st.data())
 def test_folds_never_split_a_group(groups, folds, data):
-    """A training row is held out at most once (in cross-validation exactly once), with its whole group; rows of
-    other subsets never."""
+    """A training row is held out with its whole group, at most once, in cross-validation exactly once.
+
+    Rows of other subsets are never held out.
+    """
     subsets = data.draw(
         st.lists(st.sampled_from(["train", "train", "test"]), min_size=len(groups), max_size=len(groups))
     )
     sheet = sheet_of(groups, subsets)
     train = sheet["subset"] == "train"
-    known = sheet["group"][train].nunique()
-    possible = known >= 5 if folds == 1 else known >= folds
+    count = sheet["group"][train].nunique()
+    possible = count >= 5 if folds == 1 else count >= folds
     if not possible:
         with pytest.raises(BadInput, match=r"folds: found fold \d+ with"):
             assign_folds(sheet, folds, [])
@@ -121,7 +123,7 @@ def test_folds_never_split_a_group(groups, folds, data):
 
 @quick
 @given(groups=groups, more=groups, folds=st.integers(1, 4))
-def test_appended_rows_move_nobody(groups, more, folds):
+def test_appended_rows_change_no_fold(groups, more, folds):
     try:
         before = assign_folds(sheet_of(groups), folds, [])
     except BadInput:
@@ -135,18 +137,18 @@ def test_one_fold_holds_out_every_fifth_group():
     assert fold.tolist() == [-1, -1, -1, -1, -1, 0, 0, -1, -1, -1, -1, 0, -1]
 
 
-def test_patterns_choose_who_is_held_out():
+def test_patterns_choose_the_held_out_images():
     sheet = sheet_of(["a", "b", "c", "d"], ["train", "train", "train", "test"])
     assert assign_folds(sheet, 1, ["s1", "s[3-9]"]).tolist() == [-1, 0, -1, -1]
 
 
-def test_patterns_that_split_a_group():
+def test_patterns_that_split_a_group_are_refused():
     with pytest.raises(BadInput, match=r"validation: found group 'g' in training and validation; expected all images"):
         assign_folds(sheet_of(["g", "g", "h"]), 1, ["s0"])
 
 
 @pytest.mark.parametrize(("folds", "patterns"), [(1, ["zzz"]), (1, ["*"]), (2, ["s0"]), (4, []), (1, [])])
-def test_folds_with_nobody(folds, patterns):
+def test_empty_folds_are_refused(folds, patterns):
     with pytest.raises(
         BadInput, match=r"of 3 training images held out; expected at least one to train on and one held out"
     ):
@@ -157,11 +159,11 @@ def test_folds_with_nobody(folds, patterns):
     ("text", "spacing"),
     [("", (3.0, 4.0)), ("0.5", (0.5, 0.5)), ("0.5, 2", (0.5, 2)), ("0.5 2", (0.5, 2)), ("1e-3,2", (1e-3, 2))],
 )
-def test_spacing(text, spacing):
+def test_spacing_is_parsed(text, spacing):
     assert spacing_of(text, (3.0, 4.0)) == spacing
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1 2 3", "1 0", "a", " ", "nan"])
-def test_bad_spacing(text):
+def test_invalid_spacing_raises_value_error(text):
     with pytest.raises(ValueError, match=r".+"):
         spacing_of(text, (1.0, 1.0))

@@ -1,4 +1,4 @@
-"""Stores: arrays are read as they were written, equal input gives equal bytes, and a file is complete or absent."""
+"""Stores return arrays as written, have equal bytes for equal input, and are complete or absent."""
 
 import time
 import zipfile
@@ -28,27 +28,27 @@ def store(tmp_path):
     return tmp_path / "a.zarr.zip"
 
 
-def test_round_trip(store):
+def test_round_trip_keeps_names_attributes_and_arrays(store):
     """Names keep their order, arrays their dtype; non-contiguous views can be written."""
-    for (name, noted, group), (wanted, attributes, arrays) in zip(read_store(store), samples(), strict=True):
-        assert (name, noted) == (wanted, attributes)
+    for (name, attributes, group), (*expected, arrays) in zip(read_store(store), samples(), strict=True):
+        assert [name, attributes] == expected
         assert set(group.array_keys()) == set(arrays)
         for key, array in arrays.items():
             np.testing.assert_array_equal(group[key][:], array)
             assert group[key].dtype == array.dtype
-    turned = np.arange(12).reshape(3, 4).T[:, ::-1]
-    write_store(store, [("t", {}, {"x": turned})])
+    transposed = np.arange(12).reshape(3, 4).T[:, ::-1]
+    write_store(store, [("t", {}, {"x": transposed})])
     ((_, _, group),) = read_store(store)
-    np.testing.assert_array_equal(group["x"][:], turned)
+    np.testing.assert_array_equal(group["x"][:], transposed)
 
 
 @pytest.mark.parametrize("order", [["b", "a", "c"], [f"s{i}" for i in range(12)]])
-def test_order_is_that_of_writing(tmp_path, order):
+def test_samples_keep_their_order(tmp_path, order):
     write_store(tmp_path / "a.zarr.zip", ((name, {}, {"x": np.zeros(2)}) for name in order))
     assert [name for name, _, _ in read_store(tmp_path / "a.zarr.zip")] == order
 
 
-def test_same_arrays_same_bytes(tmp_path, monkeypatch):
+def test_equal_arrays_give_equal_bytes(tmp_path, monkeypatch):
     """The bytes do not depend on the time."""
     write_store(tmp_path / "a.zarr.zip", samples())
     now = time.time()
@@ -60,17 +60,17 @@ def test_same_arrays_same_bytes(tmp_path, monkeypatch):
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
-def test_one_chunk_an_array(store):
+def test_every_array_is_one_chunk(store):
     for _, _, group in read_store(store):
         assert all(array.chunks == array.shape for _, array in group.arrays())
 
 
-def test_no_samples(tmp_path):
+def test_store_may_be_empty(tmp_path):
     write_store(tmp_path / "a.zarr.zip", [])
     assert list(read_store(tmp_path / "a.zarr.zip")) == []
 
 
-def test_a_failure_midway_leaves_the_old_store(store):
+def test_failed_write_leaves_the_old_store(store):
     before = store.read_bytes()
 
     def failing():
@@ -83,7 +83,7 @@ def test_a_failure_midway_leaves_the_old_store(store):
     assert list(store.parent.iterdir()) == [store]
 
 
-def test_a_failure_midway_leaves_nothing_new(tmp_path):
+def test_failed_write_leaves_no_new_file(tmp_path):
     def failing():
         raise RuntimeError("disk full")
         yield
@@ -93,20 +93,20 @@ def test_a_failure_midway_leaves_nothing_new(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_store(tmp_path):
+def test_missing_store_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"nowhere.zarr.zip: found .*; expected a store written by SnakeSeg"):
         next(read_store(tmp_path / "nowhere.zarr.zip"))
 
 
 @pytest.mark.parametrize("part", [0, 0.1, 0.5, 0.9, 0.999])
-def test_truncated_store(store, part):
+def test_truncated_store_is_refused(store, part):
     data = store.read_bytes()
     store.write_bytes(data[: int(len(data) * part)])
     with pytest.raises(BadInput, match="expected a store written by SnakeSeg; delete it and run again"):
         next(read_store(store))
 
 
-def test_some_other_archive(tmp_path):
+def test_other_archive_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zarr.zip", "w") as archive:
         archive.writestr("readme.txt", "no store")
     with pytest.raises(BadInput, match="expected a store written by SnakeSeg"):

@@ -1,4 +1,4 @@
-"""Exported models predict as the model does, without this project's code; hostile packages are refused."""
+"""Exported models give the outputs of the original without this project's code; hostile packages are refused."""
 
 import json
 import re
@@ -59,7 +59,7 @@ ABOUT = {
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Model folders with random weights, whose output varies over the image."""
+    """A folder of model folders with random weights, whose output varies over the image."""
     base = tmp_path_factory.mktemp("models")
     for name, description in MODELS.items():
         network = random_network(description.dims, description.network, description.channels, description.classes)
@@ -71,12 +71,12 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(models, tmp_path_factory):
-    """A function that exports each package once."""
-    base, made = tmp_path_factory.mktemp("exported"), {}
+    """A function that exports a model in a format, once per combination."""
+    base, packages = tmp_path_factory.mktemp("exported"), {}
 
     def export(name: str, kind: str):
-        if (name, kind) not in made:
-            output = made[name, kind] = base / f"{name}-{kind}{'.zip' if kind == 'bioimageio' else ''}"
+        if (name, kind) not in packages:
+            output = packages[name, kind] = base / f"{name}-{kind}{'.zip' if kind == 'bioimageio' else ''}"
             command = [
                 "export",
                 models / name,
@@ -88,14 +88,14 @@ def exported(models, tmp_path_factory):
                 json.dumps({"export": ABOUT}),
             ]
             assert main([*map(str, command), "--debug"]) == 0
-        return made[name, kind]
+        return packages[name, kind]
 
     return export
 
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory):
-    """An image file with some structure."""
+    """An image file with waves and noise."""
     y, x = np.mgrid[:61, :90]
     noise = np.random.default_rng(0).normal(0, 20, y.shape)
     path = tmp_path_factory.mktemp("images") / "a.png"
@@ -111,20 +111,20 @@ def predicted(models, picture, tmp_path_factory):
     return output / picture.name
 
 
-def test_a_folder_of_images_is_predicted_as_they_are(models, picture, predicted, tmp_path):
+def test_folder_of_images_gives_the_labels_of_its_images(models, picture, predicted, tmp_path):
     assert main(["predict", str(models / "unpadded"), str(picture.parent), "-o", str(tmp_path), "--gpus", "0"]) == 0
     assert (tmp_path / predicted.name).read_bytes() == predicted.read_bytes()
 
 
 def load(models, name):
-    """The network of a model folder, with a softmax, and its description."""
+    """Return the network of a model folder, with a softmax, and its description."""
     network, description = load_model(models / name, torch.device("cpu"))
     return ProbabilityModel(network).eval(), description
 
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
-def test_every_network_becomes_every_kind_of_graph(dims, settings, tmp_path):
-    """The writers compare files with networks on two shapes and two images; here, the file is loaded and used."""
+def test_every_network_is_exported_to_every_graph(dims, settings, tmp_path):
+    """The writers compare each file with the network; this test loads it and applies it to a whole image."""
     geometry = geometry_of(dims, settings)
     network = fold_normalisation(random_network(dims, settings, 1, 3).float())
     model, sides = ProbabilityModel(network).eval(), golden_size(geometry)
@@ -132,46 +132,46 @@ def test_every_network_becomes_every_kind_of_graph(dims, settings, tmp_path):
     inputs = [torch.rand(1, 1, *sides), torch.rand(2, 1, *other)]
     traced = write_torchscript(tmp_path / "m.ts", model, inputs)
     write_onnx(tmp_path / "m.onnx", traced, model, inputs, {"note": "yes"})
-    seen = torch.rand(1, 1, *[9 + axis for axis in range(dims)])
-    write_whole(tmp_path / "w.ts", traced, geometry, seen)
-    whole = torch.jit.load(tmp_path / "w.ts")(seen).detach().numpy()
-    assert whole.shape == (1, 3, *seen.shape[2:])
+    image = torch.rand(1, 1, *[9 + axis for axis in range(dims)])
+    write_whole(tmp_path / "w.ts", traced, geometry, image)
+    whole = torch.jit.load(tmp_path / "w.ts")(image).detach().numpy()
+    assert whole.shape == (1, 3, *image.shape[2:])
     work = tile_logits(network, geometry)
-    stride = tile_shape(seen.shape[2:], geometry, 64)
-    pieces = run_tiles(lambda x: torch.softmax(work(x), 0), seen[0].numpy(), geometry, stride)
-    np.testing.assert_allclose(whole[0], assemble(pieces, seen.shape[2:]), atol=1e-4)  # mirrored as by predict
+    stride = tile_shape(image.shape[2:], geometry, 64)
+    pieces = run_tiles(lambda x: torch.softmax(work(x), 0), image[0].numpy(), geometry, stride)
+    np.testing.assert_allclose(whole[0], assemble(pieces, image.shape[2:]), atol=1e-4)  # mirrored as in predict
 
 
-def test_a_graph_that_answers_otherwise_is_refused(tmp_path):
+def test_graph_with_other_outputs_is_refused(tmp_path):
     model = ProbabilityModel(random_network(2, UNPADDED.network).float()).eval()
-    seen = torch.rand(1, 1, 44, 44)
+    image = torch.rand(1, 1, 44, 44)
     with torch.inference_mode():
-        right = model(seen).numpy()
-    compare_outputs(tmp_path, model, lambda x: right + 9e-5, [seen])
+        expected = model(image).numpy()
+    compare_outputs(tmp_path, model, lambda x: expected + 9e-5, [image])
     with pytest.raises(BadInput, match=r"differ by 0\.0002; expected at most 0\.0001"):
-        compare_outputs(tmp_path, model, lambda x: right + 2e-4, [seen])
+        compare_outputs(tmp_path, model, lambda x: expected + 2e-4, [image])
     with pytest.raises(BadInput, match="differ by nan"):
-        compare_outputs(tmp_path, model, lambda x: right * np.nan, [seen])
+        compare_outputs(tmp_path, model, lambda x: expected * np.nan, [image])
     with pytest.raises(BadInput, match=r"an output of shape \(1, 2, 3, 4\) for an input of 1x1x44x44"):
-        compare_outputs(tmp_path, model, lambda x: right[..., 1:, :], [seen])
+        compare_outputs(tmp_path, model, lambda x: expected[..., 1:, :], [image])
 
 
 @pytest.mark.parametrize("name", ["unpadded", "padded", "volumes"])
-def test_onnx_takes_every_valid_size(exported, models, name):
+def test_onnx_accepts_every_valid_size(exported, models, name):
     model, description = load(models, name)
     session = onnxruntime.InferenceSession(exported(name, "onnx") / "model.onnx")
     geometry = description.geometry
     for steps in range(3):
         axes = enumerate(zip(geometry.input_size(1), geometry.multiple, strict=True), start=steps)
         sides = [least + number * step for number, (least, step) in axes]
-        seen = torch.rand(1 + steps, description.channels, *sides)
-        (found,) = session.run(None, {"image": seen.numpy()})
+        image = torch.rand(1 + steps, description.channels, *sides)
+        (output,) = session.run(None, {"image": image.numpy()})
         with torch.inference_mode():
-            np.testing.assert_allclose(found, model(seen).numpy(), atol=1e-4)
+            np.testing.assert_allclose(output, model(image).numpy(), atol=1e-4)
 
 
-def documented(repository):
-    """The function of docs/how-to/share-a-model.md."""
+def documented_function(repository):
+    """Return the function `probabilities` of docs/how-to/share-a-model.md."""
     page = (repository / "docs/how-to/share-a-model.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names = {}
@@ -181,27 +181,27 @@ def documented(repository):
 
 @pytest.mark.parametrize("largest", [4, 20, 1000])
 def test_plain_onnx_runtime_gives_the_labels_of_predict(exported, repository, picture, predicted, largest):
-    """With the documentation's own loop, for all tile sizes."""
+    """This uses the tile loop of the documentation, for several tile sizes."""
     image = normalise(np.asarray(Image.open(picture))[None], UNPADDED.prepare, None)[:]
-    found = documented(repository)(exported("unpadded", "onnx"), image, largest)
-    labels = np.array([3, 9, 5])[found.astype(np.float16).argmax(axis=0)]
+    probabilities = documented_function(repository)(exported("unpadded", "onnx"), image, largest)
+    labels = np.array([3, 9, 5])[probabilities.astype(np.float16).argmax(axis=0)]
     expected = np.asarray(Image.open(predicted))
     assert len(np.unique(expected)) > 1
     np.testing.assert_array_equal(labels, expected)
 
 
 @pytest.mark.parametrize("name", ["padded", "volumes"])
-def test_the_documented_loop_suits_all_geometries(exported, models, repository, name):
+def test_documented_loop_works_for_padded_networks_and_volumes(exported, models, repository, name):
     model, description = load(models, name)
     image = np.random.default_rng(1).random((description.channels, *(21, 18, 11)[: description.dims]), np.float32)
     with torch.inference_mode():
         whole = WholeImageModel(model, description.geometry)(torch.from_numpy(image)[None])[0].numpy()
-    found = documented(repository)(exported(name, "onnx"), image, 8)
-    np.testing.assert_allclose(found, whole, atol=1e-4)
+    probabilities = documented_function(repository)(exported(name, "onnx"), image, 8)
+    np.testing.assert_allclose(probabilities, whole, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["torchscript", "monai"])
-def test_torchscript_needs_no_code_of_ours(exported, kind):
+def test_torchscript_runs_without_snakeseg(exported, kind):
     folder = exported("padded", kind)
     code = (
         "import sys, numpy, torch\n"
@@ -213,22 +213,22 @@ def test_torchscript_needs_no_code_of_ours(exported, kind):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_all_that_is_known_goes_along(exported, models):
-    """For every format: settings, provenance, licence, authors, citations; golden input and output."""
+def test_package_contains_settings_provenance_and_golden_data(exported, models):
+    """Every format contains settings, provenance, licence, authors, citations, and the golden input and output."""
     for kind in ("onnx", "torchscript", "monai"):
         folder = exported("unpadded", kind)
-        told = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        assert told["model"] == json.loads((models / "unpadded" / "model.json").read_text(encoding="utf-8"))
-        assert {key: told[key] for key in ABOUT} == ABOUT
-        assert told["geometry"]["halo"] == [20, 20]
-        assert told["output"]["classes"] == ["sky", "deep sea", "land"]
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        assert about["model"] == json.loads((models / "unpadded" / "model.json").read_text(encoding="utf-8"))
+        assert {key: about[key] for key in ABOUT} == ABOUT
+        assert about["geometry"]["halo"] == [20, 20]
+        assert about["output"]["classes"] == ["sky", "deep sea", "land"]
         page = (folder / ("docs" if kind == "monai" else ".") / "README.md").read_text(encoding="utf-8")
         for word in ("# Sea and sky", "CC-BY-4.0", "Ada Lovelace", "10.1007/978-3-319-24574-4_28", "percentiles p (1)",
-                     "44, and any multiple of 4 more", "20 pixels on every side", told["weights"]):  # fmt: skip
+                     "44, and any multiple of 4 more", "20 pixels on every side", about["weights"]):  # fmt: skip
             assert word in page
-        seen, expected = (np.load(folder / f"test-{name}.npy") for name in ("input", "output"))
-        assert seen.shape == (1, 1, 44, 44)
-        assert expected.shape[:2] == (1, 3)
+        golden_input, golden_output = (np.load(folder / f"test-{name}.npy") for name in ("input", "output"))
+        assert golden_input.shape == (1, 1, 44, 44)
+        assert golden_output.shape[:2] == (1, 3)
 
 
 def test_monai_loads_the_bundle_and_runs_it(exported, models, picture, tmp_path, monkeypatch):
@@ -241,26 +241,25 @@ def test_monai_loads_the_bundle_and_runs_it(exported, models, picture, tmp_path,
     parser.read_config(configs[1])
     parser["output_dir"], parser["images"], parser["device"] = str(tmp_path), [str(picture)], "$torch.device('cpu')"
     parser.get_parsed_content("run")
-    found = np.asarray(Image.open(tmp_path / "a_trans.png"))
+    labels = np.asarray(Image.open(tmp_path / "a_trans.png"))
     model, description = load(models, "unpadded")
     image = normalise(np.asarray(Image.open(picture))[None], description.prepare, None)[:]
     with torch.inference_mode():
         expected = WholeImageModel(model, description.geometry)(torch.from_numpy(image)[None])[0].argmax(0).numpy()
-    assert found.shape == (61, 90)
-    np.testing.assert_array_equal(found, expected)
+    assert labels.shape == (61, 90)
+    np.testing.assert_array_equal(labels, expected)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["unpadded", "padded", "volumes"])
-def test_bioimageio_tests_the_package_itself(exported, name):
-    """With bioimage.io's library, the test tensors and all formats of weights, also for other batch and image sizes."""
+def test_bioimageio_tests_of_the_package_pass(exported, name):
+    """The library tests all formats of weights with the test tensors and with other batch and image sizes."""
     from bioimageio.core import load_description, test_model
 
     package = exported(name, "bioimageio")
     summary = test_model(package)
     assert summary.status == "passed", summary.format()
-    description, of = load_description(package), MODELS[name]
-    geometry = of.geometry
+    description, geometry = load_description(package), MODELS[name].geometry
     assert description.format_version.startswith("0.5")
     assert (description.name, description.license) == (ABOUT["title"], ABOUT["licence"])
     assert [str(entry.doi or entry.url) for entry in description.cite] == [
@@ -268,27 +267,27 @@ def test_bioimageio_tests_the_package_itself(exported, name):
     ]  # fmt: skip
     assert {kind for kind, weights in description.weights if weights} == {"torchscript", "onnx"}
     axes = zip(description.inputs[0].axes[2:], description.outputs[0].axes[2:], strict=True)
-    for axis, (given, answered) in enumerate(axes):
-        assert (given.size.min, given.size.step) == (geometry.input_size(1)[axis], geometry.multiple[axis])
+    for axis, (input_axis, output_axis) in enumerate(axes):
+        assert (input_axis.size.min, input_axis.size.step) == (geometry.input_size(1)[axis], geometry.multiple[axis])
         if geometry.padded:
-            assert (answered.halo, answered.size.offset) == (geometry.halo[axis], 0)
+            assert (output_axis.halo, output_axis.size.offset) == (geometry.halo[axis], 0)
         else:
-            assert answered.size.offset == -2 * geometry.halo[axis]
+            assert output_axis.size.offset == -2 * geometry.halo[axis]
 
 
-def test_the_papers_network_takes_sixteen_k_and_twelve(models, tmp_path):
+def test_sizes_of_the_original_unet_are_multiples_of_16_plus_12(models, tmp_path):
     from snakeseg.models.export.bioimageio import make_rdf
     from snakeseg.models.export.tested_model import read_model
     from snakeseg.settings import Export
 
     paper = replace(UNPADDED, network=UNetSettings(width=1, depth=4))
     save_model(tmp_path, random_network(2, paper.network, 1, 3).float(), paper, {})
-    told = make_rdf(read_model(tmp_path, Export(), None, False), tmp_path)
-    assert [axis["size"] for axis in told["inputs"][0]["axes"][2:]] == [{"min": 16 * 11 + 12, "step": 16}] * 2
+    rdf = make_rdf(read_model(tmp_path, Export(), None, False), tmp_path)
+    assert [axis["size"] for axis in rdf["inputs"][0]["axes"][2:]] == [{"min": 16 * 11 + 12, "step": 16}] * 2
 
 
 @pytest.mark.slow
-def test_a_package_that_fails_its_test_is_told(exported, tmp_path):
+def test_failed_bioimageio_test_is_reported(exported, tmp_path):
     """The library reports a wrong test output."""
     from snakeseg.models.export.bioimageio import require_passed
 
@@ -301,38 +300,39 @@ def test_a_package_that_fails_its_test_is_told(exported, tmp_path):
         require_passed(tmp_path / "rdf.yaml")
 
 
-def test_bioimageio_normalises_as_prepare_does(exported, models):
-    """The package's preprocessing and weights, run by bioimage.io's library on an image, equal ours."""
+def test_bioimageio_normalises_like_prepare(exported, models):
+    """Preprocessing and weights of the package, run by the library of bioimage.io, equal those of SnakeSeg."""
     from bioimageio.core import load_description, predict
 
     model, description = load(models, "unpadded")
     raw = np.random.default_rng(2).integers(0, 5000, (1, 1, 60, 72)).astype(np.float32) ** 1.3
-    found = predict(model=load_description(exported("unpadded", "bioimageio")), inputs={"image": raw})
+    prediction = predict(model=load_description(exported("unpadded", "bioimageio")), inputs={"image": raw})
     with torch.inference_mode():
         expected = model(torch.from_numpy(normalise(raw[0], description.prepare, None)[:])[None]).numpy()
-    np.testing.assert_allclose(found.members["probabilities"].data.to_numpy(), expected, atol=1e-4)
+    np.testing.assert_allclose(prediction.members["probabilities"].data.to_numpy(), expected, atol=1e-4)
 
 
-def test_predict_takes_a_package_in(exported, picture, predicted, tmp_path):
+def test_predict_command_takes_a_package(exported, picture, predicted, tmp_path):
     """The label file has the same bytes as with the model folder."""
-    asked = ["predict", str(exported("unpadded", "bioimageio")), str(picture), "-o", str(tmp_path), "--gpus", "0"]
-    assert main(asked) == 0
+    command = ["predict", str(exported("unpadded", "bioimageio")), str(picture), "-o", str(tmp_path), "--gpus", "0"]
+    assert main(command) == 0
     assert (tmp_path / picture.name).read_bytes() == predicted.read_bytes()
 
 
-def test_packages_are_the_same_bytes_for_the_same_model(exported, models, tmp_path):
+def test_package_contains_the_bytes_of_the_model(exported, models, tmp_path):
     """Unpacked packages are model folders."""
     package = exported("unpadded", "bioimageio")
     with model_at(package) as folder:
         for name in ("model.json", "model.safetensors", "golden.safetensors"):
             assert (folder / name).read_bytes() == (models / "unpadded" / name).read_bytes()
     assert not folder.exists()
-    with zipfile.ZipFile(package) as one:
-        assert {entry.date_time for entry in one.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-        assert yaml.safe_load(one.read("rdf.yaml"))["attachments"]
+    with zipfile.ZipFile(package) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert yaml.safe_load(archive.read("rdf.yaml"))["attachments"]
 
 
-def zipped(path, files):
+def write_zip(path, files):
+    """Write a ZIP of (name, content); a number stands for a content of this many spaces."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files:
             archive.writestr(name, b" " * content if isinstance(content, int) else content)
@@ -340,7 +340,7 @@ def zipped(path, files):
 
 
 class Boom:
-    """Its pickle makes a file when it is loaded."""
+    """Object whose pickle creates the file `boom` when it is loaded."""
 
     def __reduce__(self):
         return open, ("boom", "w")
@@ -348,7 +348,7 @@ class Boom:
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("extra_files", "message"),
     [
         ([("../evil.txt", b"x")], "the file name '../evil.txt'; expected names inside the package"),
         ([("/etc/evil", b"x")], "the file name '/etc/evil'"),
@@ -358,12 +358,12 @@ class Boom:
         ([("instances.json", 2**25)], "files that unpack to 34 MB; expected at most"),
     ],
 )  # fmt: skip
-def test_hostile_packages_are_refused(models, tmp_path, monkeypatch, picture, capsys, change, words):
+def test_hostile_packages_are_refused(models, tmp_path, monkeypatch, picture, capsys, extra_files, message):
     monkeypatch.chdir(tmp_path)
-    own = [(path.name, path.read_bytes()) for path in sorted((models / "unpadded").iterdir())]
-    zipped(tmp_path / "p.zip", [*own, *change])
+    valid = [(path.name, path.read_bytes()) for path in sorted((models / "unpadded").iterdir())]
+    write_zip(tmp_path / "p.zip", [*valid, *extra_files])
     assert main(["predict", "p.zip", str(picture), "-o", "out", "--gpus", "0"]) == 1
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["p.zip"]
     assert not (tmp_path.parent / "evil.txt").exists()
 
@@ -371,9 +371,9 @@ def test_hostile_packages_are_refused(models, tmp_path, monkeypatch, picture, ca
 def test_nothing_in_a_package_is_unpickled(models, tmp_path, monkeypatch, picture, capsys):
     monkeypatch.chdir(tmp_path)
     torch.save({"head.weight": Boom()}, "weights.pt")
-    bad, description = (tmp_path / "weights.pt").read_bytes(), (models / "unpadded" / "model.json").read_bytes()
+    pickled, description = (tmp_path / "weights.pt").read_bytes(), (models / "unpadded" / "model.json").read_bytes()
     (tmp_path / "weights.pt").unlink()
-    zipped(tmp_path / "p.zip", [("model.json", description), ("model.safetensors", bad)])
+    write_zip(tmp_path / "p.zip", [("model.json", description), ("model.safetensors", pickled)])
     assert main(["predict", "p.zip", str(picture), "-o", "out", "--gpus", "0"]) == 1
     assert re.search(
         r"p.zip/model.safetensors: .*expected the weights that model.json describes", capsys.readouterr().err
@@ -382,13 +382,13 @@ def test_nothing_in_a_package_is_unpickled(models, tmp_path, monkeypatch, pictur
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + bytes(18), b"PK\x03\x04" + bytes(60)])
-def test_other_files_are_no_packages(tmp_path, picture, capsys, content):
+def test_other_files_are_refused_as_packages(tmp_path, picture, capsys, content):
     (tmp_path / "p.zip").write_bytes(content)
     assert main(["predict", str(tmp_path / "p.zip"), str(picture), "-o", str(tmp_path / "out")]) == 1
     assert "p.zip: found" in capsys.readouterr().err
 
 
-def test_damaged_packages_are_told(exported, tmp_path, picture, capsys):
+def test_damaged_packages_raise_no_unexpected_error(exported, tmp_path, picture, capsys):
     whole = exported("unpadded", "bioimageio").read_bytes()
     for start in range(100, len(whole), len(whole) // 12):
         (tmp_path / "p.zip").write_bytes(whole[:start] + bytes(64) + whole[start + 64 :])
@@ -396,48 +396,48 @@ def test_damaged_packages_are_told(exported, tmp_path, picture, capsys):
         assert "this should not happen" not in capsys.readouterr().err
 
 
-def test_what_is_not_installed_is_named(models, tmp_path, monkeypatch, capsys):
+def test_missing_export_packages_are_reported(models, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(packing, "find_spec", lambda name: None)
-    asked = ["export", str(models / "unpadded"), "-o", str(tmp_path / "m"), "--format"]
-    assert main([*asked, "onnx"]) == 1
-    assert "error: --format onnx: found no onnx, onnxruntime" in (told := capsys.readouterr().err)
-    assert "pip install onnx onnxruntime" in told
-    assert main([*asked, "bioimageio"]) == 1
+    command = ["export", str(models / "unpadded"), "-o", str(tmp_path / "m"), "--format"]
+    assert main([*command, "onnx"]) == 1
+    assert "error: --format onnx: found no onnx, onnxruntime" in (error := capsys.readouterr().err)
+    assert "pip install onnx onnxruntime" in error
+    assert main([*command, "bioimageio"]) == 1
     assert "bioimageio.core" in capsys.readouterr().err
-    assert main([*asked, "torchscript"]) == 0
+    assert main([*command, "torchscript"]) == 0
 
 
-def test_one_model_at_a_time_and_nothing_is_overwritten(models, tmp_path, capsys):
+def test_export_takes_one_model_and_overwrites_nothing(models, tmp_path, capsys):
     for fold in ("fold-0", "fold-1"):
         shutil.copytree(models / "unpadded", tmp_path / "all" / fold)
     assert main(["export", str(tmp_path / "all"), "--format", "torchscript", "-o", str(tmp_path / "m")]) == 1
     assert "found 2 models, fold-0, fold-1; expected one" in capsys.readouterr().err
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    asked = ["export", str(models / "unpadded"), "--format", "torchscript", "-o", str(tmp_path / "mine")]
-    assert main(asked) == 1
+    command = ["export", str(models / "unpadded"), "--format", "torchscript", "-o", str(tmp_path / "mine")]
+    assert main(command) == 1
     assert "found an existing file or folder" in capsys.readouterr().err
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
-def test_a_citation_needs_an_address(models, tmp_path, capsys):
+def test_citation_needs_a_doi_or_url(models, tmp_path, capsys):
     settings = json.dumps({"export": {"cite": ["by heart"]}})
-    asked = ["export", str(models / "unpadded"), "--format", "bioimageio", "-o", str(tmp_path / "m.zip")]
-    assert main([*asked, "--settings", settings]) == 1
+    command = ["export", str(models / "unpadded"), "--format", "bioimageio", "-o", str(tmp_path / "m.zip")]
+    assert main([*command, "--settings", settings]) == 1
     assert "export, cite: found ['by heart']; expected a list, each text that matches " in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_that_fails_its_golden_check_is_not_exported(models, tmp_path, capsys):
+def test_model_that_fails_its_golden_check_is_not_exported(models, tmp_path, capsys):
     shutil.copytree(models / "unpadded", tmp_path / "model")
     shutil.copy(models / "volumes" / "golden.safetensors", tmp_path / "model")
-    asked = ["export", str(tmp_path / "model"), "--format", "torchscript", "-o", str(tmp_path / "m")]
-    assert main(asked) == 1
+    command = ["export", str(tmp_path / "model"), "--format", "torchscript", "-o", str(tmp_path / "m")]
+    assert main(command) == 1
     assert "golden.safetensors" in capsys.readouterr().err
-    assert main([*asked, "--skip-golden"]) == 0
+    assert main([*command, "--skip-golden"]) == 0
 
 
-def test_tiff_volumes_by_a_package(exported, models, tmp_path):
+def test_package_predicts_tiff_volumes(exported, models, tmp_path):
     """A package for volumes predicts the same labels as its model folder."""
     volume = np.random.default_rng(3).integers(0, 200, (9, 14, 11)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "v.tif", volume, metadata={"axes": "ZYX"})

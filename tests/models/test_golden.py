@@ -1,4 +1,4 @@
-"""The golden check accepts a model with unchanged output, and refuses any other."""
+"""The golden check accepts models with unchanged output and refuses all others."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ def picture(shape=(50, 37)):
 
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
-def test_every_network_has_a_small_input(dims, settings):
+def test_golden_input_of_every_network_is_small(dims, settings):
     """The golden input is valid and small, and its output is not constant."""
     description = Description(dims, 2, Labels(), settings, Prepare(), Predict(), None)
     network = random_network(dims, settings, 2).float()
@@ -54,14 +54,14 @@ def test_every_network_has_a_small_input(dims, settings):
     check_golden("folder", network, golden)
 
 
-def test_it_is_the_middle_of_the_image():
+def test_golden_input_is_the_middle_of_the_image():
     """The image is mirrored if it is too small: 37 pixels of 44, 3 on one side and 4 on the other."""
     golden = make_golden(DESCRIPTION.make_network().eval(), DESCRIPTION, picture())
     assert golden.input.shape == (1, 44, 44)
     np.testing.assert_array_equal(golden.input[0], np.pad(picture()[0, 3:47], [(0, 0), (4, 3)], mode="reflect"))
 
 
-def test_bits_do_not_depend_on_threads(tmp_path):
+def test_golden_output_does_not_depend_on_threads(tmp_path):
     network = DESCRIPTION.make_network().eval()
     for threads in (1, 2):
         torch.set_num_threads(threads)
@@ -72,12 +72,12 @@ def test_bits_do_not_depend_on_threads(tmp_path):
     assert first == second
 
 
-def test_a_model_that_answers_as_it_did_is_taken(model, capsys):
+def test_unchanged_model_is_accepted(model, capsys):
     load_predictor([model], CPU)
     assert capsys.readouterr().err == ""
 
 
-def change(model, by: float):
+def change_weights(model, by: float):
     """Change every weight of the last layer."""
     state = load_file(model / "model.safetensors")
     state["head.weight"] += by
@@ -85,10 +85,10 @@ def change(model, by: float):
     save_file(state, model / "model.safetensors")
 
 
-def test_changed_weights_are_not_taken(model):
-    change(model, 1e-6)
+def test_changed_weights_are_refused(model):
+    change_weights(model, 1e-6)
     load_predictor([model], CPU)
-    change(model, 0.05)
+    change_weights(model, 0.05)
     with pytest.raises(
         BadInput, match=r"model: found probabilities on cpu .* by up to 0\.\d+ from .*; expected .* at most 0\.001"
     ):
@@ -96,7 +96,7 @@ def test_changed_weights_are_not_taken(model):
     load_predictor([model], CPU, skip_golden=True)
 
 
-def test_a_changed_setting_is_not_taken(model):
+def test_changed_setting_is_refused(model):
     """The weights also fit a network with another interpolation."""
     plain = UNetSettings(width=4, depth=2, decoder="nearest", padded=True)
     description = Description(2, 1, Labels(), plain, Prepare("none"), Predict(average=False), None)
@@ -110,26 +110,26 @@ def test_a_changed_setting_is_not_taken(model):
         load_predictor([model], CPU)
 
 
-def test_weights_that_are_no_numbers_are_not_taken(model):
-    change(model, float("nan"))
+def test_nan_weights_are_refused(model):
+    change_weights(model, float("nan"))
     with pytest.raises(BadInput, match="NaN or infinite numbers"):
         load_predictor([model], CPU)
 
 
-def test_older_models_are_taken_with_a_note(model, capsys):
+def test_model_without_golden_file_is_accepted_with_a_note(model, capsys):
     (model / "golden.safetensors").unlink()
     load_predictor([model], CPU)
     assert "model has no golden.safetensors, like models of earlier versions" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"{}"])
-def test_a_damaged_file(model, content):
+def test_damaged_golden_file_is_refused(model, content):
     (model / "golden.safetensors").write_bytes(content)
     with pytest.raises(BadInput, match=r"golden.safetensors: .*; expected the tensors input and output"):
         load_predictor([model], CPU)
 
 
-def test_a_file_of_another_network(model):
+def test_golden_file_of_another_network_is_refused(model):
     other = Description(2, 2, Labels(), UNET, Prepare(), Predict(), None)
     write_golden(model, make_golden(other.make_network().eval(), other))
     with pytest.raises(BadInput, match="arrays that do not fit the network"):
@@ -139,33 +139,33 @@ def test_a_file_of_another_network(model):
 def test_every_model_of_an_ensemble_is_checked(model, tmp_path):
     shutil.copytree(model, tmp_path / "all" / "fold-0")
     shutil.copytree(model, tmp_path / "all" / "fold-1")
-    change(tmp_path / "all" / "fold-1", 0.5)
+    change_weights(tmp_path / "all" / "fold-1", 0.5)
     with pytest.raises(BadInput, match="fold-1: found probabilities on cpu that differ"):
         load_predictor([tmp_path / "all"], CPU)
 
 
-def test_the_command_refuses_and_obeys(model, tmp_path, capsys, monkeypatch):
+def test_predict_command_refuses_unless_the_check_is_skipped(model, tmp_path, capsys, monkeypatch):
     import tifffile
 
     monkeypatch.chdir(tmp_path)
     tifffile.imwrite("a.tif", picture()[0])
-    change(model, 0.5)
-    asked = ["predict", "model", "a.tif", "-o", "out", "--gpus", "0"]
-    assert main(asked) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("error: model: found probabilities on cpu that differ")
-    assert told.count("\n") == 1
+    change_weights(model, 0.5)
+    command = ["predict", "model", "a.tif", "-o", "out", "--gpus", "0"]
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: model: found probabilities on cpu that differ")
+    assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
-    assert main([*asked, "--skip-golden"]) == 0
+    assert main([*command, "--skip-golden"]) == 0
     assert (tmp_path / "out" / "a.tif").is_file()
 
 
-def test_reduced_precision_is_no_fault(model):
+def test_models_of_reduced_precision_are_accepted(model):
     """Models that predict in bfloat16 are checked in float32."""
-    text = json.loads((model / "model.json").read_text(encoding="utf-8"))
-    text["predict"]["precision"] = "bfloat16"
-    (model / "model.json").write_text(json.dumps(text), encoding="utf-8")
-    made, golden = load_predictor([model], CPU), read_golden(model)
+    description = json.loads((model / "model.json").read_text(encoding="utf-8"))
+    description["predict"]["precision"] = "bfloat16"
+    (model / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    predictor, golden = load_predictor([model], CPU), read_golden(model)
     with torch.inference_mode():
-        found = made.work(torch.from_numpy(golden.input)).float().numpy()
-    assert 0 < np.abs(found - golden.output).max() < 0.05
+        output = predictor.work(torch.from_numpy(golden.input)).float().numpy()
+    assert 0 < np.abs(output - golden.output).max() < 0.05

@@ -1,4 +1,4 @@
-"""Pretrained weights: copied by name, refused with a reason, never executed."""
+"""Pretrained weights are copied by name or refused with a reason, and never executed."""
 
 import os
 import pickle
@@ -20,7 +20,7 @@ def make(settings=SMALL, channels=1):
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth", "pt"])
-def test_takes_what_has_its_names(tmp_path, suffix):
+def test_tensors_of_equal_names_are_copied(tmp_path, suffix):
     """All tensors of a network with the same settings are copied; others keep their values."""
     path = tmp_path / f"w.{suffix}"
     source, target = make(), make()
@@ -28,14 +28,14 @@ def test_takes_what_has_its_names(tmp_path, suffix):
     del state["head.bias"]
     save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
     torch.nn.init.constant_(target.head.bias, 7)
-    taken = start_from(target, read_state(path), path)
-    assert taken == len(source.state_dict()) - 1
+    copied = start_from(target, read_state(path), path)
+    assert copied == len(source.state_dict()) - 1
     assert torch.equal(target.head.weight, source.head.weight)
     assert (target.head.bias == 7).all()
 
 
 def vgg_state(width):
-    """Random weights with torchvision's names."""
+    """Generate random weights of VGG16 with torchvision's names."""
     state, inputs, position = {}, 3, 0
     for convolutions, factor in ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8)):
         for _ in range(convolutions):
@@ -43,9 +43,13 @@ def vgg_state(width):
             state[f"features.{position}.bias"] = torch.randn(width * factor)
             inputs, position = width * factor, position + 2
         position += 1
-    for layer, (out, into) in {0: (64 * width, inputs * 49), 3: (64 * width,) * 2, 6: (10, 64 * width)}.items():
-        state[f"classifier.{layer}.weight"] = torch.randn(out, into)
-        state[f"classifier.{layer}.bias"] = torch.randn(out)
+    for layer, (fan_out, fan_in) in {
+        0: (64 * width, inputs * 49),
+        3: (64 * width,) * 2,
+        6: (10, 64 * width),
+    }.items():
+        state[f"classifier.{layer}.weight"] = torch.randn(fan_out, fan_in)
+        state[f"classifier.{layer}.bias"] = torch.randn(fan_out)
     return state
 
 
@@ -64,7 +68,7 @@ def test_vgg16_classifier_is_convolutionalised(tmp_path, channels):
 
 
 class Bomb:
-    """Makes a folder when unpickled."""
+    """Object that creates a folder when unpickled."""
 
     path = ""
 
@@ -72,7 +76,7 @@ class Bomb:
         return os.mkdir, (self.path,)
 
 
-def test_hostile_pickle_is_refused_and_not_run(tmp_path):
+def test_pickle_is_refused_and_not_executed(tmp_path):
     path, Bomb.path = tmp_path / "w.pth", str(tmp_path / "exploded")
     for write in (lambda: torch.save(Bomb(), path), lambda: path.write_bytes(pickle.dumps(Bomb()))):
         write()
@@ -85,7 +89,7 @@ def test_hostile_pickle_is_refused_and_not_run(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])
 @pytest.mark.parametrize("content", ["empty", "truncated", "text"])
-def test_damaged_files(tmp_path, suffix, content):
+def test_damaged_files_are_refused(tmp_path, suffix, content):
     path = tmp_path / f"w.{suffix}"
     save_file(make().state_dict(), path) if suffix == "safetensors" else torch.save(make().state_dict(), path)
     whole = path.read_bytes()
@@ -94,7 +98,7 @@ def test_damaged_files(tmp_path, suffix, content):
         read_state(path)
 
 
-def test_missing_file_and_other_content(tmp_path):
+def test_missing_file_and_other_content_are_refused(tmp_path):
     with pytest.raises(BadInput, match=r"none.pth: found no such file; .*snakeseg fetch-weights"):
         read_state(tmp_path / "none.pth")
     torch.save([torch.zeros(2)], tmp_path / "list.pth")
@@ -105,7 +109,7 @@ def test_missing_file_and_other_content(tmp_path):
         read_state(tmp_path / "vgg.pth")
 
 
-def test_other_shapes_and_other_names():
+def test_other_shapes_and_names_are_refused():
     with pytest.raises(BadInput, match=r"w: found encoder.* of shape \(4, 1, 3, 3\) .*; expected \(2, 1, 3, 3\); use"):
         start_from(make(), make(UNetSettings(width=4, depth=1)).state_dict(), "w")
     with pytest.raises(BadInput, match=r"w: found tensors zzz, ...; expected any of the tensors encoder"):

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from team_training import WORLD, list_listeners, send_lengths, send_pickle, share_texts, together, train
+from team_training import WORLD, list_listeners, run_team, send_lengths, send_pickle, share_texts, train
 
 from snakeseg.errors import BadInput
 from snakeseg.training.rendezvous import Announcement, open_store, step_file
@@ -41,7 +41,7 @@ def listeners(folder: Path) -> set[str]:
 
 @pytest.mark.usefixtures("another_interface")
 def test_a_team_on_this_machine_listens_on_loopback_alone(tmp_path):
-    together(WORLD, 0, None, list_listeners, tmp_path)
+    run_team(WORLD, 0, None, list_listeners, tmp_path)
     assert listeners(tmp_path) == {"127.0.0.1"}
 
 
@@ -77,13 +77,13 @@ run_together({WORLD}, 0, Path({str(tmp_path)!r}), list_listeners, Path({str(tmp_
 def test_what_rank_0_sends_is_not_unpickled(tmp_path):
     canary = tmp_path / "exploded"
     with pytest.raises(Exception, match="codec can't decode"):
-        together(WORLD, 0, None, send_pickle, str(canary))
+        run_team(WORLD, 0, None, send_pickle, str(canary))
     assert not canary.exists()
 
 
 def test_the_length_of_a_text_is_bounded(tmp_path):
     lengths = [-1, 4097, 2**62]
-    together(WORLD, 0, None, send_lengths, lengths, tmp_path)
+    run_team(WORLD, 0, None, send_lengths, lengths, tmp_path)
     errors = json.loads((tmp_path / "errors-1.json").read_text("utf-8"))
     assert len(errors) == len(lengths)
     for length, error in zip(lengths, errors, strict=True):
@@ -92,7 +92,7 @@ def test_the_length_of_a_text_is_bounded(tmp_path):
 
 def test_texts_and_decisions_of_the_first_arrive_as_they_are(tmp_path):
     texts = ["", "True", "µ → 細胞" * 200]
-    together(WORLD, 0, None, share_texts, tmp_path, texts)
+    run_team(WORLD, 0, None, share_texts, tmp_path, texts)
     received = [json.loads((tmp_path / f"received-{rank}.json").read_text("utf-8")) for rank in range(WORLD)]
     assert received == [[texts, [True, False]]] * WORLD
 
@@ -115,7 +115,7 @@ def test_tracebacks_are_unpickled_from_a_private_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(mp, "start_processes", record)
     before = tempfile.tempdir
     with pytest.raises(Exception, match="rank 1 fails"):
-        together(WORLD, 0, None, train, tmp_path, 1)
+        run_team(WORLD, 0, None, train, tmp_path, 1)
     assert modes == {0o700}
     assert tempfile.tempdir == before
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from slurm_cluster import missing, slurm, until
+from slurm_cluster import missing_daemons, slurm, wait_until
 from slurm_training import CHANGES, MODEL, SECONDS, WEIGHTS, Training
 
 
@@ -22,8 +22,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def cluster():
-    if missing():
-        reason = f"no {', '.join(missing())}: apt-get install slurm-wlm munge"
+    if missing_daemons():
+        reason = f"no {', '.join(missing_daemons())}: apt-get install slurm-wlm munge"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     with slurm() as running:
         yield running
@@ -119,7 +119,7 @@ def untrained(local, tmp_path) -> Path:
 def training(local, untrained, submit) -> Training:
     """A training through Slurm that has begun, and hangs, so that what is done to it comes in time."""
     training = Training(untrained, submit(untrained, WEIGHTS), (local / WEIGHTS).read_bytes())
-    until(lambda: training.process.poll() is not None or list((untrained / MODEL / "state").glob("0*")), SECONDS)
-    training.hang()
-    assert training.process.poll() is None, training.said()
+    wait_until(lambda: training.process.poll() is not None or list((untrained / MODEL / "state").glob("0*")), SECONDS)
+    training.suspend()
+    assert training.process.poll() is None, training.log_text()
     return training

@@ -27,7 +27,7 @@ def test_it_says_what_came_back(cluster, repository, tmp_path):
     )
     assert found, told
     assert found[1] == os.uname().nodename
-    job = cluster.tell("scontrol", "show", "job", found[2])
+    job = cluster.run("scontrol", "show", "job", found[2])
     assert set(re.findall(r"(?:Partition|TresPerJob|TimeLimit|JobState)=(\S+)", job)) == {
         "COMPLETED", "gpu", "gres:gpu:1", "00:05:00",
     }  # fmt: skip

@@ -8,46 +8,46 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
-from slurm_cluster import until
+from slurm_cluster import wait_until
 from slurm_training import MODEL, SECONDS, WEIGHTS
 
 
 def test_a_cancelled_training_is_retried(training, cluster):
-    cluster.tell("scancel", *cluster.jobs("train"))
-    until(lambda: "cancelled" in training.causes(cluster.environment), SECONDS)
-    training.ends_well()
+    cluster.run("scancel", *cluster.jobs("train"))
+    wait_until(lambda: "cancelled" in training.causes(cluster.environment), SECONDS)
+    training.require_success()
 
 
 def test_a_time_limit_is_retried_with_a_longer_one(training, cluster):
     """A training that hangs meets its limit, which is set to now."""
     (first,) = cluster.jobs("train")
     asked = minutes(cluster, first)
-    cluster.tell("scontrol", "update", f"jobid={first}", "endtime=now")
-    until(lambda: set(cluster.jobs("train")) - {first}, SECONDS)
+    cluster.run("scontrol", "update", f"jobid={first}", "endtime=now")
+    wait_until(lambda: set(cluster.jobs("train")) - {first}, SECONDS)
     assert minutes(cluster, cluster.jobs("train")[-1]) == 2 * asked
     assert training.causes(cluster.environment) == ["", "time limit"]
-    training.ends_well()
+    training.require_success()
 
 
 def test_a_node_set_down_and_back(training, cluster):
     """Slurm starts the job again; after two minutes by itself, which the test does not wait for."""
     (job,) = cluster.jobs("train")
-    node = cluster.tell("squeue", "-h", "-j", job, "-o", "%N")
-    cluster.tell("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    node = cluster.run("squeue", "-h", "-j", job, "-o", "%N")
+    cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     try:
-        until(lambda: cluster.tell("squeue", "-h", "-j", job, "-o", "%T") == "PENDING", SECONDS)
-        (case,) = training.told(cluster.environment)["cases"]
+        wait_until(lambda: cluster.run("squeue", "-h", "-j", job, "-o", "%T") == "PENDING", SECONDS)
+        (case,) = training.status(cluster.environment)["cases"]
         assert (case["state"], case["before"], case["cause"]) == ("requeued", ["node failure"], "")
         assert "DUE TO NODE FAILURE" in case["lines"][0]
         # A node that comes back while it still ends the job refuses it as a second copy: it is drained, the job held.
-        until(lambda: not steps_on_nodes(job), SECONDS)
+        wait_until(lambda: not steps_on_nodes(job), SECONDS)
     finally:
-        cluster.tell("scontrol", "update", f"nodename={node}", "state=resume")
-    cluster.tell("scontrol", "update", f"jobid={job}", "starttime=now")
-    until(lambda: cluster.jobs("train"), SECONDS)
-    (case,) = training.told(cluster.environment)["cases"]
+        cluster.run("scontrol", "update", f"nodename={node}", "state=resume")
+    cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
+    wait_until(lambda: cluster.jobs("train"), SECONDS)
+    (case,) = training.status(cluster.environment)["cases"]
     assert (case["state"], case["before"]) == ("running", ["requeued"])
-    training.ends_well()
+    training.require_success()
 
 
 def test_snakemake_killed(training, cluster, submit):
@@ -55,29 +55,29 @@ def test_snakemake_killed(training, cluster, submit):
     training.process.kill()
     training.process.wait()
     assert len(cluster.jobs("train")) == 1
-    assert training.told(cluster.environment)["controller"] == "was killed"
+    assert training.status(cluster.environment)["controller"] == "was killed"
     assert submit(training.folder, "--unlock").wait(SECONDS) == 0
     again = submit(training.folder, WEIGHTS)
-    training.go_on()
-    training._replace(process=again).ends_well(resumed=False)
+    training.resume()
+    training._replace(process=again).require_success(resumed=False)
 
 
 def test_the_controller_restarts(training, cluster):
     cluster.stop("slurmctld")
-    training.go_on()
+    training.resume()
     time.sleep(5)
     cluster.start_controller()
-    training.ends_well(resumed=False)
+    training.require_success(resumed=False)
 
 
 def test_an_output_folder_that_cannot_be_written(training, cluster, submit):
     """Until that is told; if all attempts fall into that time, the same command goes on."""
     with unwritable(training.folder / MODEL / "state", training.folder / MODEL):
-        training.go_on()
-        until(lambda: "file system" in training.causes(cluster.environment), SECONDS)
+        training.resume()
+        wait_until(lambda: "file system" in training.causes(cluster.environment), SECONDS)
     if training.process.wait(SECONDS):
         training = training._replace(process=submit(training.folder, WEIGHTS))
-    training.ends_well()
+    training.require_success()
 
 
 def steps_on_nodes(job: str) -> list[psutil.Process]:
@@ -88,7 +88,7 @@ def steps_on_nodes(job: str) -> list[psutil.Process]:
 
 def minutes(cluster, job: str) -> int:
     """The time limit of a job."""
-    limit = re.search(r"TimeLimit=(?:(\d+)-)?(\d+):(\d+):", cluster.tell("scontrol", "show", "job", job))
+    limit = re.search(r"TimeLimit=(?:(\d+)-)?(\d+):(\d+):", cluster.run("scontrol", "show", "job", job))
     days, hours, minutes = (int(part or 0) for part in limit.groups())
     return (24 * days + hours) * 60 + minutes
 

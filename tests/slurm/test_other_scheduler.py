@@ -44,7 +44,7 @@ def test_a_training_through_another_submit_command(pbs, local, untrained, submit
     assert (untrained / WEIGHTS).read_bytes() == (local / WEIGHTS).read_bytes()
     log = (untrained / "snakemake.log").read_text(encoding="utf-8")
     (number,) = re.findall(r"Submitted job \d+ with external jobid '(\d+)'", log)
-    asked = cluster.tell("scontrol", "show", "job", number)
+    asked = cluster.run("scontrol", "show", "job", number)
     memory, minutes = (re.search(rf"{name}=(\d+)", log)[1] for name in ("mem_mb", "runtime"))
     assert "JobName=train\n" in asked
     assert "TresPerJob=gres:gpu:1" in asked

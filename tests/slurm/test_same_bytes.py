@@ -60,4 +60,4 @@ def no_network() -> list[str]:
 def asked(cluster, log: str, rule: str) -> set[str]:
     """Partition and GPUs that the job of a rule asked for."""
     number = re.search(rf"rule_{rule}/.*?(\d+)\.log", log)[1]
-    return set(re.findall(r"(?:Partition|TresPer\w+)=(\S+)", cluster.tell("scontrol", "show", "job", number)))
+    return set(re.findall(r"(?:Partition|TresPer\w+)=(\S+)", cluster.run("scontrol", "show", "job", number)))

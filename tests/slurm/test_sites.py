@@ -4,7 +4,7 @@ import re
 import shutil
 
 import pytest
-from slurm_cluster import until
+from slurm_cluster import wait_until
 from slurm_site import site_profile
 from slurm_training import CHANGES, MODEL, SECONDS, WEIGHTS, training_processes
 
@@ -21,8 +21,8 @@ def test_a_gpu_is_asked_for_in_the_sites_words(gpu_job, told, untrained, submit,
     """The job starts, and its command may use a GPU."""
     process = submit(untrained, WEIGHTS, profile=site_profile(repository, tmp_path / "site", gpu_job=gpu_job))
     found = []
-    until(lambda: found.extend(training_processes(untrained)) or found or process.poll() is not None, SECONDS)
-    asked = cluster.tell("scontrol", "show", "job", found[0].environ()["SLURM_JOB_ID"])
+    wait_until(lambda: found.extend(training_processes(untrained)) or found or process.poll() is not None, SECONDS)
+    asked = cluster.run("scontrol", "show", "job", found[0].environ()["SLURM_JOB_ID"])
     assert set(re.findall(r"TresPer\w+=\S+|Features=a100", asked)) == {told}
     assert "--gpus 1" in " ".join(found[0].info["cmdline"])
 
@@ -37,7 +37,7 @@ def test_one_training_on_two_nodes(untrained, submit, cluster, repository, snake
     more = {"train": {"nodes": 2, "tasks": 2, "tasks_per_gpu": 0, "mpi": "srun"}}
     process = submit(untrained, WEIGHTS, profile=site_profile(repository, tmp_path / "site", of_rule=more))
     jobs = []
-    until(lambda: jobs.extend(cluster.jobs("train")) or jobs or process.poll() is not None, SECONDS)
-    assert "NumNodes=2 " in cluster.tell("scontrol", "show", "job", jobs[0])
+    wait_until(lambda: jobs.extend(cluster.jobs("train")) or jobs or process.poll() is not None, SECONDS)
+    assert "NumNodes=2 " in cluster.run("scontrol", "show", "job", jobs[0])
     assert process.wait(SECONDS) == 0, (untrained / "snakemake.log").read_text(encoding="utf-8")
     assert (untrained / WEIGHTS).read_bytes() == expected

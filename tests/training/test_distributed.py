@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from cli_process import end
-from team_training import SETTINGS, WORLD, launch, make_items, together, train
+from team_training import SETTINGS, WORLD, launch, make_items, run_team, train
 
 from snakeseg.networks.geometry import uniform
 from snakeseg.settings import Augment, Train
@@ -26,13 +26,13 @@ def load(folder: Path, rank: int = 0) -> dict:
 def two_processes(tmp_path_factory) -> Path:
     """Train with two processes; return the folder of their losses and weights."""
     folder = tmp_path_factory.mktemp("two")
-    together(WORLD, 0, None, train, folder, None)
+    run_team(WORLD, 0, None, train, folder, None)
     return folder
 
 
 def test_two_processes_match_one(two_processes, tmp_path):
     """In float64 over 20 steps with gloo, losses agree to 1e-5 and weights to 1e-6."""
-    together(1, 0, None, train, tmp_path, None)
+    run_team(1, 0, None, train, tmp_path, None)
     one, two, other = load(tmp_path), load(two_processes), load(two_processes, 1)
     assert len(one["losses"]) == 20
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
@@ -57,7 +57,7 @@ def test_shares_are_the_batch(size):
 
 def test_an_error_in_one_process_ends_all(tmp_path):
     with pytest.raises(Exception, match="rank 1 fails"):
-        together(WORLD, 0, None, train, tmp_path, 1)
+        run_team(WORLD, 0, None, train, tmp_path, 1)
 
 
 def test_a_single_process_starts_no_others():
