@@ -1,4 +1,4 @@
-"""Training arrays from files."""
+"""Training arrays made from files."""
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ def test_everything_is_cropped_to_the_foreground_box(rows, scope):
     assert statistics["class_counts"] == [300 - 36, 36]
 
 
-def test_without_cropping_all_pixels_count(rows):
+def test_statistics_without_cropping_are_of_all_pixels(rows):
     statistics = data_statistics(rows, 2, Labels(), Prepare(low=0, high=100))
     assert (statistics["offset"], statistics["scale"]) == ([100], [1199])
     assert statistics["class_counts"] == [2000 - 36, 36]

@@ -58,7 +58,7 @@ ELSEWHERE = {
     "snakeseg doctor --profile profiles/slurm": (
         "monitor/test_doctor.py::test_profiles_of_the_repository_have_no_problem"
     ),
-    "snakeseg doctor --profile profiles/slurm --submit": "slurm/test_doctor_sends.py::test_it_says_what_came_back",
+    "snakeseg doctor --profile profiles/slurm --submit": "slurm/test_doctor_sends.py::test_doctor_reports_the_result_of_the_test_job",
     **dict.fromkeys(
         (
             "snakemake --workflow-profile profiles/slurm",
