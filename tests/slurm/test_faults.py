@@ -39,7 +39,7 @@ def test_a_job_of_a_failed_node_is_requeued(training, cluster):
         (case,) = training.told(cluster.environment)["cases"]
         assert (case["state"], case["before"], case["cause"]) == ("requeued", ["node failure"], "")
         assert "DUE TO NODE FAILURE" in case["lines"][0]
-        # A node that returns before it has ended the job refuses a second copy; Slurm drains the node and holds the job.
+        # A node that returns before it has ended the job refuses a second copy: Slurm drains it and holds the job.
         until(lambda: not steps_on_nodes(job), SECONDS)
     finally:
         cluster.tell("scontrol", "update", f"nodename={node}", "state=resume")

@@ -17,8 +17,8 @@ while getopts N:j:o:l: option; do
 done
 shift $((OPTIND - 1))
 amount() { expr "$resources" : ".*:$1=\\\\([0-9]*\\\\)"; }
-exec sbatch --parsable --job-name "$name" --output "$folder%j.log" --cpus-per-task "$(amount ncpus)" --mem "$(amount mem)" \\
-    --gpus "$(amount ngpus)" --time "$time" "$@"
+exec sbatch --parsable --job-name "$name" --output "$folder%j.log" \\
+    --cpus-per-task "$(amount ncpus)" --mem "$(amount mem)" --gpus "$(amount ngpus)" --time "$time" "$@"
 """,
     "qdel": '#!/bin/sh\nexec scancel "$@"\n',
 }
