@@ -86,9 +86,9 @@ PATHS_TO_MODELS = (("images",), ("model",))
 
 def test_all_text_of_the_config_is_tested():
     """The paths include keys, lists, keys that users choose, and settings of a single network."""
-    known = {("data",), ("validation", "[]"), ("labels", "values", "{}"), ("network", "pretrained"),
-             ("experiments", "{}"), ("experiments", "one", "start_from"), ("export", "authors", "[]")}  # fmt: skip
-    assert known < set(TEXT_PATHS)
+    examples = {("data",), ("validation", "[]"), ("labels", "values", "{}"), ("network", "pretrained"),
+                ("experiments", "{}"), ("experiments", "one", "start_from"), ("export", "authors", "[]")}  # fmt: skip
+    assert examples < set(TEXT_PATHS)
     assert len(TEXT_PATHS) > 12
 
 
