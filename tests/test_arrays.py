@@ -24,7 +24,7 @@ ARRAY = np.arange(2 * 7 * 9).reshape(2, 7, 9)
 
 @quick
 @given(shape=st.lists(st.integers(1, 40), min_size=1, max_size=3), limit=st.integers(1, 500), data=st.data())
-def test_blocks_cover_once_along_chunks(shape, limit, data):
+def test_blocks_cover_every_pixel_once_along_chunks(shape, limit, data):
     chunks = data.draw(st.none() | st.tuples(*[st.integers(1, 9)] * len(shape)))
     covered = np.zeros(shape, int)
     for region in iterate_blocks(shape, chunks, limit):
@@ -39,12 +39,12 @@ def test_blocks_come_in_c_order():
     assert starts == [(0, 0), (0, 2), (3, 0), (3, 2)]
 
 
-def test_only_what_is_asked_for_is_read():
-    asked = []
-    lazy = as_lazy(ARRAY).map(lambda a: asked.append(a.shape) or 2 * a, ARRAY.dtype)
+def test_only_the_requested_regions_are_read():
+    read_shapes = []
+    lazy = as_lazy(ARRAY).map(lambda a: read_shapes.append(a.shape) or 2 * a, ARRAY.dtype)
     np.testing.assert_array_equal(lazy[:, 1:3], 2 * ARRAY[:, 1:3])
     np.testing.assert_array_equal(lazy[0:1, -2:, 4:100], 2 * ARRAY[0:1, -2:, 4:100])
-    assert asked == [(2, 2, 9), (1, 2, 5)]
+    assert read_shapes == [(2, 2, 9), (1, 2, 5)]
     np.testing.assert_array_equal(np.asarray(lazy), 2 * ARRAY)
 
 
@@ -57,23 +57,23 @@ def test_concatenated_arrays_read_like_one(cuts, region):
     np.testing.assert_array_equal(whole[:, start:stop, 2:5], ARRAY[:, start:stop, 2:5])
 
 
-def test_work_runs_ahead_in_order_and_no_farther_than_allowed():
-    begun, most = [], 0
+def test_results_are_prefetched_in_order_up_to_the_depth():
+    started, most_ahead = [], 0
     lock = threading.Lock()
 
     def work(item):
         with lock:
-            begun.append(item)
+            started.append(item)
         return item * item
 
     for used, result in enumerate(prefetch_results(work, range(20), depth=3)):
         with lock:
-            most = max(most, len(begun) - used)
+            most_ahead = max(most_ahead, len(started) - used)
         assert result == used * used
-    assert 1 < most <= 5
+    assert 1 < most_ahead <= 5
 
 
-def test_errors_reach_the_user_and_end_the_work():
+def test_errors_reach_the_caller_and_end_the_work():
     def work(item):
         if item == 3:
             raise ValueError("three")
@@ -85,7 +85,7 @@ def test_errors_reach_the_user_and_end_the_work():
         next(results)
 
 
-def test_what_can_only_be_decoded_whole_is_decoded_once_and_freed():
+def test_an_image_is_decoded_once_at_the_first_read_and_freed():
     decoded = []
 
     def decode():

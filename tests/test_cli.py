@@ -9,11 +9,11 @@ import pytest
 
 from snakeseg.cli import main, parser
 
-HEAVY = ("torch", "numpy", "pandas", "scipy", "monai", "skimage")
+LARGE_PACKAGES = ("torch", "numpy", "pandas", "scipy", "monai", "skimage")
 
 
-def test_help_imports_nothing_heavy():
-    code = f"import sys, snakeseg.cli as c; c.parser(); print([m for m in {HEAVY} if m in sys.modules])"
+def test_help_imports_no_large_package():
+    code = f"import sys, snakeseg.cli as c; c.parser(); print([m for m in {LARGE_PACKAGES} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
@@ -22,9 +22,9 @@ def test_every_rule_has_its_subcommand(repository):
 
     text = "".join(path.read_text(encoding="utf-8") for path in (repository / "workflow" / "rules").glob("*.smk"))
     used = set(re.findall(r"""(?:python -m snakeseg |command=")([\w-]+)""", text))
-    known = set(next(a for a in parser()._actions if a.dest == "command").choices)
+    subcommands = set(next(a for a in parser()._actions if a.dest == "command").choices)
     # Commands without a rule: before or after a run, with internet access, started by `predict` or `plan`, or monitors.
-    assert used == known - {"init", "convert", "fetch-weights", "calibrate", "status", "doctor", "probe"}
+    assert used == subcommands - {"init", "convert", "fetch-weights", "calibrate", "status", "doctor", "probe"}
 
 
 def test_errors_are_lines_not_tracebacks(tmp_path, capsys):
@@ -35,12 +35,12 @@ def test_errors_are_lines_not_tracebacks(tmp_path, capsys):
     assert "Traceback" not in error
 
 
-def test_debug_raises(tmp_path):
+def test_debug_raises_the_exception(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         main(["--debug", "predict", str(tmp_path), "image.png", "-o", str(tmp_path / "out")])
 
 
-def test_unknown_settings_key(tmp_path, capsys):
+def test_an_unknown_key_of_the_settings_is_an_error(tmp_path, capsys):
     (tmp_path / "s.tsv").write_text("sample\timage\n", encoding="utf-8")
     arguments = ["simulate", "--settings", '{"simulate": {"image": 3}}', "--output", str(tmp_path / "x")]
     assert main(arguments) == 1
@@ -49,15 +49,15 @@ def test_unknown_settings_key(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "meant"),
+    ("arguments", "suggestion"),
     [(["trian"], "train"), (["init", "x", "--layuot", "ctc"], "--layout"), (["init", "x", "--layout", "nams"], "names"),
      (["status", "--wacth"], "--watch")],
 )  # fmt: skip
-def test_wrong_command_line(words, meant, capsys):
+def test_a_misspelled_word_gets_a_suggestion(arguments, suggestion, capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(words)
+        main(arguments)
     assert stopped.value.code == 2
-    assert f"; did you mean '{meant}'?" in capsys.readouterr().err
+    assert f"; did you mean '{suggestion}'?" in capsys.readouterr().err
 
 
 def test_help_is_quick():
@@ -69,17 +69,17 @@ def test_help_is_quick():
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
-def test_shells_complete_commands_options_and_files(capsys, tmp_path):
+def test_bash_completes_commands_options_and_values(capsys, tmp_path):
     with pytest.raises(SystemExit) as stopped:
         main(["--completion", "bash"])
     assert stopped.value.code == 0
     (tmp_path / "complete").write_text(capsys.readouterr().out, encoding="utf-8")
-    asked = """
+    script = """
         . ./complete
         complete_words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_snakeseg; echo "${COMPREPLY[@]}"; }
         complete_words snakeseg ini
         complete_words snakeseg init --lay
         complete_words snakeseg init --layout c
     """
-    done = subprocess.run(["bash", "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["init", "--layout", "ctc"]

@@ -1,4 +1,4 @@
-"""Dockerfile and apptainer.def make the same, of the lock alone. They are built where there is an engine, not here."""
+"""Dockerfile and apptainer.def define the same image, from the locks alone. Tests do not build it."""
 
 import json
 import re
@@ -12,14 +12,14 @@ import yaml
 
 @pytest.fixture
 def docker(repository) -> list[tuple[str, str]]:
-    """Instructions of the Dockerfile, each in one line."""
+    """Return the instructions of the Dockerfile and their arguments, in one line each."""
     text = (repository / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line and not line.startswith("#")]
 
 
 @pytest.fixture
 def apptainer(repository) -> dict[str, list[str]]:
-    """Lines of apptainer.def by section; those of its head under the empty name."""
+    """Return the lines of apptainer.def by section; those of its head have the empty name."""
     head, *parts = re.split(
         r"^%(?=\w+$)", (repository / "apptainer.def").read_text(encoding="utf-8"), flags=re.MULTILINE
     )
@@ -28,25 +28,25 @@ def apptainer(repository) -> dict[str, list[str]]:
     return {name: [line.strip() for line in text.splitlines() if line.strip()] for name, text in sections.items()}
 
 
-def of(docker, name: str) -> str:
-    """What the one instruction of a name says."""
-    (found,) = (rest for instruction, rest in docker if instruction == name)
-    return found
+def arguments_of(docker, name: str) -> str:
+    """Return the arguments of the only instruction of a name."""
+    (arguments,) = (words for instruction, words in docker if instruction == name)
+    return arguments
 
 
-def commands(lines: list[str]) -> list[list[str]]:
-    """Words of commands."""
+def split_commands(lines: list[str]) -> list[list[str]]:
+    """Split commands into words."""
     return [shlex.split(line) for line in lines]
 
 
-def test_both_make_the_same(docker, apptainer, repository):
-    assert f"From: {of(docker, 'FROM')}" in apptainer[""]
-    assert [f"{of(docker, 'ARG')}="] == apptainer["arguments"] == ["TORCH_INDEX="]
-    (folder, index, *steps) = commands(apptainer["post"])
+def test_both_definitions_give_the_same_image(docker, apptainer, repository):
+    assert f"From: {arguments_of(docker, 'FROM')}" in apptainer[""]
+    assert [f"{arguments_of(docker, 'ARG')}="] == apptainer["arguments"] == ["TORCH_INDEX="]
+    (folder, index, *steps) = split_commands(apptainer["post"])
     assert (folder, index) == (["cd", "/opt/snakeseg"], ["TORCH_INDEX={{ TORCH_INDEX }}"])
-    assert commands(re.split(r"\s+&&\s+", of(docker, "RUN"))) == steps
-    assert apptainer["runscript"] == [f'exec {" ".join(json.loads(of(docker, "ENTRYPOINT")))} "$@"']
-    let_in = {
+    assert split_commands(re.split(r"\s+&&\s+", arguments_of(docker, "RUN"))) == steps
+    assert apptainer["runscript"] == [f'exec {" ".join(json.loads(arguments_of(docker, "ENTRYPOINT")))} "$@"']
+    copied = {
         line[1:]
         for line in (repository / ".dockerignore").read_text(encoding="utf-8").splitlines()
         if line.startswith("!")
@@ -54,14 +54,16 @@ def test_both_make_the_same(docker, apptainer, repository):
     assert [line.split() for line in apptainer["files"]] == [
         [line.split()[0], f"/opt/snakeseg/{line.split()[0]}"] for line in apptainer["files"]
     ]
-    assert {line.split()[0] for line in apptainer["files"]} == let_in
-    assert all((repository / name).exists() for name in let_in)
+    assert {line.split()[0] for line in apptainer["files"]} == copied
+    assert all((repository / name).exists() for name in copied)
 
 
-def test_files_are_those_of_the_locks(docker):
-    """Every file by its SHA-256, but those of another index of torch, which the locks do not know."""
+def test_packages_are_installed_from_the_locks(docker):
+    """pip checks the SHA-256 of every file, except for another index of torch, which the locks do not contain."""
     installs = [
-        words[words.index("pip") :] for words in commands(re.split("&&|;", of(docker, "RUN"))) if "pip" in words
+        words[words.index("pip") :]
+        for words in split_commands(re.split("&&|;", arguments_of(docker, "RUN")))
+        if "pip" in words
     ]
     locked, torch, other_torch, project = installs
     for words, lock in ((locked, "requirements.lock"), (torch, "torch.lock")):
@@ -74,21 +76,21 @@ def test_files_are_those_of_the_locks(docker):
     assert project[-2:] == ["--editable", "."]
 
 
-def test_the_base_is_pinned(docker, repository):
-    """By its digest; its Python is the oldest that is supported."""
+def test_the_base_image_is_pinned(docker, repository):
+    """The base has a digest; its Python is the oldest supported version."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    python = re.fullmatch(r"python:(3\.\d+)-slim-\w+@sha256:[0-9a-f]{64}", of(docker, "FROM"))[1]
+    python = re.fullmatch(r"python:(3\.\d+)-slim-\w+@sha256:[0-9a-f]{64}", arguments_of(docker, "FROM"))[1]
     assert project["requires-python"] == f">={python}"
     tested = yaml.safe_load((repository / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]["test"]
     assert python in tested["strategy"]["matrix"]["python"]
 
 
-def test_it_is_not_run_by_root(docker):
+def test_the_image_does_not_run_as_root(docker):
     names = [name for name, _ in docker]
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", of(docker, "USER"))
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", arguments_of(docker, "USER"))
     assert names.index("USER") > names.index("RUN")
 
 
-def test_the_linter_has_nothing_to_say(repository):
+def test_the_linter_reports_nothing(repository):
     done = subprocess.run(["hadolint", repository / "Dockerfile"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")

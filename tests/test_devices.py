@@ -17,7 +17,7 @@ def hold(count: int, pipe) -> None:
 
 @pytest.fixture
 def claim(tmp_path, monkeypatch):
-    """Return a function that starts a process with a claim of visible GPUs and returns those that it sees."""
+    """Return a function that starts a process with a claim of visible GPUs, and returns those that remain visible."""
     tmp_path.chmod(0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     started = []
@@ -42,7 +42,7 @@ def claim(tmp_path, monkeypatch):
         process.join()
 
 
-def test_each_takes_its_own_until_none_is_left(claim):
+def test_every_process_claims_another_gpu_while_one_is_free(claim):
     assert [claim(1, "0,1,2") for _ in range(2)] == ["0", "1"]
     assert claim(2, "0,1,2") == "0,1,2"  # only one is free, so nothing changes
     assert claim(1, "0,1,2") == "2"  # released by the second process
@@ -51,15 +51,15 @@ def test_each_takes_its_own_until_none_is_left(claim):
     assert claim(1, "0,1,2") == "0,1,2"
 
 
-def test_what_a_scheduler_gave_is_left_alone(claim):
+def test_gpus_of_a_scheduler_are_not_changed(claim):
     assert claim(1, "3") == claim(1, "3") == "3"
     assert claim(0, "0,1") == "0,1"
     assert claim(2, "0,1") == "0,1"
     assert claim(1, "") == ""
 
 
-def test_what_cannot_be_claimed_is_no_error(claim, tmp_path):
-    """A link, a pipe, or a folder that others can write to: no lock file is opened, and nothing changes."""
+def test_gpus_that_cannot_be_claimed_are_no_error(claim, tmp_path):
+    """If a lock file is a link, it is not opened, and the visible GPUs do not change."""
     target = tmp_path / "precious"
     for name in "012":
         (tmp_path / f"snakeseg-gpu-{name}.lock").symlink_to(target)
@@ -68,7 +68,7 @@ def test_what_cannot_be_claimed_is_no_error(claim, tmp_path):
     assert claim(1, "../a,../b") == "../a,../b"
 
 
-def test_claims_lie_where_nobody_else_may_write(claim, tmp_path, monkeypatch):
+def test_lock_files_are_written_only_to_private_folders(claim, tmp_path, monkeypatch):
     tmp_path.chmod(0o777)
     claim(1, "0,1")
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".lock"]

@@ -49,26 +49,24 @@ def test_generated_files_are_up_to_date(repository, generate, name):
 
 
 def test_every_key_is_in_the_reference(generate, schema):
-    """All keys of the schema are in the tables."""
-
-    def keys_in(of: dict):
-        for key, each in of.get("properties", {}).items():
+    def keys_in(part: dict):
+        for key, value in part.get("properties", {}).items():
             yield key
-            yield from keys_in(each)
-        for inner in [*of.get("anyOf", []), *(rule["then"] for rule in of.get("allOf", []))]:
+            yield from keys_in(value)
+        for inner in [*part.get("anyOf", []), *(rule["then"] for rule in part.get("allOf", []))]:
             yield from keys_in(inner)
 
     named = set(re.findall(r"^(?:\| |### )`(\w+)`", generate.tables(), re.MULTILINE))
     assert set(keys_in(schema("config"))) == named
 
 
-def test_every_column_is_explained(repository):
+def test_every_column_is_in_the_reference(repository):
     text = (repository / "config" / "README.md").read_text(encoding="utf-8")
     part = text.split("## The sample sheet")[1].split("## Keys")[0]
     assert list(COLUMNS) == re.findall(r"^\| `(\w+)`", part, re.MULTILINE)
 
 
-def test_every_quoted_error_stands_in_the_sources(repository):
+def test_every_quoted_error_is_in_the_sources(repository):
     """Each error in docs/how-to/troubleshooting.md, without names and numbers, is in one source file."""
     page = (repository / "docs/how-to/troubleshooting.md").read_text(encoding="utf-8").split("## From Snakemake")[0]
     quotes = [
@@ -80,8 +78,8 @@ def test_every_quoted_error_stands_in_the_sources(repository):
     texts = [constants(path.read_text(encoding="utf-8")) | remedies for path in files]
     for quote in quotes:
         pieces = pieces_of(quote)
-        assert sum(map(len, pieces)) > 15, f"too little to find it by: {quote}"
-        assert any(all(any(piece in text for text in known) for piece in pieces) for known in texts), quote
+        assert sum(map(len, pieces)) > 15, f"too short to search for: {quote}"
+        assert any(all(any(piece in text for text in strings) for piece in pieces) for strings in texts), quote
 
 
 def pieces_of(quote: str) -> list[str]:
@@ -99,15 +97,15 @@ def constants(source: str) -> set[str]:
     return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-def test_pieces_are_what_is_printed_between_names():
+def test_pieces_are_the_fixed_text_between_names():
     assert pieces_of("row ...: found ... '...'; expected ...; correct it") == ["row", "'", "'", "correct it"]
 
 
 def test_configs_of_the_pages_are_valid(repository, schema):
-    """All pieces of a config on the pages fit the schema."""
+    """All YAML blocks with keys of the config fit the schema."""
     whole = Draft202012Validator(schema("config") | {"required": []})
-    given = [yaml.safe_load(block) for block in blocks(repository, "yaml")]
-    pieces = [each for each in given if set(each) <= set(whole.schema["properties"])]
+    yaml_blocks = [yaml.safe_load(block) for block in blocks(repository, "yaml")]
+    pieces = [block for block in yaml_blocks if set(block) <= set(whole.schema["properties"])]
     assert len(pieces) > 5
     for piece in pieces:
         assert not [error.message for error in whole.iter_errors(piece)], piece
@@ -115,10 +113,10 @@ def test_configs_of_the_pages_are_valid(repository, schema):
 
 def test_commands_of_the_pages_exist(repository):
     """The parser accepts each `snakeseg ...` in a block of commands, and each `make ...` has a target."""
-    given = [words[1:] for line in commands(repository) if (words := shlex.split(line))[0] == "snakeseg"]
-    assert len(given) > 5
-    for words in given:
-        parser().parse_args([word.strip("[]") for word in words])
+    calls = [arguments[1:] for line in commands(repository) if (arguments := shlex.split(line))[0] == "snakeseg"]
+    assert len(calls) > 5
+    for arguments in calls:
+        parser().parse_args([word.strip("[]") for word in arguments])
     targets = {word for line in commands(repository) if line.startswith("make ") for word in line.split()[1:]}
     assert targets <= set(
         re.findall(r"^([\w-]+):", (repository / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
@@ -128,23 +126,23 @@ def test_commands_of_the_pages_exist(repository):
 def test_pictures_are_those_of_the_script(repository, load, tmp_path):
     load("images/touching_cells").draw(tmp_path)
     page = (repository / "docs/explanation/touching-cells.md").read_text(encoding="utf-8")
-    made = sorted(path.name for path in tmp_path.iterdir())
-    assert made == sorted(re.findall(r"\.\./images/([\w-]+\.png)", page))
-    for name in made:
-        kept = repository / "docs/images" / name
-        assert kept.stat().st_size < 60_000
-        assert Image.open(kept).size == Image.open(tmp_path / name).size
+    drawn = sorted(path.name for path in tmp_path.iterdir())
+    assert drawn == sorted(re.findall(r"\.\./images/([\w-]+\.png)", page))
+    for name in drawn:
+        committed = repository / "docs/images" / name
+        assert committed.stat().st_size < 60_000
+        assert Image.open(committed).size == Image.open(tmp_path / name).size
 
 
 def test_the_tree_of_the_package_is_that_of_the_page(repository):
     """docs/architecture.md draws all files and folders of the package; each folder has a folder of tests."""
     page = (repository / "docs/architecture.md").read_text(encoding="utf-8")
     drawn = re.findall(r"^  ([\w/.]+) ", page.split("src/snakeseg/\n", 1)[1].split("```", 1)[0], re.MULTILINE)
-    there = [
+    existing = [
         f"{path.name}/" if path.is_dir() else path.name
         for path in (repository / "src/snakeseg").iterdir()
         if path.name != "__pycache__"
     ]
-    assert sorted(drawn) == sorted(there)
+    assert sorted(drawn) == sorted(existing)
     tested = {f"{path.name}/" for path in (repository / "tests").iterdir() if path.is_dir()}
     assert {name for name in drawn if name.endswith("/")} - {"commands/"} <= tested

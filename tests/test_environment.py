@@ -11,14 +11,14 @@ import yaml
 CONDA_NAMES = {"torch": "pytorch", "opencv-python-headless": "py-opencv", "matplotlib": "matplotlib-base"}
 
 
-def normal(name: str) -> str:
+def normalise_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.fixture
 def constraints(repository) -> dict[str, str]:
     lines = (repository / "constraints.txt").read_text(encoding="utf-8").split()
-    return {normal(name): version for name, _, version in (line.partition("==") for line in lines)}
+    return {normalise_name(name): version for name, _, version in (line.partition("==") for line in lines)}
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def read_lock(repository):
             re.fullmatch(r"([\w.-]+)==(\S+)( ; [^#]*?)?((?: +--hash=sha256:[0-9a-f]{64})+)", line) for line in lines
         ]
         assert all(matches), [line[:80] for line, match in zip(lines, matches, strict=True) if not match]
-        return {normal(match[1]): (match[2], match[4].split()) for match in matches}
+        return {normalise_name(match[1]): (match[2], match[4].split()) for match in matches}
 
     return read
 
@@ -43,8 +43,8 @@ def project(repository) -> dict:
 
 
 def test_every_dependency_is_pinned(constraints, project):
-    wanted = list(chain(project["dependencies"], *project["optional-dependencies"].values()))
-    assert {normal(name) for name in wanted} <= set(constraints)
+    dependencies = list(chain(project["dependencies"], *project["optional-dependencies"].values()))
+    assert {normalise_name(name) for name in dependencies} <= set(constraints)
 
 
 def test_constraints_name_no_hosts_or_builds(repository):
@@ -52,34 +52,34 @@ def test_constraints_name_no_hosts_or_builds(repository):
     assert not re.search(r"https?:|@|--|\+", text)
 
 
-def test_environment_agrees(repository, constraints, project):
+def test_the_environment_file_has_the_pinned_versions(repository, constraints, project):
     environment = yaml.safe_load((repository / "environment.yml").read_text(encoding="utf-8"))
     pinned = dict(entry.split(" =") for entry in environment["dependencies"] if not entry.startswith("python "))
     expected = {CONDA_NAMES.get(name, name) for name in project["dependencies"]}
     assert set(pinned) == expected
     for name in project["dependencies"]:
         # PyPI's OpenCV wheels carry a build number as a fourth part.
-        version = ".".join(constraints[normal(name)].split(".")[:3])
+        version = ".".join(constraints[normalise_name(name)].split(".")[:3])
         assert pinned[CONDA_NAMES.get(name, name)] == version, name
 
 
-def test_python_agrees(repository, project):
+def test_the_environment_file_has_the_supported_python(repository, project):
     environment = yaml.safe_load((repository / "environment.yml").read_text(encoding="utf-8"))
     assert f"python {project['requires-python']}" in environment["dependencies"]
 
 
 def test_locks_have_the_versions_of_the_constraints(read_lock, constraints, project):
-    """Every file by its SHA-256; what torch alone needs, its CUDA libraries, has versions in torch.lock alone."""
+    """Every file has a SHA-256. Packages that only torch needs, such as CUDA libraries, are only in torch.lock."""
     locked, torch = read_lock("requirements.lock"), read_lock("torch.lock")
     assert {name: version for name, (version, _) in locked.items()}.items() <= constraints.items()
     assert torch["torch"][0] == constraints["torch"]
-    own = set(torch) - set(locked)
-    assert all(re.match("torch$|triton$|nvidia-|cuda-", name) for name in own), own
+    only_torch = set(torch) - set(locked)
+    assert all(re.match("torch$|triton$|nvidia-|cuda-", name) for name in only_torch), only_torch
     assert all(torch[name] == locked[name] for name in set(torch) & set(locked))
     extras = project["optional-dependencies"]
-    wanted = {*project["dependencies"], *chain(*(extras[name] for name in ("slurm", "cluster-generic", "parquet")))}
-    assert {normal(name) for name in wanted} <= set(locked) | {"torch"}
-    assert "setuptools" in locked  # which builds without isolation need
+    required = {*project["dependencies"], *chain(*(extras[name] for name in ("slurm", "cluster-generic", "parquet")))}
+    assert {normalise_name(name) for name in required} <= set(locked) | {"torch"}
+    assert "setuptools" in locked  # needed by builds without isolation
 
 
 def test_actions_are_pinned_and_may_only_read(repository):

@@ -30,7 +30,7 @@ def write_profile(folder, **settings):
 
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
-    """Put stand-ins for the commands of Slurm into the path; returns a function that writes another one."""
+    """Put stand-ins for Slurm's commands on PATH; return a function that writes a stand-in."""
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}")
     (tmp_path / "bin").mkdir()
 
@@ -45,7 +45,7 @@ def slurm(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(1, "ok"), (5, "warning"), (99, "warning"), (100, "problem")])
-def test_verdicts_of_numbers(value, verdict):
+def test_limits_give_the_verdict_of_a_number(value, verdict):
     check = graded("cost", value, 5, 100, f"{value} ms", "do it")
     assert check.verdict == verdict
     assert str(check) == f"{verdict:<8} cost: {value} ms" + ("" if verdict == "ok" else "; do it")
@@ -63,37 +63,37 @@ def test_this_machine_has_no_problem(capsys, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_problem_is_the_exit_code(capsys, tmp_path, monkeypatch):
+def test_a_problem_sets_the_exit_code(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(disk, "check_space", lambda folder: Check("free space", "problem", "0.1 GB", "free some"))
     assert main(["doctor"]) == 1
     assert "problem  free space: 0.1 GB; free some\n" in capsys.readouterr().out
 
 
-def test_no_torch(monkeypatch):
-    """A failed import is reported with its message."""
+def test_a_torch_that_cannot_be_imported_is_a_problem(monkeypatch):
+    """The check reports the message of the failed import."""
 
     def refuse(name, *rest):
         if name == "torch":
             raise ImportError("libcudart.so.12: cannot open shared object file")
-        return real(name, *rest)
+        return original_import(name, *rest)
 
-    real = builtins.__import__
+    original_import = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", refuse)
     check = machine.check_torch()
     assert (check.verdict, "libcudart.so.12" in check.found) == ("problem", True)
 
 
-def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
+def test_an_unwritable_folder_is_a_problem(tmp_path, monkeypatch):
     """The error is simulated, because permissions do not apply if root runs the tests."""
     (tmp_path / "results").mkdir()
 
     def refuse(dir):
         if dir.name == "results":
             raise PermissionError(13, "Permission denied")
-        return real(dir=dir)
+        return original(dir=dir)
 
-    real = tempfile.TemporaryFile
+    original = tempfile.TemporaryFile
     monkeypatch.setattr(disk.tempfile, "TemporaryFile", refuse)
     checks = list(disk.check_disk(tmp_path))
     assert verdicts(checks)["write access"] == "problem"
@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
     assert "latency" not in verdicts(checks)
 
 
-def test_a_file_system_without_locks(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_is_a_problem(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(37, "No locks available")
 
@@ -110,7 +110,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
     assert (check.verdict, check.found) == ("problem", "cannot lock files (No locks available)")
 
 
-def test_clocks_that_differ(tmp_path, monkeypatch):
+def test_clocks_that_differ_are_a_problem(tmp_path, monkeypatch):
     now = disk.time.time
     monkeypatch.setattr(disk.time, "time", lambda: now() - 90)
     check = disk.check_clock(tmp_path)
@@ -118,15 +118,15 @@ def test_clocks_that_differ(tmp_path, monkeypatch):
     assert 85 < float(check.found.split()[0]) < 95
 
 
-def test_a_slow_file_system(tmp_path, monkeypatch):
-    """A flush that takes 60 ms is a warning."""
+def test_a_slow_file_system_is_a_warning(tmp_path, monkeypatch):
+    """Each flush takes 60 ms."""
     monkeypatch.setattr(disk.os, "fsync", lambda file: disk.time.sleep(0.06))
     monkeypatch.setattr(disk, "WRITES", 3)
     check = disk.check_latency(tmp_path)
     assert (check.verdict, "latency-wait" in check.remedy) == ("warning", True)
 
 
-def test_no_more_files_allowed(tmp_path, monkeypatch):
+def test_too_few_free_inodes_are_a_problem(tmp_path, monkeypatch):
     status = os.statvfs(tmp_path)
 
     class Full:
@@ -136,7 +136,7 @@ def test_no_more_files_allowed(tmp_path, monkeypatch):
     assert disk.check_inodes(tmp_path).verdict == "problem"
 
 
-def test_snakemake_is_too_old(monkeypatch):
+def test_an_old_snakemake_is_a_problem(monkeypatch):
     monkeypatch.setattr("importlib.metadata.version", lambda name: "9.11.2")
     check = check_snakemake()
     assert (check.verdict, check.found, check.remedy) == (
@@ -155,7 +155,7 @@ def test_snakemake_is_too_old(monkeypatch):
         ("executor: nowhere", "nowhere is not"),
     ],
 )
-def test_profiles_that_cannot_be_used(text, words, tmp_path):
+def test_an_unusable_profile_is_a_problem(text, words, tmp_path):
     if text:
         (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     (check,) = check_profile(tmp_path)
@@ -169,7 +169,7 @@ def test_profiles_of_the_repository_have_no_problem(repository, slurm):
     assert any(check.found == "partitions cpu, gpu" for check in checks)
 
 
-def test_a_profile_names_a_partition_that_is_not_there(tmp_path, slurm):
+def test_an_unknown_partition_in_a_profile_is_a_problem(tmp_path, slurm):
     requests = {"train": {"slurm_partition": "gpus"}, "infer": {"slurm_partition": "gpu,cpu"}}
     profile = write_profile(tmp_path / "p", executor="slurm", **{"set-resources": requests})
     check = list(check_profile(profile))[-1]
@@ -177,7 +177,7 @@ def test_a_profile_names_a_partition_that_is_not_there(tmp_path, slurm):
     assert check.remedy == "set slurm_partition in the profile to one of cpu, gpu"
 
 
-def test_slurm_is_missing_or_fails(tmp_path, slurm):
+def test_a_missing_or_failing_slurm_is_a_problem(tmp_path, slurm):
     profile = write_profile(tmp_path / "p", executor="slurm")
     slurm("sinfo", "echo 'Unable to contact slurm controller' >&2; exit 1")
     check = list(check_profile(profile))[-1]
@@ -186,12 +186,12 @@ def test_slurm_is_missing_or_fails(tmp_path, slurm):
     assert list(check_profile(profile))[-1].found == "commands not found: sbatch"
 
 
-def test_without_gpus_or_accounting(tmp_path, slurm):
+def test_missing_gpus_or_accounting_are_warnings(tmp_path, slurm):
     slurm("sinfo", "echo 'cpu|up|1:00|1|(null)|1'")
     (tmp_path / "bin" / "sacct").unlink()
     profile = write_profile(tmp_path / "p", executor="slurm")
-    found = verdicts(check_profile(profile))
-    assert (found["GPUs"], found["accounting"]) == ("warning", "warning")
+    verdict_of = verdicts(check_profile(profile))
+    assert (verdict_of["GPUs"], verdict_of["accounting"]) == ("warning", "warning")
     profile = write_profile(tmp_path / "p", executor="slurm", **{"slurm-status-command": "squeue"})
     assert "accounting" not in verdicts(check_profile(profile))
 
@@ -205,16 +205,16 @@ def test_submit_needs_a_profile(tmp_path, monkeypatch):
 def test_the_reason_of_a_waiting_job_is_logged(tmp_path, slurm, monkeypatch, capsys):
     monkeypatch.setattr(cluster, "QUERY_INTERVAL_S", 0.1)
     slurm("squeue", "echo '28|PENDING|0:00|5:00|Resources||0|'")
-    sent = (STARTED + SUBMITTED).format(name="a", number=1, slurm=28, log="28.log", second=1)
-    (tmp_path / "said").write_text(sent, encoding="utf-8")
-    command = ["/bin/sh", "-c", f"/bin/cat {tmp_path / 'said'}; /bin/sleep 1; exit 3"]
-    assert cluster._run_and_report(command) == (3, sent)
+    log = (STARTED + SUBMITTED).format(name="a", number=1, slurm=28, log="28.log", second=1)
+    (tmp_path / "output").write_text(log, encoding="utf-8")
+    command = ["/bin/sh", "-c", f"/bin/cat {tmp_path / 'output'}; /bin/sleep 1; exit 3"]
+    assert cluster._run_and_report(command) == (3, log)
     assert capsys.readouterr().err == "Slurm job 28 pending (Resources); press Ctrl-C to cancel it\n"
 
 
 @pytest.mark.slow
-def test_a_submitted_test_job(tmp_path, monkeypatch):
-    """The test job runs with the resources of a training; a refused one reports the reason."""
+def test_a_submitted_test_job_reports_its_result(tmp_path, monkeypatch):
+    """It runs with the resources of a training; if Slurm refuses it, the check reports the reason."""
     monkeypatch.chdir(tmp_path)
     profile = write_profile(tmp_path / "p", **{"set-resources": {"train": {"mem_mb": 100, "runtime": 480}}})
     check = submit_probe(profile)

@@ -21,7 +21,7 @@ SLURM_LOG = ".snakemake/slurm_logs/rule_train/a_0/28.log"
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Make a working folder of a run on this machine, without Slurm."""
+    """Make the working folder of a run on this machine, without Slurm."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / ".snakemake/log").mkdir(parents=True)
@@ -30,8 +30,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def write_log(folder, *parts: str, host: str = "", name: str = "2026-11-21T210510.100285", **values) -> None:
-    known = {"name": "a", "number": 1, "slurm": 28, "log": SLURM_LOG, "status": "FAILED", "said": "", "second": 10}
-    text = "".join(part.format(**{**known, "host": host or platform.node(), **values}) for part in parts)
+    defaults = {"name": "a", "number": 1, "slurm": 28, "log": SLURM_LOG, "status": "FAILED", "said": "", "second": 10}
+    text = "".join(part.format(**{**defaults, "host": host or platform.node(), **values}) for part in parts)
     (folder / f".snakemake/log/{name}.snakemake.log").write_text(text, encoding="utf-8")
 
 
@@ -39,11 +39,11 @@ def write_job_log(folder, text: str, path: str = "logs/mine/train/a/fold-0.log",
     """Write the log of a job, last modified an hour ago."""
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text(text, encoding="utf-8")
-    then = (folder / path).stat().st_mtime - age
-    os.utime(folder / path, (then, then))
+    modified = (folder / path).stat().st_mtime - age
+    os.utime(folder / path, (modified, modified))
 
 
-def pretend_squeue(folder, output: str) -> None:
+def write_squeue(folder, output: str) -> None:
     (folder / "bin").mkdir()
     (folder / "bin/squeue").write_text(f"#!/bin/sh\necho '{output}'\n", encoding="utf-8")
     (folder / "bin/squeue").chmod(0o755)
@@ -56,7 +56,7 @@ def status_of(capsys, *options: str) -> tuple[dict, int]:
 
 
 @pytest.mark.parametrize(("cause", "line"), [(cause, line) for cause, lines in SLURMSTEPD.items() for line in lines])
-def test_causes_by_messages_of_slurm(cause, line):
+def test_messages_of_slurm_give_the_cause(cause, line):
     """The matching line is shown; progress and lines of Snakemake are not."""
     noise = "training: 3/9, 0:00:10 left loss 0.5\nBuilding DAG of jobs...\n"
     assert diagnose("", [noise, f"{line}\n"]) == (cause, [line])
@@ -69,7 +69,7 @@ def test_causes_by_messages_of_slurm(cause, line):
         ("CANCELLED", "cancelled"), ("PREEMPTED", "preempted"), ("FAILED", "exception"),
     ],
 )  # fmt: skip
-def test_causes_by_slurms_state(state, cause):
+def test_states_of_slurm_give_the_cause(state, cause):
     assert diagnose(f"SLURM-job '28' failed, SLURM status is: '{state}'.", [""]).cause == cause
 
 
@@ -92,13 +92,13 @@ def test_causes_by_slurms_state(state, cause):
         ("Traceback (most recent call last):\nKeyError: 'TIMEOUT'", "exception"),
     ],
 )
-def test_causes_by_messages_of_snakeseg(text, cause):
+def test_messages_of_snakeseg_give_the_cause(text, cause):
     verdict = diagnose("returned non-zero exit status 1", [text])
     assert verdict.cause == cause
     assert verdict.lines[-1] == text.splitlines()[-1]
 
 
-def test_a_kill_without_a_message():
+def test_a_kill_without_a_message_is_most_likely_out_of_memory():
     assert (
         diagnose("returned non-zero exit status 137", ["training: 3/9, 0:00:10 left"]).cause
         == "out of memory, most likely"
@@ -106,6 +106,7 @@ def test_a_kill_without_a_message():
 
 
 def test_many_problems_are_counted():
+    """Six of nine lines are shown."""
     lines = diagnose(
         "", ["\n".join(f"error: {i}.tif: found no such file; expected an image; x" for i in range(9))]
     ).lines
@@ -114,9 +115,9 @@ def test_many_problems_are_counted():
 
 
 def test_next_step_doubles_the_request():
-    asked = {"mem_mb": "4000", "runtime": "60"}
-    assert "{train: {mem_mb: 8000}} in the profile (it was 4000)" in next_step("train", "out of memory", asked, "")
-    assert "{train: {runtime: 120}} in the profile (it was 60)" in next_step("train", "time limit", asked, "")
+    requested = {"mem_mb": "4000", "runtime": "60"}
+    assert "{train: {mem_mb: 8000}} in the profile (it was 4000)" in next_step("train", "out of memory", requested, "")
+    assert "{train: {runtime: 120}} in the profile (it was 60)" in next_step("train", "time limit", requested, "")
 
 
 def test_progress_is_parsed(capsys):
@@ -129,9 +130,9 @@ def test_progress_is_parsed(capsys):
 
 
 def test_an_included_log_is_not_parsed():
-    said = SLURMSTEPD["out of memory"][1]
+    message = SLURMSTEPD["out of memory"][1]
     values = {"name": "a", "number": 3, "slurm": 28, "log": SLURM_LOG, "status": "OUT_OF_MEMORY", "second": 10}
-    text = (HEAD + STARTED + SUBMITTED + FAILED + AGAIN + STARTED + ENDED).format(**values, said=said, host="h")
+    text = (HEAD + STARTED + SUBMITTED + FAILED + AGAIN + STARTED + ENDED).format(**values, said=message, host="h")
     session = read_session(text.splitlines(keepends=True))
     assert (session.host, session.ended, session.planned["train"], session.complaint) == ("h", True, 2, [])
     assert list(session.jobs) == ["3"]
@@ -142,7 +143,7 @@ def test_an_included_log_is_not_parsed():
     assert f"{job.started:%H:%M:%S}" == "21:05:10"
     (failure,) = job.failures
     assert "status is: 'OUT_OF_MEMORY'" in failure.said
-    assert said in failure.shown
+    assert message in failure.shown
     assert "Shutting down" not in failure.shown
 
 
@@ -153,7 +154,7 @@ def test_a_job_array_has_an_id_for_every_job():
     assert [job.external for job in session.jobs.values()] == ["30_1", "30_2"]
 
 
-def test_a_job_that_was_not_submitted():
+def test_a_job_that_was_not_submitted_has_failed():
     """The message of the plugin has lines of any form."""
     error = (
         "[Sat Nov 21 21:40:40 2026]\nError in rule train:\n"
@@ -167,7 +168,7 @@ def test_a_job_that_was_not_submitted():
     assert "invalid partition specified: gpus" in verdict.lines[0]
 
 
-def test_missing_outputs(folder, capsys):
+def test_missing_outputs_are_a_problem_of_the_file_system(folder, capsys):
     """The command succeeded, as its benchmark file shows, and there is no error of the rule."""
     missing = "results/mine/models/a/fold-0/model.safetensors (missing locally, parent dir contents: )\n"
     error = (
@@ -190,12 +191,12 @@ def test_a_failed_group_fails_its_jobs(folder, capsys):
     info = "[Sat Nov 21 21:05:00 2026] Group job 0b3f-1 (jobs in lexicogr. order):\n" + textwrap.indent(jobs, "    ")
     rules = "".join(f"        rule train:\n            jobid: {n}\n            output: x\n" for n in (4, 7))
     group = f"    message: Error in group 0b3f-1\n    log: {SLURM_LOG} (check log file(s) for error details)\n"
-    own = "".join(
+    job_errors = "".join(
         f"    [Sat Nov 21 21:06:00 2026]\n    Error in rule train:\n        message: None\n        jobid: {n}\n"
         f"        log: logs/mine/train/{name}/fold-0.log (check log file(s) for error details)\n"
         for n, name in ((4, "a"), (7, "b"))
     )
-    error = f"[Sat Nov 21 21:06:00 2026]\n{group}    jobs:\n{rules}{own}"
+    error = f"[Sat Nov 21 21:06:00 2026]\n{group}    jobs:\n{rules}{job_errors}"
     submitted = SUBMITTED.format(number="0b3f-1", slurm=28, log=SLURM_LOG)
     write_job_log(folder, f"{SLURMSTEPD['time limit'][0]}\n", SLURM_LOG)
     write_log(folder, HEAD, "{info}", "{submitted}", "{error}", ENDED, info=info, submitted=submitted, error=error)
@@ -210,7 +211,7 @@ def test_a_failed_group_fails_its_jobs(folder, capsys):
     assert [case["before"] for case in status_of(capsys)[0]["cases"]] == [["time limit"]] * 2
 
 
-def test_a_failed_job_and_its_next_step(folder, capsys):
+def test_a_failed_job_has_a_next_step(folder, capsys):
     """The log of the job may be missing, because the log of Snakemake includes it."""
     write_log(folder, HEAD, STARTED, SUBMITTED, FAILED, ENDED, status="TIMEOUT", said=SLURMSTEPD["time limit"][0])
     status, code = status_of(capsys)
@@ -227,15 +228,15 @@ def test_a_failed_job_and_its_next_step(folder, capsys):
     assert "  next: set of_rule: {train: {runtime: 120}} in the profile" in text
 
 
-def test_the_cause_of_an_earlier_attempt(folder, capsys):
-    said = SLURMSTEPD["out of memory"][0]
-    write_log(folder, HEAD, STARTED, FAILED, AGAIN, STARTED, host="elsewhere", status="OUT_OF_MEMORY", said=said)
+def test_the_cause_of_an_earlier_attempt_is_shown(folder, capsys):
+    message = SLURMSTEPD["out of memory"][0]
+    write_log(folder, HEAD, STARTED, FAILED, AGAIN, STARTED, host="elsewhere", status="OUT_OF_MEMORY", said=message)
     status, code = status_of(capsys)
     assert (status["cases"][0]["state"], status["cases"][0]["before"], code) == ("running", ["out of memory"], 0)
     assert status["controller"].startswith("runs on elsewhere")
 
 
-def test_the_cause_of_an_earlier_attempt_is_in_the_log_of_slurm(folder, capsys):
+def test_the_cause_of_an_earlier_attempt_is_read_from_the_log_of_slurm(folder, capsys):
     """Snakemake includes no further log after an empty one."""
     shown = FAILED[: FAILED.index("Logfile")] + "Logfile logs/mine/train/a/fold-0.log: empty file\n"
     again = SUBMITTED.replace("{slurm}", "29").replace("{log}", SLURM_LOG.replace("28", "29"))
@@ -245,7 +246,7 @@ def test_the_cause_of_an_earlier_attempt_is_in_the_log_of_slurm(folder, capsys):
     assert (case["state"], case["before"], case["slurm"]["job"]) == ("running", ["node failure"], "29")
 
 
-def test_a_killed_run_is_interrupted_and_its_orphan_is_not(folder, capsys):
+def test_a_job_of_a_killed_run_is_interrupted_unless_it_still_logs(folder, capsys):
     write_log(folder, HEAD, STARTED)
     write_job_log(folder, "training: 20/400, 0:09:30 left loss 0.8\n")
     status, code = status_of(capsys)
@@ -266,16 +267,16 @@ def test_a_killed_run_is_interrupted_and_its_orphan_is_not(folder, capsys):
         ("29|RUNNING|10:00|50:00|None|node1|0|", "lost", "lost"),
     ],
 )
-def test_states_of_slurm(queue, state, cause, folder, capsys):
-    """Snakemake waits without end for a job that Slurm has forgotten."""
+def test_a_job_has_the_state_that_slurm_reports(queue, state, cause, folder, capsys):
+    """A job that Slurm no longer lists is lost; Snakemake would wait for it without end."""
     write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
-    pretend_squeue(folder, queue)
+    write_squeue(folder, queue)
     (case,) = status_of(capsys)[0]["cases"]
     assert (case["state"], case["cause"], case["slurm"]["job"]) == (state, cause, "28")
 
 
 @pytest.mark.parametrize(
-    ("queue", "said", "state", "before"),
+    ("queue", "log_lines", "state", "before"),
     [
         ("28|PENDING|0:00|1:00:00|BeginTime||1|", SLURMSTEPD["node failure"], "requeued", ["node failure"]),
         ("28|PENDING|0:00|1:00:00|BeginTime||2|", SLURMSTEPD["preempted"], "requeued", ["requeued", "preempted"]),
@@ -283,15 +284,15 @@ def test_states_of_slurm(queue, state, cause, folder, capsys):
         ("28|RUNNING|0:10|59:50|None|node2|1|", ["begun anew"], "running", ["requeued"]),
     ],
 )
-def test_a_job_that_slurm_restarts(queue, said, state, before, folder, capsys):
-    """It is no failure and needs no action; the cause is shown while the log holds it."""
+def test_a_job_that_slurm_restarts_is_no_failure(queue, log_lines, state, before, folder, capsys):
+    """It needs no action of the user; the cause is shown while the log contains it."""
     write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
-    pretend_squeue(folder, queue)
-    write_job_log(folder, "\n".join(said), SLURM_LOG)
+    write_squeue(folder, queue)
+    write_job_log(folder, "\n".join(log_lines), SLURM_LOG)
     status, code = status_of(capsys)
     (case,) = status["cases"]
     assert (case["state"], case["cause"], case["before"], code) == (state, "", before, 0)
-    assert case["lines"] == (said if before[-1] != "requeued" else [])
+    assert case["lines"] == (log_lines if before[-1] != "requeued" else [])
     main(["status"])
     text = capsys.readouterr().out
     assert f"attempt {len(before) + 1}, after: {', '.join(before)}" in text
@@ -301,16 +302,16 @@ def test_a_job_that_slurm_restarts(queue, said, state, before, folder, capsys):
 @pytest.mark.parametrize(
     ("reason", "held"), [("launch failed requeued held", True), ("JobHeldUser", True), ("Priority", False)]
 )
-def test_a_job_that_slurm_holds(reason, held, folder, capsys):
+def test_the_next_step_of_a_held_job_is_its_release(reason, held, folder, capsys):
     write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
-    pretend_squeue(folder, f"28|PENDING|0:00|1:00:00|{reason}||1|")
+    write_squeue(folder, f"28|PENDING|0:00|1:00:00|{reason}||1|")
     (case,) = status_of(capsys)[0]["cases"]
     assert ("scontrol release" in case["next"]) == held
 
 
-def test_a_job_that_slurm_forgot_has_a_log(folder, capsys):
+def test_the_log_gives_the_cause_if_slurm_no_longer_lists_the_job(folder, capsys):
     write_log(folder, HEAD, STARTED, SUBMITTED, host="elsewhere")
-    pretend_squeue(folder, "")
+    write_squeue(folder, "")
     write_job_log(folder, f"host: node1\n{SLURMSTEPD['preempted'][0]}\n", SLURM_LOG)
     (case,) = status_of(capsys)[0]["cases"]
     assert (case["state"], case["cause"], case["lines"]) == ("failed", "preempted", SLURMSTEPD["preempted"])
@@ -347,13 +348,13 @@ def test_an_error_that_stops_snakemake_is_shown(folder, capsys):
     assert status["controller"] == "ended"
 
 
-def test_no_run_here(tmp_path, monkeypatch, capsys):
+def test_a_folder_without_a_run_is_an_error(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["status"]) == 1
     assert "found no logs of snakemake; expected the folder in which snakemake runs" in capsys.readouterr().err
 
 
-def test_usage_of_finished_jobs(folder, capsys):
+def test_status_reports_the_usage_of_finished_jobs(folder, capsys):
     """A training of 100 s computes for 80 s; the proposed request is the usage times 1.5."""
     head = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
     path = folder / "benchmarks/mine/train/a/fold-0.tsv"
@@ -373,13 +374,13 @@ def test_usage_of_finished_jobs(folder, capsys):
     assert "train     1     0:01:40  1500 MB  1.5    80%     mem_mb=2500 runtime=5" in capsys.readouterr().out
 
 
-def test_usage_of_nothing(tmp_path):
+def test_missing_files_give_no_usage_and_no_advice(tmp_path):
     assert read_usage(tmp_path / "none.tsv") is None
     assert str(device_share(tmp_path / "none.tsv", 3)) == "nan"
     assert advise([Usage(float("nan"), float("nan"), 0)]) == {}
 
 
-def test_status_imports_nothing_heavy(tmp_path):
+def test_status_imports_no_large_package(tmp_path):
     (tmp_path / "logs/mine").mkdir(parents=True)
     code = (
         "import sys; from snakeseg.cli import main; main(['status']);"

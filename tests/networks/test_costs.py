@@ -24,7 +24,7 @@ from snakeseg.training.auto_size import step_memory
 
 PATCH = {2: (256, 256), 3: (64, 64, 64)}
 DEFAULTS = [
-    (dims, kind(name=name)) for name, kind in NETWORK_SETTINGS.items() for dims in (2, 3)
+    (dims, settings_class(name=name)) for name, settings_class in NETWORK_SETTINGS.items() for dims in (2, 3)
     if dims == 2 or not name.startswith("fcn")
 ]  # fmt: skip
 OTHERS = [
@@ -36,15 +36,17 @@ OTHERS = [
     (3, FCNSettings(name="fcn8s", width=16, slices=1)),
     (2, ContextSettings(width=16, dilations=[1, 2, 4])),
 ]
-every = pytest.mark.parametrize(("dims", "settings"), [*DEFAULTS, *OTHERS], ids=lambda v: getattr(v, "name", str(v)))
+for_every_network = pytest.mark.parametrize(
+    ("dims", "settings"), [*DEFAULTS, *OTHERS], ids=lambda v: getattr(v, "name", str(v))
+)
 
 
-def test_every_network_has_its_costs():
+def test_the_costs_of_every_network_are_tested():
     assert {settings.name for _, settings in DEFAULTS} == set(NETWORKS)
 
 
-@every
-def test_operations_equal_those_counted(dims, settings):
+@for_every_network
+def test_estimated_operations_are_close_to_the_count(dims, settings):
     """The estimate differs from the count by at most 35 %."""
     size = geometry_of(dims, settings).training.input_size(PATCH[dims])
     counted = costs.PASSES_PER_STEP * count_operations(lambda: make_network(dims, 1, 2, settings), 1, size)
@@ -52,8 +54,8 @@ def test_operations_equal_those_counted(dims, settings):
     assert 1 / 1.35 < estimated / counted < 1.35
 
 
-@every
-def test_memory_is_enough_and_at_most_four_times_that(dims, settings):
+@for_every_network
+def test_estimated_memory_is_sufficient_and_at_most_four_times_the_count(dims, settings):
     """The estimate is between one and four times the count of `auto_size` for float32 on a CPU."""
     description = Description(dims, 1, Labels(), settings, Prepare(), Predict(), None)
     counted = step_memory(description, list(PATCH[dims]), 1, Train(precision="float32"), torch.device("cpu"))
@@ -61,13 +63,13 @@ def test_memory_is_enough_and_at_most_four_times_that(dims, settings):
     assert 1 < estimated / counted < 4
 
 
-def test_costs_are_in_proportion():
+def test_costs_are_proportional_to_batch_pixels_and_squared_width():
     """Costs are proportional to batch, pixels and the square of the width; a prediction reads overlapping tiles."""
     padded, wider = (asdict(UNetSettings(width=width, padded=True)) for width in (16, 32))
-    one = costs.step_operations(2, padded, (64, 64), 1)
-    assert costs.step_operations(2, padded, (64, 128), 3) == pytest.approx(6 * one)
-    assert costs.step_operations(2, wider, (64, 64), 1) == pytest.approx(4 * one)
+    operations = costs.step_operations(2, padded, (64, 64), 1)
+    assert costs.step_operations(2, padded, (64, 128), 3) == pytest.approx(6 * operations)
+    assert costs.step_operations(2, wider, (64, 64), 1) == pytest.approx(4 * operations)
     pixels = prod((64, 64))
     assert costs.prediction_operations(2, padded, pixels) == pytest.approx(
-        costs.TILE_OVERLAP * one / costs.PASSES_PER_STEP
+        costs.TILE_OVERLAP * operations / costs.PASSES_PER_STEP
     )

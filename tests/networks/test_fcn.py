@@ -105,14 +105,14 @@ def test_padding_reaches_the_corner_cell_of_real_kernels():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_is_the_reference_network(name):
-    """It has the reference's parameters for 21 classes: VGG16 without last layer, scores, deconvolutions (no bias)."""
+def test_parameters_equal_those_of_the_reference_network(name):
+    """For 21 classes, these are VGG16 without its last layer, the score layers, and deconvolutions without bias."""
     with torch.device("meta"):
         network = FCN(2, 3, 21, FCNSettings(name=name))
     vgg = 138_357_544 - (4096 * 1000 + 1000)
     scores = {"fcn32s": 4096, "fcn16s": 4096 + 512, "fcn8s": 4096 + 512 + 256}[name]
-    ups = {"fcn32s": [64], "fcn16s": [4, 32], "fcn8s": [4, 4, 16]}[name]
-    expected = vgg + 21 * (scores + len(ups)) + sum(21 * 21 * k * k for k in ups)
+    kernels = {"fcn32s": [64], "fcn16s": [4, 32], "fcn8s": [4, 4, 16]}[name]
+    expected = vgg + 21 * (scores + len(kernels)) + sum(21 * 21 * k * k for k in kernels)
     assert count_parameters(network) == expected
     assert network.vgg.blocks[0].conv1_1.padding == (100, 100)
     assert network.vgg.fc6.kernel_size == (7, 7)
@@ -160,7 +160,7 @@ def centre_of(cell, *layers):
     return cell
 
 
-def test_crops_align_centres():
+def test_crops_align_the_centres_of_cells():
     """The reference's crops follow from the position of the centre of each cell in the image."""
     first, pool = (3, 1, FIRST_PADDING_PIXELS), (2, 2, 0)
     fc7 = ((7, 1, 0), *[pool] * 5, first)
@@ -185,7 +185,7 @@ def test_score_layers_start_at_zero():
     ("setting", "expected"),
     [("paper", [True, True, False]), ("frozen", [False] * 3), ("learned", [True] * 3)],
 )
-def test_setting_selects_the_learned_deconvolutions(setting, expected):
+def test_the_setting_selects_the_learned_deconvolutions(setting, expected):
     network = FCN(2, 1, 2, FCNSettings(name="fcn8s", width=1, deconvolutions=setting))
     layers = (network.upscore2, network.upscore_pool4, network.upscore8)
     assert [layer.weight.requires_grad for layer in layers] == expected
@@ -216,7 +216,7 @@ def test_at_once_scales_the_skips():
         torch.testing.assert_close(scaled(image), plain(image))
 
 
-def test_convolutionalise_without_a_classifier():
+def test_convolutionalise_accepts_weights_without_a_classifier():
     state = {k: t for k, t in vgg16_classifier(width=1).state_dict().items() if k.startswith("features")}
     new = convolutionalise(state)
     assert set(new) < set(FCN(2, 3, 2, FCNSettings(width=1)).state_dict())

@@ -12,16 +12,16 @@ from snakeseg.networks.registry import geometry_of
 from snakeseg.settings import DynUNetSettings, UNetSettings
 
 NORMALISED = [UNetSettings(width=4, depth=2, normalisation="batch", padded=p) for p in (False, True)]
-BATCHED = [(2, s) for s in NORMALISED] + [(3, NORMALISED[0]), (2, DynUNetSettings(width=4, depth=2))]
-NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)
+WITH_BATCH_NORMALISATION = [(2, s) for s in NORMALISED] + [(3, NORMALISED[0]), (2, DynUNetSettings(width=4, depth=2))]
+NORMALISATION_LAYERS = (nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def norms(network):
-    return sum(isinstance(module, NORMS) for module in network.modules())
+def count_normalisation_layers(network):
+    return sum(isinstance(module, NORMALISATION_LAYERS) for module in network.modules())
 
 
-@pytest.mark.parametrize(("dims", "settings"), [*BATCHED, *NARROW], ids=name_of)
-def test_a_folded_network_computes_the_same(dims, settings):
+@pytest.mark.parametrize(("dims", "settings"), [*WITH_BATCH_NORMALISATION, *NARROW], ids=name_of)
+def test_a_folded_network_gives_the_same_output(dims, settings):
     network = random_network(dims, settings)
     geometry = geometry_of(dims, settings)
     size = geometry.input_size([2 * step for step in geometry.multiple])
@@ -30,13 +30,13 @@ def test_a_folded_network_computes_the_same(dims, settings):
     folded = fold_normalisation(copy.deepcopy(network))
     torch.testing.assert_close(folded(image), expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))
     if isinstance(settings, UNetSettings):
-        assert norms(folded) == 0
+        assert count_normalisation_layers(folded) == 0
 
 
 def test_memory_format_is_kept_and_other_layers_stay():
     network = random_network(2, NORMALISED[0]).to(memory_format=torch.channels_last)
-    assert norms(network) > 0
+    assert count_normalisation_layers(network) > 0
     folded = fold_normalisation(network)
     assert folded.encoder.levels[1][0].weight.is_contiguous(memory_format=torch.channels_last)
     unrelated = nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)).eval()
-    assert norms(fold_normalisation(unrelated)) == 1
+    assert count_normalisation_layers(fold_normalisation(unrelated)) == 1

@@ -19,8 +19,8 @@ from snakeseg.settings import NETWORK_SETTINGS, ContextSettings, UNetSettings
 def test_every_network_is_tested_and_has_settings():
     assert list(NETWORKS) == list(NETWORK_SETTINGS)
     assert {settings.name for _, settings in NARROW} == set(NETWORKS)
-    for name, kind in NETWORK_SETTINGS.items():
-        assert geometry_of(2, kind(name=name)).dims == 2
+    for name, settings_class in NETWORK_SETTINGS.items():
+        assert geometry_of(2, settings_class(name=name)).dims == 2
 
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
@@ -39,8 +39,8 @@ def test_a_halo_that_is_too_small_is_detected():
 
 
 @pytest.mark.parametrize(("dims", "settings"), NARROW, ids=name_of)
-def test_outputs_have_the_promised_sizes(dims, settings):
-    """Inputs of the promised size give outputs of the promised size, also in training."""
+def test_outputs_have_the_sizes_that_the_geometry_states(dims, settings):
+    """Inputs of the size that the geometry states give outputs of the size that it states, also in training."""
     network = random_network(dims, settings, channels=3, classes=4)
     for geometry in (geometry_of(dims, settings), geometry_of(dims, settings).training):
         sides = [1 + 5 * axis for axis in range(dims)]
@@ -83,12 +83,12 @@ def test_slices_are_independent(axis, padded):
         np.testing.assert_allclose(logits.take(index, axis + 1), expected, atol=1e-9 * np.abs(expected).max())
 
 
-def test_slices_of_planes_are_refused():
+def test_slices_of_a_2d_network_are_an_error():
     with pytest.raises(ValueError, match=r"network.slices 0 in 2D"):
         make_network(2, 1, 2, UNetSettings(slices=0))
 
 
-def test_padding_shows_at_the_border_only():
+def test_padding_changes_only_the_border_of_the_image():
     """Tiles of a padded network equal one pass over the mirrored whole, cropped by the halo."""
     settings = UNetSettings(width=4, depth=2, padded=True)
     geometry = geometry_of(2, settings)
@@ -124,7 +124,7 @@ def test_operations_are_counted_without_computing():
     assert count_operations(lambda: make_network(2, 1, 2, UNetSettings()), 1, (572, 572)) == expected
 
 
-def test_parameters_of_the_paper():
+def test_the_unet_has_as_many_parameters_as_in_the_paper():
     with torch.device("meta"):
         assert count_parameters(make_network(2, 1, 2, UNetSettings())) == 31_030_658
 

@@ -1,4 +1,4 @@
-"""The U-Net against the paper's numbers."""
+"""The U-Net against the numbers of its paper."""
 
 import math
 
@@ -26,13 +26,13 @@ def sizes():
     network = UNet(2, 1, 2, UNetSettings(width=1)).eval()
     recorded = {"encoder": [], "up": [], "decoder": [], "head": [], "pool": []}
 
-    def record(kind):
-        return lambda module, inputs, output: recorded[kind].append(output.shape[-1])
+    def record(layer):
+        return lambda module, inputs, output: recorded[layer].append(output.shape[-1])
 
-    for kind, modules in (("encoder", network.encoder.levels), ("decoder", network.decoder.levels)):
+    for layer, modules in (("encoder", network.encoder.levels), ("decoder", network.decoder.levels)):
         for module in modules.modules():
             if isinstance(module, nn.Conv2d):
-                module.register_forward_hook(record(kind))
+                module.register_forward_hook(record(layer))
     for module in network.decoder.up:
         module.register_forward_hook(record("up"))
     network.head.register_forward_hook(record("head"))
@@ -42,12 +42,12 @@ def sizes():
     return recorded
 
 
-def test_parameters_and_layers(paper):
+def test_parameters_and_layers_are_those_of_the_paper(paper):
     assert sum(p.numel() for p in paper.parameters()) == 31_030_658
     assert sum(isinstance(m, CONVOLUTIONS) for m in paper.modules()) == 23
 
 
-def test_channels(paper):
+def test_channels_are_those_of_the_paper(paper):
     widths = [(b[0].in_channels, b[0].out_channels, b[2].out_channels) for b in paper.encoder.levels]
     assert widths == [(1, 64, 64), (64, 128, 128), (128, 256, 256), (256, 512, 512), (512, 1024, 1024)]
     assert [(u.in_channels, u.out_channels) for u in paper.decoder.up] == [
@@ -61,7 +61,7 @@ def test_channels(paper):
     assert (paper.head.in_channels, paper.head.out_channels, paper.head.kernel_size) == (64, 2, (1, 1))
 
 
-def test_intermediate_sizes(sizes):
+def test_intermediate_sizes_are_those_of_the_paper(sizes):
     assert sizes["encoder"] == [570, 568, 282, 280, 138, 136, 66, 64, 30, 28]
     assert sizes["pool"] == [284, 140, 68, 32]
     assert sizes["up"] == [56, 104, 200, 392]
@@ -69,7 +69,7 @@ def test_intermediate_sizes(sizes):
     assert sizes["head"] == [388]
 
 
-def test_skip_crops(sizes):
+def test_crops_of_skips_are_those_of_the_paper(sizes):
     skips = sizes["encoder"][1::2][:4][::-1]
     assert [(skip - up) // 2 for skip, up in zip(skips, sizes["up"], strict=True)] == [4, 16, 40, 88]
     assert all((skip - up) % 2 == 0 for skip, up in zip(skips, sizes["up"], strict=True))
@@ -82,7 +82,7 @@ def test_crop_is_central():
     assert crop_to(grid, [2, 4]).flatten().tolist() == [7, 8, 9, 10, 13, 14, 15, 16]
 
 
-def even_pools(size, depth):
+def valid_output_size(size, depth):
     """Return the output size, or None if the input of a pooling has an odd size or nothing is left."""
     for _ in range(depth):
         size -= 4
@@ -102,16 +102,16 @@ def test_geometry_states_the_valid_inputs(depth):
     (halo,), (multiple,), (remainder,) = geometry.halo, geometry.multiple, geometry.remainder
     for size in range(1, 1200):
         valid = size % multiple == remainder and size > 2 * halo
-        assert even_pools(size, depth) == (size - 2 * halo if valid else None)
+        assert valid_output_size(size, depth) == (size - 2 * halo if valid else None)
     if depth == 4:
         assert (halo, multiple, remainder) == (92, 16, 12)
-        assert min(n for n in range(1200) if even_pools(n, 4)) == 16 * 11 + 12
+        assert min(n for n in range(1200) if valid_output_size(n, 4)) == 16 * 11 + 12
 
 
 @pytest.mark.parametrize(("dims", "depth"), [(1, 1), (1, 5), (2, 2), (2, 4), (3, 1), (3, 2)])
 @pytest.mark.parametrize("size", [1, 7])
-def test_output_sizes(dims, depth, size):
-    """Images of the promised input size give outputs of the promised size along every axis."""
+def test_output_sizes_are_those_of_the_geometry(dims, depth, size):
+    """Images of the input size that the geometry states give outputs of the size that it states, along every axis."""
     settings = UNetSettings(width=1, depth=depth)
     geometry = unet_geometry(dims, settings)
     sides = [size + axis * 5 for axis in range(dims)]
@@ -166,25 +166,25 @@ def test_gradient_stays_within_the_tile(normalisation):
     image = torch.randn(1, 1, *geometry.input_size(16), dtype=torch.float64, requires_grad=True)
     network(image)[0, :, 4:8, 8:12].sum().backward()
     rows, columns = np.nonzero(image.grad[0, 0].numpy())
-    for where, start, size, halo in zip((rows, columns), (4, 8), geometry.input_size(4), geometry.halo, strict=True):
-        assert start <= where.min()
-        assert where.max() < start + size
-        assert np.ptp(where) > halo
+    for indices, start, size, halo in zip((rows, columns), (4, 8), geometry.input_size(4), geometry.halo, strict=True):
+        assert start <= indices.min()
+        assert indices.max() < start + size
+        assert np.ptp(indices) > halo
 
 
-def test_he_initialisation(paper):
+def test_initial_weights_have_the_variance_of_he(paper):
     """Weights are N(0, sqrt(2 / N)), N the incoming nodes of one neuron; up-convolutions have one input per output."""
     layers = [m for m in paper.modules() if isinstance(m, CONVOLUTIONS)]
     for layer in layers:
         incoming = layer.in_channels * (9 if layer.kernel_size == (3, 3) else 1)
-        few = 4 / math.sqrt(layer.weight.numel())
-        assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / incoming), rel=max(few, 0.01))
-        assert abs(layer.weight.mean().item()) < few * math.sqrt(2 / incoming)
+        tolerance = 4 / math.sqrt(layer.weight.numel())
+        assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / incoming), rel=max(tolerance, 0.01))
+        assert abs(layer.weight.mean().item()) < tolerance * math.sqrt(2 / incoming)
         assert not layer.bias.any()
     assert layers[1].weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 64)), rel=0.02)
 
 
-def test_unit_variance_flows_through():
+def test_initial_logits_of_white_noise_are_of_order_one():
     """With He's initialisation, logits of a deep network on white noise are of order one."""
     torch.manual_seed(0)
     settings = UNetSettings(width=16, depth=3)
@@ -193,7 +193,7 @@ def test_unit_variance_flows_through():
     assert 0.1 < out.std().item() < 10
 
 
-def test_dropout_ends_the_contracting_path():
+def test_dropout_acts_at_the_end_of_the_contracting_path():
     """Dropout acts on the last two levels, in training only."""
     network = UNet(2, 1, 2, UNetSettings(width=2, depth=3, dropout=0.5))
     widths = []

@@ -30,11 +30,11 @@ def reference_kernel(size):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 16, 32, 64])
-def test_bilinear_kernel(size):
+def test_bilinear_kernels_equal_the_reference(size):
     np.testing.assert_allclose(bilinear_kernel(size).numpy(), reference_kernel(size), atol=1e-6)
 
 
-def test_bilinear_kernel_in_other_dimensions():
+def test_bilinear_kernels_are_products_along_the_axes():
     line = bilinear_kernel(4, 1)
     assert line.tolist() == [0.25, 0.75, 0.75, 0.25]
     torch.testing.assert_close(bilinear_kernel(4, 3), line[:, None, None] * line[:, None] * line)
@@ -53,7 +53,7 @@ def test_bilinear_deconvolution_interpolates(stride):
     assert layer.bias is None
 
 
-def test_uneven_kernels_warn():
+def test_uneven_kernels_cause_a_warning():
     with pytest.warns(UserWarning, match="kernel 3 and stride 2: pixels overlap unevenly and make a checkerboard"):
         transposed_convolution(2, 1, 1, 3, 2)
     with warnings.catch_warnings():
@@ -81,7 +81,7 @@ def test_unpooling_keeps_pooled_values_at_the_maxima(shape):
     assert ((values != 0).sum(-1) == 1).all()
 
 
-def test_unpooling_equals_pytorchs():
+def test_unpooling_equals_that_of_pytorch():
     x = torch.randn(1, 2, 8, 8)
     pooled, indices = functional.max_pool2d(x, 2, return_indices=True)
     torch.testing.assert_close(unpool(pooled, pool_with_maxima(x)[1]), functional.max_unpool2d(pooled, indices, 2))
@@ -102,7 +102,7 @@ def test_unpadded_up_convolution_is_independent_of_the_border(dims, mode, crop):
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
-def test_padded_up_convolution_doubles(dims, mode):
+def test_a_padded_up_convolution_doubles_the_size(dims, mode):
     assert UpConvolution(dims, 2, 3, mode, padded=True)(torch.rand(1, 2, *[5] * dims)).shape == (1, 3, *[10] * dims)
 
 
@@ -113,7 +113,7 @@ def decoder_checkerboard(layer, margin):
     return checkerboard(layer, (2, 2), (margin, margin), CONSTANT)
 
 
-def test_checkerboard_of_transposed_convolution_with_an_uneven_kernel():
+def test_a_transposed_convolution_with_an_uneven_kernel_makes_a_checkerboard():
     """With random weights, kernel 3 and stride 2, the artefact has more than 1 % of the energy."""
     for seed in range(5):
         torch.manual_seed(seed)
@@ -124,7 +124,7 @@ def test_checkerboard_of_transposed_convolution_with_an_uneven_kernel():
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
-def test_no_checkerboard_of_interpolation_and_convolution(mode):
+def test_interpolation_and_convolution_make_no_checkerboard(mode):
     for seed in range(5):
         torch.manual_seed(seed)
         assert decoder_checkerboard(UpConvolution(2, 1, 4, mode, padded=True), 8) < 1e-6
@@ -145,7 +145,7 @@ def test_bilinear_fcn_decoders_keep_a_constant(name):
     assert checkerboard(lambda image: out, (network.stride,) * 2, (margin, margin), CONSTANT) < 1e-6
 
 
-def test_checkerboard_of_known_patterns():
+def test_the_checkerboard_of_known_patterns_is_measured():
     """1 + a (-1)^(x + y) has energy 1 + a^2, of which a^2 is the checkerboard; a longer period is measured as well."""
     y, x = torch.meshgrid(torch.arange(16), torch.arange(16), indexing="ij")
     for a in (0.0, 0.1, 1.0):
@@ -157,5 +157,5 @@ def test_checkerboard_of_known_patterns():
     assert checkerboard(torch.zeros_like, (4, 4), (0, 0), CONSTANT) == 0
 
 
-def test_one_wide_convolution_changes_no_checkerboard():
+def test_a_convolution_of_width_one_makes_no_checkerboard():
     assert checkerboard(CONVOLUTION[2](1, 3, 1), (2, 2), (2, 2), CONSTANT) < 1e-9

@@ -21,8 +21,8 @@ class OnDisk:
 
     def _check(self, region):
         assert len(region) == len(self.shape)
-        assert all(0 <= each.start < each.stop <= size for each, size in zip(region, self.shape, strict=True))
-        self.largest = max(self.largest, int(np.prod([each.stop - each.start for each in region])))
+        assert all(0 <= side.start < side.stop <= size for side, size in zip(region, self.shape, strict=True))
+        self.largest = max(self.largest, int(np.prod([side.stop - side.start for side in region])))
 
     def __getitem__(self, region):
         self._check(region)
@@ -35,7 +35,7 @@ class OnDisk:
         self.array[region] = values
 
 
-def by_blocks(foreground, parameters, block, interior=None, dtype=np.uint32):
+def segment_by_blocks(foreground, parameters, block, interior=None, dtype=np.uint32):
     """Segment blockwise, from and into arrays that support only slicing; the output array is not empty at first."""
     inner = foreground if interior is None else interior
     objects = OnDisk(np.full(foreground.shape, 7, dtype))
@@ -43,13 +43,13 @@ def by_blocks(foreground, parameters, block, interior=None, dtype=np.uint32):
 
 
 def blobs(seed, shape, width):
-    """Smoothed noise in coarse steps, float16: blobs of many sizes, with plateaus, across all block faces."""
+    """Smooth noise, and round it in coarse steps: blobs of many sizes, with plateaus, across all block faces."""
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), width)
     return (np.round(np.clip(0.5 + 0.25 * noise / (noise.std() + 1e-9), 0, 1) * 32) / 32).astype(np.float16)
 
 
-def labelled_alone(mask, block):
-    """Components of each block, without joining them across blocks."""
+def label_each_block(mask, block):
+    """Label the components of each block, without joining them across blocks."""
     objects, last = np.zeros(mask.shape, int), 0
     for region in grid_regions(mask.shape, block):
         labels, count = ndimage.label(mask[region])
@@ -60,29 +60,29 @@ def labelled_alone(mask, block):
 def spiral(turns, pitch=4):
     """A spiral two pixels wide that does not touch itself."""
     side = 2 * turns * pitch
-    mask, at = np.zeros((side, side)), np.array([side // 2, side // 2])
+    mask, corner = np.zeros((side, side)), np.array([side // 2, side // 2])
     for turn in range(2 * turns - 1):
         for direction in ((0, 1), (1, 0)):
-            to = at + (-1) ** turn * np.array(direction) * pitch * (turn + 1)
-            low, high = np.maximum(np.minimum(at, to), 0), np.maximum(at, to) + 2
+            next_corner = corner + (-1) ** turn * np.array(direction) * pitch * (turn + 1)
+            low, high = np.maximum(np.minimum(corner, next_corner), 0), np.maximum(corner, next_corner) + 2
             mask[low[0] : high[0], low[1] : high[1]] = 1
-            at = to
+            corner = next_corner
     return mask
 
 
 def discs(count, shape, seed=0):
     """Discs of radius 4 that do not touch each other."""
-    where, mask = np.indices(shape), np.zeros(shape)
+    coordinates, mask = np.indices(shape), np.zeros(shape)
     columns = shape[1] // 12
     for i in np.random.default_rng(seed).permutation(columns * (shape[0] // 12))[:count]:
         centre = np.reshape(np.divmod(i, columns), (2, 1, 1)) * 12 + 6
-        mask[((where - centre) ** 2).sum(axis=0) < 16] = 1
+        mask[((coordinates - centre) ** 2).sum(axis=0) < 16] = 1
     return mask
 
 
 @st.composite
 def problems(draw):
-    """Blobs in one to three dimensions, an interior, parameters, and blocks of one pixel to larger than the image."""
+    """Draw blobs in one to three dimensions, an interior, parameters, and block shapes up to more than the image."""
     sides = draw(st.sampled_from([[60], [32, 32], [12, 12, 12]]))
     shape = tuple(draw(st.integers(1, side)) for side in sides)
     seed, width = draw(st.integers(0, 10_000)), draw(st.sampled_from([0.5, 1.0, 2.0, 3.0]))
@@ -98,10 +98,10 @@ def problems(draw):
 
 @settings(quick, max_examples=300)
 @given(problems())
-def test_equals_the_whole(problem):
+def test_objects_equal_those_of_the_whole_image(problem):
     foreground, interior, parameters, block = problem
     np.testing.assert_array_equal(
-        by_blocks(foreground, parameters, block, interior), segment(foreground, interior, parameters)
+        segment_by_blocks(foreground, parameters, block, interior), segment(foreground, interior, parameters)
     )
 
 
@@ -113,78 +113,80 @@ def test_a_component_without_an_object_keeps_holes_from_being_filled(block):
     parameters = InstanceParameters("core", 0.3, 0.55, 0, True)
     ring = (foreground == np.float32(0.9)).astype(int)
     np.testing.assert_array_equal(segment(foreground, foreground, parameters), ring)
-    np.testing.assert_array_equal(by_blocks(foreground, parameters, block), ring)
+    np.testing.assert_array_equal(segment_by_blocks(foreground, parameters, block), ring)
 
 
 @quick
 @given(seed=st.integers(0, 10_000), rows=st.integers(1, 40), columns=st.integers(1, 40))
-def test_components_are_those_of_scipy(seed, rows, columns):
+def test_components_equal_those_of_scipy(seed, rows, columns):
     """The ids are equal too: SciPy also numbers by first pixels."""
     foreground = blobs(seed, (30, 34), 1.0)
     expected = ndimage.label(foreground > 0.5)[0]
-    np.testing.assert_array_equal(by_blocks(foreground, InstanceParameters(), (rows, columns)), expected)
+    np.testing.assert_array_equal(segment_by_blocks(foreground, InstanceParameters(), (rows, columns)), expected)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("block", [(5, 7), (1, 48), (48, 1), (100, 100)])
 def test_a_spiral_is_one_object(method, block):
     mask = spiral(6)
-    assert ndimage.label(1 - mask)[1] == 1, "it does not meet itself"
-    np.testing.assert_array_equal(by_blocks(mask, InstanceParameters(method, depth=0.5), block), mask)
+    assert ndimage.label(1 - mask)[1] == 1, "the spiral touches itself"
+    np.testing.assert_array_equal(segment_by_blocks(mask, InstanceParameters(method, depth=0.5), block), mask)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_arms_that_meet_in_the_last_block(method):
+def test_arms_that_meet_in_the_last_block_are_one_object(method):
     mask = np.zeros((9, 9))
     mask[:, 0] = mask[:, 8] = mask[8] = 1
-    np.testing.assert_array_equal(by_blocks(mask, InstanceParameters(method, depth=0.5), (3, 3)), mask)
+    np.testing.assert_array_equal(segment_by_blocks(mask, InstanceParameters(method, depth=0.5), (3, 3)), mask)
 
 
-def test_corners_do_not_join():
+def test_pixels_that_touch_at_a_corner_stay_separate():
     """Pixels that touch at a corner stay separate: within a block, where four blocks meet, and across a face."""
-    assert by_blocks(np.eye(3), InstanceParameters(), (2, 2)).tolist() == [[1, 0, 0], [0, 2, 0], [0, 0, 3]]
+    assert segment_by_blocks(np.eye(3), InstanceParameters(), (2, 2)).tolist() == [[1, 0, 0], [0, 2, 0], [0, 0, 3]]
     for block in [(1, 1), (2, 1), (1, 3)]:
-        assert by_blocks(np.eye(4), InstanceParameters(), block).max() == 4
+        assert segment_by_blocks(np.eye(4), InstanceParameters(), block).max() == 4
 
 
 @pytest.mark.parametrize("block", [(7, 9), (20, 20), (64, 64)])
-def test_touching_discs_are_parted_where_they_touch(block):
+def test_touching_discs_are_divided_at_their_neck(block):
     """Two discs across block faces are divided at the neck between them, not at a face nearby."""
-    where = np.indices((40, 60))
+    coordinates = np.indices((40, 60))
     centres = np.array([(20, 20), (20, 34)])
-    away = [((where - np.reshape(centre, (2, 1, 1))) ** 2).sum(axis=0) for centre in centres]
-    found = by_blocks((np.min(away, axis=0) < 64).astype(float), InstanceParameters("distance"), block)
-    assert found.max() == 2
-    assert (found[:, :27] != 2).all()
-    assert (found[:, 28:] != 1).all()
+    squared_distances = [((coordinates - np.reshape(centre, (2, 1, 1))) ** 2).sum(axis=0) for centre in centres]
+    objects = segment_by_blocks(
+        (np.min(squared_distances, axis=0) < 64).astype(float), InstanceParameters("distance"), block
+    )
+    assert objects.max() == 2
+    assert (objects[:, :27] != 2).all()
+    assert (objects[:, 28:] != 1).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("block", [(2, 3, 4), (3, 8, 1), (9, 9, 9)])
-def test_nothing_and_everything(method, block):
+def test_an_empty_map_has_no_object_and_a_full_map_has_one(method, block):
     parameters = InstanceParameters(method, depth=0.5)
     shape = (5, 6, 7)
-    assert not by_blocks(np.zeros(shape), parameters, block).any()
-    np.testing.assert_array_equal(by_blocks(np.ones(shape), parameters, block), np.ones(shape))
+    assert not segment_by_blocks(np.zeros(shape), parameters, block).any()
+    np.testing.assert_array_equal(segment_by_blocks(np.ones(shape), parameters, block), np.ones(shape))
 
 
-def test_small_objects_are_dropped_by_their_size_in_the_whole():
+def test_the_smallest_size_applies_to_whole_objects():
     """An object of three pixels in three blocks has a size of three pixels."""
     foreground = np.array([[1, 1, 1, 0, 1, 1]])
-    assert by_blocks(foreground, InstanceParameters(smallest=3), (1, 1)).tolist() == [[1, 1, 1, 0, 0, 0]]
+    assert segment_by_blocks(foreground, InstanceParameters(smallest=3), (1, 1)).tolist() == [[1, 1, 1, 0, 0, 0]]
 
 
-def test_border_class_divides_across_blocks():
+def test_the_border_class_divides_objects_across_blocks():
     foreground = np.array([[0.9, 0.9, 0.9, 0.9, 0.9, 0.1]])
     interior = np.array([[0.8, 0.8, 0.1, 0.8, 0.8, 0.0]])
-    found = by_blocks(foreground, InstanceParameters("core", 0.5, 0.6), (1, 2), interior)
-    assert found[0, [0, 1]].tolist() == [1, 1]
-    assert found[0, [3, 4, 5]].tolist() == [2, 2, 0]
+    objects = segment_by_blocks(foreground, InstanceParameters("core", 0.5, 0.6), (1, 2), interior)
+    assert objects[0, [0, 1]].tolist() == [1, 1]
+    assert objects[0, [3, 4, 5]].tolist() == [2, 2, 0]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_no_more_than_a_block_and_its_neighbours_is_held(method):
-    """Objects smaller than a block; a larger object is held in its bounding box, expanded by one pixel."""
+def test_reads_and_writes_span_at_most_a_block_and_its_neighbours(method):
+    """This holds for objects smaller than a block; a larger object needs its bounding box, expanded by one pixel."""
     block, mask = (16, 16), discs(60, (96, 144))
     maps, objects = OnDisk(mask), OnDisk(np.zeros(mask.shape, np.uint32))
     segment_blocks(maps, maps, InstanceParameters(method, depth=0.5), block, objects)
@@ -194,39 +196,39 @@ def test_no_more_than_a_block_and_its_neighbours_is_held(method):
     assert objects.largest < mask.size // 4
 
 
-def test_straight_cuts_are_none_where_blocks_were_joined():
+def test_joined_blocks_have_no_straight_cuts():
     mask, block = discs(60, (96, 144)), (10, 14)
-    assert block_face_excess(by_blocks(mask, InstanceParameters(), block), block) == 0
-    assert block_face_excess(labelled_alone(mask, block), block) == 1
+    assert block_face_excess(segment_by_blocks(mask, InstanceParameters(), block), block) == 0
+    assert block_face_excess(label_each_block(mask, block), block) == 1
     assert block_face_excess(np.zeros((9, 9), int), (3, 3)) == 0
-    assert block_face_excess(labelled_alone(np.ones((6, 6)), (1, 3)), (1, 3)) == 1
+    assert block_face_excess(label_each_block(np.ones((6, 6)), (1, 3)), (1, 3)) == 1
 
 
-def test_straight_cuts_of_objects_that_touch():
+def test_touching_objects_have_no_excess_of_cuts_at_block_faces():
     """Ids differ at block faces as often as halfway between them; without joining, they differ at all faces."""
     foreground, block = blobs(0, (400, 400), 3.0), (16, 20)
-    found = by_blocks(foreground, InstanceParameters("distance", 0.45), block)
-    assert found.max() > ndimage.label(foreground > 0.45)[1]
-    assert abs(block_face_excess(found, block)) < 0.02
-    assert block_face_excess(labelled_alone(foreground > 0.45, block), block) == 1
+    objects = segment_by_blocks(foreground, InstanceParameters("distance", 0.45), block)
+    assert objects.max() > ndimage.label(foreground > 0.45)[1]
+    assert abs(block_face_excess(objects, block)) < 0.02
+    assert block_face_excess(label_each_block(foreground > 0.45, block), block) == 1
 
 
-def test_type_of_ids():
-    """Ids are uint32 until they no longer fit; provisional ids must fit the dtype of the array."""
+def test_ids_are_uint32_until_they_no_longer_fit():
+    """Provisional ids must fit the dtype of the output array."""
     assert id_type(0) == id_type(2**32 - 1) == np.uint32
     assert id_type(2**32) == np.uint64
     dots = np.zeros((1, 600))
     dots[0, ::2] = 1
     for dtype in (np.uint16, np.uint32, np.uint64):
-        assert by_blocks(dots, InstanceParameters(), (1, 7), dtype=dtype).max() == 300
+        assert segment_by_blocks(dots, InstanceParameters(), (1, 7), dtype=dtype).max() == 300
     with pytest.raises(ValueError, match="256 provisional ids do not fit uint8; expected objects of a wider dtype"):
-        by_blocks(dots, InstanceParameters(), (1, 2), dtype=np.uint8)
+        segment_by_blocks(dots, InstanceParameters(), (1, 2), dtype=np.uint8)
 
 
-def test_shapes_must_fit():
+def test_shapes_that_do_not_match_are_errors():
     image = np.zeros((4, 5))
     with pytest.raises(ValueError, match="expected three equal shapes"):
         segment_blocks(image, image, InstanceParameters(), (2, 2), np.zeros((5, 4), np.uint32))
     for block in [(2,), (2, 0)]:
         with pytest.raises(ValueError, match=r"block of shape .*; expected 2 positive side lengths"):
-            by_blocks(image, InstanceParameters(), block)
+            segment_by_blocks(image, InstanceParameters(), block)

@@ -14,8 +14,8 @@ def random_classes(shape, seed):
     return np.where(noise < 0.35, 1, np.where(noise < 0.6, 2, 0)).astype(np.uint8)
 
 
-def pruned_by_hand(classes, number, rule):
-    """Reference with scikit-image, component by component."""
+def filter_with_skimage(classes, number, rule):
+    """Filter components one by one with scikit-image, as a reference."""
     components = label(classes == number, connectivity=1)
     sizes = np.bincount(components.ravel())[1:]
     kept = [i for i, size in enumerate(sizes, 1) if size >= max(rule.smallest, 1)]
@@ -24,7 +24,7 @@ def pruned_by_hand(classes, number, rule):
     return np.where((classes == number) & ~np.isin(components, kept), 0, classes)
 
 
-def pruned(classes, number, rule, block):
+def filter_by_blocks(classes, number, rule, block):
     read = filter_components(as_lazy(classes), number, rule, block, np.zeros(classes.shape, np.uint32))
     return read(tuple(slice(0, size) for size in classes.shape))
 
@@ -40,42 +40,42 @@ def pruned(classes, number, rule, block):
         ComponentFilter(10_000),
     ],
 )
-def test_blocks_make_no_difference(shape, block, rule):
+def test_filtered_components_do_not_depend_on_the_blocks(shape, block, rule):
     for seed in range(3):
         classes = random_classes(shape, seed)
-        expected = pruned_by_hand(classes, 1, rule)
-        np.testing.assert_array_equal(pruned(classes, 1, rule, block), expected)
+        expected = filter_with_skimage(classes, 1, rule)
+        np.testing.assert_array_equal(filter_by_blocks(classes, 1, rule, block), expected)
         # The other class is unchanged.
         np.testing.assert_array_equal(expected == 2, classes == 2)
 
 
-def test_of_equal_components_the_first_is_the_largest():
+def test_the_first_of_equally_large_components_is_kept():
     classes = np.zeros((5, 9), np.uint8)
     classes[1, 6:8] = classes[3, 1:3] = 1
-    found = pruned(classes, 1, ComponentFilter(largest_only=True), (2, 3))
-    assert found.sum() == 2
-    assert found[1, 6:8].all()
+    filtered = filter_by_blocks(classes, 1, ComponentFilter(largest_only=True), (2, 3))
+    assert filtered.sum() == 2
+    assert filtered[1, 6:8].all()
 
 
-def test_an_absent_class():
-    assert not pruned(np.zeros((4, 4), np.uint8), 1, ComponentFilter(largest_only=True), (2, 2)).any()
+def test_an_absent_class_has_no_components():
+    assert not filter_by_blocks(np.zeros((4, 4), np.uint8), 1, ComponentFilter(largest_only=True), (2, 2)).any()
 
 
 def scene(specks):
-    """A true square of 100 pixels that is predicted exactly, and false specks of the given sizes in pixels."""
+    """Return a prediction and its truth: an exact square of 100 pixels, and false specks of these sizes in pixels."""
     truth = np.zeros((30, 30), np.uint8)
     truth[5:15, 5:15] = 1
     predicted = truth.copy()
-    for place, size in enumerate(specks):
-        predicted[20 + 2 * place, :size] = 1
+    for index, size in enumerate(specks):
+        predicted[20 + 2 * index, :size] = 1
     return predicted, truth
 
 
-def test_the_rule_is_that_of_the_best_dice():
+def test_the_filter_with_the_best_dice_is_chosen():
     """A minimum size removes specks of 3 and 6 pixels; if the truth has two parts, the largest alone would lose one."""
-    found = choose_filters(iter([scene([3]), scene([3, 6])]), ["background", "square"], [0, 5, 8])["square"]
-    assert found["chosen"] == {"smallest": 8, "largest_only": False}
-    scores = {(t["smallest"], t["largest_only"]): t["score"] for t in found["trials"]}
+    choice = choose_filters(iter([scene([3]), scene([3, 6])]), ["background", "square"], [0, 5, 8])["square"]
+    assert choice["chosen"] == {"smallest": 8, "largest_only": False}
+    scores = {(t["smallest"], t["largest_only"]): t["score"] for t in choice["trials"]}
     assert scores[8, False] == scores[0, True] == 1
     assert scores[0, False] == pytest.approx((200 / 203 + 200 / 209) / 2)
     assert scores[5, False] == pytest.approx((1 + 200 / 206) / 2)
@@ -86,16 +86,16 @@ def test_the_rule_is_that_of_the_best_dice():
     }  # fmt: skip
 
 
-def test_pixels_that_do_not_count():
-    """False specks at ignored pixels do not affect the choice."""
+def test_ignored_pixels_do_not_affect_the_choice():
+    """The false specks lie at ignored pixels."""
     predicted, truth = scene([6])
     truth[20] = 255
-    found = choose_filters(iter([(predicted, truth)]), ["background", "square"], [8])["square"]
-    assert [trial["score"] for trial in found["trials"]] == [1, 1, 1]
-    assert found["chosen"]["smallest"] == 0
+    choice = choose_filters(iter([(predicted, truth)]), ["background", "square"], [8])["square"]
+    assert [trial["score"] for trial in choice["trials"]] == [1, 1, 1]
+    assert choice["chosen"]["smallest"] == 0
 
 
-def test_nothing_to_find_and_nothing_found_is_right():
+def test_an_empty_prediction_of_an_empty_truth_has_the_score_1():
     empty = np.zeros((5, 5), np.uint8)
-    found = choose_filters(iter([(empty, empty)]), ["background", "a", "b"], [])
-    assert [trial["score"] for trial in found["b"]["trials"]] == [1] * len(candidate_filters([]))
+    choices = choose_filters(iter([(empty, empty)]), ["background", "a", "b"], [])
+    assert [trial["score"] for trial in choices["b"]["trials"]] == [1] * len(candidate_filters([]))

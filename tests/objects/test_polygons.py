@@ -1,4 +1,4 @@
-"""Objects to outlines and back, as GeoJSON and ImageJ's ROI, without change."""
+"""Conversion of objects to outlines and back, as GeoJSON and ImageJ's ROI."""
 
 import json
 import zipfile
@@ -20,7 +20,7 @@ from snakeseg.io.rois import read_shapes, write_shapes
 from snakeseg.objects.polygons import rasterise_polygons, trace_outlines
 
 
-def back(outlines: dict, shape: tuple[int, int]) -> np.ndarray:
+def rasterise(outlines: dict, shape: tuple[int, int]) -> np.ndarray:
     """Rasterise outlines, each piece of an object separately."""
     return rasterise_polygons(
         [(number, polygon) for number, polygons in outlines.items() for polygon in polygons], shape
@@ -29,12 +29,12 @@ def back(outlines: dict, shape: tuple[int, int]) -> np.ndarray:
 
 @settings(deadline=None, max_examples=60)
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 0, 3, 7])))
-def test_any_labels_come_back(labels):
-    """Including holes, objects in holes, several pieces, corners that touch, and objects at the edge of the image."""
-    np.testing.assert_array_equal(back(trace_outlines(labels), labels.shape), labels)
+def test_outlines_of_any_labels_give_the_same_labels(labels):
+    """Labels have holes, objects in holes, several pieces, corners that touch, and objects at the edge of the image."""
+    np.testing.assert_array_equal(rasterise(trace_outlines(labels), labels.shape), labels)
 
 
-def test_points_are_from_the_corner():
+def test_coordinates_start_at_the_corner_of_the_image():
     """A pixel's outline surrounds its centre, at (0.5, 0.5) for the first pixel; x comes first."""
     ((ring,),) = trace_outlines(np.pad(np.ones((1, 1), int), ((2, 5), (4, 1))))[1]
     np.testing.assert_allclose(ring.mean(axis=0), (4.5, 2.5), atol=0.2)
@@ -43,7 +43,7 @@ def test_points_are_from_the_corner():
     assert ring.max(axis=0).tolist() == [5, 3]
 
 
-def test_a_rectangle_of_imagej():
+def test_a_rectangle_covers_the_pixels_between_its_corners():
     """The rectangle from (2, 1) to (5, 3) has 3 x 2 pixels; a polygon outside the image has none."""
     corners = np.array([[2, 1], [5, 1], [5, 3], [2, 3]], float)
     expected = np.zeros((6, 8), int)
@@ -53,47 +53,48 @@ def test_a_rectangle_of_imagej():
     np.testing.assert_array_equal(rasterise_polygons([(9, [corners - 100, corners + 100])], (6, 8)), 0)
 
 
-def test_overlaps_go_to_the_first():
+def test_overlapping_pixels_belong_to_the_first_polygon():
     square = np.array([[0, 0], [4, 0], [4, 4], [0, 4]], float)
     assert rasterise_polygons([(1, [square]), (2, [square + 2])], (6, 6)).tolist()[3] == [1, 1, 1, 1, 2, 2]
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def labels(tmp_path, monkeypatch):
+    """Write an image and its labels into the working folder; return the labels."""
     monkeypatch.chdir(tmp_path)
-    labels = np.zeros((20, 30), np.uint16)
-    labels[2:9, 3:12], labels[10:18, 5:25], labels[0:3, 20:30] = 5, 70, 300
-    tifffile.imwrite("labels.tif", labels, resolution=(3, 3))
-    tifffile.imwrite("image.tif", (labels > 0).astype(np.uint8))
-    return labels
+    array = np.zeros((20, 30), np.uint16)
+    array[2:9, 3:12], array[10:18, 5:25], array[0:3, 20:30] = 5, 70, 300
+    tifffile.imwrite("labels.tif", array, resolution=(3, 3))
+    tifffile.imwrite("image.tif", (array > 0).astype(np.uint8))
+    return array
 
 
 @pytest.mark.parametrize("name", ["a.geojson", "a.zip"])
-def test_there_and_back_by_command(place, name):
+def test_the_command_converts_labels_to_outlines_and_back(labels, name):
     assert main(["convert", "labels.tif", "--output", name]) == 0
     assert main(["convert", name, "--like", "image.tif", "--output", "back.tif"]) == 0
-    np.testing.assert_array_equal(read_label("back.tif", 2).array, place)
+    np.testing.assert_array_equal(read_label("back.tif", 2).array, labels)
 
 
-def test_holes_and_pieces(place):
-    place[4:6, 5:8], place[19, 29] = 0, 5
-    tifffile.imwrite("labels.tif", place)
+def test_geojson_keeps_holes_and_pieces(labels):
+    labels[4:6, 5:8], labels[19, 29] = 0, 5
+    tifffile.imwrite("labels.tif", labels)
     assert main(["convert", "labels.tif", "--output", "a.geojson"]) == 0
     assert main(["convert", "a.geojson", "--like", "image.tif", "--output", "back.tif"]) == 0
-    np.testing.assert_array_equal(read_label("back.tif", 2).array, place)
+    np.testing.assert_array_equal(read_label("back.tif", 2).array, labels)
     features = json.loads(Path("a.geojson").read_text(encoding="utf-8"))["features"]
-    kinds = {feature["properties"]["name"]: feature["geometry"]["type"] for feature in features}
-    assert kinds == {"5": "MultiPolygon", "70": "Polygon", "300": "Polygon"}
+    geometries = {feature["properties"]["name"]: feature["geometry"]["type"] for feature in features}
+    assert geometries == {"5": "MultiPolygon", "70": "Polygon", "300": "Polygon"}
 
 
-def test_roi_cannot_tell_holes(place, tmp_path):
-    place[4:6, 5:8] = 0
+def test_objects_with_holes_are_refused_as_roi(labels, tmp_path):
+    labels[4:6, 5:8] = 0
     with pytest.raises(BadInput, match=r"a.zip: found object 5 in 1 pieces with 1 holes; expected one piece without"):
-        write_shapes(tmp_path / "a.zip", trace_outlines(place))
+        write_shapes(tmp_path / "a.zip", trace_outlines(labels))
     assert not (tmp_path / "a.zip").exists()
 
 
-def test_shapes_by_names_that_are_no_numbers(tmp_path):
+def test_shapes_whose_names_are_no_numbers_are_numbered(tmp_path):
     square = np.array([[1, 1], [1, 4], [4, 4], [4, 1]])
     for index, name in enumerate(("cell", "cell")):
         roifile.ImagejRoi.frompoints(square + 5 * index, name=name).tofile(tmp_path / "a.zip")
@@ -101,7 +102,7 @@ def test_shapes_by_names_that_are_no_numbers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("a.geojson", "{", "no outlines (Expecting property name"),
         ("a.geojson", '{"features": [{}]}', "no outlines ('geometry')"),
@@ -121,15 +122,15 @@ def test_shapes_by_names_that_are_no_numbers(tmp_path):
         ("a.zip", "text", "no outlines (File is not a zip file)"),
     ],
 )
-def test_bad_outlines(tmp_path, name, content, told):
+def test_invalid_outlines_are_errors(tmp_path, name, content, message):
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(BadInput) as error:
         read_shapes(tmp_path / name)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert "expected GeoJSON or ImageJ's ROI; save the shapes again, as polygons or masks" in str(error.value)
 
 
-def test_an_archive_that_unpacks_to_gigabytes(tmp_path):
+def test_an_archive_that_unpacks_to_too_many_bytes_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.roi", "w") as file:
         for _ in range(300):
             file.write(bytes(2**20))
@@ -137,7 +138,7 @@ def test_an_archive_that_unpacks_to_gigabytes(tmp_path):
         read_shapes(tmp_path / "a.zip")
 
 
-def test_masks_of_one_object_each(place):
+def test_masks_of_single_objects_become_one_label_image(labels):
     """Ids follow the order of file names; a pixel of two masks belongs to the first; masks may have any value."""
     for name, value, corner in (("a", 1, 0), ("b", 255, 2), ("c", 7, 20)):
         mask = np.zeros((40, 50), np.uint8)
@@ -154,7 +155,7 @@ def test_masks_of_one_object_each(place):
     np.testing.assert_array_equal(tifffile.imread("labels.tif"), expected)
 
 
-def test_masks_that_add_no_object_are_told(place, capsys):
+def test_masks_that_add_no_object_cause_a_warning(labels, capsys):
     Path("masks").mkdir()
     for name in ("a", "b", "._b"):
         tifffile.imwrite(f"masks/{name}.tif", np.ones((40, 50), np.uint8))
@@ -169,8 +170,7 @@ def test_masks_that_add_no_object_are_told(place, capsys):
     assert "labels.lif: found another format than that of --like; expected .ome.tif" in capsys.readouterr().err
 
 
-def test_wrong_masks(place, capsys):
-    """All problems are reported at once."""
+def test_problems_of_all_masks_are_reported_at_once(labels, capsys):
     Path("masks").mkdir()
     tifffile.imwrite("image.tif", np.zeros((40, 50), np.uint8))
     command = ["convert", "masks", "--like", "image.tif", "--output", "b.tif"]
@@ -179,14 +179,14 @@ def test_wrong_masks(place, capsys):
     assert "masks: found no --like; expected the image on which outlines or masks were drawn" in capsys.readouterr().err
     tifffile.imwrite("masks/b.tif", np.zeros((9, 9), np.uint8))
     assert main(command) == 1
-    told = capsys.readouterr().err
-    assert "masks/a.png: found a damaged file" in told
-    assert "masks/b.tif: found shape (9, 9); expected (40, 50), the shape of image.tif" in told
+    errors = capsys.readouterr().err
+    assert "masks/a.png: found a damaged file" in errors
+    assert "masks/b.tif: found shape (9, 9); expected (40, 50), the shape of image.tif" in errors
     assert not Path("b.tif").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "message"),
     [
         (
             ["a.zip", "--output", "b.tif"],
@@ -200,6 +200,6 @@ def test_wrong_masks(place, capsys):
         (["none.zip", "--like", "image.tif", "--output", "b.tif"], "none.zip: found no such file; expected outlines"),
     ],
 )
-def test_wrong_commands(place, capsys, words, told):
-    assert main(["convert", *words]) == 1
-    assert told in capsys.readouterr().err
+def test_invalid_arguments_are_errors(labels, capsys, arguments, message):
+    assert main(["convert", *arguments]) == 1
+    assert message in capsys.readouterr().err

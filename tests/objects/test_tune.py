@@ -13,16 +13,16 @@ from snakeseg.objects.segment import InstanceParameters, segment
 from snakeseg.objects.tune import SCORES, candidate_parameters, choose_parameters, tune_parameters
 from snakeseg.settings import Instances, Labels
 
-FEW = {"thresholds": [0.3, 0.5, 0.7], "cores": [0.5, 0.9], "depths": [1.0, 3.0], "smallest": [0, 6]}
+SMALL_GRID = {"thresholds": [0.3, 0.5, 0.7], "cores": [0.5, 0.9], "depths": [1.0, 3.0], "smallest": [0, 6]}
 
 
-def pick(pairs, settings):
-    """`choose_parameters` for networks without a border class."""
+def choose_by_foreground(pairs, settings):
+    """Call `choose_parameters` for networks without a border class."""
     return choose_parameters([((f.astype(np.float32),) * 2, truth) for f, truth in pairs], settings)
 
 
 def blobs(seed, shape=(40, 44)):
-    """Foreground probabilities, and true objects that resemble them."""
+    """Return foreground probabilities, and true objects that resemble them."""
     rng = np.random.default_rng(seed)
     truth = ndimage.label(ndimage.gaussian_filter(rng.normal(size=shape), 3) > 0.05)[0]
     noise = ndimage.gaussian_filter(rng.normal(size=shape), 1)
@@ -30,23 +30,23 @@ def blobs(seed, shape=(40, 44)):
     return foreground, truth
 
 
-def test_candidate_parameters():
-    """Every method at every threshold, with every depth or core threshold."""
-    tried = list(candidate_parameters(Instances(**FEW)))
-    assert len(set(tried)) == len(tried) == 3 + 3 * 2 * 2 + 3 * 2
-    assert [p.method for p in tried[:3]] == ["components", "distance", "soft"]
+def test_candidates_combine_methods_thresholds_and_depths():
+    """Every method is tried at every threshold, with every depth or core threshold."""
+    candidates = list(candidate_parameters(Instances(**SMALL_GRID)))
+    assert len(set(candidates)) == len(candidates) == 3 + 3 * 2 * 2 + 3 * 2
+    assert [p.method for p in candidates[:3]] == ["components", "distance", "soft"]
 
 
 @pytest.mark.parametrize("select_by", SCORES)
-def test_finds_the_threshold_and_size_that_are_right(select_by):
-    """Cells above 0.6, background of 0.55 between them, and specks of 2 pixels."""
+def test_the_search_finds_the_right_threshold_and_size(select_by):
+    """Cells have a probability above 0.6, the background between them 0.55, and specks have 2 pixels."""
     truth = np.zeros((20, 30), int)
     truth[3:10, 3:10], truth[3:10, 13:20] = 1, 2
     foreground = np.where(truth > 0, 0.9, 0.0)
     foreground[3:10, 10:13] = 0.55
     foreground[15, 3:5] = 0.9
-    chosen, trials = pick(
-        [(foreground, truth)], Instances(**{**FEW, "select_by": select_by, "depths": [], "cores": []})
+    chosen, trials = choose_by_foreground(
+        [(foreground, truth)], Instances(**{**SMALL_GRID, "select_by": select_by, "depths": [], "cores": []})
     )
     assert chosen.threshold == 0.7
     assert max(trial["score"] for trial in trials) == 1
@@ -54,80 +54,82 @@ def test_finds_the_threshold_and_size_that_are_right(select_by):
         assert chosen == InstanceParameters("components", 0.7, smallest=6)
 
 
-def test_finds_that_touching_cells_need_splitting():
-    where = np.indices((30, 50))
-    near = [((where - np.reshape(c, (2, 1, 1))) ** 2).sum(axis=0) for c in ((15, 15), (15, 29))]
-    mask = np.minimum(*near) < 64
-    truth = np.where(mask, 1 + (near[1] < near[0]), 0)
-    chosen, _ = pick([(mask.astype(float), truth)], Instances(**{**FEW, "cores": []}))
+def test_the_search_splits_touching_cells():
+    coordinates = np.indices((30, 50))
+    squared_distances = [((coordinates - np.reshape(c, (2, 1, 1))) ** 2).sum(axis=0) for c in ((15, 15), (15, 29))]
+    mask = np.minimum(*squared_distances) < 64
+    truth = np.where(mask, 1 + (squared_distances[1] < squared_distances[0]), 0)
+    chosen, _ = choose_by_foreground([(mask.astype(float), truth)], Instances(**{**SMALL_GRID, "cores": []}))
     assert chosen.method == "distance"
 
 
 @pytest.mark.parametrize("select_by", SCORES)
-def test_scores_are_those_of_segmenting_and_scoring(select_by):
-    """The scores of the search equal those of `segment` and the metrics, over all images together."""
+def test_scores_of_the_search_equal_those_of_segment_and_metrics(select_by):
+    """The metrics are computed over all images together."""
     pairs = [blobs(seed) for seed in range(3)]
-    _, trials = pick(pairs, Instances(select_by=select_by, **FEW))
+    _, trials = choose_by_foreground(pairs, Instances(select_by=select_by, **SMALL_GRID))
     thresholds = {"ap_0.50": [0.5], "ap": [0.5, 0.6, 0.7, 0.8, 0.9]}.get(select_by)
     assert len(trials) == 2 * 21
     for trial in trials[::3]:
         parameters = InstanceParameters(**{key: value for key, value in trial.items() if key != "score"})
-        found = [(truth, segment(foreground, foreground, parameters)) for foreground, truth in pairs]
+        segmented = [(truth, segment(foreground, foreground, parameters)) for foreground, truth in pairs]
         if thresholds is None:
-            expected = 1 - np.mean([adapted_rand_error(overlaps(*pair)) for pair in found])
+            expected = 1 - np.mean([adapted_rand_error(overlaps(*pair)) for pair in segmented])
         else:
-            shared = [overlaps(*pair) for pair in found]
-            counts = [sum(len(s.true_ids) for s in shared), sum(len(s.predicted_ids) for s in shared)]
-            hits = [sum((match(s)[1] >= t).sum() for s in shared) for t in thresholds]
+            tables = [overlaps(*pair) for pair in segmented]
+            counts = [sum(len(s.true_ids) for s in tables), sum(len(s.predicted_ids) for s in tables)]
+            hits = [sum((match(s)[1] >= t).sum() for s in tables) for t in thresholds]
             expected = np.mean([detection_scores(h, *counts)["ap"] for h in hits])
         assert trial["score"] == pytest.approx(expected, abs=1e-12)
     assert len({trial["score"] for trial in trials}) > 3
 
 
-def test_best_is_chosen_and_of_equals_the_first():
+def test_the_first_of_the_best_parameters_is_chosen():
     pairs = [blobs(0), blobs(1)]
-    chosen, trials = pick(pairs, Instances(**FEW))
+    chosen, trials = choose_by_foreground(pairs, Instances(**SMALL_GRID))
     best = max(trial["score"] for trial in trials)
     assert next(trial for trial in trials if trial["score"] == best) == {**asdict(chosen), "score": best}
     perfect = np.pad(np.ones((8, 8)), 4)
-    assert pick([(perfect, perfect.astype(int))], Instances(**FEW))[0] == InstanceParameters("components", 0.3)
+    assert choose_by_foreground([(perfect, perfect.astype(int))], Instances(**SMALL_GRID))[0] == InstanceParameters(
+        "components", 0.3
+    )
 
 
-def test_every_image_has_a_say():
+def test_every_image_affects_the_choice():
     """A second image of higher probabilities changes the chosen threshold."""
     truth = np.pad(np.ones((8, 8), int), 4)
     dim, hazy = np.where(truth, 0.6, 0.0), np.where(truth, 0.9, 0.4)
-    settings = Instances(**FEW)
-    assert pick([(dim, truth)], settings)[0].threshold == 0.3
-    assert pick([(dim, truth), (hazy, truth)], settings)[0].threshold == 0.5
+    settings = Instances(**SMALL_GRID)
+    assert choose_by_foreground([(dim, truth)], settings)[0].threshold == 0.3
+    assert choose_by_foreground([(dim, truth), (hazy, truth)], settings)[0].threshold == 0.5
 
 
-def test_unknown_score():
+def test_an_unknown_score_is_an_error():
     with pytest.raises(ValueError, match=r"instances.select_by 'iou'; expected one of"):
-        pick([blobs(0)], Instances(select_by="iou"))
+        choose_by_foreground([blobs(0)], Instances(select_by="iou"))
 
 
-def test_tuning_objects_leaves_trials_and_calibration():
-    """On the grid of the probabilities, without ignored pixels."""
+def test_tuning_objects_returns_trials_and_calibration():
+    """They are computed on the grid of the probabilities, without ignored pixels."""
     foreground, truth = blobs(0)
     label = truth.repeat(2, 0).repeat(2, 1)
     label[:40] = 1000
-    settings = Instances(**FEW)
+    settings = Instances(**SMALL_GRID)
     probabilities = np.stack([1 - foreground.astype(np.float32), foreground.astype(np.float32)])
     tuned = tune_parameters([({"probabilities": probabilities}, label)], Labels(ignore=1000), settings)
     half = truth.copy()
     half[:20] = 0
-    chosen, trials = pick([(foreground, half)], settings)
+    chosen, trials = choose_by_foreground([(foreground, half)], settings)
     assert (tuned["chosen"], tuned["trials"], tuned["select_by"]) == (asdict(chosen), trials, settings.select_by)
-    assert sum(each["pixels"] for each in tuned["calibration"]["bins"]) == truth[20:].size
+    assert sum(part["pixels"] for part in tuned["calibration"]["bins"]) == truth[20:].size
 
 
-def test_tuning_classes_chooses_what_is_kept_of_each():
+def test_tuning_classes_chooses_a_filter_for_every_class():
     label = np.zeros((20, 30), np.uint8)
     label[3:10, 3:10] = 7
     classes = (label == 7).astype(np.uint8)
     classes[15, 20] = 1  # a speck
     labels = Labels("semantic", {"background": 0, "cell": 7})
-    tuned = tune_parameters([({"classes": classes[None]}, label)], labels, Instances(**FEW))
+    tuned = tune_parameters([({"classes": classes[None]}, label)], labels, Instances(**SMALL_GRID))
     assert (tuned["chosen"], tuned["trials"], tuned["select_by"]) == ({}, [], "dice")
     assert tuned["classes"]["cell"]["chosen"] == {"smallest": 6, "largest_only": False}

@@ -56,9 +56,9 @@ class Padded(nn.Module):
         return functional.interpolate(coarse, scale_factor=(1, 4, 4), mode="nearest")
 
 
-def make(kind):
+def make_network(network_class):
     torch.manual_seed(0)
-    return kind().double().eval()
+    return network_class().double().eval()
 
 
 def volume(*shape):
@@ -70,27 +70,27 @@ def assert_close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-9)
 
 
-both = pytest.mark.parametrize("kind", [Unpadded, Padded])
+for_both_networks = pytest.mark.parametrize("network_class", [Unpadded, Padded])
 
 
-@both
-def test_the_declared_halo_is_what_each_axis_needs(kind):
-    for axis, halo in enumerate(kind.geometry.halo):
-        assert 0.5 * halo < max(receptive_field(make(kind), 1, kind.geometry, axis)) <= halo
+@for_both_networks
+def test_the_declared_halo_fits_the_receptive_field_of_each_axis(network_class):
+    for axis, halo in enumerate(network_class.geometry.halo):
+        assert 0.5 * halo < max(receptive_field(make_network(network_class), 1, network_class.geometry, axis)) <= halo
 
 
-@both
+@for_both_networks
 @pytest.mark.parametrize("shape", [(7, 21, 30), (1, 9, 3)])
-def test_tiles_equal_the_whole(kind, shape):
+def test_tiles_equal_the_whole(network_class, shape):
     """Tiles equal one pass over the image that NumPy pads with its reflection, by the halo along each axis."""
-    network, image, geometry = make(kind), volume(*shape), kind.geometry
+    network, image, geometry = make_network(network_class), volume(*shape), network_class.geometry
     axes = zip(geometry.halo, geometry.input_size(shape), shape, strict=True)
     pad = [(halo, size - n - halo) for halo, size, n in axes]
     framed = np.pad(image, [(0, 0), *pad], mode="reflect")
     with torch.inference_mode():
         out = network(torch.from_numpy(framed)[None])[0].numpy()
-    first = geometry.halo if geometry.padded else (0, 0, 0)
-    expected = out[(slice(None), *(slice(a, a + n) for a, n in zip(first, shape, strict=True)))]
+    margin = geometry.halo if geometry.padded else (0, 0, 0)
+    expected = out[(slice(None), *(slice(a, a + n) for a, n in zip(margin, shape, strict=True)))]
     for largest in (1, 8, 1000):
         assert_close(tiled_logits(network, image, geometry, largest), expected)
 
@@ -100,10 +100,10 @@ def test_strides_are_multiples_of_the_period_of_each_axis():
     assert tile_shape((7, 21, 30), Padded.geometry, 12) == (7, 12, 12)
 
 
-@both
-def test_averages_do_not_depend_on_the_tiles(kind):
-    """Averages are over all flips, and quarter turns of the plane whose axes are alike."""
-    network, image, geometry = make(kind), volume(5, 10, 13), kind.geometry
+@for_both_networks
+def test_averages_do_not_depend_on_the_tiles(network_class):
+    """Averages are over all flips, and over quarter turns of the plane whose axes have equal kernels."""
+    network, image, geometry = make_network(network_class), volume(5, 10, 13), network_class.geometry
     compute_tile = tile_probabilities([tile_logits(network, geometry)], Symmetry((0, 1, 2), (1, 2)))
     whole, *tiled = (
         assemble(run_tiles(compute_tile, image, geometry, tile_shape((5, 10, 13), geometry, largest)), (5, 10, 13))
@@ -113,12 +113,12 @@ def test_averages_do_not_depend_on_the_tiles(kind):
         assert_close(average, whole)
 
 
-@both
+@for_both_networks
 @pytest.mark.parametrize("scales", [[1.5], [1, 1.5, 2]])
-def test_magnified_tiles_equal_the_whole(kind, scales):
-    shape, geometry = (5, 12, 18), kind.geometry
+def test_magnified_tiles_equal_the_whole(network_class, scales):
+    shape, geometry = (5, 12, 18), network_class.geometry
     common = combine([magnified(geometry, scale) for scale in scales])
-    compute_tile = tile_logits_at_scales(scales, make(kind), geometry, common)
+    compute_tile = tile_logits_at_scales(scales, make_network(network_class), geometry, common)
     whole, *tiled = (
         assemble(run_tiles(compute_tile, volume(*shape), common, tile_shape(shape, common, largest)), shape)
         for largest in (1000, 4, 8)
@@ -129,9 +129,9 @@ def test_magnified_tiles_equal_the_whole(kind, scales):
 
 def test_networks_of_different_halos_share_tiles():
     shape, common = (6, 13, 9), combine([Unpadded.geometry, Padded.geometry])
-    for kind in (Unpadded, Padded):
-        expected = tiled_logits(make(kind), volume(*shape), kind.geometry, 1000)
-        compute_tile = tile_logits(make(kind), kind.geometry, common.halo)
+    for network_class in (Unpadded, Padded):
+        expected = tiled_logits(make_network(network_class), volume(*shape), network_class.geometry, 1000)
+        compute_tile = tile_logits(make_network(network_class), network_class.geometry, common.halo)
         for largest in (4, 1000):
             stride = tile_shape(shape, common, largest)
             assert_close(assemble(run_tiles(compute_tile, volume(*shape), common, stride), shape), expected)
@@ -148,21 +148,26 @@ def test_weights_of_blended_tiles_add_up_to_one():
     np.testing.assert_allclose(blended, image, atol=1e-6)
 
 
-@both
-def test_an_exported_graph_takes_images_of_any_size(kind, tmp_path):
+@for_both_networks
+def test_an_exported_graph_takes_images_of_any_size(network_class, tmp_path):
     image = volume(4, 9, 11)
     batch = torch.from_numpy(image)[None]
-    write_whole(tmp_path / "whole.ts", trace(make(kind), torch.rand(1, 1, 9, 24, 24).double()), kind.geometry, batch)
+    write_whole(
+        tmp_path / "whole.ts",
+        trace(make_network(network_class), torch.rand(1, 1, 9, 24, 24).double()),
+        network_class.geometry,
+        batch,
+    )
     with torch.inference_mode():
         logits = torch.jit.load(tmp_path / "whole.ts")(batch)[0].numpy()
-    assert_close(logits, tiled_logits(make(kind), image, kind.geometry, 1000))
+    assert_close(logits, tiled_logits(make_network(network_class), image, network_class.geometry, 1000))
 
 
-@both
+@for_both_networks
 @pytest.mark.parametrize("elastic", ["off", "online"])
-def test_patches_have_the_halo_of_each_axis(kind, elastic):
+def test_patches_have_the_halo_of_each_axis(network_class, elastic):
     """The network's output for a patch is as large as its target."""
-    geometry = kind.geometry.training
+    geometry = network_class.geometry.training
     train = Train(patch=[3, 10, 12], elastic=elastic, flips=False, turns=False, contrast=0, brightness=0)
     plan = PatchPlan(train, Augment(std=1.0), geometry, (1.0,) * 3)
     image = volume(9, 20, 30).astype(np.float32)
@@ -171,11 +176,15 @@ def test_patches_have_the_halo_of_each_axis(kind, elastic):
     patch = sample_patch([item], plan, 0)
     assert patch.image.shape == (1, *geometry.input_size(plan.output))
     with torch.inference_mode():
-        assert make(kind).float()(torch.from_numpy(patch.image)[None]).shape[2:] == patch.target.shape == plan.output
+        assert (
+            make_network(network_class).float()(torch.from_numpy(patch.image)[None]).shape[2:]
+            == patch.target.shape
+            == plan.output
+        )
 
 
 def test_axes_of_different_kernels_are_not_exchanged(monkeypatch):
-    """They are exchanged neither in training nor in prediction; axes that are alike are."""
+    """This holds in training and in prediction; axes of equal kernels are exchanged."""
     train, spacing = Train(patch=8), (1.0, 1.0)
     other = Geometry((1, 2), (2, 2), (0, 0), (2, 2))
     assert PatchPlan(train, Augment(), uniform(2, 2, 2), spacing).symmetry.plane == (0, 1)

@@ -1,4 +1,4 @@
-"""Blended tiles: weights that add up to one, and no steps between tiles if the output depends on the tile."""
+"""Blending of tiles: weights add up to one, and steps between tiles vanish."""
 
 from functools import partial
 
@@ -21,7 +21,7 @@ random_network = partial(narrow.random_network, classes=3)
 @pytest.mark.parametrize(
     ("shape", "stride"), [((37, 50), (16, 12)), ((5, 90), (8, 8)), ((20, 13, 9), (8, 8, 12)), ((16, 16), (16, 16))]
 )
-def test_output_that_does_not_depend_on_the_tile_is_unchanged(shape, stride):
+def test_blending_does_not_change_output_that_is_independent_of_the_tile(shape, stride):
     """The weights of all windows add up to one in every pixel, including the image's border."""
     geometry = uniform(len(shape), halo=3, multiple=4, tile_exact=False)
     image = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
@@ -49,7 +49,7 @@ def test_blending_removes_steps_between_tiles():
     assert np.abs(np.diff(blended[0, 0])).max() < 1.1
 
 
-def test_parts_of_a_blended_image_are_the_same_to_the_bit():
+def test_parts_of_a_blended_image_equal_the_whole_bitwise():
     settings = UNetSettings(width=2, depth=2, normalisation="group")
     geometry, shape, stride = geometry_of(2, settings), (90, 50), (16, 24)
     compute_tile = tile_logits(random_network(2, settings).float(), geometry)
@@ -62,7 +62,7 @@ def test_parts_of_a_blended_image_are_the_same_to_the_bit():
     assert len(list(run_blended(compute_tile, image, geometry, stride))) == len(list(grid_regions(shape, stride)))
 
 
-def test_one_tile_is_not_blended():
+def test_a_single_tile_is_not_blended():
     exact, other = uniform(2, 3, 4), uniform(2, 3, 4, tile_exact=False)
     assert is_blended((30, 20), (16, 20), other)
     assert not is_blended((30, 20), (32, 20), other)

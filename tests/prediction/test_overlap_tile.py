@@ -56,7 +56,7 @@ def softmax(logits):
     return torch.softmax(torch.from_numpy(np.ascontiguousarray(logits)), dim=0).numpy()
 
 
-def whole(network, image, geometry):
+def one_pass_logits(network, image, geometry):
     """Compute the logits of one pass over the image that NumPy pads with its reflection."""
     shape = image.shape[1:]
     axes = zip(geometry.halo, geometry.input_size(shape), shape, strict=True)
@@ -88,7 +88,7 @@ def test_tiles_equal_the_whole(normalisation, depth, shape):
     assert geometry.tile_exact
     network = random_network(len(shape), settings)
     image = np.random.default_rng(1).normal(size=(1, *shape))
-    expected = whole(network, image, geometry)
+    expected = one_pass_logits(network, image, geometry)
     if min(shape) > 1:
         assert expected.std(axis=tuple(range(1, expected.ndim))).max() > 1e-3
     for tile in (2**depth, 3 * 2**depth, 10_000):
@@ -105,7 +105,7 @@ def test_tiles_equal_the_whole_at_the_papers_depth():
     image = np.random.default_rng(1).normal(size=(2, 70, 45))
     for tile in (32, 64, 512):
         logits = tiled_logits(network, image, geometry, tile)
-        np.testing.assert_allclose(logits, whole(network, image, geometry), rtol=0, atol=1e-9)
+        np.testing.assert_allclose(logits, one_pass_logits(network, image, geometry), rtol=0, atol=1e-9)
 
 
 def test_tiles_equal_the_whole_in_float32():
@@ -115,7 +115,7 @@ def test_tiles_equal_the_whole_in_float32():
     image = np.random.default_rng(1).normal(size=(1, 60, 44)).astype(np.float32)
     logits = tiled_logits(network, image, geometry, 16)
     assert logits.dtype == np.float32
-    np.testing.assert_allclose(logits, whole(network, image, geometry), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(logits, one_pass_logits(network, image, geometry), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("scales", [[1.5], [2], [1, 1.5], [1, 1.5, 2]])
@@ -150,7 +150,7 @@ def test_logits_of_magnified_tiles_are_neither_shifted_nor_blurred(scale, dims):
     np.testing.assert_allclose(logits[inner], 2 * image[inner], rtol=0, atol=1e-9)
 
 
-def test_scales_are_averaged_as_probabilities():
+def test_probabilities_of_the_scales_are_averaged():
     image, logits = np.zeros((1, 4, 4)), iter([[2.0, 0.0], [0.0, 1.0]])
 
     def network(x):
@@ -170,7 +170,7 @@ def test_strides_that_are_no_multiple_of_the_period_are_detected(monkeypatch):
     geometry = geometry_of(2, settings)
     network = random_network(2, settings)
     image = np.random.default_rng(1).normal(size=(1, 30, 30))
-    expected = whole(network, image, geometry)
+    expected = one_pass_logits(network, image, geometry)
     np.testing.assert_allclose(tiled_logits(network, image, geometry, 8), expected, rtol=0, atol=1e-9)
     monkeypatch.setattr(inference, "tile_shape", lambda shape, geometry, largest: (6, 6))
     assert np.abs(tiled_logits(network, image, geometry, 8) - expected).max() > 1e-3
@@ -207,7 +207,7 @@ def test_tiles_of_the_same_constant_are_computed_once():
     np.testing.assert_array_equal(output[1], image[0].reshape(60, 6, 10).cumsum(-1).reshape(60, 60))
 
 
-def slanted(image):
+def orientation_dependent_logits(image):
     """Return logits of two classes; they change with every flip and turn."""
     slope = torch.cumsum(image[0], -1) + 2 * torch.cumsum(image[0] ** 2, -2)
     return torch.stack([torch.zeros_like(slope), 0.1 * slope])
@@ -221,13 +221,15 @@ def test_average_is_over_the_eight_orientations(shape):
     for flip in (False, True):
         for turns in range(4):
             view = np.rot90(image[:, :, ::-1] if flip else image, turns, (1, 2))
-            logits = slanted(torch.from_numpy(view.copy())).numpy()
+            logits = orientation_dependent_logits(torch.from_numpy(view.copy())).numpy()
             back = np.rot90(softmax(logits), -turns, (1, 2))
             expected.append(back[:, :, ::-1] if flip else back)
-    average = probabilities([slanted], image, average=True)
+    average = probabilities([orientation_dependent_logits], image, average=True)
     np.testing.assert_allclose(average, np.mean(expected, axis=0), atol=1e-3)
     assert np.abs(average - expected[0]).max() > 0.05
-    np.testing.assert_allclose(probabilities([slanted], image, average=False), expected[0], atol=1e-3)
+    np.testing.assert_allclose(
+        probabilities([orientation_dependent_logits], image, average=False), expected[0], atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("shape", [(37, 53), (16, 32), (5, 9), (5, 6, 4)])
@@ -261,7 +263,7 @@ def test_averaging_does_not_change_an_equivariant_predictor():
     np.testing.assert_allclose(with_flips, without, rtol=1e-12)  # float64; the order of a sum may differ
 
 
-def test_models_are_averaged_as_probabilities():
+def test_probabilities_of_the_models_are_averaged():
     """The mean of the probabilities 0.9 and 0.5 is 0.7; that of their logits is not."""
     image = np.zeros((1, 2, 2))
     confident, undecided = (
@@ -291,7 +293,7 @@ def test_semantic_labels_are_written_as_their_values(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["instance", "binary"])
-def test_objects_are_cut_by_the_parameters(tmp_path, kind):
+def test_the_parameters_segment_the_objects(tmp_path, kind):
     foreground = np.array([[0.9, 0.1, 0.6, 0.6, 0.1, 0.9]])
     arrays = {"probabilities": np.stack([1 - foreground, foreground])}
     for parameters, expected in [
@@ -319,7 +321,7 @@ def picture(tmp_path):
     return open_image(tmp_path / "image.png", 2)
 
 
-def predicted(folder, picture):
+def predict_picture(folder, picture):
     """Predict a picture by the mean of a folder's models; return the predictor and the probabilities."""
     predictor = load_predictor([folder], torch.device("cpu"))
     shape = picture.array.shape[1:]
@@ -327,7 +329,7 @@ def predicted(folder, picture):
 
 
 def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
-    """fold-10 comes after fold-2; the parameters for cutting objects are those of the first fold."""
+    """fold-10 comes after fold-2; the object parameters are those of the first fold."""
     networks = [save_random(tmp_path / "e" / f"fold-{fold}", fold)[0] for fold in (0, 2, 10)]
     (tmp_path / "e" / "fold-0" / "instances.json").write_text(
         json.dumps({"chosen": {"threshold": 0.7}}), encoding="utf-8"
@@ -335,11 +337,11 @@ def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
     geometry = geometry_of(2, SETTINGS)
     image = picture.array[:].astype(np.float32)
     expected = np.mean([softmax(tiled_logits(n, image, geometry, 64)) for n in networks], axis=0)
-    predictor, average = predicted(tmp_path / "e", picture)
+    predictor, average = predict_picture(tmp_path / "e", picture)
     assert average.dtype == np.float16
     np.testing.assert_allclose(average, expected, atol=1e-3)
     assert load_parameters(predictor.folders[0], predictor.description.labels) == InstanceParameters(threshold=0.7)
-    assert np.abs(predicted(tmp_path / "e" / "fold-0", picture)[1] - expected).max() > 0.01
+    assert np.abs(predict_picture(tmp_path / "e" / "fold-0", picture)[1] - expected).max() > 0.01
 
 
 def test_images_with_other_channels_are_rejected(tmp_path, picture):
@@ -354,6 +356,6 @@ def test_a_folder_without_model_is_rejected(tmp_path):
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
-def test_the_likeliest_class_is_the_first_of_the_largest(classes):
+def test_the_likeliest_class_is_the_first_of_equal_maxima(classes):
     values = torch.from_numpy(np.random.default_rng(0).integers(0, 4, (classes, 30, 20))).half()
     np.testing.assert_array_equal(likeliest_class(values).numpy(), values.numpy().argmax(0)[None].astype(np.uint8))

@@ -32,23 +32,23 @@ PLAIN = Description(2, 1, Labels(), UNetSettings(width=2, depth=2), Prepare("non
 SEMANTIC = replace(PLAIN, labels=Labels("semantic", {"sky": 3, "sea": 9}))
 
 
-def save(folder, seed=0, description=PLAIN):
+def save_random_model(folder, seed=0, description=PLAIN):
     torch.manual_seed(seed)
     save_model(folder, description.make_network(), description, {})
     return folder
 
 
-def picture(shape=(61, 43), seed=0):
+def random_image(shape=(61, 43), seed=0):
     array = np.random.default_rng(seed).normal(size=(1, *shape)).astype(np.float32)
     return Raster(as_lazy(array), (1.0, 1.0), None)
 
 
-def predicted(loaded, image, tile):
+def predict_whole(loaded, image, tile):
     shape = image.array.shape[1:]
     return assemble(predict_tiles(loaded, image, tile_shape(shape, loaded.geometry, tile)), shape)
 
 
-GROUPED = UNetSettings(width=2, depth=2, normalisation="instance")
+INSTANCE_NORMALISED = UNetSettings(width=2, depth=2, normalisation="instance")
 NETWORKS = [
     UNetSettings(width=2, depth=2),
     UNetSettings(width=2, depth=3, padded=True),
@@ -58,31 +58,31 @@ NETWORKS = [
 
 @pytest.mark.parametrize("average", [False, True])
 def test_average_of_different_networks_does_not_depend_on_the_tiles(tmp_path, average):
-    """Each network has its own halo; the average is the mean of their single predictions."""
+    """Each network has its own halo; the average is the mean of the predictions of single networks."""
     predict = Predict(average=average)
     folders = [
-        save(tmp_path / str(i), i, replace(PLAIN, network=network, predict=predict))
+        save_random_model(tmp_path / str(i), i, replace(PLAIN, network=network, predict=predict))
         for i, network in enumerate(NETWORKS)
     ]
-    image, together = picture(), predictor.load_predictor(folders, CPU)
-    mean = predicted(together, image, 1000)
+    image, together = random_image(), predictor.load_predictor(folders, CPU)
+    mean = predict_whole(together, image, 1000)
     for tile in (8, 24):
-        np.testing.assert_allclose(predicted(together, image, tile), mean, atol=1e-3)
+        np.testing.assert_allclose(predict_whole(together, image, tile), mean, atol=1e-3)
     if not average:
-        alone = [predicted(predictor.load_predictor([folder], CPU), image, 16) for folder in folders]
-        np.testing.assert_allclose(mean, np.mean(alone, axis=0, dtype=np.float32), atol=2e-3)
-        assert np.abs(mean - alone[0]).max() > 0.01
+        single = [predict_whole(predictor.load_predictor([folder], CPU), image, 16) for folder in folders]
+        np.testing.assert_allclose(mean, np.mean(single, axis=0, dtype=np.float32), atol=2e-3)
+        assert np.abs(mean - single[0]).max() > 0.01
 
 
-def test_models_of_other_classes_are_not_averaged(tmp_path):
-    folders = [save(tmp_path / "a"), save(tmp_path / "b", description=SEMANTIC)]
+def test_models_of_different_labels_are_an_error(tmp_path):
+    folders = [save_random_model(tmp_path / "a"), save_random_model(tmp_path / "b", description=SEMANTIC)]
     with pytest.raises(BadInput, match=r"b: found labels Labels\(kind='semantic'.*expected Labels\(kind='instance'"):
         predictor.load_predictor(folders, CPU)
 
 
 @pytest.mark.parametrize("count", [2, 3, 9])
-def test_parts_make_the_whole_to_the_bit(tmp_path, count):
-    loaded, image, stride = predictor.load_predictor([save(tmp_path / "m")], CPU), picture(), (16, 20)
+def test_parts_equal_the_whole_bitwise(tmp_path, count):
+    loaded, image, stride = predictor.load_predictor([save_random_model(tmp_path / "m")], CPU), random_image(), (16, 20)
     for index in range(count):
         streamed = predict_image(loaded, image, stride, (index, count))
         write_store(tmp_path / f"{index}.zarr.zip", [("s", {}, streamed)] if streamed else [])
@@ -94,20 +94,20 @@ def test_parts_make_the_whole_to_the_bit(tmp_path, count):
 
 
 def test_only_classes_of_semantic_labels_are_kept_by_default(tmp_path):
-    loaded = predictor.load_predictor([save(tmp_path / "m", description=SEMANTIC)], CPU)
-    classes = predict_image(loaded, picture(), (16, 16))
+    loaded = predictor.load_predictor([save_random_model(tmp_path / "m", description=SEMANTIC)], CPU)
+    classes = predict_image(loaded, random_image(), (16, 16))
     assert (classes.channels, classes.dtype) == ({"classes": 1}, np.uint8)
-    kept = predict_image(loaded, picture(), (16, 16), keep=True)
+    kept = predict_image(loaded, random_image(), (16, 16), keep=True)
     assert (kept.channels, kept.dtype) == ({"probabilities": 2}, np.float16)
     values, probabilities = (assemble(streamed.pieces, (61, 43)) for streamed in (classes, kept))
     np.testing.assert_array_equal(values[0], probabilities.argmax(axis=0))
 
 
-@pytest.mark.parametrize("network", [UNetSettings(width=2, depth=2), GROUPED])
+@pytest.mark.parametrize("network", [UNetSettings(width=2, depth=2), INSTANCE_NORMALISED])
 def test_pixels_outside_the_foreground_box_are_background(tmp_path, network):
     """The network runs only on tiles of the box, normalised by the intensities in the box."""
     description = replace(PLAIN, network=network, prepare=Prepare("zscore", crop=True))
-    loaded = predictor.load_predictor([save(tmp_path / "m", description=description)], CPU)
+    loaded = predictor.load_predictor([save_random_model(tmp_path / "m", description=description)], CPU)
     array = np.full((1, 90, 70), 3, np.float32)
     array[0, 40:55, 20:30] = np.random.default_rng(0).normal(8, 2, (15, 10))
     image = Raster(as_lazy(array), (1.0, 1.0), None)
@@ -116,7 +116,7 @@ def test_pixels_outside_the_foreground_box_are_background(tmp_path, network):
     probabilities = assemble(predict_image(watched, image, (16, 16)).pieces, (90, 70))
     by_box = {"offset": [array[0, 40:55, 20:30].mean()], "scale": [array[0, 40:55, 20:30].std()]}
     prepare = replace(description, prepare=Prepare("zscore", "dataset"), statistics=by_box)
-    expected = predicted(loaded._replace(description=prepare), image, 16)
+    expected = predict_whole(loaded._replace(description=prepare), image, 16)
     np.testing.assert_allclose(probabilities[:, 32:64, 16:32], expected[:, 32:64, 16:32], atol=2e-3)
     outside = np.ones((90, 70), bool)
     outside[32:64, 16:32] = False
@@ -127,7 +127,7 @@ def test_pixels_outside_the_foreground_box_are_background(tmp_path, network):
 def test_tiles_are_measured_once_and_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(predictor, "DEFAULT_TILE_PIXELS", {2: 32})
-    loaded = predictor.load_predictor([save(tmp_path / "m")], CPU)
+    loaded = predictor.load_predictor([save_random_model(tmp_path / "m")], CPU)
     assert predictor.choose_stride(loaded, (30, 30)) == (32, 32)
     assert not (tmp_path / "cache").exists()  # the image is not larger than the default tile
     predictor.plan_image(loaded, (700, 900), 1e12)
@@ -147,9 +147,9 @@ def test_tiles_are_measured_once_and_cached(tmp_path, monkeypatch):
     assert timing.write_samples(tmp_path / "file" / "no.json", samples) == samples
 
 
-def test_a_tile_of_the_config_needs_no_measuring(tmp_path, monkeypatch):
+def test_a_configured_tile_size_is_not_measured(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    folder = save(tmp_path / "m", description=replace(PLAIN, predict=Predict(average=False, tile=40)))
+    folder = save_random_model(tmp_path / "m", description=replace(PLAIN, predict=Predict(average=False, tile=40)))
     assert predictor.choose_stride(predictor.load_predictor([folder], CPU), (400, 90)) == (40, 32)
     assert not (tmp_path / "cache").exists()
 
@@ -185,8 +185,8 @@ def test_label_files_do_not_depend_on_the_blocks(tmp_path, method, monkeypatch):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_the_command_plans_and_predicts_in_each_images_format(tmp_path, capsys):
-    folder = save(tmp_path / "m", description=replace(SEMANTIC, predict=Predict(average=False, tile=64)))
+def test_the_command_writes_labels_in_the_format_of_each_image(tmp_path, capsys):
+    folder = save_random_model(tmp_path / "m", description=replace(SEMANTIC, predict=Predict(average=False, tile=64)))
     image = np.random.default_rng(0).normal(size=(150, 90)).astype(np.float32)
     tifffile.imwrite(tmp_path / "a.tif", image)
     import zarr
@@ -202,8 +202,8 @@ def test_the_command_plans_and_predicts_in_each_images_format(tmp_path, capsys):
     assert "a.tif: 150 x 90 in 6 tiles of 52 x 48" in capsys.readouterr().out
 
 
-def test_nothing_is_written_for_an_image_that_is_damaged_within(tmp_path, capsys):
-    folder = save(tmp_path / "m", description=replace(PLAIN, predict=Predict(average=False, tile=32)))
+def test_nothing_is_written_for_an_image_with_nan_pixels(tmp_path, capsys):
+    folder = save_random_model(tmp_path / "m", description=replace(PLAIN, predict=Predict(average=False, tile=32)))
     image = np.zeros((100, 90), np.float32)
     image[80, 70] = np.nan
     tifffile.imwrite(tmp_path / "a.tif", image)
@@ -223,10 +223,11 @@ def test_nothing_is_written_for_an_image_that_is_damaged_within(tmp_path, capsys
         (None, (0.5, 0.5), "refuse", False),
     ],
 )
-def test_images_of_another_pixel_size(tmp_path, trained, spacing, setting, refused):
+def test_images_of_another_pixel_size_can_be_refused(tmp_path, trained, spacing, setting, refused):
+    """Images without a stated pixel size, and models without one, are accepted."""
     description = replace(PLAIN, spacing=trained, predict=Predict(average=False, spacing=setting))
-    loaded = predictor.load_predictor([save(tmp_path / "m", description=description)], CPU)
-    image = replace(picture(), spacing=spacing, path="a.tif")
+    loaded = predictor.load_predictor([save_random_model(tmp_path / "m", description=description)], CPU)
+    image = replace(random_image(), spacing=spacing, path="a.tif")
     if refused:
         with pytest.raises(BadInput, match=r"a.tif: found pixels of 1.2 x 0.5; expected about 0.5 x 0.5"):
             fit_to_model(loaded.description, image)
@@ -248,29 +249,33 @@ def test_labels_of_a_resampled_image_are_on_its_own_grid(tmp_path, labels):
     rasters = {}
     for setting in ("resample", "ignore", "refuse"):
         predict = replace(plain.predict, spacing=setting)
-        folder = save(tmp_path / setting, 3, replace(plain, predict=predict))
+        folder = save_random_model(tmp_path / setting, 3, replace(plain, predict=predict))
         out, images = tmp_path / f"out-{setting}", [str(tmp_path / f"{name}.ome.tif") for name in sizes]
         assert main(["predict", str(folder), *images, "-o", str(out)]) == (setting == "refuse")
         if setting != "refuse":
             rasters[setting] = [open_image(out / f"{name}.ome.tif", 2) for name in sizes]
     assert [raster.array.shape[1:] for raster in rasters["resample"]] == list(sizes.values())
     assert rasters["resample"][1].spacing == (0.2, 0.2)
-    least = 4 if labels.kind == "semantic" else 1
-    masks = {name: [raster.array[0:1][0] >= least for raster in pair] for name, pair in rasters.items()}
-    same = {setting: np.mean(fine == coarse.repeat(3, 0).repeat(3, 1)) for setting, (coarse, fine) in masks.items()}
+    lowest_value = 4 if labels.kind == "semantic" else 1
+    masks = {name: [raster.array[0:1][0] >= lowest_value for raster in pair] for name, pair in rasters.items()}
+    agreement = {
+        setting: np.mean(fine == coarse.repeat(3, 0).repeat(3, 1)) for setting, (coarse, fine) in masks.items()
+    }
     assert 0.02 < masks["resample"][0].mean() < 0.98
-    assert same["resample"] > 0.97
-    assert same["ignore"] < 0.9
+    assert agreement["resample"] > 0.97
+    assert agreement["ignore"] < 0.9
 
 
 @pytest.mark.parametrize("average", [False, True])
-def test_uncertainty(tmp_path, average):
+def test_uncertainty_consists_of_entropy_and_disagreement(tmp_path, average):
     """Entropy is that of the mean; a single model or orientation has no disagreement."""
     description = replace(PLAIN, predict=Predict(average=average))
-    alone = predictor.load_predictor([save(tmp_path / "0", 0, description)], CPU, uncertainty=True)
-    both = predictor.load_predictor([tmp_path / "0", save(tmp_path / "1", 1, description)], CPU, uncertainty=True)
-    for loaded, several in [(alone, False), (both, True)]:
-        streamed = predict_image(loaded, picture(), (16, 16))
+    single_model = predictor.load_predictor([save_random_model(tmp_path / "0", 0, description)], CPU, uncertainty=True)
+    two_models = predictor.load_predictor(
+        [tmp_path / "0", save_random_model(tmp_path / "1", 1, description)], CPU, uncertainty=True
+    )
+    for loaded, several in [(single_model, False), (two_models, True)]:
+        streamed = predict_image(loaded, random_image(), (16, 16))
         assert streamed.channels == {"probabilities": 2, "uncertainty": 3}
         output = assemble(streamed.pieces, (61, 43)).astype(np.float64)
         expected = -(output[:2] * np.log2(output[:2])).sum(axis=0)
@@ -279,7 +284,7 @@ def test_uncertainty(tmp_path, average):
         assert (output[4].max() > 1e-3) == average
         assert (output[3:] <= output[2] + 1e-3).all()
         plain = predictor.load_predictor(loaded.folders, CPU)
-        np.testing.assert_array_equal(assemble(predict_tiles(plain, picture(), (16, 16)), (61, 43)), output[:2])
+        np.testing.assert_array_equal(assemble(predict_tiles(plain, random_image(), (16, 16)), (61, 43)), output[:2])
 
 
 def test_contradicting_models_have_the_highest_disagreement(monkeypatch):
@@ -296,7 +301,7 @@ def test_contradicting_models_have_the_highest_disagreement(monkeypatch):
 
 def test_label_files_note_that_tiles_were_blended(tmp_path):
     network = UNetSettings(width=2, depth=2, normalisation="instance")
-    folder = save(
+    folder = save_random_model(
         tmp_path / "m", description=replace(SEMANTIC, network=network, predict=Predict(average=False, tile=32))
     )
     image = np.random.default_rng(0).normal(size=(90, 70)).astype(np.float32)
@@ -310,7 +315,7 @@ def test_label_files_note_that_tiles_were_blended(tmp_path):
 
 
 def test_uncertainty_is_kept_beside_the_labels_on_request(tmp_path):
-    folder = save(tmp_path / "m", description=replace(SEMANTIC, predict=Predict(average=False, tile=32)))
+    folder = save_random_model(tmp_path / "m", description=replace(SEMANTIC, predict=Predict(average=False, tile=32)))
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((60, 50), np.float32))
     assert main(["predict", str(folder), str(tmp_path / "a.tif"), "-o", str(tmp_path / "out"), "--uncertainty"]) == 0
     ((_, _, arrays),) = read_parts([tmp_path / "out" / "a.tif.probabilities.zarr.zip"])

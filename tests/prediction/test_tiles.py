@@ -1,4 +1,4 @@
-"""Tiles and tile plans: every pixel once, strides that are multiples of the period of each axis; mirrored reads."""
+"""Tiles cover every pixel once, at strides that are multiples of each axis' period; plans; mirrored reads."""
 
 import math
 from operator import add, le, mod
@@ -56,7 +56,7 @@ def test_tiles_start_at_multiples_of_the_period(drawn, largest):
 
 @quick
 @given(shapes_and_geometries(st.tuples(*[st.integers(1, 3000)] * 2)), st.integers(1, 700))
-def test_stride_is_as_large_as_allowed(drawn, largest):
+def test_the_stride_is_as_large_as_allowed(drawn, largest):
     """No stride exceeds `largest` (or the smallest possible), and fewer tiles would not cover the image."""
     shape, geometry = drawn
     for size, step, multiple in zip(shape, tile_shape(shape, geometry, largest), geometry.multiple, strict=True):
@@ -67,7 +67,7 @@ def test_stride_is_as_large_as_allowed(drawn, largest):
 
 @quick
 @given(shapes_and_geometries(st.tuples(*[st.integers(1, 600)] * 3)))
-def test_output_is_the_smallest_valid_one(drawn):
+def test_the_output_is_the_smallest_valid_one(drawn):
     """Along each axis, outputs are inputs minus two halos, and inputs have the remainder that pooling requires."""
     shape, geometry = drawn
     outputs, inputs = geometry.output_size(shape), geometry.input_size(shape)
@@ -78,7 +78,7 @@ def test_output_is_the_smallest_valid_one(drawn):
         assert (inputs[axis], outputs[axis]) == (expected, expected - 2 * halo)
 
 
-def test_the_papers_tile():
+def test_sizes_equal_those_of_the_tile_in_the_paper():
     geometry = uniform(2, halo=92, multiple=16, remainder=12)
     assert geometry.output_size(388) == (388, 388)
     assert geometry.input_size((388, 1)) == (572, 188)
@@ -93,7 +93,7 @@ every_network = st.builds(
 
 @quick
 @given(data=st.data(), dims=st.sampled_from([2, 3]), network=every_network, count=st.integers(1, 7))
-def test_parts_of_any_image_for_any_network(data, dims, network, count):
+def test_parts_cover_any_image_for_any_network(data, dims, network, count):
     """Every pixel is written once, by tiles that start at multiples of their stride and read the mirrored image."""
     geometry = geometry_of(dims, network)
     shape = data.draw(st.tuples(*[st.integers(1, 3000)] * dims))
@@ -119,15 +119,15 @@ def pixels_of(region):
 
 @quick
 @given(size=st.integers(1, 30), before=st.integers(0, 200), after=st.integers(0, 200))
-def test_mirror_indices_are_numpys_reflect(size, before, after):
+def test_mirror_indices_equal_those_of_numpy(size, before, after):
     expected = np.pad(np.arange(size), (before, after), mode="reflect")
     np.testing.assert_array_equal(mirror_indices(-before, size + after, size), expected)
 
 
 @quick
 @given(st.data())
-def test_reading_is_a_crop_of_numpys_reflect(data):
-    """It reads any region, even outside the image or many times as large, with or without channels."""
+def test_mirrored_reads_equal_crops_of_an_array_padded_by_numpy(data):
+    """Regions may lie outside the image or be many times as large, with or without channels."""
     shape = data.draw(shapes.filter(lambda s: np.prod(s) < 2000))
     channels = data.draw(st.sampled_from([(), (2,)]))
     start = [data.draw(st.integers(-30, 30)) for _ in shape]
@@ -140,13 +140,13 @@ def test_reading_is_a_crop_of_numpys_reflect(data):
     np.testing.assert_array_equal(read_mirrored(array, start, size), expected)
 
 
-def test_reading_inside_copies_nothing():
+def test_reads_inside_the_image_copy_nothing():
     array = np.zeros((1, 50, 50))
     assert np.shares_memory(read_mirrored(array, (3, 4), (10, 10)), array)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_tiny_axes(size):
+def test_mirror_indices_of_tiny_axes_stay_inside(size):
     assert set(mirror_indices(-9, 9, size)) == set(range(size))
 
 
@@ -160,7 +160,7 @@ sizes = st.lists(st.integers(1, 3000), min_size=2, max_size=2)
 
 @quick
 @given(shapes_and_geometries(sizes), st.floats(1e6, 1e9))
-def test_plans_cover_once_within_the_budget(drawn, budget):
+def test_plans_cover_every_pixel_once_within_the_budget(drawn, budget):
     shape, geometry = drawn
     plan = plan_tiles(shape, geometry, COSTS, budget)
     tiles = list(grid_regions(shape, plan.stride))

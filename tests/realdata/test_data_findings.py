@@ -1,4 +1,4 @@
-"""The real data sets: no look-alikes but those that are truly there, in particular no neighbours in a stack."""
+"""Findings on the real data sets: only true near duplicates are reported, not neighbouring sections of a stack."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ def read_example(repository, realdata, name):
 
 
 def read_volumes(realdata):
-    """Sixty to train on, twenty to test on."""
+    """Read sixty volumes to train on and twenty to test on."""
     rows = []
     for i, image in enumerate(sorted((realdata / "hippocampus/images").iterdir())):
         label = realdata / "hippocampus/labels" / image.name
@@ -37,31 +37,31 @@ def read_volumes(realdata):
 
 
 @pytest.mark.parametrize(
-    ("name", "alike"), [("isbi2012", set()), ("dsb2018", {"20b20ab04937 cb4df20a83b2"}), ("hippocampus", set())]
+    ("name", "duplicates"), [("isbi2012", set()), ("dsb2018", {"20b20ab04937 cb4df20a83b2"}), ("hippocampus", set())]
 )
-def test_no_look_alikes_but_true_ones(realdata, repository, name, alike):
-    """The two are planes of one embryo, a step apart; no images are equal; all labels are what they are said to be."""
+def test_only_true_near_duplicates_are_reported(realdata, repository, name, duplicates):
+    """The pair shows two planes of one embryo, a step apart. All labels are of their declared kind."""
     data = read_volumes(realdata) if name == "hippocampus" else read_example(repository, realdata, name)
     sheet, dims, labels, validation = data
     facts, problems = inspect_rows(sheet, dims, labels)
     facts = pd.DataFrame(facts)
     assert problems + check_input(sheet, facts, 1, validation) == []
-    # Whatever the sheet holds apart: all rows as if they were trained on.
+    # All rows count as training images, so that all pairs are compared.
     table = build_facts_table(sheet, facts, assign_parts(sheet, 1, validation)).assign(subset="train")
-    assert {" ".join(finding.samples) for finding in leakage_findings(table, dims)} == alike
+    assert {" ".join(finding.samples) for finding in leakage_findings(table, dims)} == duplicates
     assert list(label_kind_findings(table, labels)) == []
 
 
-def test_sections_are_further_from_their_neighbours_than_from_themselves(realdata):
-    """The limit lies between what neighbours have and what a section has with itself, flipped, noisy and pale."""
+def test_the_limit_lies_between_neighbours_and_altered_copies(realdata):
+    """The altered copies are flipped, noisy and pale."""
     sections = [read(realdata / f"isbi2012/train/images/{i:03d}.png", 2).array for i in range(24)]
     rng = np.random.default_rng(0)
-    pale = [(255 * (s[:, ::-1] / 255.0) ** 0.6 + rng.normal(0, 15, s.shape)).astype(np.float32) for s in sections]
-    known = [decoded(image_facts(image)["signature"]) for image in [*sections, *pale]]
-    pairs, found = find_near_duplicates(np.stack(known), 2, 0.3)
-    neighbours = found[pairs[:, 1] == pairs[:, 0] + 1]
+    altered = [(255 * (s[:, ::-1] / 255.0) ** 0.6 + rng.normal(0, 15, s.shape)).astype(np.float32) for s in sections]
+    signatures = [decoded(image_facts(image)["signature"]) for image in [*sections, *altered]]
+    pairs, similarities = find_near_duplicates(np.stack(signatures), 2, 0.3)
+    neighbours = similarities[pairs[:, 1] == pairs[:, 0] + 1]
     assert len(neighbours) > 10
     assert neighbours.max() < LEAST - 0.1
-    own, found = find_near_duplicates(np.stack(known), 2, LEAST)
-    assert own.tolist() == [[i, i + 24] for i in range(24)]
-    assert found.min() > LEAST + 0.03
+    copies, similarities = find_near_duplicates(np.stack(signatures), 2, LEAST)
+    assert copies.tolist() == [[i, i + 24] for i in range(24)]
+    assert similarities.min() > LEAST + 0.03

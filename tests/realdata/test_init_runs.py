@@ -1,6 +1,6 @@
-"""As a new user would: `snakeseg init` on a folder, then the workflow with the config as it was written, to a report.
+"""`snakeseg init` on folders of real images, then the workflow with the written config, up to the report.
 
-The folders hold a few small cuts of real images, so that what is proposed for them is short.
+The folders hold a few small crops, so that the proposed training is short.
 """
 
 import json
@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 SIDE = 64
 
 
-def some(folder, count: int) -> list:
-    """So many files of a folder, evenly spread."""
+def evenly_spaced_files(folder, count: int) -> list:
+    """Return `count` files of a folder, evenly spaced."""
     files = sorted(folder.iterdir())
     return files[:: len(files) // count][:count]
 
@@ -37,74 +37,74 @@ def save(path, array: np.ndarray, like=None) -> None:
         tifffile.imwrite(path, array)
 
 
-def isbi(realdata, folder):
+def write_isbi(realdata, folder):
     for part, kind, count in (("train", "images", 6), ("train", "labels", 6), ("test", "images", 1)):
-        for path in some(realdata / "isbi2012" / part / kind, count):
+        for path in evenly_spaced_files(realdata / "isbi2012" / part / kind, count):
             save(folder / part / kind / path.name, np.asarray(Image.open(path))[:SIDE, :SIDE])
 
 
-def nuclei(realdata, folder, image="images/{}.tif", label="labels/{}.tif"):
-    for path in some(realdata / "dsb2018/images", 8):
+def write_nuclei(realdata, folder, image="images/{}.tif", label="labels/{}.tif"):
+    for path in evenly_spaced_files(realdata / "dsb2018/images", 8):
         crop = slice(20, 20 + SIDE), slice(20, 20 + SIDE)
         save(folder / image.format(path.stem), tifffile.imread(path)[crop])
         save(folder / label.format(path.stem), tifffile.imread(realdata / "dsb2018/labels" / path.name)[crop])
 
 
-def cellpose(realdata, folder):
-    """Images and labels side by side, in `train` and `test`; what Cellpose leaves is there too."""
-    nuclei(realdata, folder / "train", "{}_img.png", "{}_masks.png")
+def write_cellpose(realdata, folder):
+    """Write images and labels side by side in `train` and `test`, and a file that Cellpose leaves beside them."""
+    write_nuclei(realdata, folder / "train", "{}_img.png", "{}_masks.png")
     for path in sorted((folder / "train").iterdir())[:4]:
         (folder / "test").mkdir(exist_ok=True)
         path.rename(folder / "test" / path.name)
     save(folder / "train/x_flows.tif", np.zeros((9, 9), np.float32))
 
 
-def volumes(realdata, folder, image="images/{}.nii.gz", label="labels/{}.nii.gz", count=5):
-    for path in some(realdata / "hippocampus/images", count):
+def write_volumes(realdata, folder, image="images/{}.nii.gz", label="labels/{}.nii.gz", count=5):
+    for path in evenly_spaced_files(realdata / "hippocampus/images", count):
         for kind, name in (("images", image), ("labels", label)):
             volume = nibabel.load(realdata / "hippocampus" / kind / path.name)
             name = name.format(path.name.split(".")[0])
             save(folder / name, np.asarray(volume.dataobj)[8:32, 8:40, 8:32], volume)
 
 
-def nnunet(realdata, folder):
-    volumes(realdata, folder, "imagesTr/{}_0000.nii.gz", "labelsTr/{}.nii.gz")
+def write_nnunet(realdata, folder):
+    write_volumes(realdata, folder, "imagesTr/{}_0000.nii.gz", "labelsTr/{}.nii.gz")
     path = sorted((folder / "imagesTr").iterdir())[0]
     (folder / "imagesTs").mkdir()
     path.rename(folder / "imagesTs" / path.name)
     (folder / "labelsTr" / path.name.replace("_0000", "")).rename(folder / "imagesTs/../gone")
     (folder / "gone").unlink()
-    told = {"labels": {"background": 0, "anterior": 1, "posterior": 2}, "channel_names": {"0": "MRI"}}
+    description = {"labels": {"background": 0, "anterior": 1, "posterior": 2}, "channel_names": {"0": "MRI"}}
     (folder / "dataset.json").write_text(
-        json.dumps({**told, "file_ending": ".nii.gz", "numTraining": 4}), encoding="utf-8"
+        json.dumps({**description, "file_ending": ".nii.gz", "numTraining": 4}), encoding="utf-8"
     )
 
 
-def microscope(realdata, folder):
-    """Two files of a microscope, of four images each, and a label for every image."""
-    nuclei(realdata, folder)
-    cuts = [tifffile.imread(path)[None, None] for path in sorted((folder / "images").iterdir())]
-    for number, of in enumerate((cuts[:4], cuts[4:])):
-        write_lif(folder / f"plate{number}.lif", *of)
+def write_microscope(realdata, folder):
+    """Write two microscope files of four images each, and a label for every image."""
+    write_nuclei(realdata, folder)
+    crops = [tifffile.imread(path)[None, None] for path in sorted((folder / "images").iterdir())]
+    for number, file_crops in enumerate((crops[:4], crops[4:])):
+        write_lif(folder / f"plate{number}.lif", *file_crops)
     for index, path in enumerate(sorted((folder / "labels").iterdir())):
         path.rename(folder / f"plate{index // 4}-{index % 4 + 1}_masks.tif")
     shutil.rmtree(folder / "images")
 
 
-# What is made, and what must have been understood.
+# The function that writes a folder, and what `init` must infer: dimensions, kind of labels, rows per subset.
 FOLDERS = {
-    "isbi": (isbi, 2, "binary", {"train": 6, "predict": 1}),
-    "nuclei": (nuclei, 2, "instance", {"train": 8}),
-    "hippocampus": (volumes, 3, "semantic", {"train": 5}),
-    "cellpose": (cellpose, 2, "instance", {"train": 6, "test": 2}),
-    "nnunet": (nnunet, 3, "semantic", {"train": 4, "predict": 1}),
+    "isbi": (write_isbi, 2, "binary", {"train": 6, "predict": 1}),
+    "nuclei": (write_nuclei, 2, "instance", {"train": 8}),
+    "hippocampus": (write_volumes, 3, "semantic", {"train": 5}),
+    "cellpose": (write_cellpose, 2, "instance", {"train": 6, "test": 2}),
+    "nnunet": (write_nnunet, 3, "semantic", {"train": 4, "predict": 1}),
 }
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_folder_becomes_a_report(name, realdata, snakemake, tmp_path, monkeypatch):
-    make, dims, kind, subsets = FOLDERS[name]
-    make(realdata, tmp_path / f"my {name}")
+def test_init_and_the_workflow_turn_a_folder_into_a_report(name, realdata, snakemake, tmp_path, monkeypatch):
+    write_folder, dims, kind, subsets = FOLDERS[name]
+    write_folder(realdata, tmp_path / f"my {name}")
     monkeypatch.chdir(tmp_path)
     name = f"my-{name}"
     assert main(["init", name.replace("-", " "), "--yes"]) == 0
@@ -125,15 +125,15 @@ def test_a_folder_becomes_a_report(name, realdata, snakemake, tmp_path, monkeypa
     assert scored[metric].mean() > 0.3, scored
 
 
-def test_files_of_a_microscope_become_rows(realdata, snakemake, tmp_path, monkeypatch):
-    """One for each image, with its label; the files are groups, and the workflow reads them."""
-    microscope(realdata, tmp_path / "plates")
+def test_init_writes_a_row_for_each_image_of_a_microscope_file(realdata, snakemake, tmp_path, monkeypatch):
+    """Every row has the label of its image; the files are groups, and the workflow reads them."""
+    write_microscope(realdata, tmp_path / "plates")
     monkeypatch.chdir(tmp_path)
     assert main(["init", "plates", "--yes"]) == 0
     sheet = pd.read_csv("plates.tsv", sep="\t", dtype=str)
-    named = [(file, number) for file in (0, 1) for number in range(1, 5)]
-    assert sheet["image"].tolist() == [f"plate{file}.lif#{number}" for file, number in named]
-    assert sheet["label"].tolist() == [f"plate{file}-{number}_masks.tif" for file, number in named]
+    numbered = [(file, number) for file in (0, 1) for number in range(1, 5)]
+    assert sheet["image"].tolist() == [f"plate{file}.lif#{number}" for file, number in numbered]
+    assert sheet["label"].tolist() == [f"plate{file}-{number}_masks.tif" for file, number in numbered]
     assert sheet["group"].tolist() == ["plate0"] * 4 + ["plate1"] * 4
     done = snakemake(tmp_path, "check", "--cores", "1", "--configfile", "plates.yaml")
     assert done.returncode == 0, done.stdout

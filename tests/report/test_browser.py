@@ -1,4 +1,4 @@
-"""The report page in a browser: offline, with mouse and keys, on desktop and phone."""
+"""The report page in a browser: offline, with mouse and keyboard, on desktop and phone."""
 
 import re
 from contextlib import chdir
@@ -22,7 +22,7 @@ def report(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def open_page(open_offline, report):
-    return lambda *how: open_offline(report, *how)
+    return lambda *options: open_offline(report, *options)
 
 
 @pytest.fixture
@@ -30,12 +30,12 @@ def page(open_page):
     return open_page()
 
 
-def names(page) -> list[str]:
+def visible_samples(page) -> list[str]:
     """Return the samples of the visible rows of the table of images."""
     return page.locator("#table-of-images tbody tr:visible th").all_inner_texts()
 
 
-def column(page, head: str) -> list[str]:
+def visible_column(page, head: str) -> list[str]:
     heads = [text.strip() for text in page.locator("#table-of-images thead th").all_inner_texts()]
     return page.locator(
         f"#table-of-images tbody tr:visible :is(th, td):nth-child({heads.index(head) + 1})"
@@ -54,58 +54,60 @@ def test_every_image_is_a_row_with_a_reason(page):
     """Failures come first, then the worst scores; names and reasons are shown as text, even if they look like HTML."""
     assert page.locator("output[name=count]").inner_text() == "24 of 24 rows"
     rows = page.locator("#table-of-images tbody tr")
-    told = {names: rows.nth(index).locator("td").nth(2).inner_text() for index, names in enumerate(names(page))}
-    assert told[ODD].startswith("unreadable")
-    assert "no such file" in told[ODD]
-    assert "damaged file" in told["damaged"]
-    assert told["missed"] == "missed objects in the label, none predicted"
-    assert told["empty"] == "empty no objects in the label"
-    assert told["unlabelled"] == "unlabelled no label in the sample sheet"
-    assert names(page)[0] in (ODD, "damaged")
+    status = {
+        name: rows.nth(index).locator("td").nth(2).inner_text() for index, name in enumerate(visible_samples(page))
+    }
+    assert status[ODD].startswith("unreadable")
+    assert "no such file" in status[ODD]
+    assert "damaged file" in status["damaged"]
+    assert status["missed"] == "missed objects in the label, none predicted"
+    assert status["empty"] == "empty no objects in the label"
+    assert status["unlabelled"] == "unlabelled no label in the sample sheet"
+    assert visible_samples(page)[0] in (ODD, "damaged")
     scores = [
         float(text)
-        for text, state in zip(column(page, "AP 0.50"), column(page, "status"), strict=True)
+        for text, state in zip(visible_column(page, "AP 0.50"), visible_column(page, "status"), strict=True)
         if state == "scored"
     ]
     assert scores == sorted(scores)
 
 
-def test_verdict_comes_first(page):
-    said = page.locator(".verdict").inner_text()
+def test_the_verdict_comes_first(page):
+    verdict = page.locator(".verdict").inner_text()
     assert page.locator("main > section").first.get_attribute("id") == "verdict"
     assert re.search(
         r"On 6 test images, not used in training, the best of 2 experiments is \w+, with a mean AP 0.50 of 0\.\d{3}",
-        said,
+        verdict,
     )
-    assert "6 predictions failed: 4 could not be scored, 2 missed" in said
+    assert "6 predictions failed: 4 could not be scored, 2 missed" in verdict
     page.get_by_role("link", name="2 missed").click()
-    assert names(page) == ["missed", "missed"]
+    assert visible_samples(page) == ["missed", "missed"]
 
 
-def test_sorts(page):
+def test_the_head_of_a_column_sorts_the_table(page):
     head = page.locator("#table-of-images thead th", has_text="AP 0.50")
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
-    up = column(page, "AP 0.50")
+    up = visible_column(page, "AP 0.50")
     numbers = [float(text) for text in up if text != MISSING]
     assert numbers == sorted(numbers)
     head.get_by_role("button").press("Enter")
     assert head.get_attribute("aria-sort") == "descending"
-    down = column(page, "AP 0.50")
+    down = visible_column(page, "AP 0.50")
     assert [float(text) for text in down if text != MISSING] == numbers[::-1]
     assert up[-1] == down[-1] == MISSING  # rows without a score are last in both directions
 
 
-def test_filters(page):
+def test_filters_select_rows(page):
     page.get_by_label("Name").fill("T-1")
-    assert names(page) == ["t-1", "t-1"]
+    assert visible_samples(page) == ["t-1", "t-1"]
     page.get_by_label("Experiment").select_option("wide")
     assert page.locator("output[name=count]").inner_text() == "1 of 24 rows"
     page.get_by_label("Name").fill("nobody")
-    assert names(page) == []
+    assert visible_samples(page) == []
 
 
-def test_viewer_by_keys(page):
+def test_keys_control_the_viewer(page):
     """From the worst image in the table: layers, zoom, next image, and closing returns the focus."""
     page.get_by_label("State").select_option("scored")
     worst = page.locator("#table-of-images tbody tr:visible button.open").first
@@ -137,7 +139,7 @@ def test_viewer_by_keys(page):
     assert worst.evaluate("button => button === document.activeElement")
 
 
-def test_viewer_by_mouse(page):
+def test_the_mouse_controls_the_viewer(page):
     """The wheel zooms at the mouse, dragging pans, buttons toggle layers, and kinds of objects are counted."""
     page.locator(".strip button").first.click()
     viewer = viewer_of(page)
@@ -158,8 +160,8 @@ def test_viewer_by_mouse(page):
     assert viewer.dialog.is_hidden()
 
 
-def test_files_are_linked(page, report):
-    """All links lead to sections of the page or to existing files."""
+def test_all_links_have_a_target(page, report):
+    """Targets are sections of the page or existing files."""
     page.locator("button.open").first.click()
     links = [link.get_attribute("href") for link in page.locator("a").all()]
     assert any("images/" in link for link in links)
@@ -176,7 +178,7 @@ def test_a_mark_of_a_chart_opens_its_image(page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_accessible_and_within_the_screen(open_page, viewport, scheme, tmp_path):
+def test_the_page_is_accessible_and_fits_the_screen(open_page, viewport, scheme, tmp_path):
     """axe-core finds no violation of WCAG A or AA in page or viewer; nothing is wider than the screen."""
     page = open_page(viewport, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
@@ -188,21 +190,21 @@ def test_accessible_and_within_the_screen(open_page, viewport, scheme, tmp_path)
 
 
 def test_the_page_runs_nothing_but_its_own_scripts(report, browser, tmp_path):
-    """The page refuses injected scripts, handlers, styles, external pictures and `eval`."""
-    smuggled = (
+    """The content security policy blocks injected scripts, handlers, styles, external pictures and `eval`."""
+    injected = (
         '<script>document.title = "run"</script><img src="x" onerror="document.title = \'run\'">'
         '<style>h1 { visibility: hidden }</style><form action="https://example.org"></form>'
         "<script>new Function(\"document.title = 'run'\")()</script>"
     )
-    page_with = tmp_path / "smuggled.html"
-    page_with.write_text(report.read_text(encoding="utf-8").replace("<main>", f"<main>{smuggled}"), encoding="utf-8")
+    path = tmp_path / "injected.html"
+    path.write_text(report.read_text(encoding="utf-8").replace("<main>", f"<main>{injected}"), encoding="utf-8")
     context = browser.new_context(offline=True)
     page = context.new_page()
-    refused = []
-    page.on("console", lambda message: refused.append(message.text))
-    page.goto(page_with.as_uri())
+    messages = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.goto(path.as_uri())
     page.wait_for_selector("html[data-charts=drawn]")
     assert page.title() != "run"
     assert page.locator("h1").is_visible()
-    assert sum("Content Security Policy" in text for text in refused) >= 4
+    assert sum("Content Security Policy" in text for text in messages) >= 4
     context.close()

@@ -1,4 +1,4 @@
-"""The comparison of networks: scores, order, example image."""
+"""The comparison of networks: scores, ranking, example image."""
 
 import json
 
@@ -30,7 +30,7 @@ def summary(values):
 VALUES = {"a.seed-0": (0.1, 0.5), "a.seed-1": (0.2, 0.7), "b": (0.3, 0.9)}
 
 
-def test_rows_are_ranked_and_take_pooled_scores_where_there_are_any(run):
+def test_rows_are_ranked_by_pooled_scores_if_there_are_any(run):
     rows = comparison_rows(run, summary(VALUES), {"a": "b"})
     assert [(r["experiment"], r["mean_iu"], r["start_from"]) for r in rows] == [
         ("b", 0.9, ""), ("a.seed-1", 0.7, "b"), ("a.seed-0", 0.5, "b"),
@@ -39,7 +39,7 @@ def test_rows_are_ranked_and_take_pooled_scores_where_there_are_any(run):
     assert {r["subset"] for r in rows} == {"validation"}
 
 
-def test_image_is_the_median_of_the_validation_images():
+def test_the_example_is_the_median_validation_image():
     images = pd.DataFrame({
         "sample": ["x", "y", "z", "t"] * 2, "subset": (["validation"] * 3 + ["test"]) * 2,
         "status": ["scored"] * 8, "dice": [0.1, 0.9, 0.2, 0.5, 0.3, 0.9, 0.5, 0.5],
@@ -49,5 +49,5 @@ def test_image_is_the_median_of_the_validation_images():
     assert comparison_image(images[images["subset"] == "test"], "dice") is None
 
 
-def test_pictures_are_broken_into_rows():
+def test_pictures_are_split_into_rows():
     assert split_into_rows(list("abcde"), 2) == [["a", "b"], ["c", "d"], ["e"]]

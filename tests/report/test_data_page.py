@@ -25,7 +25,7 @@ FINDINGS = [
 ]
 
 
-def page_of(folder, findings, rows=3, read=True, gone=None):
+def page_of(folder, findings, rows=3, read=True, deleted=None):
     sheet = []
     for i in range(rows):
         if read:
@@ -36,12 +36,12 @@ def page_of(folder, findings, rows=3, read=True, gone=None):
         sheet.append((f"s{i}", str(folder / f"i{i}.tif"), str(folder / f"l{i}.tif"), subset, "g", "b", 1, ""))
     sheet = pd.DataFrame(sheet, columns=COLUMNS)
     facts = pd.DataFrame(inspect_rows(sheet, 2, Labels())[0]) if read else sheet[["sample"]]
-    if gone:
-        (folder / gone).unlink()
+    if deleted:
+        (folder / deleted).unlink()
     table = build_facts_table(sheet, facts, sheet["subset"])
     experiments = describe_experiments({HOSTILE: Experiment(network=UNetSettings(depth=2), train=Train(patch=40))}, 2)
-    known = overview(table, Labels(), experiments)
-    return data_page(DataReport(HOSTILE, 2, sheet, table, findings, known), folder / "data-report.html")
+    data_overview = overview(table, Labels(), experiments)
+    return data_page(DataReport(HOSTILE, 2, sheet, table, findings, data_overview), folder / "data-report.html")
 
 
 def without_vega(page):
@@ -51,29 +51,29 @@ def without_vega(page):
 
 def test_findings_come_with_pictures_and_text_is_escaped(tmp_path):
     page = page_of(tmp_path, FINDINGS)
-    ours = without_vega(page)
-    assert "<script>alert" not in ours
-    assert ours.count("&lt;script&gt;alert") >= 7  # name, title, topic, found, means, remedy, experiment
-    assert "1 error, 1 warning, 20 notes" in ours
-    assert "found 5" in ours
-    assert "found 6" not in ours
-    assert "14 more" in ours
-    assert ours.count('class="place"') == 6
-    assert ours.count('<button data-sample="s1"') == 1 + 2  # the error's, and two of the places
-    html = re.sub(r"<script.*?</script>", "", ours, flags=re.DOTALL)
+    own_html = without_vega(page)
+    assert "<script>alert" not in own_html
+    assert own_html.count("&lt;script&gt;alert") >= 7  # name, title, topic, found, means, remedy, experiment
+    assert "1 error, 1 warning, 20 notes" in own_html
+    assert "found 5" in own_html
+    assert "found 6" not in own_html
+    assert "14 more" in own_html
+    assert own_html.count('class="place"') == 6
+    assert own_html.count('<button data-sample="s1"') == 1 + 2  # one of the error, two of places
+    html = re.sub(r"<script.*?</script>", "", own_html, flags=re.DOTALL)
     assert not re.search(r"""(src|href)\s*=\s*(?!["']?(data:|#|data\.tsv|findings\.tsv))""", html)
-    assert len(ours) < 300_000
+    assert len(own_html) < 300_000
 
 
-def test_a_place_in_an_image_that_is_gone_has_no_picture(tmp_path):
-    assert without_vega(page_of(tmp_path, FINDINGS, gone="i1.tif")).count('class="place"') == 4
+def test_a_place_in_a_deleted_image_has_no_picture(tmp_path):
+    assert without_vega(page_of(tmp_path, FINDINGS, deleted="i1.tif")).count('class="place"') == 4
 
 
-def test_without_findings_it_says_so(tmp_path):
+def test_a_page_without_findings_says_that_the_data_is_ready(tmp_path):
     assert "The data is ready for training" in page_of(tmp_path, [])
 
 
-def test_it_stays_small_and_is_written_though_nothing_could_be_read(tmp_path):
+def test_a_page_of_many_unreadable_images_stays_small(tmp_path):
     findings = [Finding("error", "gone", (f"s{i}",), "no such file", "", "mend it") for i in range(5000)]
     page = without_vega(page_of(tmp_path, findings, rows=5000, read=False))
     assert page.count("<tr ") == MAX_TABLE_ROWS
@@ -84,8 +84,8 @@ def test_it_stays_small_and_is_written_though_nothing_could_be_read(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_in_a_browser(tmp_path, open_offline, viewport):
-    """Offline, accessible, within the screen; keys open a finding's picture, toggle its label, sort the table."""
+def test_the_page_works_offline_in_a_browser(tmp_path, open_offline, viewport):
+    """The page is accessible and fits the screen; keys open pictures, toggle labels and sort the table."""
     path = tmp_path / "data-report.html"
     path.write_text(page_of(tmp_path, FINDINGS), encoding="utf-8")
     page = open_offline(path, viewport)

@@ -28,13 +28,13 @@ def text(tmp_path):
             json.dumps({"network": "unet, width 4"}), encoding="utf-8"
         )
     sheet = pd.DataFrame({"subset": ["train"] * 4 + ["test"] * 10, "group": list("aabb") + list("cccccddddd")})
-    about = {"labels": {"kind": "binary"}, "folds": 2, "seeds": [0, 1, 2]}
-    config = read_config({"name": "run", "sheet": "samples.tsv", **about})
-    said = {"test": ["no difference shown between a_b and plain", "<b> | *c*"]}
-    return render_markdown(tmp_path, sheet, config, SUMMARY, said)
+    sections = {"labels": {"kind": "binary"}, "folds": 2, "seeds": [0, 1, 2]}
+    config = read_config({"name": "run", "sheet": "samples.tsv", **sections})
+    statements = {"test": ["no difference shown between a_b and plain", "<b> | *c*"]}
+    return render_markdown(tmp_path, sheet, config, SUMMARY, statements)
 
 
-def test_it_says_what_was_trained_on_what_and_how_good_it_is(text):
+def test_the_summary_lists_data_networks_and_scores(text):
     assert text.startswith(
         "# run\n\nTraining and validation: 4 images in 2 groups (binary labels),\n2 folds, 3 seeds;\n10 test images"
     )
@@ -49,6 +49,6 @@ def test_it_says_what_was_trained_on_what_and_how_good_it_is(text):
     assert "\n\n- no difference shown between a\\_b and plain\n- \\<b\\> \\| \\*c\\*\n" in text
 
 
-def test_text_from_files_is_shown_as_it_is():
+def test_text_from_files_is_escaped():
     assert escape("a_b | *c*\n# d `e` [f](g) <h> $i$") == r"a\_b \| \*c\* \# d \`e\` \[f\](g) \<h\> \$i\$"
     assert escape(3) == 3

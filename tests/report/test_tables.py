@@ -27,11 +27,11 @@ def config_of(**sections):
     return read_config({"name": "run", "sheet": "samples.tsv", **sections})
 
 
-def summary(subset, mean, n=3, **more):
-    return {"experiment": "x", "subset": subset, "metric": "ap_0.50", "n": n, "mean": mean, **more}
+def summary(subset, mean, n=3, **interval):
+    return {"experiment": "x", "subset": subset, "metric": "ap_0.50", "n": n, "mean": mean, **interval}
 
 
-def test_failures_come_first_then_the_worst():
+def test_failures_come_first_then_the_worst_scores():
     rows = image_rows(IMAGES, "ap_0.50")
     assert rows["sample"].tolist() == ["u", "m", "a", "v", "b", "e", "p"]
     assert rows["state"].tolist() == ["unreadable", "missed", *["scored"] * 3, "empty", "unlabelled"]
@@ -41,22 +41,22 @@ def test_failures_come_first_then_the_worst():
     assert reasons["a"] == ""
 
 
-def test_errors_are_worst_where_they_are_highest():
+def test_the_highest_error_ranks_worst():
     rows = image_rows(IMAGES.rename(columns={"ap_0.50": "pixel_error"}), "pixel_error")
     assert rows.loc[rows["state"] == "scored", "sample"].tolist() == ["b", "v", "a"]
     assert rank_images(rows, "pixel_error")[0]["sample"] == "e"
 
 
-def test_images_without_scores_are_rows_too():
+def test_images_without_scores_are_rows():
     rows = image_rows(IMAGES[IMAGES["status"] != "scored"].drop(columns=["ap_0.50", "missed", "empty"]), "ap_0.50")
     assert rows["state"].tolist() == ["unreadable", "unlabelled"]
     assert [row["rank"] for row in rank_images(rows, "ap_0.50")] == ["not scored"]
 
 
-def test_ranked_shows_nobody_twice():
+def test_no_image_is_ranked_twice():
     rows = image_rows(IMAGES, "ap_0.50")
-    found = rank_images(rows, "ap_0.50")
-    assert [(row["sample"], row["rank"]) for row in found] == [
+    ranked = rank_images(rows, "ap_0.50")
+    assert [(row["sample"], row["rank"]) for row in ranked] == [
         ("m", "worst"), ("a", "worst"), ("v", "worst"), ("b", "median"), ("e", "best"),
     ]  # fmt: skip
 
@@ -66,11 +66,11 @@ def test_ranked_shows_nobody_twice():
     [(0.98765, "0.988"), (float("nan"), MISSING), (None, MISSING), ("", MISSING), (65536, "65,536"), (12.345, "12.35"),
      (1e6, "1,000,000"), ("unet", "unet"), (0, "0")],
 )  # fmt: skip
-def test_numbers(value, text):
+def test_numbers_are_formatted(value, text):
     assert format_value(value) == text
 
 
-def test_names():
+def test_names_of_metrics_are_readable():
     assert [readable_name(name) for name in ("ap_0.50", "mean_iu", "true_objects")] == [
         "AP 0.50",
         "mean IU",
@@ -79,62 +79,62 @@ def test_names():
     assert (format_whole(3.0), format_whole(float("nan"))) == ("3", MISSING)
 
 
-def test_ranking_is_what_thresholds_were_chosen_by():
+def test_images_are_ranked_by_the_score_that_chose_the_thresholds():
     assert ranking_metric(config_of(instances={"select_by": "adapted_rand_error"})) == "adapted_rand_error"
     assert ranking_metric(config_of(instances={"select_by": "ap"})) == "ap_0.50"
     assert ranking_metric(config_of(labels={"kind": "semantic"})) == "dice"
 
 
-def test_verdict_says_what_how_good_and_what_failed():
+def test_the_verdict_states_training_score_and_failures():
     rows = image_rows(IMAGES, "ap_0.50")
     table = pd.DataFrame(
         [summary("validation", 0.7, 1), summary("test", 0.6, 4, low=0.2, high=0.9), summary("predict", None, 0)]
     )
-    said = verdict(rows, table, {"x": "unet, width 4"}, config_of(), "ap_0.50")
-    assert said["trained"] == "The network (unet, width 4) was trained with 1 image held out for validation."
-    assert said["good"].startswith(
+    texts = verdict(rows, table, {"x": "unet, width 4"}, config_of(), "ap_0.50")
+    assert texts["trained"] == "The network (unet, width 4) was trained with 1 image held out for validation."
+    assert texts["good"].startswith(
         "On 4 test images, not used in training, the mean AP 0.50 is 0.600 (95 % interval 0.200 to 0.900)"
     )
-    assert said["failed"].startswith("2 predictions failed: 1 could not be scored, 1 missed")
-    assert said["others"] == "Other predictions: 1 without objects in the label, 1 without a label (not scored)."
+    assert texts["failed"].startswith("2 predictions failed: 1 could not be scored, 1 missed")
+    assert texts["others"] == "Other predictions: 1 without objects in the label, 1 without a label (not scored)."
 
 
-def test_verdict_of_validation_images_says_so():
+def test_the_verdict_states_that_scores_are_of_validation_images():
     table = pd.DataFrame([summary("validation", 0.7, 1)])
     rows = image_rows(IMAGES[IMAGES["subset"] == "validation"], "ap_0.50")
-    said = verdict(rows, table, {"x": "unet"}, config_of(), "ap_0.50")
-    assert "held out of training but used to choose thresholds, the mean" in said["good"]
-    assert said["good"].endswith("So few images say little about others: label 5 or more.")
+    texts = verdict(rows, table, {"x": "unet"}, config_of(), "ap_0.50")
+    assert "held out of training but used to choose thresholds, the mean" in texts["good"]
+    assert texts["good"].endswith("So few images say little about others: label 5 or more.")
     classes = config_of(labels={"kind": "semantic"})
     assert (
         "On 1 validation image, held out of training but used to choose which pieces to keep, the"
         in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50")["good"]
     )
-    assert said["failed"] == "No prediction failed."
-    assert "others" not in said
-    none = pd.DataFrame([summary("validation", None, 0)])
+    assert texts["failed"] == "No prediction failed."
+    assert "others" not in texts
+    unscored = pd.DataFrame([summary("validation", None, 0)])
     assert (
         "the quality of the predictions is unknown"
-        in verdict(rows, none, {"x": "unet"}, config_of(folds=5), "ap_0.50")["good"]
+        in verdict(rows, unscored, {"x": "unet"}, config_of(folds=5), "ap_0.50")["good"]
     )
 
 
-def test_headline_is_the_best_on_test_images():
+def test_the_headline_is_the_best_experiment_on_test_images():
     rows = [summary("test", 0.6), {**summary("test", 0.8), "experiment": "y"}, summary("validation", 0.9)]
     assert headline_part(pd.DataFrame(rows), "ap_0.50")["experiment"] == "y"
     errors = pd.DataFrame([{**row, "metric": "pixel_error"} for row in rows])
     assert headline_part(errors, "pixel_error")["experiment"] == "x"
 
 
-def test_what_was_used_is_cited():
+def test_methods_in_use_are_cited():
     train = {"steps": 5, "minutes": None, "optimiser": "sgd", "learning_rate": 0.1, "schedule": "poly", "batch": 1,
              "patch": 8, "seed": 0}  # fmt: skip
     model = {"network": {"name": "fcn8s"}, "predict": {"average": True}, "provenance": {"train": train}}
     config = config_of(experiments={"x": {"loss": {"name": "plain"}}}, augment={"std": 7})
-    cited = " ".join(works_to_cite({"x": model}, config, "ap_0.50"))
+    citations = " ".join(works_to_cite({"x": model}, config, "ap_0.50"))
     for author in ("Long", "Ronneberger", "Schmidt", "Paszke"):
-        assert author in cited
-    assert "Loshchilov" not in cited
+        assert author in citations
+    assert "Loshchilov" not in citations
     text = methods_paragraph(
         {"x.seed-1": model}, {"x.seed-1": "fcn8s, width 64"}, config, {"snakeseg": "1.2", "torch": "3.4"}, "Trained."
     )

@@ -46,7 +46,7 @@ def view_of(image: np.ndarray, truth: np.ndarray, spacing=(1.0, 1.0, 1.0)) -> Vi
     return View(np.stack([image] * 3, axis=-1), truth, {"x": truth}, {}, {}, 0.0, 0.0, "", frame)
 
 
-def test_a_body_is_shown_from_head_nose_and_right_hand():
+def test_axes_of_a_body_start_at_head_front_and_right():
     """A voxel at the right, in front and above comes first along all axes, as their letters state."""
     body = np.zeros((3, 4, 5), np.uint8)  # (right, anterior, superior)
     body[2, 3, 4], body[0, 3, 4] = 1, 2
@@ -59,28 +59,28 @@ def test_a_body_is_shown_from_head_nose_and_right_hand():
     assert [first for first, _ in ENDS] == ["S", "A", "R"]
 
 
-def test_a_stack_of_slices_is_shown_as_it_is():
+def test_a_stack_of_slices_keeps_its_axes():
     stack = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
     np.testing.assert_array_equal(in_display_order(stack, anatomical=False)[:], stack)
     assert frame_for(stack.shape, (3.0, 2.0, 1.0)).spacing == (3.0, 2.0, 1.0)
 
 
-def test_large_volumes_are_read_in_the_middle_and_shown_smaller(monkeypatch):
+def test_large_volumes_are_cropped_to_the_middle_and_downsampled(monkeypatch):
     monkeypatch.setattr(volumes, "READ_SIDE_VOXELS", 12)
     monkeypatch.setattr(volumes, "SHOWN_SIDE_VOXELS", 6)
     image = np.random.default_rng(0).normal(100, 20, (2, 20, 12, 4))
     frame = frame_for(image.shape[1:], (1.0, 1.0, 5.0))
     assert (frame.part, frame.grid) == ((slice(4, 16), slice(0, 12), slice(0, 4)), (6, 6, 4))
     assert frame.steps == (2.0, 2.0, 5.0)
-    made, mean, deviation = average_image(image, frame)
+    averaged, mean, deviation = average_image(image, frame)
     middle = image[:, 4:16]
-    np.testing.assert_allclose(made, middle.reshape(2, 6, 2, 6, 2, 4).mean(axis=(2, 4)), rtol=1e-5)
+    np.testing.assert_allclose(averaged, middle.reshape(2, 6, 2, 6, 2, 4).mean(axis=(2, 4)), rtol=1e-5)
     assert (mean, deviation) == pytest.approx((middle[0].mean(), middle[0].std()), rel=1e-5)
     ids = np.arange(20 * 12 * 4).reshape(1, 20, 12, 4)
     np.testing.assert_array_equal(sample_labels(ids, frame), ids[0, 5:16:2, 1::2])
 
 
-def test_grids_get_coarser_by_means_and_by_nearest_voxels():
+def test_images_are_downsampled_by_means_and_labels_by_nearest_voxels():
     image = np.random.default_rng(0).integers(0, 255, (7, 12, 3, 3), np.uint8)
     small = downsample(image, 4, average=True)
     assert small.shape == (4, 4, 3, 3)
@@ -90,17 +90,17 @@ def test_grids_get_coarser_by_means_and_by_nearest_voxels():
     np.testing.assert_array_equal(downsample(labels, 2), labels[4::8, 4::8, 4::8])
 
 
-def test_the_place_shown_first_lies_in_an_object():
-    """Also for a ring, whose centre of mass is empty."""
+def test_the_initial_voxel_lies_in_an_object():
+    """This holds for a ring, whose centre of mass is empty."""
     y, x = np.mgrid[:40, :40] - 20
     ring = np.abs(np.hypot(y, x) - 15) < 2
     mask = np.stack([np.zeros_like(ring), ring, ring, ring])
-    at = most_central_voxel(mask)
-    assert mask[at]
-    assert at[0] == 2
+    voxel = most_central_voxel(mask)
+    assert mask[voxel]
+    assert voxel[0] == 2
 
 
-def test_slices_lie_side_by_side_in_a_sheet():
+def test_slices_are_tiled_in_one_sheet():
     stack = np.arange(7 * 4 * 5 * 3).reshape(7, 4, 5, 3)
     sheet, columns = tile_slices(stack)
     for z in range(7):
@@ -108,7 +108,7 @@ def test_slices_lie_side_by_side_in_a_sheet():
         np.testing.assert_array_equal(sheet[row * 4 : row * 4 + 4, column * 5 : column * 5 + 5], stack[z])
 
 
-def test_a_volume_fits_its_share_and_is_the_same_twice(monkeypatch):
+def test_an_encoded_volume_fits_its_share_and_is_reproducible(monkeypatch):
     """Codes of one byte keep all objects, and the outlines between neighbours."""
     monkeypatch.setattr(stacks, "VOLUME_SIZES", ((40, 70), (20, 50), (10, 50)))
     noise = np.random.default_rng(0).integers(0, 255, (40, 40, 40), np.uint8)
@@ -124,17 +124,17 @@ def test_a_volume_fits_its_share_and_is_the_same_twice(monkeypatch):
     assert (np.diff(codes.astype(int), axis=2) != 0).all()
 
 
-def test_geometry_of_a_stack():
+def test_an_encoded_stack_has_its_geometry():
     truth = np.zeros((10, 20, 30), int)
     truth[2:5, 4:7, 24:27] = 1
-    made = encode_volume(view_of(truth.astype(np.uint8) * 200, truth, (4.0, 1.0, 0.5)), 10**6)["volume"]
-    assert made["extent"] == [40.0, 20.0, 15.0]
-    assert made["at"] == [3, 5, 25]
-    assert made["ends"] is None
-    assert made["part"] == [[0, 10], [0, 20], [0, 30]]
+    encoded = encode_volume(view_of(truth.astype(np.uint8) * 200, truth, (4.0, 1.0, 0.5)), 10**6)["volume"]
+    assert encoded["extent"] == [40.0, 20.0, 15.0]
+    assert encoded["at"] == [3, 5, 25]
+    assert encoded["ends"] is None
+    assert encoded["part"] == [[0, 10], [0, 20], [0, 30]]
 
 
-def test_a_slice_for_the_figures_has_square_pixels():
+def test_a_slice_for_a_figure_has_square_pixels():
     truth = np.zeros((3, 10, 20), int)
     truth[1, 2:4, 4:8] = 5
     flat = middle_slice(view_of(truth.astype(np.uint8), truth, (1.0, 3.0, 1.0)))
@@ -142,7 +142,7 @@ def test_a_slice_for_the_figures_has_square_pixels():
     assert np.argwhere(flat.truth == 5).min(axis=0).tolist() == [6, 4]
 
 
-# Surfaces.
+# Drawn surfaces.
 
 
 def centre(picture: np.ndarray) -> np.ndarray:
@@ -151,43 +151,43 @@ def centre(picture: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (3.0, 1.0, 1.0)])
-def test_a_sphere_looks_like_a_disc_whatever_the_spacing(spacing):
+def test_a_sphere_is_drawn_as_a_disc_at_any_spacing(spacing):
     radius, half = 12.0, 16
-    places = [np.arange(-half / s, half / s) * s + s / 2 for s in spacing]
-    sphere = sum(np.square(each) for each in np.meshgrid(*places, indexing="ij")) < radius**2
+    positions = [np.arange(-half / s, half / s) * s + s / 2 for s in spacing]
+    sphere = sum(np.square(axis) for axis in np.meshgrid(*positions, indexing="ij")) < radius**2
     drawn = draw_surfaces(sphere.astype(np.uint8), spacing, [GREY], anatomical=True)
     assert drawn.shape == (PICTURE_SIDE, PICTURE_SIDE, 4)
-    there = np.argwhere(drawn[..., 3] > 127)
-    high, wide = np.ptp(there, axis=0) + 1
-    assert len(there) == pytest.approx(np.pi / 4 * high * wide, rel=0.06)
+    drawn_pixels = np.argwhere(drawn[..., 3] > 127)
+    high, wide = np.ptp(drawn_pixels, axis=0) + 1
+    assert len(drawn_pixels) == pytest.approx(np.pi / 4 * high * wide, rel=0.06)
     assert high == pytest.approx(wide, rel=0.1)
     assert np.abs(centre(drawn)).max() < 3
 
 
-def test_surfaces_stand_as_the_patient_does():
-    """The right hand is drawn on the left, the head on top, and the light comes from there."""
+def test_surfaces_are_drawn_upright_and_facing_the_viewer():
+    """The right hand is drawn on the left, the head on top, and the light comes from the top."""
     body = np.zeros((30, 30, 30), np.uint8)  # (z, y, x) as shown: from head, nose and right hand
     for place, direction in (((3, 15, 15), (-1, 0)), ((26, 15, 15), (1, 0)), ((15, 15, 3), (0, -1))):
         only = body.copy()
-        only[tuple(slice(at - 2, at + 3) for at in place)] = 1
+        only[tuple(slice(middle - 2, middle + 3) for middle in place)] = 1
         assert centre(draw_surfaces(only, (1, 1, 1), [GREY], anatomical=True)) @ direction > PICTURE_SIDE / 8, place
     whole = draw_surfaces(np.pad(np.ones((20, 20, 20), np.uint8), 5), (1, 1, 1), [GREY], anatomical=True)[..., 0]
     top, bottom = whole[: PICTURE_SIDE // 3], whole[-PICTURE_SIDE // 3 :]
     assert top[top > 0].mean() > bottom[bottom > 0].mean()
 
 
-def test_what_is_near_hides_what_is_far():
-    """A wall in front of a body, and one above a stack of slices."""
+def test_near_surfaces_hide_far_ones():
+    """One wall stands in front of a body, another lies above a stack of slices."""
     for axis, anatomical in ((1, True), (0, False)):
         walls = np.zeros((30, 30, 30), np.uint8)
-        for code, at in ((1, 4), (2, 25)):
-            walls[tuple(slice(at, at + 2) if other == axis else slice(4, 26) for other in range(3))] = code
+        for code, start in ((1, 4), (2, 25)):
+            walls[tuple(slice(start, start + 2) if other == axis else slice(4, 26) for other in range(3))] = code
         drawn = draw_surfaces(walls, (1, 1, 1), [GREY, RED], anatomical)
         assert drawn[PICTURE_SIDE // 2, PICTURE_SIDE // 2, 1] > 0, axis  # the second is red alone
         assert (drawn[..., 1] > 0).sum() > (drawn[..., 3] > 0).sum() / 2
 
 
-def test_surfaces_have_no_holes_and_are_the_same_twice():
+def test_surfaces_have_no_holes_and_are_reproducible():
     block = np.zeros((9, 9, 9), np.uint8)
     block[1:8, 1:8, 1:8] = 1
     drawn = draw_surfaces(block, (2.0, 1.0, 1.0), [GREY], anatomical=True)
@@ -198,21 +198,21 @@ def test_surfaces_have_no_holes_and_are_the_same_twice():
     assert OVERSAMPLING > 1
 
 
-def test_nothing_is_drawn_of_nothing():
+def test_an_empty_volume_has_no_surface():
     assert not draw_surfaces(np.zeros((4, 5, 6), np.uint8), (1, 1, 1), [GREY], anatomical=False).any()
 
 
-# From files.
+# Views of files.
 
 
 @pytest.fixture
 def scored(tmp_path, monkeypatch) -> Views:
-    """A volume of two classes, (right, anterior, superior), and its prediction, which lacks the second one."""
+    """A volume of two classes, (right, anterior, superior), and its prediction, which lacks the second class."""
     monkeypatch.chdir(tmp_path)
     label = np.zeros((12, 10, 8), np.uint8)
     label[8:11, 7:9, 5:7], label[1:4, 1:4, 1:4] = 4, 9
-    found = np.where(label == 9, 0, label)
-    for name, array in (("image", label * 20), ("label", label), ("run/predictions/x/test-0000/a", found)):
+    prediction = np.where(label == 9, 0, label)
+    for name, array in (("image", label * 20), ("label", label), ("run/predictions/x/test-0000/a", prediction)):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         nibabel.save(nibabel.Nifti1Image(array, np.diag([1, 2, 3, 1])), f"{name}.nii.gz")
     sheet = pd.DataFrame({"sample": ["a"], "image": ["image.nii.gz"], "label": ["label.nii.gz"], "spacing": [""]})
@@ -223,7 +223,7 @@ def scored(tmp_path, monkeypatch) -> Views:
     return Views(tmp_path / "run", sheet, images, objects.assign(experiment="x", sample="a"), 3, labels)
 
 
-def test_layers_of_a_file_lie_over_one_another(scored):
+def test_all_layers_of_a_view_are_aligned(scored):
     """An object at the right, in front and above lies near the start of every axis."""
     view = scored.view("a")
     assert view.frame.spacing == (3.0, 2.0, 1.0)
@@ -244,14 +244,14 @@ def test_classes_have_their_colours_on_surfaces(scored, tmp_path):
     assert entry == gallery(scored, ["a"], tmp_path / "run" / "report.html")["a"]
     assert entry["volume"]["ends"] == ENDS
     assert entry["shown"]["x"]["counts"]["miss"] == 1
-    for url, both in ((entry["surface"], True), (entry["shown"]["x"]["surface"], False)):
+    for url, has_both_classes in ((entry["surface"], True), (entry["shown"]["x"]["surface"], False)):
         drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGBA"))
         red, _, blue = drawn[drawn[..., 3] == 255].T.astype(int)[:3]
-        assert (red > blue + 40).any() == both
+        assert (red > blue + 40).any() == has_both_classes
         assert (blue > red + 40).any()
 
 
-def test_before_a_run_there_are_images_and_labels_only(scored, tmp_path):
+def test_views_without_a_run_have_images_and_labels_only(scored, tmp_path):
     """The data report shows the ids of the files unchanged, in one colour."""
     sheet, nothing = scored.sources.reset_index(), pd.DataFrame(columns=["sample"])
     views = Views(tmp_path, sheet, nothing, pd.DataFrame(), 3, None)
@@ -262,7 +262,7 @@ def test_before_a_run_there_are_images_and_labels_only(scored, tmp_path):
     assert entry["surface"].startswith("data:image/webp")
 
 
-def test_formats_that_know_right_from_left(tmp_path):
+def test_formats_with_an_orientation_are_anatomical(tmp_path):
     names = ["a.nii", "a.nii.gz", "a.MHA", "a.nrrd", "a.nii;b.nii", "a.ome.tif", "a.zarr"]
     assert [is_anatomical(tmp_path / name) for name in names] == [True] * 5 + [False] * 2
     assert is_anatomical(tmp_path)  # a DICOM series

@@ -32,8 +32,8 @@ def report(tmp_path_factory) -> Path:
 def open_volume(open_offline, report):
     """Open the page with a volume in its viewer."""
 
-    def opened(name="test-0", *how):
-        page = open_offline(report, *how)
+    def opened(name="test-0", *options):
+        page = open_offline(report, *options)
         page.locator("#table-of-images").get_by_role("button", name=name, exact=True).click()
         page.wait_for_selector(".planes[aria-busy=false]")
         return page
@@ -58,8 +58,8 @@ def colour(page, axis: int, x: float, y: float) -> list[int]:
     return page.locator(".plane canvas").nth(axis).evaluate(COLOUR, [x, y])
 
 
-def test_a_box_is_where_it_is_in_the_body(open_volume):
-    """Radiological convention: right, front and above are at the left and top of every plane."""
+def test_a_box_is_drawn_at_its_anatomical_position(open_volume):
+    """Planes follow the radiological convention: right, front and above are at the left and top of every plane."""
     page = open_volume()
     for key in "23":
         page.keyboard.press(key)  # without outlines
@@ -87,7 +87,7 @@ def test_planes_have_the_proportions_of_the_body(open_volume):
     ]
 
 
-def test_scrolls_by_slider_wheel_arrows_and_cross(open_volume):
+def test_sliders_wheel_keys_and_clicks_change_the_slices(open_volume):
     """The viewer starts in the middle of an object; arrow keys, the wheel and clicks change the slices."""
     page = open_volume()
     assert page.locator(".plane input").first.evaluate("slider => slider === document.activeElement")
@@ -104,8 +104,8 @@ def test_scrolls_by_slider_wheel_arrows_and_cross(open_volume):
     assert numbers(page)[0] == "1 of 10"
 
 
-def test_layers_toggle(open_volume):
-    """Keys and buttons toggle layers; a missed object has an outline of the truth and an error, but no prediction."""
+def test_keys_and_buttons_toggle_layers(open_volume):
+    """A missed object has an outline of the truth and an error, but no prediction."""
     page = open_volume("test-1")
     go_to(page, (8, 20, 16))
     coronal = page.locator(".plane canvas").nth(CORONAL)
@@ -119,7 +119,7 @@ def test_layers_toggle(open_volume):
     assert coronal.evaluate(PAINTED) == 0
     page.keyboard.press("4")
     red, green, blue = colour(page, CORONAL, 0.23, 0.26)
-    assert red > 2 * green > 2 * blue  # as what was missed
+    assert red > 2 * green > 2 * blue  # the colour of missed objects
     assert page.locator("[data-kind=miss]").inner_text() == "1"
     page.keyboard.press("j")
     page.wait_for_selector(".planes[aria-busy=false]")
@@ -138,7 +138,7 @@ def test_surfaces_and_class_scores_are_on_the_page(open_volume):
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_accessible_and_within_the_screen(open_volume, viewport, tmp_path):
+def test_the_viewer_is_accessible_and_fits_the_screen(open_volume, viewport, tmp_path):
     """Planes are side by side on a desktop and stacked on a phone; axe-core finds no violation of WCAG."""
     page = open_volume("test-0", viewport)
     page.screenshot(path=tmp_path / "viewer.png")

@@ -1,4 +1,4 @@
-"""Published weights come over https alone, in the published size, and with the whole published SHA-256."""
+"""Published weights are downloaded by https only, and kept only with the published size and SHA-256."""
 
 import hashlib
 import ssl
@@ -18,7 +18,7 @@ ENDLESS_BYTES = 2**24
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves contents and redirects by path."""
+    """Serve contents and redirects by path."""
 
     sent = 0
 
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate of this machine, and its key."""
+    """Make a certificate of this machine, and its key."""
     folder = tmp_path_factory.mktemp("certificate")
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
@@ -63,7 +63,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture
 def server(certificate, monkeypatch):
-    """Address of a server of https:// that this process trusts, and whose weights are published."""
+    """Return the address of an https server that this process trusts and that the published weights name."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
@@ -94,33 +94,33 @@ def test_the_published_file_is_kept(server, tmp_path):
         ("none", "expected the file of published weights; run the command on a machine with a network"),
     ],
 )
-def test_nothing_else_is(server, tmp_path, path, problem):
+def test_other_files_are_not_kept(server, tmp_path, path, problem):
     with pytest.raises(BadInput, match=rf"https://127.0.0.1:\d+/{path}: .*{problem}"):
         fetch("vgg16", tmp_path / "w.pth", f"{server}/{path}")
     assert not list(tmp_path.iterdir())
     assert Handler.sent < ENDLESS_BYTES
 
 
-def test_the_whole_digest_counts(server, tmp_path, monkeypatch):
-    """Eight hexadecimal digits in common can be had by trying."""
-    alike = DIGEST[:8] + hashlib.sha256(b"other").hexdigest()[8:]
-    monkeypatch.setitem(PUBLISHED, "vgg16", PUBLISHED["vgg16"]._replace(sha256=alike))
-    with pytest.raises(BadInput, match=f"found SHA-256 {DIGEST}; expected {alike}"):
+def test_the_whole_digest_is_compared(server, tmp_path, monkeypatch):
+    """A file with the same first eight hexadecimal digits can be found by trial and error."""
+    similar_digest = DIGEST[:8] + hashlib.sha256(b"other").hexdigest()[8:]
+    monkeypatch.setitem(PUBLISHED, "vgg16", PUBLISHED["vgg16"]._replace(sha256=similar_digest))
+    with pytest.raises(BadInput, match=f"found SHA-256 {DIGEST}; expected {similar_digest}"):
         fetch("vgg16", tmp_path / "w.pth")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("scheme", ["file", "ftp", "http", "data", ""])
-def test_other_addresses_are_refused(server, tmp_path, scheme):
+def test_addresses_other_than_https_are_refused(server, tmp_path, scheme):
     (tmp_path / "source").write_bytes(CONTENT)
     url = f"{scheme}://{tmp_path}/source" if scheme else str(tmp_path / "source")
-    for given in (url, f"{server}/to/{url}") if scheme else (url,):
+    for address in (url, f"{server}/to/{url}") if scheme else (url,):
         with pytest.raises(BadInput, match=r"found another kind of address; |not allowed"):
-            fetch("vgg16", tmp_path / "w.pth", given)
+            fetch("vgg16", tmp_path / "w.pth", address)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-def test_weights_of_unknown_servers_are_refused(server, tmp_path, monkeypatch):
+def test_servers_without_a_trusted_certificate_are_refused(server, tmp_path, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(BadInput, match="CERTIFICATE_VERIFY_FAILED"):
         fetch("vgg16", tmp_path / "w.pth")
@@ -130,5 +130,5 @@ def test_published_files_have_whole_digests_and_sizes():
     for url, digest, size in PUBLISHED.values():
         assert url.startswith("https://")
         assert len(bytes.fromhex(digest)) == 32
-        assert digest[:8] in url  # as torchvision names its files
+        assert digest[:8] in url  # torchvision's names contain these digits
         assert size > 0

@@ -21,7 +21,7 @@ from snakeseg.models.description import Description
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare
 
 pytestmark = pytest.mark.slow
-# By what each takes; SNAKESEG_KILLS sets another number for each.
+# Number of kills per command, fewer for slow commands; SNAKESEG_KILLS replaces each of them.
 KILLS = {"prepare": 13, "evaluate": 10, "predict": 5, "report": 2}
 SETTINGS = json.dumps({key: CONFIG[key] for key in ("spatial_dims", "labels", "folds", "validation")})
 RUN = "results/made"
@@ -39,8 +39,8 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A run's results with its report, a model, and a large image, none of which any command here has written."""
+def inputs(tmp_path_factory):
+    """Write a run's results with its report, a model, and a large image, not by the tested commands."""
     folder = tmp_path_factory.mktemp("made")
     before = Path.cwd()
     os.chdir(folder)
@@ -48,79 +48,79 @@ def made(tmp_path_factory):
     network = ContextSettings(width=1, dilations=[1])
     description = Description(2, 1, Labels("instance"), network, Prepare(), Predict(average=False, tile=512), None)
     save_model(folder / "model", description.make_network(), description, {})
-    # Larger than what is cut into objects in memory, so that a scratch array lies beside the labels.
+    # Too large to be segmented in memory, so that a scratch array lies beside the labels.
     tifffile.imwrite(folder / "volume.tif", np.random.default_rng(0).integers(0, 255, (2100, 2100)).astype(np.uint8))
     os.chdir(before)
     return folder
 
 
 def files_in(folder: Path) -> dict[str, str]:
-    """Checksums of all files, hidden ones too, and empty ones of folders."""
+    """Return the checksums of all files, also hidden ones; folders have an empty text."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         for path in folder.rglob("*")
     }
 
 
-def left_alone(name: str, log: Path) -> float:
-    """Run a command to its end; the seconds that it took."""
-    begun = time.monotonic()
+def run_undisturbed(name: str, log: Path) -> float:
+    """Run a command to its end; return its duration in seconds."""
+    start_time = time.monotonic()
     assert end(start(COMMANDS[name], log)) == 0, log.read_text(encoding="utf-8")
-    return time.monotonic() - begun
+    return time.monotonic() - start_time
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_killed_at_random_moments(name, made, tmp_path, monkeypatch):
-    """Within the time that the run before took; what came to its end earlier is no kill."""
-    shutil.copytree(made, tmp_path / "work")
+def test_a_killed_command_leaves_the_same_files_when_run_again(name, inputs, tmp_path, monkeypatch):
+    """The moment is drawn from the duration of the last complete run; a command that ended before it does not count."""
+    shutil.copytree(inputs, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
     log, rng, killed = tmp_path / "log", random.Random(name), 0
     kills = int(os.environ.get("SNAKESEG_KILLS", KILLS[name]))
-    seconds = left_alone(name, log)
+    seconds = run_undisturbed(name, log)
     expected = files_in(Path())
     for _ in range(20 * kills):
         child = start(COMMANDS[name], log)
         time.sleep(rng.uniform(0, seconds))
         child.kill()
         killed += end(child) != 0
-        seconds = left_alone(name, log)
+        seconds = run_undisturbed(name, log)
         assert files_in(Path()) == expected
         if killed == kills:
             return
     raise AssertionError(f"{killed} of {kills}")
 
 
-def die_while_writing(path: Path, folder: bool, written: int) -> None:
-    """In a process of its own: begin to write, and be killed."""
+def write_and_die(path: Path, folder: bool, written: int) -> None:
+    """Begin to write in a forked process, which is killed before the end."""
     child = os.fork()
     if child == 0:
         files._temporary_names.cache_clear()  # as in a process that is not forked
-        with (atomic_folder if folder else atomic_file)(path) as beside:
-            target = beside / "part" if folder else beside
+        with (atomic_folder if folder else atomic_file)(path) as temporary:
+            target = temporary / "part" if folder else temporary
             target.write_bytes(b"x" * written)
             os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
 
 
 @pytest.mark.parametrize("folder", [False, True], ids=["a file", "a folder"])
-def test_leftovers_are_removed_when_the_same_is_written_again(folder, tmp_path):
-    """By the next process; those of other names and of living processes stay."""
+def test_leftovers_of_killed_processes_are_removed(folder, tmp_path):
+    """The next process that writes the same name removes them; those of other names and of living processes stay."""
     for name in ("a.zarr", "other.zarr"):
-        die_while_writing(tmp_path / name, folder, 100)
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert len(left) == 2
-    assert all(name.startswith(".part-") for name in left)
+        write_and_die(tmp_path / name, folder, 100)
+    leftovers = sorted(path.name for path in tmp_path.iterdir())
+    assert len(leftovers) == 2
+    assert all(name.startswith(".part-") for name in leftovers)
     with (atomic_folder if folder else atomic_file)(tmp_path / "b.zarr") as living:
-        die_while_writing(tmp_path / "b.zarr", folder, 1)  # which finds the living one's
+        write_and_die(tmp_path / "b.zarr", folder, 1)  # while the file of this process stays
         child = os.fork()
         if child == 0:
             files._temporary_names.cache_clear()
             for name in ("a.zarr", "b.zarr"):
-                with (atomic_folder if folder else atomic_file)(tmp_path / name) as beside:
-                    (beside / "whole" if folder else beside).write_bytes(b"whole")
+                with (atomic_folder if folder else atomic_file)(tmp_path / name) as temporary:
+                    (temporary / "whole" if folder else temporary).write_bytes(b"whole")
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         assert living.exists()
-        left = sorted(path.name for path in tmp_path.iterdir() if path != living)
-        assert left[0].endswith(".other.zarr")
-        assert left[1:] == ["a.zarr", "b.zarr"]
+        leftovers = sorted(path.name for path in tmp_path.iterdir() if path != living)
+        assert leftovers[0].endswith(".other.zarr")
+        assert leftovers[1:] == ["a.zarr", "b.zarr"]

@@ -1,4 +1,4 @@
-"""The process that reads what libraries crash on: what it is started with, and what is believed of its answers."""
+"""The process that isolates readers whose libraries crash: its import paths, and the checks of its replies."""
 
 import json
 import os
@@ -22,7 +22,7 @@ PLANTED = "open({!r}, 'w').close()\n"
 
 
 @pytest.mark.parametrize("paths", [[""], ["."], [], ["HERE"]], ids=str)
-def test_modules_of_the_working_folder_are_not_run(paths, tmp_path, monkeypatch):
+def test_modules_of_the_working_folder_are_not_imported(paths, tmp_path, monkeypatch):
     canary = tmp_path / "canary"
     (tmp_path / "snakeseg").mkdir()
     for name in ("snakeseg/__init__", "json", "pickle", "numpy", "sitecustomize"):
@@ -41,20 +41,20 @@ def test_the_package_may_lie_in_the_working_folder(monkeypatch):
     assert call_isolated(isolated._plain, 5, []) == 5
 
 
-def test_what_is_handed_over():
+def test_calls_and_replies_keep_their_values():
     arrays = [np.arange(6, dtype=">i2").reshape(2, 3)[:, ::-1], np.zeros((0, 3)), np.array(True), np.full(2, 1 + 2j)]
     value = {"a": [1, None, "\udcff", (2.5, float("inf"))], 3: {"b": arrays[0]}, "c": arrays[1:], "d": np.float32(0.5)}
-    answer = call_isolated(dict, value)
-    np.testing.assert_array_equal(answer[3]["b"], arrays[0])
-    for found, array in zip(answer["c"], arrays[1:], strict=True):
-        np.testing.assert_array_equal(found, array)
-        assert (found.dtype, found.shape) == (array.dtype, array.shape)
-    assert answer["a"] == [1, None, "\udcff", [2.5, float("inf")]]
-    assert answer["d"] == 0.5
+    reply = call_isolated(dict, value)
+    np.testing.assert_array_equal(reply[3]["b"], arrays[0])
+    for received, array in zip(reply["c"], arrays[1:], strict=True):
+        np.testing.assert_array_equal(received, array)
+        assert (received.dtype, received.shape) == (array.dtype, array.shape)
+    assert reply["a"] == [1, None, "\udcff", [2.5, float("inf")]]
+    assert reply["d"] == 0.5
 
 
-def answer_of(text: str, more: bytes = b"", length: int | None = None):
-    """What is made of an answer, whose sender keeps the pipe open."""
+def receive_reply(text: str, more: bytes = b"", length: int | None = None):
+    """Receive a reply from a sender that keeps the pipe open."""
     reading, writing = os.pipe()
     content = LENGTH.pack(len(text) if length is None else length) + text.encode() + more
     try:
@@ -66,7 +66,7 @@ def answer_of(text: str, more: bytes = b"", length: int | None = None):
 
 
 class Bomb:
-    """Ends the process that unpickles it."""
+    """End the process that unpickles it."""
 
     def __reduce__(self):
         return os._exit, (1,)
@@ -87,34 +87,34 @@ class Bomb:
         "3",
     ],
 )
-def test_answers_of_anything_but_plain_data_are_errors(text):
+def test_replies_other_than_plain_data_are_errors(text):
     with pytest.raises((ValueError, TypeError, RecursionError)):
-        answer_of(text, bytes(100))
+        receive_reply(text, bytes(100))
 
 
-def test_an_answer_that_does_not_end_is_an_error():
+def test_an_incomplete_reply_is_an_error():
     array = json.dumps({"value": {"array": ["u1", [10]]}})
-    np.testing.assert_array_equal(answer_of(array, bytes(10))["value"], np.zeros(10))
+    np.testing.assert_array_equal(receive_reply(array, bytes(10))["value"], np.zeros(10))
     with pytest.raises(TimeoutError):
-        answer_of(array, bytes(9))
+        receive_reply(array, bytes(9))
     with pytest.raises(TimeoutError):
-        answer_of(array[:-1], length=len(array))
+        receive_reply(array[:-1], length=len(array))
     with pytest.raises(ValueError, match="bytes of text"):
-        answer_of(array, length=2**62)
+        receive_reply(array, length=2**62)
 
 
-@pytest.mark.parametrize("more", [LENGTH.pack(10**6), b"not an answer"], ids=["cut off", "something else"])
-def test_a_process_that_was_taken_over_is_ended(more, monkeypatch):
-    """It writes into the pipe of its answers, which is the first that it opens."""
+@pytest.mark.parametrize("content", [LENGTH.pack(10**6), b"not an answer"], ids=["cut off", "something else"])
+def test_a_process_that_sends_an_invalid_reply_is_ended(content, monkeypatch):
+    """It writes into the pipe of its replies, the first pipe that it opens."""
     before = call_isolated(os.getpid)
     monkeypatch.setattr(isolated, "TIMEOUT_S", 0.5)
     with pytest.raises(ValueError, match="its reader crashed or timed out"):
-        call_isolated(os.write, 3, more)
+        call_isolated(os.write, 3, content)
     monkeypatch.undo()
     assert call_isolated(os.getpid) != before
 
 
-def test_a_call_that_is_not_read_is_an_error(monkeypatch):
+def test_a_call_that_the_process_does_not_read_is_an_error(monkeypatch):
     call_isolated(max, 2, 3)
     monkeypatch.setattr(isolated, "TIMEOUT_S", 0.5)
     isolated._send(isolated._started(os.getpid()).stdin.fileno(), LENGTH.pack(0), time.monotonic() + 1)
@@ -130,8 +130,8 @@ def test_itk_reads_in_the_other_process(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.mha")], check=True)
 
 
-def test_a_crash_of_itk_is_one_line(tmp_path, monkeypatch):
-    """A header of 5000 axes, which `headers` refuses, makes ITK write out of bounds."""
+def test_a_crash_of_itk_gives_one_line(tmp_path, monkeypatch):
+    """A header of 5000 axes, which `named_files` refuses, makes ITK write out of bounds."""
     numbers = " ".join(["1"] * 5000)
     header = (
         f"NDims = 5000\nDimSize = {numbers}\nOffset = {numbers}\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n"

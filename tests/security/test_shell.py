@@ -1,4 +1,4 @@
-"""No text of a config or a sheet becomes shell code: it is refused, or it reaches a command as one argument."""
+"""No text of a config or a sheet becomes shell code: it is refused, or it is passed to a command as one argument."""
 
 import copy
 import logging
@@ -40,31 +40,31 @@ def test_every_value_in_every_shell_command_is_quoted(repository):
         assert unquoted(block) == [], block
 
 
-def test_an_unquoted_value_is_found():
+def test_an_unquoted_value_is_detected():
     rule = 'rule a:\n    output:\n        "b",\n    shell:\n        "c {output:q} {params.d}"\n        " {log:u}"\n'
     assert unquoted(shell_blocks(rule)[0]) == ["params.d", "log:u"]
     assert unquoted('"awk {{print}} {input:q}"') == []
 
 
 def shell_blocks(text: str) -> list[str]:
-    """All that stands under `shell:`, whatever follows it."""
-    found = []
+    """Return the shell commands of a Snakemake file, as text."""
+    blocks = []
     for match in re.finditer(r"^( *)shell:(.*(?:\n(?:\1 +.*)?)*)", text, re.MULTILINE):
-        found.append(match[2])
-    return found
+        blocks.append(match[2])
+    return blocks
 
 
 def unquoted(block: str) -> list[str]:
-    """Fields of a shell command that Snakemake does not quote."""
+    """Return the fields of a shell command that Snakemake does not quote."""
     fields = re.findall(r"\{([^{}]*)\}", block.replace("{{", "").replace("}}", ""))
     return [field for field in fields if not field.endswith(":q")]
 
 
 def strings_in(schema: dict, path: tuple = ()) -> Iterator[tuple]:
-    """Places of the config that hold text: keys, `[]` for an entry of a list, `{}` for a key of the user's own."""
+    """Yield the paths of text in the config: keys, `[]` for an entry of a list, `{}` for a key of the user."""
     if "properties" in schema:
-        for key, of in schema["properties"].items():
-            yield from strings_in(of, (*path, key))
+        for key, value in schema["properties"].items():
+            yield from strings_in(value, (*path, key))
     if isinstance(schema.get("additionalProperties"), dict):
         yield (*path, "{}")
         yield from strings_in(schema["additionalProperties"], (*path, "one"))
@@ -79,39 +79,39 @@ def strings_in(schema: dict, path: tuple = ()) -> Iterator[tuple]:
 
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
-PLACES = sorted(set(strings_in(SCHEMA)))
-# These have a test of their own: they must name what is there.
-OF_MODELS = (("images",), ("model",))
+TEXT_PATHS = sorted(set(strings_in(SCHEMA)))
+# Tested separately, because these files must exist.
+PATHS_TO_MODELS = (("images",), ("model",))
 
 
-def test_the_places_of_text_are_found():
-    """Keys, lists, names of one's own, and settings that a single network has."""
-    known = {("data",), ("validation", "[]"), ("labels", "values", "{}"), ("network", "pretrained"),
-             ("experiments", "{}"), ("experiments", "one", "start_from"), ("export", "authors", "[]")}  # fmt: skip
-    assert known < set(PLACES)
-    assert len(PLACES) > 12
+def test_all_text_of_the_config_is_tested():
+    """The paths include keys, lists, keys that users choose, and settings of a single network."""
+    examples = {("data",), ("validation", "[]"), ("labels", "values", "{}"), ("network", "pretrained"),
+                ("experiments", "{}"), ("experiments", "one", "start_from"), ("export", "authors", "[]")}  # fmt: skip
+    assert examples < set(TEXT_PATHS)
+    assert len(TEXT_PATHS) > 12
 
 
-def put(config: dict, path: tuple, text: str) -> dict:
-    """The config with a text at one of `PLACES`."""
-    made = copy.deepcopy(config)
-    at = made
+def with_text(config: dict, path: tuple, text: str) -> dict:
+    """Return the config with a text at one of `TEXT_PATHS`."""
+    changed = copy.deepcopy(config)
+    parent = changed
     *before, last = path
     for key, after in zip(before, path[1:], strict=True):
-        at = at.setdefault(key, [] if after == "[]" else {})
+        parent = parent.setdefault(key, [] if after == "[]" else {})
     if last == "[]":
-        at.append(text)
+        parent.append(text)
     elif last == "{}":
-        at[text] = {} if path[0] == "experiments" else 1
-        at.setdefault("background", 0) if path[0] == "labels" else None
+        parent[text] = {} if path[0] == "experiments" else 1
+        parent.setdefault("background", 0) if path[0] == "labels" else None
     else:
-        at[last] = text
-    return made
+        parent[last] = text
+    return changed
 
 
 @pytest.fixture
 def calls(tmp_path, monkeypatch, repository, caplog):
-    """Plan a config and run its commands with a `python` that writes down its arguments; None if it is refused."""
+    """Return a function that records the arguments of the commands of a config, or returns None if it is refused."""
     (tmp_path / "bin").mkdir()
     python = tmp_path / "bin" / "python"
     python.write_text('#!/bin/bash\nprintf "%s\\0" "$@" >> "$CALLS"; printf "\\1" >> "$CALLS"\n', encoding="utf-8")
@@ -125,13 +125,13 @@ def calls(tmp_path, monkeypatch, repository, caplog):
         Path("config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
         sheet = config.get("sheet", "samples.tsv")
         if isinstance(sheet, str) and "\n" not in sheet:
-            lines = ["\t".join(quoted(cell) for cell in row) for row in [list(HEADER), *rows]]
+            lines = ["\t".join(quote_cell(cell) for cell in row) for row in [list(HEADER), *rows]]
             Path(sheet).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         planned = plan(repository, targets, caplog)
         if planned is None:
-            said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"][-1]
-            assert ": found " in said, said
-            assert "Traceback" not in said
+            message = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"][-1]
+            assert ": found " in message, message
+            assert "Traceback" not in message
             return None
         return execute(planned, tmp_path)
 
@@ -139,13 +139,13 @@ def calls(tmp_path, monkeypatch, repository, caplog):
     assert not Path("canary").exists()
 
 
-def quoted(cell: str) -> str:
-    """A cell as text with tabs has it."""
+def quote_cell(cell: str) -> str:
+    """Return a cell as a tab-separated file contains it."""
     return '"' + cell.replace('"', '""') + '"' if re.search('["\n\t\r]', cell) else cell
 
 
 def plan(repository: Path, targets: tuple[str, ...], caplog) -> list[str] | None:
-    """The shell commands of all jobs; None if the workflow refuses its input. The folders of their logs are made."""
+    """Return the shell commands of all jobs, or None if the input is refused; make the folders of their logs."""
     options = [
         "--snakefile",
         repository / "Snakefile",
@@ -166,7 +166,7 @@ def plan(repository: Path, targets: tuple[str, ...], caplog) -> list[str] | None
 
 
 def execute(commands: list[str], folder: Path) -> list[list[str]]:
-    """The arguments of every `python` that commands call; all in one shell, which takes a tenth of the time."""
+    """Run commands in one shell, which takes a tenth of the time; return the arguments of every call of `python`."""
     command = "\n".join(f"(\n{command}\n)" for command in commands)
     record = folder / "calls"
     record.unlink(missing_ok=True)
@@ -179,7 +179,7 @@ def execute(commands: list[str], folder: Path) -> list[list[str]]:
 
 
 def rows_with(column: str = "", text: str = "") -> list[list[str]]:
-    """Images to train, test and predict, one of them in two parts; the first has the text in a column."""
+    """Return rows to train, test and predict, one of them in two parts; the first row has the text in a column."""
     subsets = ["train"] * 6 + ["test", "predict"]
     rows = [[f"a{i}", f"a{i}.tif", f"b{i}.tif", subset, "", "", "", ""] for i, subset in enumerate(subsets)]
     rows[-1][HEADER.index("parts")] = "2"
@@ -188,9 +188,9 @@ def rows_with(column: str = "", text: str = "") -> list[list[str]]:
     return rows
 
 
-def counts(found: list[list[str]]) -> list[tuple[str, int]]:
-    """Subcommand and number of arguments of every call."""
-    return sorted((call[2], len(call)) for call in found)
+def argument_counts(recorded: list[list[str]]) -> list[tuple[str, int]]:
+    """Return the subcommand and the number of arguments of every call."""
+    return sorted((call[2], len(call)) for call in recorded)
 
 
 def targets_of(config: dict) -> list[str]:
@@ -204,51 +204,51 @@ def targets_of(config: dict) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", [place for place in PLACES if place not in OF_MODELS], ids=".".join)
-def test_text_of_the_config_is_no_code(place, calls):
-    shapes = {tuple(counts(calls(CONFIG, rows_with(), *targets_of(CONFIG))))}
+@pytest.mark.parametrize("path", [path for path in TEXT_PATHS if path not in PATHS_TO_MODELS], ids=".".join)
+def test_text_of_the_config_is_not_executed(path, calls):
+    shapes = {tuple(argument_counts(calls(CONFIG, rows_with(), *targets_of(CONFIG))))}
     accepted = 0
     for text in HOSTILE:
-        config = put(CONFIG, place, text)
-        found = calls(config, rows_with(), *(["all"] if place == ("name",) else targets_of(CONFIG)))
-        accepted += found is not None
-        if found is not None and place not in (("experiments", "{}"), ("name",)):
-            assert tuple(counts(found)) in shapes, text
-        for call in found or []:
+        config = with_text(CONFIG, path, text)
+        recorded = calls(config, rows_with(), *(["all"] if path == ("name",) else targets_of(CONFIG)))
+        accepted += recorded is not None
+        if recorded is not None and path not in (("experiments", "{}"), ("name",)):
+            assert tuple(argument_counts(recorded)) in shapes, text
+        for call in recorded or []:
             assert call[:2] == ["-m", "snakeseg"]
-    if place in (("data",), ("sheet",), ("validation", "[]"), ("network", "pretrained")):
-        assert accepted > 3  # a test that all is refused would say nothing of quoting
+    if path in (("data",), ("sheet",), ("validation", "[]"), ("network", "pretrained")):
+        assert accepted > 3  # otherwise quoting would not be tested
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("column", HEADER)
-def test_text_of_the_sheet_is_no_code(column, calls):
-    before = tuple(counts(calls(CONFIG, rows_with(), "all")))
+def test_text_of_the_sheet_is_not_executed(column, calls):
+    expected = tuple(argument_counts(calls(CONFIG, rows_with(), "all")))
     for text in HOSTILE:
-        found = calls(CONFIG, rows_with(column, text), "all")
-        if found is not None and column not in ("subset", "batch", "parts"):
-            assert tuple(counts(found)) == before, text
+        recorded = calls(CONFIG, rows_with(column, text), "all")
+        if recorded is not None and column not in ("subset", "batch", "parts"):
+            assert tuple(argument_counts(recorded)) == expected, text
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["model", "images"])
-def test_text_of_a_model_and_of_images_is_no_code(key, calls):
-    """Both are given and are there, whatever they are called."""
+def test_paths_of_model_and_images_are_not_executed(key, calls):
+    """The model and the images exist under any name."""
     shapes = set()
     for text in ["plain", *HOSTILE]:
         config = {"model": "model", "images": "pictures", key: text}
         for folder, name in ((config["model"], "model.json"), (config["images"], "a.tif")):
             Path(folder).mkdir(exist_ok=True)
             Path(folder, name).touch()
-        found = calls(config, [], "all")
-        if found is not None:
-            shapes.add(tuple(counts(found)))
-            assert any(text in call for call in found), found
+        recorded = calls(config, [], "all")
+        if recorded is not None:
+            shapes.add(tuple(argument_counts(recorded)))
+            assert any(text in call for call in recorded), recorded
     assert len(shapes) == 1
 
 
-def test_a_python_that_notes_its_arguments_notes_a_canary(calls, tmp_path):
-    """What these tests rely on: text that is code leaves `canary`."""
+def test_executed_text_creates_a_canary_and_arguments_are_recorded(calls, tmp_path):
+    """The other tests rely on this: text that is executed creates `canary`."""
     execute(["python -m snakeseg x; touch canary"], tmp_path)
     assert Path("canary").exists()
     Path("canary").unlink()

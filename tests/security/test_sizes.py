@@ -1,4 +1,4 @@
-"""Small files that claim to hold a lot end in an error; sparse ones that are sound are read."""
+"""Small files that claim many pixels end in an error; valid sparse files are read."""
 
 import os
 import struct
@@ -16,8 +16,8 @@ from snakeseg.io.readers import ome_zarr
 SIDE = 256
 
 
-def tiled(path, tiles: int, places: list[int], sizes: list[int], data: bytes) -> None:
-    """A TIFF of tiles x tiles deflated tiles, at places and of sizes of one's own."""
+def write_tiled_tiff(path, tiles: int, offsets: list[int], sizes: list[int], data: bytes) -> None:
+    """Write a TIFF of tiles x tiles deflated tiles with these offsets and sizes."""
     count = tiles * tiles
     table = 8 + len(data)
     tags = {
@@ -27,35 +27,35 @@ def tiled(path, tiles: int, places: list[int], sizes: list[int], data: bytes) ->
     entries = b"".join(struct.pack("<HHII", tag, 4, count if tag > 323 else 1, value) for tag, value in tags.items())
     with open(path, "wb") as file:
         file.write(struct.pack("<2sHI", b"II", 42, table + 8 * count) + data)
-        file.write(struct.pack(f"<{count}I", *places) + struct.pack(f"<{count}I", *sizes))
+        file.write(struct.pack(f"<{count}I", *offsets) + struct.pack(f"<{count}I", *sizes))
         file.write(struct.pack("<H", len(tags)) + entries + bytes(4))
 
 
-def test_tiles_that_all_lie_at_one_place(tmp_path):
+def test_tiles_that_share_their_bytes_are_refused(tmp_path):
     data = zlib.compress(bytes(SIDE * SIDE))
-    tiled(tmp_path / "a.tif", 100, [8] * 10**4, [len(data)] * 10**4, data)
+    write_tiled_tiff(tmp_path / "a.tif", 100, [8] * 10**4, [len(data)] * 10**4, data)
     with pytest.raises(BadInput, match=r"found a damaged file \(840000 bytes of tiles or strips in a file of 80218\)"):
         open_image(tmp_path / "a.tif", 2)
 
 
-def test_tiles_of_no_bytes_are_zeros(tmp_path):
-    """As programs write sparse TIFFs; all of them may name the same place."""
+def test_tiles_without_bytes_are_zeros(tmp_path):
+    """Programs write sparse TIFFs in this way; all empty tiles may name the same offset."""
     data = zlib.compress(bytes([7]) * SIDE * SIDE)
-    tiled(tmp_path / "a.tif", 3, [8] + [0] * 8, [len(data)] + [0] * 8, data)
+    write_tiled_tiff(tmp_path / "a.tif", 3, [8] + [0] * 8, [len(data)] + [0] * 8, data)
     image = read(tmp_path / "a.tif", 2).array[0]
     assert (image[:SIDE, :SIDE] == 7).all()
     assert image.sum(dtype=int) == 7 * SIDE * SIDE
 
 
-def test_a_tiff_of_few_bytes_for_its_pixels(tmp_path, monkeypatch):
+def test_a_tiff_of_too_few_bytes_for_its_pixels_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("snakeseg.io.readers.tiff.PIXELS_PER_BYTE", 100)
-    tiled(tmp_path / "a.tif", 3, [0] * 9, [0] * 9, b"")
+    write_tiled_tiff(tmp_path / "a.tif", 3, [0] * 9, [0] * 9, b"")
     with pytest.raises(BadInput, match="found 768 x 768 pixels in 206 bytes; expected at least 5899 bytes for them"):
         open_image(tmp_path / "a.tif", 2)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.nrrd", "a.mha"])
-def test_images_that_are_packed_as_tightly_as_can_be(name, tmp_path):
+def test_images_of_the_highest_compression_are_read(name, tmp_path):
     pixels = np.zeros((40, 500, 500), np.uint8)
     path = str(tmp_path / name)
     if name == "a.png":
@@ -71,7 +71,7 @@ def test_images_that_are_packed_as_tightly_as_can_be(name, tmp_path):
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_labels_of_background_alone_are_read_again(dims, tmp_path, monkeypatch):
+def test_written_labels_without_objects_can_be_read(dims, tmp_path, monkeypatch):
     monkeypatch.setattr(ome_zarr, "FREE_PIXELS", 0)
     monkeypatch.setattr(ome_zarr, "FREE_CHUNKS", 0)
     side = {2: 4096, 3: 256}[dims]
@@ -81,7 +81,7 @@ def test_labels_of_background_alone_are_read_again(dims, tmp_path, monkeypatch):
     assert read(tmp_path / "b.ome.zarr", dims).array.shape == (1, *(side,) * dims)
 
 
-def test_a_sparse_zarr(tmp_path, monkeypatch):
+def test_a_sparse_zarr_is_read_up_to_a_limit(tmp_path, monkeypatch):
     array = zarr.create_array(tmp_path / "a.zarr", shape=(1000, 1000), chunks=(10, 10), dtype="u1")
     array[:10, :10] = 1
     assert read(tmp_path / "a.zarr", 2).array.sum() == 100
@@ -90,14 +90,14 @@ def test_a_sparse_zarr(tmp_path, monkeypatch):
         open_image(tmp_path / "a.zarr", 2)
 
 
-def test_bytes_are_counted_until_there_are_enough(tmp_path, monkeypatch):
+def test_counting_of_bytes_ends_when_there_are_enough(tmp_path, monkeypatch):
     for name in ("a", "b/c", "b/d/e"):
         (tmp_path / name).mkdir(parents=True)
         for number in range(10):
             (tmp_path / name / str(number)).write_bytes(bytes(10))
     (tmp_path / "b/d/loop").symlink_to(tmp_path)
-    assert 300 < stored_bytes(tmp_path, 10**9) < 600  # and the link itself
-    looked_at = []
-    monkeypatch.setattr(os, "scandir", lambda folder, scan=os.scandir: (looked_at.append(folder), scan(folder))[1])
+    assert 300 < stored_bytes(tmp_path, 10**9) < 600  # plus the link
+    scanned = []
+    monkeypatch.setattr(os, "scandir", lambda folder, scan=os.scandir: (scanned.append(folder), scan(folder))[1])
     assert stored_bytes(tmp_path, 15) == 20
-    assert len(looked_at) <= 4
+    assert len(scanned) <= 4

@@ -1,4 +1,4 @@
-"""Input that takes the place of other input is noticed, however old it is. Nothing is computed."""
+"""Replaced input is detected, even if the new files are older. No job runs."""
 
 import os
 import re
@@ -16,16 +16,16 @@ SHEET = "sample\timage\tsubset\na\timages/a.tif\tpredict\nb\timages/b.zarr\tpred
 
 @pytest.fixture(scope="module", params=["a sheet", "a folder"])
 def finished(request, tmp_path_factory, snakemake):
-    """A folder whose predictions Snakemake takes for finished, and a function that returns the planned rules."""
+    """Return a folder whose predictions look finished to Snakemake, and a function that returns the planned rules."""
     folder = tmp_path_factory.mktemp("finished")
     for name in (*IMAGES, *MODEL):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("content", encoding="utf-8")
     (folder / "s.tsv").write_text(SHEET, encoding="utf-8")
-    asked = ["--config", "model=model", "sheet=s.tsv" if request.param == "a sheet" else "images=images"]
+    arguments = ["--config", "model=model", "sheet=s.tsv" if request.param == "a sheet" else "images=images"]
 
     def output() -> str:
-        done = snakemake(folder, "--dry-run", *asked)
+        done = snakemake(folder, "--dry-run", *arguments)
         assert done.returncode == 0, done.stdout
         return done.stdout
 
@@ -36,14 +36,14 @@ def finished(request, tmp_path_factory, snakemake):
         for path in map(folder.joinpath, outputs.split(", ")):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch() if path.suffix else path.mkdir(exist_ok=True)
-    done = snakemake(folder, "--cores", "1", "--touch", "--forceall", *asked)
+    done = snakemake(folder, "--cores", "1", "--touch", "--forceall", *arguments)
     assert done.returncode == 0, done.stdout
     assert planned() == set()
     return folder, planned
 
 
-def replaced(path: Path, text: str) -> None:
-    """Put an older file in its place, as `cp -p`, tar and rsync do."""
+def replace_by_older(path: Path, text: str) -> None:
+    """Replace a file by an older one, as `cp -p`, tar and rsync do."""
     path.write_text(text, encoding="utf-8")
     os.utime(path, (10**9, 10**9))
 
@@ -61,38 +61,38 @@ def replaced(path: Path, text: str) -> None:
         ("images/c.raw", PREDICTED),
     ],
 )
-def test_an_older_file_in_its_place_is_noticed(name, text, expected, finished):
+def test_a_replacement_by_an_older_file_is_detected(name, text, expected, finished):
     folder, planned = finished
     before = (folder / name).stat()
-    replaced(folder / name, text)
-    found = planned()
+    replace_by_older(folder / name, text)
+    rules = planned()
     (folder / name).write_text("content", encoding="utf-8")
     os.utime(folder / name, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert found == expected
+    assert rules == expected
     assert planned() == set()
 
 
-def test_a_new_image_and_a_new_fold_are_noticed(finished):
+def test_a_new_image_and_a_new_fold_are_detected(finished):
     folder, planned = finished
     (folder / "images/d.tif").write_text("content", encoding="utf-8")
-    known = (folder / "s.tsv").read_text(encoding="utf-8")
-    (folder / "s.tsv").write_text(f"{known}d\timages/d.tif\tpredict\n", encoding="utf-8")
-    found = planned()
-    assert found - {"write_sheet"} == PREDICTED
+    sheet = (folder / "s.tsv").read_text(encoding="utf-8")
+    (folder / "s.tsv").write_text(f"{sheet}d\timages/d.tif\tpredict\n", encoding="utf-8")
+    rules = planned()
+    assert rules - {"write_sheet"} == PREDICTED
     (folder / "images/d.tif").unlink()
-    (folder / "s.tsv").write_text(known, encoding="utf-8")
+    (folder / "s.tsv").write_text(sheet, encoding="utf-8")
     assert planned() == set()
     fold = folder / "model/fold-1"
     fold.mkdir()
     for name in MODEL:
-        replaced(fold / Path(name).name, "content")
+        replace_by_older(fold / Path(name).name, "content")
     assert planned() == PREDICTED
     for path in fold.iterdir():
         path.unlink()
     fold.rmdir()
 
 
-def test_a_model_folder_with_links_to_itself_comes_to_an_end(finished):
+def test_a_model_folder_with_links_to_itself_is_read(finished):
     folder, planned = finished
     loop = folder / "model" / "loop"
     loop.symlink_to(folder / "model")

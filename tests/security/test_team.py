@@ -1,4 +1,4 @@
-"""What other users of the machines can do to a training of several processes."""
+"""A training of several processes is protected from other users of the machines."""
 
 import json
 import os
@@ -28,14 +28,14 @@ STEP = {"SLURM_JOB_ID": "77", "SLURM_STEP_ID": "0"}
 
 @pytest.fixture
 def another_interface(monkeypatch):
-    """What the environment of a site may say: an interface that other machines reach."""
+    """Set the network interface of gloo to one that other machines reach, as a site may do."""
     names = [name for name, state in psutil.net_if_stats().items() if state.isup and not name.startswith("lo")]
     if names:
         monkeypatch.setenv("GLOO_SOCKET_IFNAME", names[0])
 
 
 def listeners(folder: Path) -> set[str]:
-    """Addresses that the processes of a team listened on."""
+    """Return the addresses that the processes of a team listened on."""
     return {a for rank in range(WORLD) for a in json.loads((folder / f"listeners-{rank}.json").read_text("utf-8"))}
 
 
@@ -46,8 +46,8 @@ def test_a_team_on_this_machine_listens_on_loopback_alone(tmp_path):
 
 
 @pytest.mark.usefixtures("another_interface")
-def test_so_does_one_that_srun_starts_on_one_node(tmp_path):
-    """Also if somebody listens on the port that followed from the job's number in earlier versions."""
+def test_a_team_that_srun_starts_on_one_node_listens_on_loopback_alone(tmp_path):
+    """This holds even if another program listens on the port that earlier versions derived from the job's number."""
     code = f"""
 from pathlib import Path
 from snakeseg.training.distributed import run_together
@@ -56,10 +56,10 @@ run_together({WORLD}, 0, Path({str(tmp_path)!r}), list_listeners, Path({str(tmp_
 """
     step = {"SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1", "SLURM_STEP_NUM_NODES": "1", "SLURM_STEP_NUM_TASKS": str(WORLD)}
     environment = {**os.environ, **STEP, **step, "PYTHONPATH": os.pathsep.join(sys.path)}
-    # Each has a parent of its own, which listens on nothing, unlike these tests.
+    # Each process has its own parent, which listens on nothing, unlike the process of these tests.
     command = ["sh", "-c", '"$0" -c "$1"; exit $?', sys.executable, code]
     with ExitStack() as stack:
-        with suppress(OSError):  # somebody else listens there
+        with suppress(OSError):  # the port is in use
             stack.enter_context(socket.create_server(("127.0.0.1", 20_077)))
         children = [
             subprocess.Popen(command, env=environment | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank})
@@ -74,7 +74,7 @@ run_together({WORLD}, 0, Path({str(tmp_path)!r}), list_listeners, Path({str(tmp_
     assert not list(tmp_path.glob("*.rendezvous*"))
 
 
-def test_what_rank_0_sends_is_not_unpickled(tmp_path):
+def test_messages_of_rank_0_are_not_unpickled(tmp_path):
     canary = tmp_path / "exploded"
     with pytest.raises(Exception, match="codec can't decode"):
         run_team(WORLD, 0, None, send_pickle, str(canary))
@@ -90,7 +90,7 @@ def test_the_length_of_a_text_is_bounded(tmp_path):
         assert f"rank 0: found a text of {length} bytes; expected at most 4096 bytes; " in error
 
 
-def test_texts_and_decisions_of_the_first_arrive_as_they_are(tmp_path):
+def test_texts_and_decisions_of_rank_0_arrive_unchanged(tmp_path):
     texts = ["", "True", "µ → 細胞" * 200]
     run_team(WORLD, 0, None, share_texts, tmp_path, texts)
     received = [json.loads((tmp_path / f"received-{rank}.json").read_text("utf-8")) for rank in range(WORLD)]
@@ -104,11 +104,11 @@ def test_no_module_exchanges_objects(repository):
 
 
 def test_tracebacks_are_unpickled_from_a_private_folder(tmp_path, monkeypatch):
-    """torch makes the names of their files known, and unpickles whatever is there if a process fails."""
-    modes, start = set(), mp.start_processes
+    """torch publishes the names of their files, and unpickles their content if a process fails."""
+    modes, start_processes = set(), mp.start_processes
 
     def record(*arguments, **options):
-        context = start(*arguments, **options)
+        context = start_processes(*arguments, **options)
         modes.update(stat.S_IMODE(Path(name).parent.stat().st_mode) for name in context.error_files)
         return context
 
@@ -120,13 +120,13 @@ def test_tracebacks_are_unpickled_from_a_private_folder(tmp_path, monkeypatch):
     assert tempfile.tempdir == before
 
 
-def test_an_announcement_is_private_and_gone_after_the_meeting(tmp_path):
-    path, seen = tmp_path / "meeting", []
+def test_an_announcement_is_private_and_removed_after_the_meeting(tmp_path):
+    path, modes = tmp_path / "meeting", []
 
     def follow():
         while not path.exists():
             pass
-        seen.append(stat.S_IMODE(path.stat().st_mode))
+        modes.append(stat.S_IMODE(path.stat().st_mode))
         return open_store(path, 1, 2, "127.0.0.1", 120)
 
     with ThreadPoolExecutor() as pool:
@@ -134,11 +134,11 @@ def test_an_announcement_is_private_and_gone_after_the_meeting(tmp_path):
         store = open_store(path, 0, 2, "127.0.0.1", 120)
         store.set("key", "value")
         assert other.result().get("key") == b"value"
-    assert seen == [0o600]
+    assert modes == [0o600]
     assert not list(tmp_path.iterdir())
 
 
-def test_each_attempt_has_an_announcement_of_its_own(tmp_path, monkeypatch):
+def test_every_attempt_has_its_own_announcement(tmp_path, monkeypatch):
     paths = set()
     for job, step, restarts in [("77", "0", None), ("77", "1", None), ("78", "0", None), ("77", "0", "1")]:
         monkeypatch.setenv("SLURM_JOB_ID", job)
@@ -156,8 +156,8 @@ def announce(path: Path, announcement: Announcement, mode: int = 0o600) -> None:
     path.chmod(mode)
 
 
-def test_whoever_took_the_port_of_rank_0_is_found_out(tmp_path):
-    """It can accept connections, but not answer the challenge."""
+def test_another_program_on_the_port_of_rank_0_is_detected(tmp_path):
+    """The other program accepts connections, but cannot answer the challenge."""
     path = tmp_path / "meeting"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -178,15 +178,15 @@ def test_announcements_that_others_can_read_or_write_are_refused(tmp_path, mode)
         open_store(path, 1, 2, "127.0.0.1", 5)
 
 
-@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/etc/passwd"), os.mkfifo], ids=["link", "pipe"])
-def test_announcements_are_files(tmp_path, make):
-    make(tmp_path / "meeting")
+@pytest.mark.parametrize("make_file", [lambda path: path.symlink_to("/etc/passwd"), os.mkfifo], ids=["link", "pipe"])
+def test_announcements_that_are_links_or_pipes_are_refused(tmp_path, make_file):
+    make_file(tmp_path / "meeting")
     with pytest.raises(BadInput, match=r"meeting: found a file .*; expected one that only user"):
         open_store(tmp_path / "meeting", 1, 2, "127.0.0.1", 5)
 
 
-def test_nobody_waits_for_ever(tmp_path):
-    """One line says who did not come."""
+def test_waiting_for_missing_processes_ends_with_an_error(tmp_path):
+    """One line states how many processes connected, or which file is missing."""
     with pytest.raises(
         BadInput, match=r"^train.processes: found 1 of 2 processes after 0.5 s; expected all processes; .*$"
     ):

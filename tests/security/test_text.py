@@ -1,4 +1,4 @@
-"""Text from logs, files and cells: nothing of it steers a terminal, and none of it makes work without end."""
+"""Text from logs, files and cells: it cannot control a terminal, and is parsed in bounded time."""
 
 import os
 
@@ -20,7 +20,7 @@ CODES = "\x1b]0;title\x07\x1b]52;c;cm0=\x07\x9b2J\u202etxt"
 SHOWN = r"\x1b]0;title\x07\x1b]52;c;cm0=\x07\x9b2J\u202etxt"
 FAILED = """[Sat Nov 21 21:05:20 2026]
 Error in rule train:
-    message: {said}
+    message: {reason}
     jobid: 1
     log: {log} (check log file(s) for error details)
     output: results/mine/models/plain/fold-0/model.safetensors
@@ -42,19 +42,19 @@ def test_errors_hold_no_control_characters():
 
 @pytest.mark.parametrize("name", ["\x1b[2Jtitle\x07.tif", "\x9b2J.tif", "a\r.tif", "\udcff.tif"])
 def test_names_of_files_reach_a_terminal_as_escapes(name, tmp_path, monkeypatch, capsys):
-    """Of a file that is not there, of a damaged one, and of one without a model."""
+    """The file is first missing, then damaged."""
     monkeypatch.chdir(tmp_path)
     assert main(["convert", name, "--output", "a.geojson"]) == 1
     with open(os.fsencode(name), "wb") as file:
         file.write(b"II*\0no image")
     assert main(["convert", name, "--output", "a.geojson"]) == 1
-    said = capsys.readouterr()
-    lines = (said.out + said.err).splitlines()
+    captured = capsys.readouterr()
+    lines = (captured.out + captured.err).splitlines()
     assert len(lines) == 2
     assert all(line.startswith(f"error: {printable(name)}: found ") for line in lines), lines
 
 
-def test_masks_are_named_with_escapes(tmp_path, monkeypatch, capsys):
+def test_warnings_name_masks_with_escapes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     os.mkdir("masks")
     for name in ("a.tif", "b\x1b[2J.tif"):
@@ -65,30 +65,30 @@ def test_masks_are_named_with_escapes(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def status(tmp_path, monkeypatch, capsys):
-    """What `snakeseg status` says of a log of Snakemake's and of a job's own."""
+    """Return a function that returns the output of `snakeseg status` for a log of Snakemake and the log of a job."""
     monkeypatch.chdir(tmp_path)
 
-    def run(snakemakes: str, job: bytes = b"") -> str:
-        for path, content in ((".snakemake/log/1.snakemake.log", snakemakes.encode("utf-8", "surrogatepass")),
-                              ("logs/mine/train/plain/fold-0.log", job)):  # fmt: skip
+    def run(snakemake_log: str, job_log: bytes = b"") -> str:
+        for path, content in ((".snakemake/log/1.snakemake.log", snakemake_log.encode("utf-8", "surrogatepass")),
+                              ("logs/mine/train/plain/fold-0.log", job_log)):  # fmt: skip
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / path).write_bytes(content)
         with limits():
             main(["status", "mine"])
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return said.out + said.err
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return captured.out + captured.err
 
     return run
 
 
 def test_status_shows_control_characters_as_escapes(status):
     started = HEAD.format(host=CODES) + STARTED.format(name="plain", number=1, second=10)
-    said = status(
-        started + FAILED.format(said=CODES, log="logs/mine/train/plain/fold-0.log"), f"error: {CODES}\n".encode()
+    output = status(
+        started + FAILED.format(reason=CODES, log="logs/mine/train/plain/fold-0.log"), f"error: {CODES}\n".encode()
     )
-    assert SHOWN in said
-    assert not CONTROL.search(said.replace("\n", ""))
+    assert SHOWN in output
+    assert not CONTROL.search(output.replace("\n", ""))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_status_shows_control_characters_as_escapes(status):
         "    jobid: \u0662",
     ],
 )
-def test_a_line_that_cannot_be_is_passed_over(line, status):
+def test_an_invalid_line_is_skipped(line, status):
     log = HEAD.format(host="here") + f"{line}\n" + STARTED.format(name="plain", number=1, second=10) + f"{line}\n"
     assert "train" in status(log)
 
@@ -119,7 +119,7 @@ LONG = 200_000
         "statuses": "Command '" + "' died with " * (LONG // 12),
         "shown logs": "Logfile x:\n" * LONG,
         "shown logs in each other": "Logfile x:\n====\n" * LONG,
-        "an item of many lines": FAILED.format(said="x\n" + "  y\n" * LONG, log="logs/mine/x.log"),
+        "an item of many lines": FAILED.format(reason="x\n" + "  y\n" * LONG, log="logs/mine/x.log"),
         "items": "rule a:\n" + "    a: b\n" * LONG,
         "pairs": "rule a:\n    jobid: 1\n    wildcards: " + "a=b, " * LONG + "\n",
         "spaces": " " * LONG + "x",
@@ -128,7 +128,7 @@ LONG = 200_000
     }.items(),
     ids=lambda text: text[0],
 )
-def test_a_long_log_of_snakemakes_is_read_in_one_pass(text):
+def test_a_long_log_of_snakemake_is_read_in_one_pass(text):
     with limits():
         read_session((HEAD.format(host="h") + STARTED.format(name="a", number=1, second=1) + text[1]).splitlines())
 
@@ -139,22 +139,22 @@ def test_a_long_log_of_snakemakes_is_read_in_one_pass(text):
      "a " * LONG + ": 1/2, ", "\n" * LONG],
     ids=range(5),
 )  # fmt: skip
-def test_a_long_log_of_a_job_is_judged_in_one_pass(text):
+def test_a_long_log_of_a_job_is_diagnosed_in_one_pass(text):
     with limits():
         assert diagnose(text, [text]).cause
         progress_of(text)
 
 
-def test_progress_beyond_all_numbers_is_no_progress():
+def test_progress_with_too_large_numbers_is_ignored():
     assert progress_of(f"training: {'9' * 5000}/7, 0:00:01 left") is None
 
 
-def test_a_log_that_is_a_pipe_is_not_waited_for(status, tmp_path):
+def test_a_log_that_is_a_pipe_is_not_read(status, tmp_path):
     log = "logs/mine/train/plain/pipe.log"
     os.makedirs(os.path.dirname(log))
     os.mkfifo(log)
     started = STARTED.format(name="plain", number=1, second=10).replace("logs/mine/train/plain/fold-0.log", log)
-    assert "train" in status(HEAD.format(host="here") + started + FAILED.format(said="", log=log) + FINISHED)
+    assert "train" in status(HEAD.format(host="here") + started + FAILED.format(reason="", log=log) + FINISHED)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_log_that_is_a_pipe_is_not_waited_for(status, tmp_path):
     [b"s\tmax_rss\n1e999\tinf\n", b"s\tmax_rss\n-inf\tnan\n", b"s\tmax_rss\n\xff\xfe\n", b"s\tmax_rss\n\0\n", b"", b"s",
      b"s\tmax_rss\n" + b"9" * 200_000 + b"\t1\n", b'"', b"s\tmax_rss\n1\t2\t3\t4\n"],
 )  # fmt: skip
-def test_a_benchmark_file_that_holds_no_numbers_tells_nothing(content, tmp_path):
+def test_an_invalid_benchmark_file_gives_at_most_the_smallest_request(content, tmp_path):
     (tmp_path / "b.tsv").write_bytes(content)
     usage = read_usage(tmp_path / "b.tsv")
     assert advise([usage] if usage else []) in ({}, {"mem_mb": 500, "runtime": 5})

@@ -16,10 +16,10 @@ from snakeseg.settings import ContextSettings, Labels, Predict, Prepare
 
 pytestmark = pytest.mark.slow
 PROGRAMS = Path(sysconfig.get_path("scripts"))
-# Modules that are imported early, of the standard library, of others, and ours.
+# Modules that are imported early: of the standard library, of other packages, and of this one.
 PLANTED = ("json.py", "pickle.py", "signal.py", "numpy/__init__.py", "torch/__init__.py", "yaml.py", "snakemake.py",
            "snakeseg/__init__.py", "snakeseg/__main__.py", "multiprocessing/__init__.py")  # fmt: skip
-SPAWNS = """
+SPAWNING_PROGRAM = """
 import multiprocessing
 import sys
 from snakeseg.cli import main
@@ -35,7 +35,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def work(tmp_path):
-    """A working folder with planted modules; none of them may run."""
+    """Return a working folder with planted modules, and check that none of them runs."""
     folder = tmp_path / "work"
     for name in PLANTED:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -55,8 +55,8 @@ def run(folder: Path, *command, **environment) -> str:
 
 
 @pytest.mark.parametrize("entries", ["", ":", ".:", "here::"], ids=["none", "empty", "relative", "several"])
-def test_jobs_of_the_workflow_do_not(entries, work, write_run, repository, tmp_path):
-    """Whatever PYTHONPATH says; Snakemake itself starts in another folder."""
+def test_jobs_of_the_workflow_import_nothing_from_the_working_folder(entries, work, write_run, repository, tmp_path):
+    """This holds for any PYTHONPATH. Snakemake itself starts in another folder."""
     write_run(work)
     (tmp_path / "elsewhere").mkdir()
     run(
@@ -66,7 +66,7 @@ def test_jobs_of_the_workflow_do_not(entries, work, write_run, repository, tmp_p
     assert (work / "results/small/simulated/images").is_dir()
 
 
-def test_the_job_of_the_doctor_does_not(work, repository, tmp_path):
+def test_the_job_of_the_doctor_imports_nothing_from_the_working_folder(work, repository, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     run(
         tmp_path / "elsewhere", PROGRAMS / "snakemake", "--snakefile", repository / "workflow/probe.smk",
@@ -75,21 +75,21 @@ def test_the_job_of_the_doctor_does_not(work, repository, tmp_path):
     assert (work / ".snakemake/doctor/probe.json").is_file()
 
 
-def test_tiles_are_tried_in_a_process_that_does_not(work, tmp_path):
+def test_the_measurement_of_tiles_imports_nothing_from_the_working_folder(work, tmp_path):
     description = Description(
         2, 1, Labels(), ContextSettings(width=1, dilations=[1]), Prepare("none"), Predict(), None, [1.0, 1.0]
     )
     save_model(tmp_path / "model", description.make_network(), description, {})
     tifffile.imwrite(tmp_path / "image.tif", np.zeros((700, 700), np.uint8))
-    said = run(
+    output = run(
         work, PROGRAMS / "snakeseg", "plan", tmp_path / "model", tmp_path / "image.tif", "--skip-golden",
         XDG_CACHE_HOME=str(tmp_path / "cache"),
     )  # fmt: skip
-    assert "tiles of" in said
+    assert "tiles of" in output
     assert list((tmp_path / "cache").rglob("*.json"))
 
 
-def test_processes_of_one_training_do_not(work, tmp_path):
-    """They are spawned, as a program that is started by its path would."""
-    (tmp_path / "program.py").write_text(SPAWNS, encoding="utf-8")
+def test_spawned_processes_import_nothing_from_the_working_folder(work, tmp_path):
+    """A program that is started by its path spawns them."""
+    (tmp_path / "program.py").write_text(SPAWNING_PROGRAM, encoding="utf-8")
     run(work, sys.executable, tmp_path / "program.py", tmp_path / "sheet.tsv")

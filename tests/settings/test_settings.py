@@ -46,7 +46,7 @@ CLASSES = [
     *(cls for cls in SECTIONS.values() if cls is not Network),
     *dict.fromkeys(NETWORK_SETTINGS.values()),
 ]
-KEYS = [(cls, each) for cls in CLASSES for each in fields(cls) if "description" in each.metadata]
+KEYS = [(cls, key) for cls in CLASSES for key in fields(cls) if "description" in key.metadata]
 # Values of all types, at and beyond the limits of keys.
 VALUES = [
     None, True, False, 0, 1, 2, 3, 7, 16, -1, 10**6, 0.0, 0.5, 1.5, 99.8, 100.5, -0.1, 1.0000001,
@@ -56,19 +56,19 @@ VALUES = [
 ]  # fmt: skip
 
 
-def words(cls, key):
+def literal_values(cls, key):
     return list(get_args(get_type_hints(cls)[key]))
 
 
 @pytest.fixture(scope="module")
 def config_validator(repository):
-    """The workflow's validator, for which 2.0 is not a whole number."""
+    """Return the workflow's validator, for which 2.0 is not a whole number."""
     source = (repository / "workflow/rules/config.smk").read_text(encoding="utf-8")
     exec(source, rules := {})
     return rules["ConfigValidator"]
 
 
-@pytest.mark.parametrize(("cls", "key"), KEYS, ids=lambda each: getattr(each, "name", None) or each.__name__)
+@pytest.mark.parametrize(("cls", "key"), KEYS, ids=lambda item: getattr(item, "name", None) or item.__name__)
 def test_schema_and_settings_accept_the_same(cls, key, config_validator):
     """The schema of the workflow and the dataclasses of the commands accept the same configs."""
     kind, limits = get_type_hints(cls)[key.name], key.metadata["limits"]
@@ -81,18 +81,18 @@ def test_schema_and_settings_accept_the_same(cls, key, config_validator):
 
 @pytest.mark.parametrize("cls", [*CLASSES[2:]])
 def test_defaults_are_accepted(cls):
-    made = cls(name="fcn8s") if cls is FCNSettings else cls()
-    assert build_section(cls, asdict(made)) == made
+    defaults = cls(name="fcn8s") if cls is FCNSettings else cls()
+    assert build_section(cls, asdict(defaults)) == defaults
 
 
 def test_every_limit_is_checked():
     """The package checks all keywords of the schema; others would be limits in the workflow only."""
-    known = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "maxLength"}
-    known |= {"minItems", "maxItems", "uniqueItems", "minProperties"}
-    assert {limit for _, key in KEYS for limit in key.metadata["limits"]} == known
+    checked = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "maxLength"}
+    checked |= {"minItems", "maxItems", "uniqueItems", "minProperties"}
+    assert {limit for _, key in KEYS for limit in key.metadata["limits"]} == checked
 
 
-def test_a_whole_config_is_completed():
+def test_missing_keys_get_their_defaults():
     schema = config_schema()["properties"]
     config = read_config({"name": "a", "sheet": "b", "train": {"steps": 7}, "experiments": {"c": None}})
     assert {key.name for key in fields(config)} == set(schema)
@@ -102,21 +102,21 @@ def test_a_whole_config_is_completed():
         read_config({"name": "a", "sheet": "b", "seed": 3})
 
 
-def test_every_word_is_understood():
-    """The words of the settings are exactly those that the package implements."""
+def test_every_listed_value_is_implemented():
+    """The values that the settings list are exactly those that the package implements."""
     assert list(NETWORK_SETTINGS) == list(NETWORKS)
-    assert words(UNetSettings, "normalisation") == list(NORMALISATIONS)
-    assert words(UNetSettings, "decoder") == list(DECODERS)
-    assert words(UNetSettings, "skips") == list(SKIPS)
-    assert words(FCNSettings, "deconvolutions") == list(DECONVOLUTIONS)
-    assert words(Loss, "name") == list(LOSSES)
-    assert words(Instances, "select_by") == list(tune.SCORES)
-    for schedule in words(Train, "schedule"):
+    assert literal_values(UNetSettings, "normalisation") == list(NORMALISATIONS)
+    assert literal_values(UNetSettings, "decoder") == list(DECODERS)
+    assert literal_values(UNetSettings, "skips") == list(SKIPS)
+    assert literal_values(FCNSettings, "deconvolutions") == list(DECONVOLUTIONS)
+    assert literal_values(Loss, "name") == list(LOSSES)
+    assert literal_values(Instances, "select_by") == list(tune.SCORES)
+    for schedule in literal_values(Train, "schedule"):
         assert learning_rate_factor(Train(schedule=schedule), 0) > 0
-    for kind in words(Prepare, "normalise"):
+    for kind in literal_values(Prepare, "normalise"):
         assert len(intensity_statistics(np.ones((1, 2, 2)), build_section(Prepare, {"normalise": kind}))) == 2
     network = make_network(2, 1, 2, UNetSettings(width=1, depth=1))
-    for optimiser in words(Train, "optimiser"):
+    for optimiser in literal_values(Train, "optimiser"):
         assert make_optimiser(network, Train(optimiser=optimiser))
 
 
@@ -130,11 +130,11 @@ def test_mutable_defaults_are_not_shared():
     assert Labels().values == {"background": 0, "foreground": 1}
 
 
-def test_build():
+def test_a_section_is_built_from_its_keys():
     assert build_section(UNetSettings, {"width": 8}) == UNetSettings(width=8)
 
 
-def test_network_settings_by_name():
+def test_network_settings_are_selected_by_name():
     assert network_settings({}) == UNetSettings()
     assert network_settings({"name": "fcn16s", "width": 8}) == FCNSettings(name="fcn16s", width=8)
     with pytest.raises(BadInput, match=r"network.name: found 'unett'; expected one of .*; did you mean 'unet'"):
@@ -144,7 +144,7 @@ def test_network_settings_by_name():
 @pytest.mark.parametrize(
     ("values", "remedy"), [({"widht": 8}, r"did you mean 'width'\?"), ({"zzz": 1}, "remove it")]
 )  # fmt: skip
-def test_unknown_key(values, remedy):
+def test_an_unknown_key_is_an_error(values, remedy):
     key = next(iter(values))
     with pytest.raises(
         BadInput, match=rf"network: found unknown key '{key}'; expected one of name, border.*; {remedy}"
@@ -152,16 +152,16 @@ def test_unknown_key(values, remedy):
         network_settings(values)
 
 
-def test_did_you_mean():
+def test_the_closest_key_is_suggested():
     assert did_you_mean("learning_rte", ["learning_rate", "steps"]) == "did you mean 'learning_rate'?"
     assert did_you_mean("xyz", ["learning_rate", "steps"]) == "remove it"
     assert did_you_mean(121, [122, 99]) == "did you mean '122'?"
 
 
-def test_settings_from_json():
+def test_settings_are_read_from_json():
     experiments = {"a": {"network": {"name": "fcn16s"}, "start_from": "b"}}
-    given = {"network": {"width": 4}, "folds": 3, "validation": ["a*"], "experiments": experiments}
-    settings = read_settings(json.dumps(given))
+    config = {"network": {"width": 4}, "folds": 3, "validation": ["a*"], "experiments": experiments}
+    settings = read_settings(json.dumps(config))
     assert settings.network == UNetSettings(width=4)
     assert settings.train == Train()
     assert (settings.folds, settings.validation) == (3, ["a*"])
@@ -183,7 +183,7 @@ def test_settings_from_json():
         ("{", "settings: found no JSON"),
     ],
 )
-def test_bad_settings(text, message):
+def test_invalid_settings_are_errors(text, message):
     with pytest.raises(BadInput, match=message):
         read_settings(text)
 
@@ -198,12 +198,12 @@ def test_bad_settings(text, message):
         ("b", Literal["a", "b"], True), ([], Literal["a"], False), ({}, list[int], False),
     ],
 )  # fmt: skip
-def test_values_are_of_the_types_of_their_keys(value, kind, expected):
+def test_values_must_have_the_type_of_their_key(value, kind, expected):
     assert is_valid(value, kind) == expected
     assert describe_kind(kind)
 
 
-def test_a_value_of_another_type_is_told():
+def test_a_value_of_another_type_is_an_error():
     with pytest.raises(
         BadInput, match=r"x, width: found 'a'; expected a whole number from 1; correct the value of this key"
     ):

@@ -1,4 +1,4 @@
-"""Images and labels are paired by their names; no file is read."""
+"""Images and labels are paired by their file names; no file is read."""
 
 import pytest
 
@@ -67,7 +67,7 @@ def test_names_of_samples_are_ascii(folder):
         assert samples is None or set(layout.sheet["sample"]) == set(samples)
 
 
-def test_parts_become_subsets(folder):
+def test_subsets_are_read_from_folder_names(folder):
     """Unlabelled images are to be predicted; equal names of several parts are made distinct."""
     labelled = [f"{part}/{kind}/0.tif" for part in ("train", "test") for kind in ("images", "masks")]
     layout = read_by_names(folder(*labelled, "train/images/1.tif", "train/masks/1.tif", "test/images/1.tif"))
@@ -77,7 +77,7 @@ def test_parts_become_subsets(folder):
     assert layout.validation == []
 
 
-def test_the_validation_part_is_held_out(folder):
+def test_the_validation_folder_is_held_out(folder):
     names = [
         f"{part}/{kind}/{part[0]}{i}.tif" for part in ("train", "val") for kind in ("images", "masks") for i in "01"
     ]
@@ -98,17 +98,17 @@ def test_the_validation_part_is_held_out(folder):
         (["000", "001", "002"], ["", "", ""]),
     ],
 )
-def test_groups_by_the_name_before_a_number(folder, stems, groups):
+def test_groups_are_the_names_before_a_number(folder, stems, groups):
     layout = read_by_names(folder(*[f"{kind}/{stem}.png" for kind in ("images", "labels") for stem in stems]))
     assert layout.sheet["group"].tolist() == groups
 
 
-def test_groups_by_folder(folder):
+def test_images_of_a_folder_are_a_group(folder):
     names = [f"{kind}/{place}/{i}.png" for kind in ("images", "labels") for place in ("p1", "p2") for i in "ab"]
     assert read_by_names(folder(*names)).sheet["group"].tolist() == ["p1", "p1", "p2", "p2"]
 
 
-def test_labels_of_another_part_are_not_used(folder):
+def test_labels_of_another_subset_are_not_used(folder):
     layout = read_by_names(folder("train/images/1.png", "train/images/2.png", "train/masks/1.png", "test/masks/2.png"))
     assert pairs_of(layout) == {"train/images/1.png": "train/masks/1.png", "train/images/2.png": ""}
 
@@ -128,8 +128,8 @@ def test_all_problems_are_reported(folder):
     assert all("; expected " in line for line in layout.problems)
 
 
-def test_two_kinds_of_labels(folder):
-    """Instances take precedence over masks, and the masks are reported."""
+def test_instances_take_precedence_over_masks(folder):
+    """The masks are reported as a problem."""
     names = [f"{kind}/{name}.png" for kind in ("images", "masks", "instances") for name in "ab"]
     layout = read_by_names(folder(*names))
     assert layout.sheet["label"].tolist() == ["instances/a.png", "instances/b.png"]
@@ -137,7 +137,7 @@ def test_two_kinds_of_labels(folder):
     assert "masks: found further labels (a.png, b.png), besides those named 'instances'" in layout.problems[0]
 
 
-def test_one_mask_for_each_object(folder):
+def test_one_mask_for_each_object_is_a_problem(folder):
     """The layout of the 2018 Data Science Bowl."""
     root = folder(
         *[f"{n}/{file}.png" for n in ("x1", "y2") for file in (f"images/{n}", "masks/e4", "masks/f7", "masks/g1")]
@@ -150,12 +150,12 @@ def test_one_mask_for_each_object(folder):
     )
 
 
-def test_a_folder_without_images(folder):
+def test_a_folder_without_images_is_an_error(folder):
     with pytest.raises(BadInput, match=r"found no images \(1 other files\)"):
         read_by_names(folder("notes.txt"))
 
 
-def test_a_folder_of_other_formats_alone(folder):
+def test_a_folder_of_other_formats_is_an_error(folder):
     with pytest.raises(
         BadInputs, match=r"found 2 files of the format .jpg \(a.jpg, b.jpg\); expected PNG, TIFF, .*; conv"
     ):
@@ -167,7 +167,7 @@ def test_results_of_runs_and_hidden_files_are_skipped(folder):
     assert pairs_of(read_by_names(root)) == {"a.png": "a_mask.png"}
 
 
-def test_circular_links_end(folder):
+def test_circular_links_are_not_followed_without_end(folder):
     root = folder("images/a.png", "labels/a.png")
     (root / "images" / "again").symlink_to(root, target_is_directory=True)
     assert pairs_of(read_by_names(root)) == {"images/a.png": "labels/a.png"}

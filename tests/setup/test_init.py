@@ -1,4 +1,4 @@
-"""`snakeseg init`: proposed settings, printed lines, and that it overwrites nothing."""
+"""`snakeseg init`: proposed settings, printed lines, and existing files."""
 
 import json
 
@@ -40,7 +40,7 @@ def summaries(looks_like: str, *values: list[int]) -> list[LabelSummary]:
         (summaries("ids", list(range(40)), list(range(30))), True, "instance", None),
     ],
 )  # fmt: skip
-def test_kind_of_labels(labels, body, kind, values):
+def test_the_kind_of_labels_is_inferred(labels, body, kind, values):
     inferred, reason = infer_labels(labels, NO_CLASSES, body)
     assert inferred.kind == kind
     assert values is None or inferred.values == values
@@ -50,13 +50,13 @@ def test_kind_of_labels(labels, body, kind, values):
 @pytest.mark.parametrize(
     ("values", "ignore"), [([0, 1, 2, 255], 255), ([0, 1, 255], 255), ([0, 7, 255], None), ([0, 255], None)]
 )
-def test_the_value_of_ignored_pixels(values, ignore):
+def test_the_value_of_ignored_pixels_is_inferred(values, ignore):
     labels, _ = infer_labels(summaries("classes", values, values), NO_CLASSES, False)
     assert labels.ignore == ignore
     assert (255 in labels.values.values()) == (ignore is None and labels.kind == "semantic")
 
 
-def test_nothing_labelled():
+def test_labels_without_objects_are_an_error():
     with pytest.raises(ValueError, match="labels without any object; expected at least one labelled object"):
         infer_labels(summaries("nothing", [0], [0]), NO_CLASSES, False)
 
@@ -100,7 +100,7 @@ def test_the_picture_shows_outlines(cells):
     assert pixels.shape[1] > 500
 
 
-def test_for_programs(cells, capsys):
+def test_json_output_describes_the_proposal(cells, capsys):
     assert main(["init", "cells", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["subsets"] == {"train": 6}
@@ -108,11 +108,11 @@ def test_for_programs(cells, capsys):
     assert result["problems"] == []
 
 
-@pytest.mark.parametrize(("answer", "written"), [("n", False), ("", True), ("Y", True)])
-def test_one_question_at_a_terminal(cells, monkeypatch, answer, written):
+@pytest.mark.parametrize(("reply", "written"), [("n", False), ("", True), ("Y", True)])
+def test_init_prompts_once_at_a_terminal(cells, monkeypatch, reply, written):
     questions = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or answer)
+    monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or reply)
     assert main(["init", "cells"]) == (0 if written else 1)
     assert len(questions) == 1
     assert sorted(path.name for path in cells.glob("cells.*")) == (
@@ -140,7 +140,7 @@ def test_unusable_files_are_left_out_and_reported(cells, capsys):
     assert len(pd.read_csv("cells.tsv", sep="\t")) == 6
 
 
-def test_too_few_labels(cells, capsys):
+def test_too_few_labels_are_an_error(cells, capsys):
     for path in list((cells / "cells/masks").iterdir())[1:]:
         path.unlink()
     assert main(["init", "cells"]) == 1
@@ -148,19 +148,19 @@ def test_too_few_labels(cells, capsys):
     assert not list(cells.glob("cells.*"))
 
 
-def test_masks_and_formats(tmp_path):
+def test_masks_give_binary_labels(tmp_path):
     save_cells(tmp_path / "d", 3, kind=np.uint8, labels=lambda objects: 255 * (objects > 0))
-    made = plan_setup(tmp_path / "d", None)
-    assert made.found.labels.kind == "binary"
-    assert made.folds[0] == {"folds": 3, "fold": 0}
-    assert "uint8" in made.config("d", "d.tsv")
+    plan = plan_setup(tmp_path / "d", None)
+    assert plan.found.labels.kind == "binary"
+    assert plan.folds[0] == {"folds": 3, "fold": 0}
+    assert "uint8" in plan.config("d", "d.tsv")
 
 
-def steps_of(made) -> int:
-    return next(key.value for key in made.proposal.sections["train"] if key.name == "steps")
+def steps_of(plan) -> int:
+    return next(key.value for key in plan.proposal.sections["train"] if key.name == "steps")
 
 
-def test_more_data_train_longer_within_the_time(tmp_path):
+def test_more_images_get_more_steps_within_the_time_budget(tmp_path):
     """A few crops train for seconds, many images for the minutes of the time budget."""
     save_cells(tmp_path / "few", 4, side=48)
     save_cells(tmp_path / "many", 20, side=256)
@@ -170,8 +170,8 @@ def test_more_data_train_longer_within_the_time(tmp_path):
     assert few.proposal.minutes < many.proposal.minutes <= 6.1
 
 
-def test_sections_of_a_stack_are_held_out_in_stretches(tmp_path):
-    """Similar consecutive images are grouped; independent images are not."""
+def test_similar_consecutive_images_are_grouped(tmp_path):
+    """Independent images are not grouped."""
     rng = np.random.default_rng(0)
     volume = np.cumsum(rng.normal(size=(12, 16, 16)), axis=0)
     for index, plane in enumerate(volume):
@@ -181,9 +181,9 @@ def test_sections_of_a_stack_are_held_out_in_stretches(tmp_path):
             tifffile.imwrite(
                 tmp_path / "s" / name / f"{index:02d}.tif", array.astype(np.float32 if name == "images" else np.uint8)
             )
-    made = plan_setup(tmp_path / "s", None)
-    assert made.sheet["group"].nunique() == 5
-    assert made.sheet["group"].is_monotonic_increasing
+    plan = plan_setup(tmp_path / "s", None)
+    assert plan.sheet["group"].nunique() == 5
+    assert plan.sheet["group"].is_monotonic_increasing
     save_cells(tmp_path / "c", 12)
     assert not are_neighbours_similar([str(path) for path in sorted((tmp_path / "c/images").iterdir())], 2)
 
@@ -198,5 +198,5 @@ def test_folds_suit_the_groups():
     assert keys(["a", "a", "b", "b", "b"]) == {"folds": 2, "fold": 0}
 
 
-def test_the_command_line_offers_all_layouts():
+def test_the_command_line_lists_all_layouts():
     assert list(READERS) == list(LAYOUTS)

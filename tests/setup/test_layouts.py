@@ -43,16 +43,16 @@ def task(tmp_path):
 @pytest.fixture
 def study(tmp_path):
     """Write three subjects, one with two sessions, one without a segmentation; and T2-weighted images."""
-    for where in (
+    for stem in (
         "sub-1/anat/sub-1",
         "sub-2/ses-a/anat/sub-2_ses-a",
         "sub-2/ses-b/anat/sub-2_ses-b",
         "sub-3/anat/sub-3",
     ):
-        save_volume(tmp_path / f"study/{where}_T1w.nii.gz", range(99))
-        save_volume(tmp_path / f"study/{where}_T2w.nii.gz", range(99))
-        if "sub-3" not in where:
-            save_volume(tmp_path / f"study/derivatives/manual/{where}_desc-m_dseg.nii.gz", (0, 3, 7))
+        save_volume(tmp_path / f"study/{stem}_T1w.nii.gz", range(99))
+        save_volume(tmp_path / f"study/{stem}_T2w.nii.gz", range(99))
+        if "sub-3" not in stem:
+            save_volume(tmp_path / f"study/derivatives/manual/{stem}_desc-m_dseg.nii.gz", (0, 3, 7))
     return tmp_path
 
 
@@ -61,7 +61,7 @@ def run(folder, monkeypatch, *options):
     return main(["init", *options])
 
 
-def test_decathlon(task, monkeypatch):
+def test_a_decathlon_folder_is_read(task, monkeypatch):
     assert run(task, monkeypatch, "Task09") == 0
     config = yaml.safe_load((task / "Task09.yaml").read_text(encoding="utf-8"))
     assert (config["name"], config["sheet"], config["data"]) == ("Task09", "Task09.tsv", "Task09")
@@ -75,7 +75,7 @@ def test_decathlon(task, monkeypatch):
     assert sheet["label"].tolist() == ["Task09/labelsTr/p_001.nii.gz", "Task09/labelsTr/p_003.nii.gz", ""]
 
 
-def test_bids(study, monkeypatch):
+def test_a_bids_folder_is_read(study, monkeypatch):
     """A subject with several sessions is one group; a label has all entities of its image."""
     assert run(study, monkeypatch, "study", "-o", "my.yaml") == 0
     config = yaml.safe_load((study / "my.yaml").read_text(encoding="utf-8"))
@@ -87,7 +87,7 @@ def test_bids(study, monkeypatch):
     assert sheet["label"].tolist()[1] == "derivatives/manual/sub-2/ses-a/anat/sub-2_ses-a_desc-m_dseg.nii.gz"
 
 
-def test_classes_of_a_table(study, monkeypatch):
+def test_class_names_are_read_from_the_table_of_bids(study, monkeypatch):
     (study / "study/derivatives/manual/dseg.tsv").write_text("index\tname\n3\tleft\n7\tright\n", encoding="utf-8")
     assert run(study, monkeypatch, "study") == 0
     text = (study / "study.yaml").read_text(encoding="utf-8")
@@ -95,7 +95,7 @@ def test_classes_of_a_table(study, monkeypatch):
     assert "# Labels: classes of derivatives/manual/dseg.tsv." in text
 
 
-def test_masks(tmp_path, monkeypatch):
+def test_class_names_are_read_from_the_masks_of_bids(tmp_path, monkeypatch):
     """Classes have the names of the masks; masks without the entity label are ignored."""
     for subject in "12":
         save_volume(tmp_path / f"s/sub-{subject}/anat/sub-{subject}_T1w.nii", range(99))
@@ -108,20 +108,20 @@ def test_masks(tmp_path, monkeypatch):
     }
 
 
-@pytest.mark.parametrize("there", ["Task09.yaml", "Task09.tsv", "Task09.png"])
-def test_nothing_is_overwritten(task, monkeypatch, capsys, there):
-    (task / there).write_text("mine", encoding="utf-8")
+@pytest.mark.parametrize("existing", ["Task09.yaml", "Task09.tsv", "Task09.png"])
+def test_nothing_is_overwritten(task, monkeypatch, capsys, existing):
+    (task / existing).write_text("mine", encoding="utf-8")
     assert run(task, monkeypatch, "Task09") == 1
     assert (
-        f"{there}: found an existing file; expected no file, since nothing is overwritten; move it"
+        f"{existing}: found an existing file; expected no file, since nothing is overwritten; move it"
         in capsys.readouterr().err
     )
-    assert (task / there).read_text(encoding="utf-8") == "mine"
+    assert (task / existing).read_text(encoding="utf-8") == "mine"
     assert len(list(task.glob("Task09.*"))) == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "message"),
     [
         ("{", "JSONDecodeError"),
         ("[]", "TypeError"),
@@ -131,17 +131,17 @@ def test_nothing_is_overwritten(task, monkeypatch, capsys, there):
         ('{"labels": {"0": "background"}}', r"found classes \['background'\]; expected background and"),
     ],
 )
-def test_an_invalid_description(task, monkeypatch, capsys, text, found):
+def test_an_invalid_description_is_an_error(task, monkeypatch, capsys, text, message):
     (task / "Task09/dataset.json").write_text(text, encoding="utf-8")
     assert run(task, monkeypatch, "Task09") == 1
     error = capsys.readouterr().err
-    assert re.search(found, error), error
+    assert re.search(message, error), error
     assert "Task09" in error
     assert "; expected " in error
     assert not (task / "Task09.yaml").exists()
 
 
-def test_folders_of_other_layouts(study, monkeypatch, capsys):
+def test_folders_of_other_layouts_are_errors(study, monkeypatch, capsys):
     (study / "empty").mkdir()
     assert run(study, monkeypatch, "study", "--layout", "nnunet") == 1
     assert run(study, monkeypatch, "empty", "--layout", "bids") == 1
@@ -155,7 +155,7 @@ def test_folders_of_other_layouts(study, monkeypatch, capsys):
     assert "empty: found no frames 01/t*.tif; expected at least one frame" in errors[2]
 
 
-def test_channels_are_files_of_nnunet(tmp_path, monkeypatch):
+def test_channels_of_nnunet_are_separate_files(tmp_path, monkeypatch):
     """Channel numbers are not part of the name; cases of imagesTs with labels are test rows; `ignore` is no class."""
     root = tmp_path / "nnUNet_raw/Dataset004_X"  # found below a folder that holds nothing else
     for part, names in (("Tr", ("c1", "c2")), ("Ts", ("c3", "c4"))):
@@ -177,7 +177,7 @@ def test_channels_are_files_of_nnunet(tmp_path, monkeypatch):
     ]  # fmt: skip
 
 
-def test_several_data_sets(task, monkeypatch, capsys):
+def test_several_data_sets_are_an_error(task, monkeypatch, capsys):
     (task / "Task09").rename(task / "Task01")
     for name in ("Task02", "Task03"):
         (task / name / "imagesTr").mkdir(parents=True)
@@ -187,7 +187,7 @@ def test_several_data_sets(task, monkeypatch, capsys):
     )
 
 
-def test_cell_tracking(tmp_path, monkeypatch, capsys):
+def test_a_cell_tracking_folder_is_read(tmp_path, monkeypatch, capsys):
     """Gold truth precedes silver truth; a sequence is a group; frames without labels are to be predicted."""
     rng = np.random.default_rng(0)
     label = np.zeros((64, 64), np.uint16)
@@ -215,7 +215,7 @@ def test_cell_tracking(tmp_path, monkeypatch, capsys):
     assert "man_seg_002_004.tif; expected one label for a whole frame" in capsys.readouterr().err
 
 
-def test_two_segmentations_of_one_image(study, monkeypatch, capsys):
+def test_two_segmentations_of_one_image_are_an_error(study, monkeypatch, capsys):
     save_volume(study / "study/derivatives/other/sub-1/anat/sub-1_dseg.nii.gz")
     assert run(study, monkeypatch, "study") == 1
     error = capsys.readouterr().err
@@ -223,7 +223,7 @@ def test_two_segmentations_of_one_image(study, monkeypatch, capsys):
     assert "derivatives/other/sub-1/anat/sub-1_dseg.nii.gz" in error
 
 
-def test_no_segmentations(study, monkeypatch, capsys):
+def test_missing_segmentations_are_an_error(study, monkeypatch, capsys):
     for path in (study / "study/derivatives").rglob("*.nii.gz"):
         path.unlink()
     assert run(study, monkeypatch, "study") == 1
@@ -231,7 +231,7 @@ def test_no_segmentations(study, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_the_workflow_takes_what_is_written(task, monkeypatch, snakemake):
+def test_the_workflow_accepts_the_written_config(task, monkeypatch, snakemake):
     """The written config passes the check of the workflow without changes."""
     assert run(task, monkeypatch, "Task09", "-o", "my.yaml") == 0
     done = snakemake(task, "--cores", "1", "--configfile", "my.yaml", "--", "results/Task09/check.tsv")

@@ -31,14 +31,14 @@ def proposed(section, **data):
     return {key.name: key.value for key in propose_settings(survey(**data)).sections[section]}
 
 
-@pytest.mark.parametrize(("size", "several"), [(1.05, False), (1.19, False), (1.21, True)])
-def test_images_are_resampled_where_pixel_sizes_would_be_a_warning(size, several):
+@pytest.mark.parametrize(("size", "differ"), [(1.05, False), (1.19, False), (1.21, True)])
+def test_resampling_is_proposed_if_pixel_sizes_would_cause_a_warning(size, differ):
     spacings = [(1.0, 1.0), (1.0, size)]
-    assert ("Different pixel sizes" in topics(spacings=spacings)) == several
-    assert (proposed("prepare", spacings=spacings).get("spacing") == "auto") == several
+    assert ("Different pixel sizes" in topics(spacings=spacings)) == differ
+    assert (proposed("prepare", spacings=spacings).get("spacing") == "auto") == differ
 
 
 @pytest.mark.parametrize(("share", "rare"), [(0.01, True), (0.04, True), (0.06, False)])
-def test_patches_are_placed_around_classes_that_would_be_called_rare(share, rare):
+def test_patches_around_foreground_are_proposed_if_classes_are_rare(share, rare):
     assert ("Rare classes" in topics(share=share)) == rare
     assert ("foreground" in proposed("train", share=share)) == rare

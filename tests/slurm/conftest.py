@@ -1,4 +1,4 @@
-"""A running Slurm, and the small run prepared for it."""
+"""A running Slurm, and runs prepared for it."""
 
 import os
 import shutil
@@ -31,14 +31,14 @@ def cluster():
 
 @pytest.fixture
 def submit(cluster, repository):
-    """Start snakemake in a folder with a Slurm profile; ended with the test, and its jobs with it."""
+    """Start snakemake in a folder with a Slurm profile; after the test, end it and its jobs."""
     with submitting(cluster, repository) as start:
         yield start
 
 
 @pytest.fixture(scope="session")
-def through_slurm(cluster, repository, write_demo, tmp_path_factory) -> Path:
-    """The folder of the demo, run through Slurm."""
+def demo_through_slurm(cluster, repository, write_demo, tmp_path_factory) -> Path:
+    """Run the demo through Slurm; return its folder."""
     folder = write_demo(tmp_path_factory.mktemp("slurm"))
     with submitting(cluster, repository) as start:
         assert start(folder).wait(2 * SECONDS) == 0, (folder / "snakemake.log").read_text(encoding="utf-8")
@@ -46,8 +46,8 @@ def through_slurm(cluster, repository, write_demo, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_here(snakemake, write_demo, tmp_path_factory) -> Path:
-    """The folder of the demo, run on this machine."""
+def local_demo(snakemake, write_demo, tmp_path_factory) -> Path:
+    """Run the demo on this machine; return its folder."""
     folder = write_demo(tmp_path_factory.mktemp("demo"))
     done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout
@@ -56,7 +56,7 @@ def demo_here(snakemake, write_demo, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def write_demo(repository):
-    """Put the demo's config and sheet into a folder; a quarter of its steps and one thread, as other tests run too."""
+    """Write the demo's config and sheet into a folder, with a quarter of the steps and with one thread."""
 
     def write(folder: Path) -> Path:
         (folder / "config").mkdir()
@@ -70,6 +70,7 @@ def write_demo(repository):
 
 @contextmanager
 def submitting(cluster, repository: Path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Yield a function that starts snakemake in a folder; in the end, kill the processes and cancel all jobs."""
     started = []
 
     def start(folder: Path, *options: str, profile: Path = repository / "profiles/slurm") -> subprocess.Popen:
@@ -99,7 +100,7 @@ def write_small(write_run, sheet_rows):
 
 @pytest.fixture(scope="session")
 def local(snakemake, write_small, tmp_path_factory) -> Path:
-    """The folder of a whole run on this machine."""
+    """Run the small workflow on this machine; return its folder."""
     folder = tmp_path_factory.mktemp("local")
     write_small(folder)
     done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
@@ -109,7 +110,7 @@ def local(snakemake, write_small, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def untrained(local, tmp_path) -> Path:
-    """A copy of it that has lost its model."""
+    """Return a copy of the local run without its model."""
     folder = shutil.copytree(local, tmp_path / "run")
     shutil.rmtree(folder / MODEL)
     return folder
@@ -117,7 +118,7 @@ def untrained(local, tmp_path) -> Path:
 
 @pytest.fixture
 def training(local, untrained, submit) -> Training:
-    """A training through Slurm that has begun, and hangs, so that what is done to it comes in time."""
+    """Start a training through Slurm and suspend it, so that a fault occurs before it ends."""
     training = Training(untrained, submit(untrained, WEIGHTS), (local / WEIGHTS).read_bytes())
     wait_until(lambda: training.process.poll() is not None or list((untrained / MODEL / "state").glob("0*")), SECONDS)
     training.suspend()

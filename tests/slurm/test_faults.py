@@ -1,4 +1,4 @@
-"""What goes wrong on a cluster while a model is trained: the run completes all the same, with the same bits."""
+"""Faults of a cluster during a training: the run completes with the same bits."""
 
 import os
 import re
@@ -19,18 +19,18 @@ def test_a_cancelled_training_is_retried(training, cluster):
 
 
 def test_a_time_limit_is_retried_with_a_longer_one(training, cluster):
-    """A training that hangs meets its limit, which is set to now."""
+    """The suspended training exceeds its limit, which is set to now."""
     (first,) = cluster.jobs("train")
-    asked = minutes(cluster, first)
+    limit = time_limit_minutes(cluster, first)
     cluster.run("scontrol", "update", f"jobid={first}", "endtime=now")
     wait_until(lambda: set(cluster.jobs("train")) - {first}, SECONDS)
-    assert minutes(cluster, cluster.jobs("train")[-1]) == 2 * asked
+    assert time_limit_minutes(cluster, cluster.jobs("train")[-1]) == 2 * limit
     assert training.causes(cluster.environment) == ["", "time limit"]
     training.require_success()
 
 
-def test_a_node_set_down_and_back(training, cluster):
-    """Slurm starts the job again; after two minutes by itself, which the test does not wait for."""
+def test_a_job_of_a_failed_node_is_requeued(training, cluster):
+    """Slurm would start the job again by itself after two minutes; the test does not wait for this."""
     (job,) = cluster.jobs("train")
     node = cluster.run("squeue", "-h", "-j", job, "-o", "%N")
     cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
@@ -39,7 +39,7 @@ def test_a_node_set_down_and_back(training, cluster):
         (case,) = training.status(cluster.environment)["cases"]
         assert (case["state"], case["before"], case["cause"]) == ("requeued", ["node failure"], "")
         assert "DUE TO NODE FAILURE" in case["lines"][0]
-        # A node that comes back while it still ends the job refuses it as a second copy: it is drained, the job held.
+        # A node that returns before it has ended the job refuses a second copy: Slurm drains it and holds the job.
         wait_until(lambda: not steps_on_nodes(job), SECONDS)
     finally:
         cluster.run("scontrol", "update", f"nodename={node}", "state=resume")
@@ -50,8 +50,8 @@ def test_a_node_set_down_and_back(training, cluster):
     training.require_success()
 
 
-def test_snakemake_killed(training, cluster, submit):
-    """Its job lives on; the rerun's job waits for it."""
+def test_the_rerun_of_a_killed_snakemake_waits_for_its_job(training, cluster, submit):
+    """The job of the killed snakemake continues."""
     training.process.kill()
     training.process.wait()
     assert len(cluster.jobs("train")) == 1
@@ -62,7 +62,7 @@ def test_snakemake_killed(training, cluster, submit):
     training._replace(process=again).require_success(resumed=False)
 
 
-def test_the_controller_restarts(training, cluster):
+def test_a_restart_of_the_controller_does_not_disturb_a_training(training, cluster):
     cluster.stop("slurmctld")
     training.resume()
     time.sleep(5)
@@ -70,8 +70,8 @@ def test_the_controller_restarts(training, cluster):
     training.require_success(resumed=False)
 
 
-def test_an_output_folder_that_cannot_be_written(training, cluster, submit):
-    """Until that is told; if all attempts fall into that time, the same command goes on."""
+def test_a_training_resumes_after_its_output_folder_was_unwritable(training, cluster, submit):
+    """It is unwritable until the failure is reported. If all attempts fail in that time, the same command resumes."""
     with unwritable(training.folder / MODEL / "state", training.folder / MODEL):
         training.resume()
         wait_until(lambda: "file system" in training.causes(cluster.environment), SECONDS)
@@ -81,21 +81,21 @@ def test_an_output_folder_that_cannot_be_written(training, cluster, submit):
 
 
 def steps_on_nodes(job: str) -> list[psutil.Process]:
-    """What watches over the job's steps on the nodes."""
+    """Return the processes that supervise the steps of a job on the nodes."""
     return [process for process in psutil.process_iter(["cmdline"])
             if " ".join(process.info["cmdline"] or ()).startswith(f"slurmstepd: [{job}.")]  # fmt: skip
 
 
-def minutes(cluster, job: str) -> int:
-    """The time limit of a job."""
+def time_limit_minutes(cluster, job: str) -> int:
+    """Return the time limit of a job in minutes."""
     limit = re.search(r"TimeLimit=(?:(\d+)-)?(\d+):(\d+):", cluster.run("scontrol", "show", "job", job))
-    days, hours, minutes = (int(part or 0) for part in limit.groups())
-    return (24 * days + hours) * 60 + minutes
+    days, hours, rest = (int(part or 0) for part in limit.groups())
+    return (24 * days + hours) * 60 + rest
 
 
 @contextmanager
 def unwritable(*folders):
-    """Nothing can be written into these, not even by root where the file system can forbid it."""
+    """Forbid writing into folders, also for root if the file system supports it."""
     forbid, allow = (("chattr", "+i"), ("chattr", "-i")) if os.geteuid() == 0 else (("chmod", "a-w"), ("chmod", "u+w"))
     if subprocess.run([*forbid, *folders], capture_output=True, check=False).returncode:
         pytest.skip("root may write anywhere on this file system")

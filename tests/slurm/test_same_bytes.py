@@ -1,4 +1,4 @@
-"""The demo through Slurm leaves what it leaves on this machine."""
+"""The demo leaves the same files through Slurm as on this machine."""
 
 import os
 import re
@@ -10,54 +10,58 @@ RESULTS = ("evaluation/*.tsv", "models/*/*/model.*", "models/*/*/instances.json"
            "predictions/*/*/*.tif", "prepared/*", "augmented/*", "weights/*")  # fmt: skip
 
 
-def test_results_are_byte_identical(demo_here, through_slurm, cluster, snakemake):
-    found = {pattern: list(demo_here.glob(f"results/demo/{pattern}")) for pattern in RESULTS}
-    assert all(found.values()), found
-    for path in (path.relative_to(demo_here) for paths in found.values() for path in paths):
-        assert (demo_here / path).read_bytes() == (through_slurm / path).read_bytes(), path
-    log = (through_slurm / "snakemake.log").read_text(encoding="utf-8")
-    assert asked(cluster, log, "train") == {"gpu", "gres:gpu:1"}
-    assert asked(cluster, log, "report") == {"cpu"}
+def test_results_are_byte_identical(local_demo, demo_through_slurm, cluster, snakemake):
+    paths = {pattern: list(local_demo.glob(f"results/demo/{pattern}")) for pattern in RESULTS}
+    assert all(paths.values()), paths
+    for path in (path.relative_to(local_demo) for matches in paths.values() for path in matches):
+        assert (local_demo / path).read_bytes() == (demo_through_slurm / path).read_bytes(), path
+    log = (demo_through_slurm / "snakemake.log").read_text(encoding="utf-8")
+    assert requested_resources(cluster, log, "train") == {"gpu", "gres:gpu:1"}
+    assert requested_resources(cluster, log, "report") == {"cpu"}
     # prepare, augment and weigh of the one batch are one job.
     assert "group_batch" in log
-    assert "Nothing to be done" in snakemake(through_slurm, "--configfile", "config.yaml", "--cores", "1").stdout
+    assert "Nothing to be done" in snakemake(demo_through_slurm, "--configfile", "config.yaml", "--cores", "1").stdout
 
 
-def test_snakemakes_own_report_needs_no_network(through_slurm, repository, browser, tmp_path):
-    """It is made where there is none, and opens there: all tables, figures and pages by category."""
+def test_the_report_of_snakemake_needs_no_network(demo_through_slurm, repository, browser, tmp_path):
+    """It is made and opened without a network, with all tables, figures and pages by category."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", repository / "Snakefile",
                "--configfile", "config.yaml", "--report", tmp_path / "report.zip"]  # fmt: skip
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
     done = subprocess.run(
-        [*no_network(), *command], cwd=through_slurm, env={**os.environ, **nowhere}, capture_output=True, text=True
+        [*without_network_command(), *command],
+        cwd=demo_through_slurm,
+        env={**os.environ, **nowhere},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     zipfile.ZipFile(tmp_path / "report.zip").extractall(tmp_path)
-    context, asked_for = browser.new_context(offline=True), []
+    context, requested_urls = browser.new_context(offline=True), []
     page = context.new_page()
-    page.on("request", lambda request: asked_for.append(request.url))
+    page.on("request", lambda request: requested_urls.append(request.url))
     page.goto((tmp_path / "report/report.html").as_uri())
-    held = page.evaluate("categories")
-    figures = {path.name.capitalize() for path in (through_slurm / "results/demo/figures").glob("[a-z]*")}
+    categories = page.evaluate("categories")
+    figures = {path.name.capitalize() for path in (demo_through_slurm / "results/demo/figures").glob("[a-z]*")}
     assert figures
-    assert set(held) == {"Report", "Scores"} | figures
+    assert set(categories) == {"Report", "Scores"} | figures
     shown = page.inner_text("#app").lower()
-    assert all(category.lower() in shown for category in held)
+    assert all(category.lower() in shown for category in categories)
     files = page.evaluate("results")
-    assert len(files) == sum(len(paths) for parts in held.values() for paths in parts.values())
-    # What Slurm ran is in it, with what it took.
+    assert len(files) == sum(len(paths) for parts in categories.values() for paths in parts.values())
+    # The report lists the rules that ran through Slurm.
     assert set(page.evaluate("Object.keys(rules)")) >= {"train", "prepare", "infer", "report"}
-    assert [url for url in asked_for if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert [url for url in requested_urls if not url.startswith(("file:", "data:", "blob:"))] == []
     context.close()
 
 
-def no_network() -> list[str]:
-    """What makes a command start in a network of its own, of nothing; none where that is not allowed."""
+def without_network_command() -> list[str]:
+    """Return the command that starts another in a network without connections; empty if this is not allowed."""
     words = ["unshare", "--map-root-user", "--net"]
     return words if subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0 else []
 
 
-def asked(cluster, log: str, rule: str) -> set[str]:
-    """Partition and GPUs that the job of a rule asked for."""
+def requested_resources(cluster, log: str, rule: str) -> set[str]:
+    """Return the partition and the GPUs that the job of a rule requested."""
     number = re.search(rf"rule_{rule}/.*?(\d+)\.log", log)[1]
     return set(re.findall(r"(?:Partition|TresPer\w+)=(\S+)", cluster.run("scontrol", "show", "job", number)))

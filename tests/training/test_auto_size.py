@@ -75,8 +75,7 @@ def test_counted_bytes_equal_those_that_a_step_keeps(network, precision):
     assert estimate == pytest.approx(auto_size.MEMORY_OVERHEAD * (kept + 4 * weights), rel=0.01)
 
 
-def test_the_smallest_patch_is_tried():
-    """It is chosen if no other patch fits into the memory."""
+def test_the_smallest_patch_is_chosen_if_no_other_fits():
     network = UNetSettings(width=2, depth=4)
     smallest, _ = description(network).geometry.training.output_size(1)
     need = auto_size.step_memory(description(network), smallest, 1, AUTO, CPU)
@@ -90,8 +89,8 @@ def test_the_smallest_patch_is_tried():
 def test_memory_of_images_is_subtracted(monkeypatch):
     monkeypatch.setattr(auto_size, "total_memory", lambda device: 40 * 2**20)
     sizes = [
-        auto_size.choose_patch_and_batch(AUTO, description(), [(300, 400)], CPU, held)[0].patch
-        for held in (0, 30 * 2**20)
+        auto_size.choose_patch_and_batch(AUTO, description(), [(300, 400)], CPU, image_bytes)[0].patch
+        for image_bytes in (0, 30 * 2**20)
     ]
     assert sizes[1] < sizes[0]
 

@@ -30,20 +30,20 @@ def two_processes(tmp_path_factory) -> Path:
     return folder
 
 
-def test_two_processes_match_one(two_processes, tmp_path):
+def test_two_processes_give_the_results_of_one(two_processes, tmp_path):
     """In float64 over 20 steps with gloo, losses agree to 1e-5 and weights to 1e-6."""
     run_team(1, 0, None, train, tmp_path, None)
-    one, two, other = load(tmp_path), load(two_processes), load(two_processes, 1)
-    assert len(one["losses"]) == 20
-    np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
-    for name, tensor in one["weights"].items():
-        torch.testing.assert_close(two["weights"][name], tensor, rtol=0, atol=1e-6)
-    assert other["losses"] == two["losses"]
-    assert all(torch.equal(other["weights"][name], tensor) for name, tensor in two["weights"].items())
+    single, first, second = load(tmp_path), load(two_processes), load(two_processes, 1)
+    assert len(single["losses"]) == 20
+    np.testing.assert_allclose(first["losses"], single["losses"], rtol=0, atol=1e-5)
+    for name, tensor in single["weights"].items():
+        torch.testing.assert_close(first["weights"][name], tensor, rtol=0, atol=1e-6)
+    assert second["losses"] == first["losses"]
+    assert all(torch.equal(second["weights"][name], tensor) for name, tensor in first["weights"].items())
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
-def test_shares_are_the_batch(size):
+def test_shares_add_up_to_the_batch(size):
     """All patches of the batch are drawn once, for any number of processes."""
     items, plan = make_items(), PatchPlan(SETTINGS, Augment(), uniform(2, halo=0, multiple=1))
     for step in range(3):
@@ -78,7 +78,7 @@ SRUN = {
 
 
 @pytest.mark.parametrize("launcher", ["torchrun", "srun"])
-def test_processes_of_a_launcher_compute_the_same(two_processes, tmp_path, launcher):
+def test_processes_of_a_launcher_give_the_same_results(two_processes, tmp_path, launcher):
     """`torchrun` and `srun` are simulated by the environment variables that they set."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -86,15 +86,20 @@ def test_processes_of_a_launcher_compute_the_same(two_processes, tmp_path, launc
     children = []
     for rank in map(str, range(WORLD)):
         if launcher == "torchrun":
-            more = TORCHRUN | {"MASTER_PORT": str(port), "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": str(WORLD)}
+            variables = TORCHRUN | {
+                "MASTER_PORT": str(port),
+                "RANK": rank,
+                "LOCAL_RANK": rank,
+                "WORLD_SIZE": str(WORLD),
+            }
         else:
-            more = SRUN | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank}
-        children.append(launch(train, more, tmp_path, tmp_path / "theirs", None))
+            variables = SRUN | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank}
+        children.append(launch(train, variables, tmp_path, tmp_path / "theirs", None))
     assert [end(child) for child in children] == [0, 0]
     for rank in range(WORLD):
-        one, two = load(two_processes, rank), load(tmp_path / "theirs", rank)
-        assert one["losses"] == two["losses"]
-        assert all(torch.equal(one["weights"][name], two["weights"][name]) for name in one["weights"])
+        expected, state = load(two_processes, rank), load(tmp_path / "theirs", rank)
+        assert expected["losses"] == state["losses"]
+        assert all(torch.equal(expected["weights"][name], state["weights"][name]) for name in expected["weights"])
 
 
 def test_launchers_are_recognised_by_their_environment(monkeypatch):

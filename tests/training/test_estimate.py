@@ -32,14 +32,14 @@ def estimated(monkeypatch, tmp_path):
     return lines_by_title
 
 
-def test_lines_of_an_estimate(estimated):
+def test_an_estimate_lists_images_steps_memory_disk_and_time(estimated):
     lines = estimated(batch=2)
     assert lines["images"] == "2 training, 1 validation, 1 test"
     assert lines["training a"] == "1 x 100 steps of 2 patches of 40 x 40 pixels"
     assert set(lines) == {"images", "training a", "memory", "disk", "time"}
 
 
-def test_auto_is_replaced_by_numbers(estimated):
+def test_an_estimate_replaces_auto_by_numbers(estimated):
     assert estimated(patch="auto", batch="auto")["training a"].startswith("1 x 100 steps of ")
     assert "auto" not in str(estimated(patch="auto", batch="auto"))
 

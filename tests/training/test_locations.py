@@ -23,7 +23,7 @@ def weights():
     return [np.ones(shape, np.float32) for shape in SHAPES]
 
 
-def draws(foreground, share, size=8, count=600):
+def draw_locations(foreground, share, size=8, count=600):
     return [sample_location(np.random.default_rng(i), SHAPES, (size,) * 2, foreground, share) for i in range(count)]
 
 
@@ -42,14 +42,14 @@ def test_pixels_near_the_edge_are_seen_as_often_as_others(extent, size, least):
 
 
 @pytest.mark.parametrize("balanced", [False, True])
-def test_every_patch_around_foreground_contains_some(balanced):
+def test_every_patch_around_foreground_contains_foreground(balanced):
     foreground = find_foreground(targets(), weights(), 3, balanced)
-    for index, start in draws(foreground, 1.0):
+    for index, start in draw_locations(foreground, 1.0):
         assert patch_of(index, start).any()
         assert all(s >= -4 and s + 8 <= n + 4 for s, n in zip(start, SHAPES[index], strict=True) if n >= 8)
 
 
-def test_the_share_of_patches_around_foreground():
+def test_patches_around_foreground_have_the_given_share():
     foreground = find_foreground(targets(), weights(), 3)
     empty = [np.zeros((100, 100), np.uint8), np.eye(100, dtype=np.uint8)]
     foreground = find_foreground(empty, [np.ones((100, 100))] * 2, 2)
@@ -59,15 +59,15 @@ def test_the_share_of_patches_around_foreground():
     assert np.mean(indices) == pytest.approx(0.4 + 0.6 / 2, abs=0.04)
 
 
-def test_balanced_draws_every_class_equally_often():
+def test_balanced_locations_contain_every_class_equally_often():
     foreground = find_foreground(targets(), weights(), 3, balanced=True)
-    rare = np.mean([(patch_of(*location) == 2).any() for location in draws(foreground, 1.0)])
+    rare = np.mean([(patch_of(*location) == 2).any() for location in draw_locations(foreground, 1.0)])
     assert rare == pytest.approx(0.5, abs=0.08)
     foreground = find_foreground(targets(), weights(), 3)
-    assert np.mean([(patch_of(*location) == 2).any() for location in draws(foreground, 1.0)]) < 0.4
+    assert np.mean([(patch_of(*location) == 2).any() for location in draw_locations(foreground, 1.0)]) < 0.4
 
 
-def test_the_pixel_lies_anywhere_in_the_patch():
+def test_the_foreground_pixel_lies_anywhere_in_the_patch():
     target = np.zeros((50, 50), np.uint8)
     target[25, 25] = 1
     foreground = find_foreground([target], [np.ones((50, 50))], 2)
@@ -91,7 +91,7 @@ def test_without_foreground_patches_are_drawn_anywhere():
     assert {sample_location(np.random.default_rng(i), shapes, (6, 6), foreground, 1.0)[0] for i in range(40)} == {0, 1}
 
 
-def test_kept_pixels_are_limited_and_evenly_spread():
+def test_stored_foreground_pixels_are_limited_and_evenly_spread():
     target = np.ones((300, 300), np.uint8)
     ((_, pixels),) = find_foreground([target], [np.ones_like(target)], 2)[0]
     assert len(pixels) <= MAX_FOREGROUND_PIXELS

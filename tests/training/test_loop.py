@@ -1,4 +1,4 @@
-"""Training loop: same bits for the same seed, errors on divergence, schedules, data, learning-rate range test."""
+"""Training loop: reproducible bits, errors on divergence, schedules, data, learning-rate range test."""
 
 import csv
 import hashlib
@@ -71,7 +71,7 @@ def bits(network):
 @pytest.mark.parametrize(
     "change", [{}, {"elastic": "online"}, {"optimiser": "sgd"}, {"precision": "bfloat16"}], ids=str
 )
-def test_same_seed_same_bits(change):
+def test_the_same_seed_gives_the_same_bits(change):
     """Weights, running statistics and losses, with dropout, do not depend on PyTorch's global random state."""
     settings = replace(SETTINGS, **change)
     first, history = train(settings)
@@ -80,7 +80,7 @@ def test_same_seed_same_bits(change):
     assert [row["loss"] for row in history] == [row["loss"] for row in again]
 
 
-def test_another_seed_another_network():
+def test_another_seed_gives_another_network():
     assert bits(train()[0]) != bits(train(replace(SETTINGS, seed=1))[0])
 
 
@@ -107,7 +107,7 @@ def test_prefetched_batches_are_those_of_the_steps():
 
 
 def test_the_loss_falls():
-    """In 150 steps, it learns a task that one threshold solves."""
+    """In 150 steps, the network learns a task that one threshold solves."""
     _, history = train(replace(SETTINGS, steps=150), network=UNetSettings(width=4, depth=1, dropout=0))
     losses = [row["loss"] for row in history]
     assert np.mean(losses[-10:]) < 0.3 * losses[0]
@@ -134,7 +134,7 @@ def test_the_first_loss_is_that_of_the_initial_network(monkeypatch):
     assert history[0]["loss"] == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_network_ends_in_evaluation_mode_with_history():
+def test_a_trained_network_is_in_evaluation_mode_and_has_a_history():
     network, history = train()
     assert not network.training
     assert [row["step"] for row in history] == list(range(6))
@@ -170,7 +170,7 @@ def test_class_balance_counts_pixels_with_a_weight():
     np.testing.assert_allclose(dataset.class_balance([item, item], 3)[2], 0)
 
 
-def test_schedules():
+def test_schedules_warm_up_and_decay():
     """The learning rate warms up over the first 5 %, and then decays over the budget."""
     at = {
         name: lambda step, name=name: optimiser.learning_rate_factor(Train(steps=100, schedule=name), step / 100)
@@ -182,13 +182,13 @@ def test_schedules():
     assert optimiser.learning_rate_factor(Train(steps=1), 0) == 1
 
 
-def test_history_has_the_learning_rate():
+def test_the_history_contains_the_learning_rate():
     _, history = train(replace(SETTINGS, schedule="poly", learning_rate=0.02))
     expected = [0.02 * optimiser.learning_rate_factor(SETTINGS, step / 6) for step in range(6)]
     assert [row["learning_rate"] for row in history] == pytest.approx(expected)
 
 
-def test_optimisers():
+def test_optimisers_have_the_configured_values():
     network = UNet(2, 1, 2, NETWORK)
     sgd = optimiser.make_optimiser(network, Train(optimiser="sgd", momentum=0.9, weight_decay=0.1, learning_rate=0.5))
     assert isinstance(sgd, torch.optim.SGD)
@@ -209,7 +209,7 @@ def test_derived_seeds_differ_and_fit_torch():
     assert optimiser.derive_seed(1, 11) != optimiser.derive_seed(11, 1)
 
 
-def test_history_file(tmp_path):
+def test_the_history_is_written_as_a_table(tmp_path):
     row = dict(zip(HISTORY, (0, 0.1234567891, 1e-3, 0.0, 2.5, 100.0), strict=True))
     write_history(tmp_path / "history.tsv", [row, row | {"step": 1}])
     rows = list(csv.DictReader((tmp_path / "history.tsv").open(), delimiter="\t"))
@@ -252,7 +252,7 @@ def test_held_out_images_and_their_copies_are_not_loaded(stores):
     assert len(items) == 3
 
 
-def test_ignored_label_has_no_weight(stores):
+def test_ignored_labels_have_no_weight(stores):
     """Only ignored pixels have weight 0; their target is a class."""
     for item in dataset.load_items({"one", "two", "three"}, stores.items, stores.weights, TargetSettings())[0]:
         ignored = np.zeros(item.target.shape, bool)
@@ -367,7 +367,7 @@ def test_the_scale_of_the_loss_rises_again():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
-def test_a_compiled_network_learns_the_same(capfd):
+def test_a_compiled_network_has_the_same_losses(capfd):
     settings, network = replace(SETTINGS, steps=4, precision="float32"), UNetSettings(width=4, depth=1, dropout=0)
     plain, history = train(settings, network=network)
     compiled, same = train(replace(settings, compile=True), network=network)

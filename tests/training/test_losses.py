@@ -16,7 +16,7 @@ def draw(classes=3, shape=(6, 5), seed=0):
 
 
 @pytest.mark.parametrize("shape", [(7,), (6, 5), (3, 4, 5)])
-def test_equals_the_formula(shape):
+def test_weighted_cross_entropy_equals_its_formula(shape):
     """The loss is the mean over pixels of - w log(softmax of the true class)."""
     logits, target, weight = draw(shape=shape)
     probability = (logits.exp() / logits.exp().sum(dim=1, keepdim=True)).gather(1, target[:, None])[:, 0]
@@ -24,14 +24,14 @@ def test_equals_the_formula(shape):
     assert weighted_cross_entropy(logits, target, weight).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_loss_of_equal_logits():
-    """Equal logits of two classes have a loss of log 2 per pixel, for any target."""
+def test_equal_logits_of_two_classes_have_a_loss_of_log_2():
+    """The loss per pixel is the same for any target."""
     logits, target = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long)
     assert weighted_cross_entropy(logits, target, torch.ones(1, 4, 4)).item() == pytest.approx(0.6931472)
     assert weighted_cross_entropy(logits, target, torch.full((1, 4, 4), 3.0)).item() == pytest.approx(3 * 0.6931472)
 
 
-def test_mean_is_over_pixels_not_weights():
+def test_the_mean_is_over_pixels_not_weights():
     logits, target, weight = draw()
     loss = weighted_cross_entropy(logits, target, weight)
     assert weighted_cross_entropy(logits, target, 2 * weight).item() == pytest.approx(2 * loss.item(), rel=1e-6)
@@ -65,8 +65,7 @@ def test_huge_logits_stay_finite():
     assert weighted_cross_entropy(logits, torch.tensor([[1]]), torch.ones(1, 1)).item() == pytest.approx(2e4)
 
 
-def test_losses_by_name():
-    """Each loss equals its formula, on the same logits."""
+def test_losses_equal_their_formulas():
     logits, target, weight = draw()
     weight[:, 0] = 0
     counted = (weight > 0).float()
@@ -83,7 +82,7 @@ def test_losses_by_name():
         torch.testing.assert_close(loss, value, rtol=1e-5, atol=1e-6)
 
 
-def test_dice_adds_the_overlap_of_counted_pixels():
+def test_dice_adds_the_overlap_of_pixels_with_a_weight():
     """It is weighted cross entropy plus 1 - mean over classes of 2 |A B| / (|A| + |B|), without ignored pixels."""
     logits, target, weight = draw()
     weight[:, 0] = 0
@@ -118,6 +117,6 @@ def test_ignored_pixels_have_no_effect_on_any_loss(name):
     torch.testing.assert_close(loss(other, target, weight), loss(logits, target, weight))
 
 
-def test_unknown_loss():
+def test_an_unknown_loss_is_an_error():
     with pytest.raises(ValueError, match=r"loss.name: found 'dise'; expected one of .*; did you mean 'dice'"):
         make_loss(Loss("dise"), [1.0, 1.0])

@@ -30,7 +30,7 @@ def inner(patch, halo=HALO):
     return patch.image[(slice(None), *(slice(halo, -halo),) * patch.target.ndim)]
 
 
-def same(a, b):
+def are_equal(a, b):
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
@@ -49,7 +49,7 @@ def test_a_patch_is_a_pure_function_of_its_arguments(elastic):
     np.random.default_rng(0).normal(size=100)
     copies = [Item(*(array.copy(order="F") for array in item.arrays())) for item in items]
     for index in (5, 2, 0, 4, 1, 3):
-        assert same(sample_patch(copies, plan, index), first[index])
+        assert are_equal(sample_patch(copies, plan, index), first[index])
 
 
 def test_drawing_does_not_change_the_data():
@@ -57,10 +57,10 @@ def test_drawing_does_not_change_the_data():
     before = Item(*(array.copy() for array in item.arrays()))
     for index in range(10):
         sample_patch([item], plan_of(Train(patch=16, elastic="online")), index)
-    assert same(item, before)
+    assert are_equal(item, before)
 
 
-def test_every_index_and_seed_has_a_patch_of_its_own():
+def test_every_index_and_seed_has_its_own_patch():
     item = coded_item((200, 200))
     patches = [
         sample_patch([item], plan_of(replace(STILL, seed=seed)), index) for seed in range(3) for index in range(20)
@@ -69,23 +69,23 @@ def test_every_index_and_seed_has_a_patch_of_its_own():
     assert len({patch.target.tobytes() for patch in patches}) >= len(patches) - 5
 
 
-def test_streams_are_independent_and_need_no_state():
+def test_random_streams_are_independent_and_need_no_state():
     a, b = make_generator(3, 7).random(1000), make_generator(3, 8).random(1000)
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.15
     assert not np.intersect1d(a, b).size
     np.testing.assert_array_equal(make_generator(3, 7).random(1000), a)
 
 
-def test_a_batch_is_consecutive_patches():
+def test_a_batch_consists_of_consecutive_patches():
     items = [smooth_item(), smooth_item((80, 64))]
     plan = plan_of(Train(patch=16, batch=3))
     batch = sample_batch(items, plan, 5)
     for i, patch in enumerate(zip(*batch, strict=True)):
-        assert same(patch, sample_patch(items, plan, 15 + i))
+        assert are_equal(patch, sample_patch(items, plan, 15 + i))
 
 
 @pytest.mark.parametrize(("shape", "orientations"), [((16, 16), 8), ((8, 8, 8), 16)])
-def test_orientations_keep_everything_aligned(shape, orientations):
+def test_orientations_keep_image_target_and_weight_aligned(shape, orientations):
     """All flips and exchanges of the last two axes occur, and nothing else, for an item as large as the patch."""
     item = coded_item(shape)
     train = replace(STILL, patch=shape[0], flips=True, turns=True)
@@ -115,7 +115,7 @@ def test_orientations_can_be_switched_off(flips, turns, count):
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (8, 8, 8)])
-def test_context_is_mirrored(shape):
+def test_the_context_is_mirrored(shape):
     """The image extends one halo beyond the target, mirrored at the border."""
     item = coded_item(shape)
     patch = sample_patch([item], plan_of(replace(STILL, patch=shape[0]), dims=len(shape)), 0)
@@ -153,7 +153,7 @@ def test_every_item_is_drawn_evenly():
     assert (np.abs(counts - 200) < 60).all()
 
 
-def test_patch_is_rounded_up_to_a_valid_size():
+def test_the_patch_is_rounded_up_to_a_valid_size():
     """A side of 388, as in the paper, stays; 389 becomes 404."""
     unet = uniform(2, halo=92, multiple=16, remainder=12)
     assert plan_of(Train(patch=388), geometry=unet).output == (388, 388)
@@ -163,7 +163,7 @@ def test_patch_is_rounded_up_to_a_valid_size():
     assert patch.target.shape == patch.weight.shape == (16, 16)
 
 
-def test_online_deformation_keeps_everything_aligned():
+def test_online_deformation_keeps_image_and_target_aligned():
     """Smooth image and thresholded target still agree, except for half a pixel at edges."""
     item = smooth_item((90, 90))
     plan = plan_of(replace(STILL, patch=40, elastic="online", flips=True, turns=True), Augment(std=4.0))
@@ -212,7 +212,7 @@ def test_intensities_vary_by_one_draw_per_patch():
     assert abs(np.corrcoef(contrast, brightness)[0, 1]) < 0.25
 
 
-def test_types_and_layout():
+def test_patches_have_the_types_and_layout_of_pytorch():
     """PyTorch takes the arrays without a further copy."""
     patch = sample_patch([smooth_item()], plan_of(Train(patch=16)), 3)
     assert [array.dtype for array in patch] == [np.float32, np.int64, np.float32]

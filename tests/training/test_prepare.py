@@ -1,4 +1,4 @@
-"""Training arrays from files."""
+"""Training arrays made from files."""
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,6 @@ def test_everything_is_cropped_to_the_foreground_box(rows, scope):
     np.testing.assert_array_equal(arrays["classes"], objects > 0)
 
 
-def test_without_cropping_all_pixels_count(rows):
+def test_statistics_without_cropping_are_of_all_pixels(rows):
     statistics = data_statistics(rows, 2, Prepare(low=0, high=100))
     assert (statistics["offset"], statistics["scale"]) == ([100], [1199])

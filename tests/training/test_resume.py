@@ -66,7 +66,7 @@ def command(data, output, changes=None, seconds=0.0):
 
 
 def result(output):
-    """Return what must not differ: a checksum of the weights, and the history without times and memory."""
+    """Return the reproducible results: a checksum of the weights, and the history without times and memory."""
     with open(output / "history.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     history = [{key: row[key] for key in row if key not in MEASURED_COLUMNS} for row in rows]
@@ -123,7 +123,7 @@ def interrupted(arguments, output, log, ready, interrupt):
     ],
     ids=str,
 )
-def test_killed_twenty_times(data, uninterrupted, tmp_path, changes):
+def test_a_training_killed_twenty_times_gives_the_same_bits(data, uninterrupted, tmp_path, changes):
     """SIGKILL at random moments, while a state is written after every step."""
     expected = uninterrupted(changes)
     assert len(expected[1]) == STEPS
@@ -148,12 +148,12 @@ def test_killed_twenty_times(data, uninterrupted, tmp_path, changes):
     assert resumed >= 15
     assert end(start(arguments, log)) == 0
     assert result(output) == expected
-    left = ["golden.safetensors", "history.tsv", "model.json", "model.safetensors"]
-    assert sorted(path.name for path in output.iterdir()) == left
+    files = ["golden.safetensors", "history.tsv", "model.json", "model.safetensors"]
+    assert sorted(path.name for path in output.iterdir()) == files
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_stop_signals(data, uninterrupted, tmp_path, number):
+def test_a_stop_signal_ends_a_training_that_resumes(data, uninterrupted, tmp_path, number):
     """A state is written at once, and the process ends with exit status 75."""
     output, log = tmp_path / "stopped", tmp_path / "log"
     arguments = command(data, output, LONG, seconds=1e6)
@@ -190,11 +190,11 @@ def test_processes_must_divide_the_batch(data, tmp_path, capsys):
     assert not (tmp_path / "model").exists()
 
 
-def test_finished_training_is_not_repeated(data, tmp_path):
+def test_a_finished_training_is_not_repeated(data, tmp_path):
     assert end(start(command(data, tmp_path / "one", seconds=1e6))) == 0
     expected = result(tmp_path / "one")
     before = (tmp_path / "one" / "model.safetensors").stat().st_mtime_ns
-    (tmp_path / "one" / "state").mkdir()  # as left by a process that was killed after its last step
+    (tmp_path / "one" / "state").mkdir()  # as a process leaves it that was killed after its last step
     (tmp_path / "one" / "state" / "000000400.safetensors").touch()
     assert end(start(command(data, tmp_path / "one", seconds=1e6))) == 0
     assert (tmp_path / "one" / "model.safetensors").stat().st_mtime_ns == before
@@ -233,7 +233,7 @@ def test_other_weight_maps_start_another_training(data, tmp_path):
     assert result(tmp_path / "model") != expected
 
 
-def test_stop_file_ends_the_training(data, tmp_path):
+def test_a_stop_file_ends_the_training(data, tmp_path):
     output = tmp_path / "early"
     child = start(command(data, output, {"steps": 100_000}))
     while not newest(output) and child.exitcode is None:
@@ -244,7 +244,7 @@ def test_stop_file_ends_the_training(data, tmp_path):
     assert not (output / "stop").exists()
 
 
-def test_budget_of_minutes(data, tmp_path):
+def test_a_training_ends_after_its_budget_of_minutes(data, tmp_path):
     """After two seconds of training, the learning rate is at its lowest."""
     output = tmp_path / "timed"
     assert end(start(command(data, output, {"minutes": 2 / 60, "schedule": "poly"}, seconds=1e6))) == 0
@@ -277,7 +277,7 @@ def fill(path):
         pass
 
 
-def test_full_disk(data, uninterrupted, small_disk, tmp_path):
+def test_a_training_resumes_after_a_full_disk(data, uninterrupted, small_disk, tmp_path):
     """The training ends with an error and a valid last state, and resumes from it when there is space again."""
     output, log, filler = small_disk / "model", tmp_path / "log", small_disk / "filler"
     arguments = command(data, output, LONG)
@@ -310,18 +310,18 @@ def test_automatic_sizes_are_logged_and_kept_in_the_model(data, uninterrupted, t
 
 
 def test_events_and_mapped_images_do_not_change_the_weights(data, uninterrupted, tmp_path):
-    more = {"steps": 20, "tensorboard": True, "cache_gb": 0}
-    assert end(start(command(data, tmp_path / "more", more))) == 0
+    changes = {"steps": 20, "tensorboard": True, "cache_gb": 0}
+    assert end(start(command(data, tmp_path / "more", changes))) == 0
     assert result(tmp_path / "more") == uninterrupted({"steps": 20})
     assert len(list((tmp_path / "more/events").iterdir())) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["more"]
 
 
 def test_the_range_test_writes_a_figure_and_a_table(data, tmp_path, capsys):
-    arguments = ["learning-rate", *command(data, tmp_path / "found.png")[1:]]
+    arguments = ["learning-rate", *command(data, tmp_path / "rates.png")[1:]]
     assert main(arguments) == 0
     proposal = re.search(r"proposed learning rate: (\S+); configured: 0.01", capsys.readouterr().err)
     assert 1e-6 < float(proposal[1]) < 10
-    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
-    with open(tmp_path / "found.tsv", encoding="utf-8", newline="") as file:
+    assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
+    with open(tmp_path / "rates.tsv", encoding="utf-8", newline="") as file:
         assert list(next(csv.DictReader(file, delimiter="\t"))) == ["learning_rate", "loss"]

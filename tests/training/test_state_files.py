@@ -16,13 +16,13 @@ from snakeseg.training import state_files as state_module
 from snakeseg.training.state_files import State, lock, read_state, remove_states, stop_requests, write_state
 
 
-def make(step):
+def make_state(step):
     return State(step, {"a": torch.full((3,), float(step)), "n": torch.tensor(step)})
 
 
-def test_newest_state_is_read_and_two_are_kept(tmp_path):
+def test_the_newest_state_is_read_and_two_are_kept(tmp_path):
     for step in (5, 10, 150):
-        write_state(tmp_path / "state", "d", make(step))
+        write_state(tmp_path / "state", "d", make_state(step))
     lines = []
     state = read_state(tmp_path / "state", "d", lines.append)
     assert state.step == 150
@@ -37,19 +37,19 @@ def test_newest_state_is_read_and_two_are_kept(tmp_path):
 def test_invalid_states_do_not_displace_new_ones(tmp_path):
     """States of other settings with more steps are removed when a new state is written."""
     for step in (900, 1000):
-        write_state(tmp_path, "old", make(step))
+        write_state(tmp_path, "old", make_state(step))
     for step in (10, 20):
-        write_state(tmp_path, "new", make(step))
+        write_state(tmp_path, "new", make_state(step))
         assert read_state(tmp_path, "new", print).step == step
     assert sorted(p.stem for p in tmp_path.iterdir()) == ["000000010", "000000020"]
 
 
-@pytest.mark.parametrize("spoil", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\xff" * 90])
-def test_damaged_state_is_skipped_and_the_previous_one_used(tmp_path, spoil):
-    write_state(tmp_path, "d", make(1))
-    write_state(tmp_path, "d", make(2))
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\xff" * 90])
+def test_a_damaged_state_is_skipped_and_the_previous_one_is_read(tmp_path, damage):
+    write_state(tmp_path, "d", make_state(1))
+    write_state(tmp_path, "d", make_state(2))
     newest = tmp_path / "000000002.safetensors"
-    newest.write_bytes(spoil(newest.read_bytes()))
+    newest.write_bytes(damage(newest.read_bytes()))
     lines = []
     assert read_state(tmp_path, "d", lines.append).step == 1
     assert len(lines) == 1
@@ -57,16 +57,16 @@ def test_damaged_state_is_skipped_and_the_previous_one_used(tmp_path, spoil):
 
 
 def test_states_of_other_settings_are_skipped(tmp_path):
-    write_state(tmp_path, "other", make(1))
+    write_state(tmp_path, "other", make_state(1))
     lines = []
     assert read_state(tmp_path, "d", lines.append) is None
     assert "000000001.safetensors is not used: its settings, data or number of threads differ" in lines[0]
     assert read_state(tmp_path / "nowhere", "d", lines.append) is None
 
 
-def test_full_disk_leaves_the_previous_state(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_previous_state(tmp_path, monkeypatch):
     """A full disk is simulated by an error in the middle of writing."""
-    write_state(tmp_path, "d", make(1))
+    write_state(tmp_path, "d", make_state(1))
 
     def fail(tensors, path, metadata):
         path.write_bytes(b"begun")
@@ -75,18 +75,18 @@ def test_full_disk_leaves_the_previous_state(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(state_module, "save_file", fail)
         with pytest.raises(BadInput, match=r"No space left on device.*; expected .* MB .*; free disk space .* step 1"):
-            write_state(tmp_path, "d", make(2))
+            write_state(tmp_path, "d", make_state(2))
     assert [p.name for p in tmp_path.iterdir()] == ["000000001.safetensors"]
-    write_state(tmp_path, "d", make(2))
+    write_state(tmp_path, "d", make_state(2))
     assert read_state(tmp_path, "d", print).step == 2
 
 
-def test_lock_removes_files_of_a_killed_process(tmp_path):
+def test_the_lock_removes_files_of_a_killed_process(tmp_path):
     (tmp_path / "model" / "state").mkdir(parents=True)
     token = "0123456789abcdef"
-    ours = (f"model/.part-{token}.model.safetensors", f"model/state/.part-{token}.000000005.safetensors")
-    for left in (*ours, "model/.tmpAb12Cd", "model/state/.tmpoprpG0"):  # the last two are names of safetensors
-        (tmp_path / left).touch()
+    leftovers = (f"model/.part-{token}.model.safetensors", f"model/state/.part-{token}.000000005.safetensors")
+    for leftover in (*leftovers, "model/.tmpAb12Cd", "model/state/.tmpoprpG0"):  # the last two are names of safetensors
+        (tmp_path / leftover).touch()
     with lock(tmp_path / "model", print):
         assert list((tmp_path / "model").iterdir()) == [tmp_path / "model" / "state"]
         assert not list((tmp_path / "model" / "state").iterdir())
@@ -99,8 +99,8 @@ def test_repeated_signals_of_a_team_are_recorded():
         assert requested() == "SIGTERM"
 
 
-def test_lock_makes_others_wait(tmp_path):
-    """Another process holds the lock; this one waits for its end."""
+def test_only_one_process_holds_the_lock(tmp_path):
+    """Another process holds the lock; this process waits until it ends."""
     lines, order = [], []
     ready, release = os.pipe(), os.pipe()
     child = os.fork()
@@ -169,7 +169,7 @@ def test_a_lock_of_a_dead_process_is_taken(tmp_path):
     assert not (tmp_path / ".model.lock").exists()
 
 
-def test_links_pipes_and_folders_are_no_locks(tmp_path):
+def test_locks_that_are_links_pipes_or_folders_are_refused(tmp_path):
     """The target of a link is neither locked nor written."""
     target = tmp_path / "precious"
     target.write_text("content", encoding="utf-8")

@@ -52,7 +52,7 @@ def test_a_task_has_the_named_images_and_their_copies(files, tmp_path):
     assert files.all() == [*files.prepared, *files.augmented, *files.weights]
 
 
-def test_auto_becomes_numbers(files, tmp_path):
+def test_a_task_replaces_auto_by_numbers(files, tmp_path):
     task = make_task(settings_of(patch="auto", batch="auto", foreground=0.5), files, {"three"}, CPU, ALONE, tmp_path)
     assert isinstance(task.plan.train.patch, int)
     assert isinstance(task.plan.train.batch, int)
@@ -79,7 +79,7 @@ def test_validation_uses_held_out_originals_and_only_for_best(files, tmp_path, m
     assert make_validation(make_task(settings_of(), files, {"one"}, CPU, ALONE, tmp_path), files, {"two"}) is None
 
 
-def test_processes_take_equal_shares():
+def test_processes_must_divide_the_batch():
     require_equal_shares(Train(batch=4, processes=2))
     require_equal_shares(Train(batch="auto", processes=3))
     with pytest.raises(BadInput, match=r"train\.processes: found 3 for a batch of 4"):

@@ -21,20 +21,20 @@ def test_every_number_of_the_history_is_written(tmp_path):
     assert [event.value for event in events.Scalars("pixels_1")] == [0, 10, 20, 30, 40]
 
 
-def test_nothing_is_written_unless_wanted(tmp_path):
+def test_nothing_is_written_unless_enabled(tmp_path):
     with event_writer(tmp_path / "events", False) as write:
         assert write is None
     assert not list(tmp_path.iterdir())
 
 
 def test_missing_tensorboard_is_an_error_with_remedy(tmp_path, monkeypatch):
-    real = builtins.__import__
+    original_import = builtins.__import__
 
-    def without(name, *rest):
+    def refuse(name, *rest):
         if name == "torch.utils.tensorboard":
             raise ImportError(name)
-        return real(name, *rest)
+        return original_import(name, *rest)
 
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(BadInput, match="pip install tensorboard"), event_writer(tmp_path, True):
         pass

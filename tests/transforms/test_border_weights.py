@@ -14,13 +14,13 @@ from snakeseg.transforms.border_weights import border_weights, class_weights
 TOLERANCE = 2e-6
 
 
-def textbook(objects, w0, sigma, spacing):
+def direct_weights(objects, w0, sigma, spacing):
     """Compute equation 2 of the paper directly, with zero inside objects."""
     ids = np.setdiff1d(objects, 0)
     if len(ids) < 2:
         return np.zeros(objects.shape)
-    away = np.sort([ndimage.distance_transform_edt(objects != i, sampling=spacing) for i in ids], axis=0)
-    border = w0 * np.exp(-((away[0] + away[1]) ** 2) / (2 * sigma**2))
+    distances = np.sort([ndimage.distance_transform_edt(objects != i, sampling=spacing) for i in ids], axis=0)
+    border = w0 * np.exp(-((distances[0] + distances[1]) ** 2) / (2 * sigma**2))
     return np.where(objects == 0, border, 0)
 
 
@@ -28,10 +28,10 @@ def draw_objects(seed, shape, count):
     """Draw overlapping balls: some ids may be missing, some objects touch or are fragmented."""
     rng = np.random.default_rng(seed)
     objects = np.zeros(shape, np.int32)
-    where = np.indices(shape)
+    coordinates = np.indices(shape)
     for identity in range(1, count + 1):
         centre = rng.uniform(0, shape).reshape(-1, *(1,) * len(shape))
-        objects[((where - centre) ** 2).sum(axis=0) < rng.uniform(1, 6) ** 2] = identity
+        objects[((coordinates - centre) ** 2).sum(axis=0) < rng.uniform(1, 6) ** 2] = identity
     return objects
 
 
@@ -41,26 +41,26 @@ def draw_objects(seed, shape, count):
      ((16, 34, 30), (2, 1, 1)), ((16, 24, 30), (3, 1, 0.7))],
 )  # fmt: skip
 @pytest.mark.parametrize("sigma", [1.0, 5.0])
-def test_equals_textbook(shape, spacing, sigma):
+def test_weights_equal_the_direct_computation(shape, spacing, sigma):
     objects = draw_objects(0, shape, 15)
-    expected = textbook(objects, 10.0, sigma, spacing)
+    expected = direct_weights(objects, 10.0, sigma, spacing)
     assert expected.max() > 1
     np.testing.assert_allclose(border_weights(objects, 10.0, sigma, spacing), expected, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize(("shape", "block"), [((100, 80), 17), ((100, 80), 64), ((30, 26, 28), 9)])
-def test_blocks_leave_no_trace(monkeypatch, shape, block):
+def test_weights_do_not_depend_on_the_blocks(monkeypatch, shape, block):
     """Blocks smaller than the reach of the border term give the same weights as a single block."""
     monkeypatch.setattr(weights, "BLOCK_SIDE", {2: block, 3: block})
     objects = draw_objects(1, shape, 20)
-    expected = textbook(objects, 10.0, 2.0, (1,) * len(shape))
+    expected = direct_weights(objects, 10.0, 2.0, (1,) * len(shape))
     np.testing.assert_allclose(border_weights(objects, sigma=2.0), expected, rtol=0, atol=TOLERANCE)
 
 
-def test_blocks_with_anisotropic_spacing(monkeypatch):
+def test_blocks_support_anisotropic_spacing(monkeypatch):
     monkeypatch.setattr(weights, "BLOCK_SIDE", {2: 16})
     objects = draw_objects(2, (60, 90), 20)
-    expected = textbook(objects, 10.0, 2.0, (2.0, 0.5))
+    expected = direct_weights(objects, 10.0, 2.0, (2.0, 0.5))
     np.testing.assert_allclose(border_weights(objects, 10, 2, (2.0, 0.5)), expected, rtol=0, atol=TOLERANCE)
 
 
@@ -73,14 +73,14 @@ def test_blocks_with_anisotropic_spacing(monkeypatch):
     sigma=st.floats(0.5, 8),
     spacing=st.tuples(st.floats(0.3, 3), st.floats(0.3, 3)),
 )
-def test_equals_textbook_everywhere(seed, shape, count, w0, sigma, spacing):
+def test_weights_of_random_objects_equal_the_direct_computation(seed, shape, count, w0, sigma, spacing):
     objects = draw_objects(seed, shape, count)
-    expected = textbook(objects, w0, sigma, spacing)
-    found = border_weights(objects, w0, sigma, spacing)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * max(1, w0 / 10))
+    expected = direct_weights(objects, w0, sigma, spacing)
+    actual = border_weights(objects, w0, sigma, spacing)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE * max(1, w0 / 10))
 
 
-def test_known_answer_between_two_walls():
+def test_the_weight_between_two_walls_equals_the_formula():
     """In the middle of a gap of 3 pixels, d1 = d2 = 2 and the weight is 10 exp(-16 / 50)."""
     objects = np.zeros((5, 9), int)
     objects[:, :3], objects[:, 6:] = 1, 2
@@ -88,30 +88,30 @@ def test_known_answer_between_two_walls():
 
 
 @pytest.mark.parametrize("objects", [np.zeros((20, 20), int), np.pad(np.ones((4, 4), int), 8)])
-def test_zero_where_fewer_than_two_objects(objects):
+def test_fewer_than_two_objects_have_no_weights(objects):
     assert not border_weights(objects).any()
 
 
-def test_zero_inside_objects():
+def test_weights_are_zero_inside_objects():
     objects = draw_objects(3, (64, 64), 12)
     assert not border_weights(objects)[objects > 0].any()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "uint32", "int64", "uint64"])
-def test_any_integer_type(dtype):
+def test_objects_can_have_any_integer_type(dtype):
     objects = draw_objects(4, (40, 40), 6)
     np.testing.assert_allclose(border_weights(objects.astype(dtype)), border_weights(objects), rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (12, 14, 16)])
-def test_same_bits_wherever_memory_lies(shape):
-    """Weights do not depend on vectorised square roots, which round differently at the ends of a row."""
+def test_weights_do_not_depend_on_memory_addresses(shape):
+    """Vectorised square roots round differently at the ends of a row; the weights have the same bits at any address."""
     objects = draw_objects(4, shape, 6)
     results = [(np.empty(37 * k % 1999 + 1, np.uint8), border_weights(objects)) for k in range(60)]
     assert len({weight.tobytes() for _, weight in results}) == 1
 
 
-def test_no_term_no_work():
+def test_a_border_term_of_zero_gives_no_weights():
     assert not border_weights(draw_objects(0, (30, 30), 5), w0=0).any()
 
 
@@ -125,7 +125,7 @@ def test_no_term_no_work():
         (np.zeros((4, 4), int), {"spacing": (1,)}),
     ],
 )
-def test_refuses(objects, kwargs):
+def test_invalid_arguments_are_errors(objects, kwargs):
     with pytest.raises(ValueError, match="expected"):
         border_weights(objects, **kwargs)
 
@@ -148,12 +148,12 @@ def test_memory_does_not_grow_with_the_number_of_objects():
     assert few.max() == 16
     assert many.max() == 4096
     border_weights(few)
-    little, much = peak_memory(few.astype(np.int32)), peak_memory(many.astype(np.int32))
-    assert much < 1.25 * little
-    assert much < 28 * few.size
+    bytes_of_few, bytes_of_many = peak_memory(few.astype(np.int32)), peak_memory(many.astype(np.int32))
+    assert bytes_of_many < 1.25 * bytes_of_few
+    assert bytes_of_many < 28 * few.size
 
 
-def test_class_weights_balance():
+def test_class_weights_balance_the_classes():
     """Balanced weights are total / (classes * count), with a mean of 1 over all pixels."""
     np.testing.assert_allclose(class_weights([300, 100]), [2 / 3, 2.0])
     np.testing.assert_allclose(class_weights([10, 0, 30]), [2.0, 0.0, 2 / 3])

@@ -14,7 +14,7 @@ def constant_field(shift, shape):
 
 @pytest.mark.parametrize("order", [0, 1, 3])
 @pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-11, 7)])
-def test_constant_grid_is_a_shift_2d(order, shift):
+def test_a_constant_grid_shifts_an_image(order, shift):
     """Output pixel x is input pixel x + shift, mirrored at the border, and exactly equal for labels."""
     image = np.random.default_rng(0).normal(size=(31, 24)).astype(np.float32)
     moved = apply_field(image, constant_field(shift, image.shape), order)
@@ -22,20 +22,20 @@ def test_constant_grid_is_a_shift_2d(order, shift):
 
 
 @pytest.mark.parametrize("order", [0, 1])
-def test_constant_grid_is_a_shift_3d(order):
+def test_a_constant_grid_shifts_a_volume(order):
     image = np.random.default_rng(0).normal(size=(9, 12, 10)).astype(np.float32)
     shift = (2, -3, 1)
     moved = apply_field(image, constant_field(shift, image.shape), order)
     np.testing.assert_allclose(moved, read_mirrored(image, shift, image.shape), rtol=0, atol=1e-4 if order else 0)
 
 
-def test_half_a_pixel_is_a_mean_of_neighbours():
+def test_a_shift_by_half_a_pixel_is_a_mean_of_neighbours():
     image = np.random.default_rng(0).normal(size=(1, 20)).astype(np.float32)
     moved = apply_field(image, constant_field((0, 0.5), image.shape), 1)
     np.testing.assert_allclose(moved[0, :-1], (image[0, 1:] + image[0, :-1]) / 2, atol=1e-4)
 
 
-def test_field_passes_through_the_control_points():
+def test_the_field_passes_through_the_control_points():
     """Control points span the image from corner to corner, with displacements in pixels."""
     grid = sample_grid(np.random.default_rng(0), (41, 21))
     field = displacement_field(grid, (41, 21))
@@ -53,7 +53,7 @@ def test_straight_displacements_stay_straight(points):
     np.testing.assert_allclose(field[1], np.broadcast_to(np.linspace(-8, 24, 17), (33, 17)), atol=1e-4)
 
 
-def test_field_is_a_natural_cubic_spline():
+def test_the_field_is_a_natural_cubic_spline():
     """Natural splines have no curvature at the ends: through 0, 1, 0 at -1, 0, 1, it is 1 - 1.5 t^2 + 0.5 |t|^3."""
     grid = np.zeros((2, 3, 3))
     grid[0, 1, :] = 1
@@ -94,7 +94,7 @@ def test_labels_get_no_new_values(shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_nearest_of_floats_keeps_fractions(dtype):
+def test_nearest_interpolation_keeps_fractions(dtype):
     image = np.linspace(0, 0.9, 25).reshape(5, 5).astype(dtype)
     np.testing.assert_array_equal(apply_field(image, constant_field((0, 0), (5, 5)), 0), image)
 
@@ -109,7 +109,7 @@ def test_integer_images_do_not_wrap_around(order):
     assert np.abs(apply_field(image, field, order) - exact).max() <= 1
 
 
-def test_channels_move_together():
+def test_channels_are_deformed_equally():
     image = np.random.default_rng(0).normal(size=(3, 20, 22)).astype(np.float32)
     field = displacement_field(sample_grid(np.random.default_rng(1), (20, 22), std=2.0), (20, 22))
     moved = apply_field(image, field, 3)
@@ -117,7 +117,7 @@ def test_channels_move_together():
         np.testing.assert_array_equal(channel, apply_field(expected, field, 3))
 
 
-def test_grid_is_drawn_from_the_stated_distribution():
+def test_grids_have_the_given_distribution():
     grids = np.stack([sample_grid(np.random.default_rng(seed), (512, 512), std=10.0) for seed in range(400)])
     assert grids.shape == (400, 2, 3, 3)
     assert grids.mean() == pytest.approx(0, abs=0.5)
@@ -151,7 +151,7 @@ def test_a_field_of_some_pixels_is_that_part_of_the_whole():
     )
 
 
-def test_part_of_a_field_gives_that_part_of_the_image():
+def test_a_part_of_a_field_gives_the_same_part_of_the_image():
     rng = np.random.default_rng(0)
     image, field = rng.random((40, 50)).astype(np.float32), displacement_field(sample_grid(rng, (40, 50)), (40, 50))
     part = (slice(7, 31), slice(12, 44))
@@ -160,6 +160,6 @@ def test_part_of_a_field_gives_that_part_of_the_image():
         np.testing.assert_array_equal(apply_field(image, field[:, *part], order), whole[part])
 
 
-def test_refuses_a_field_of_other_dimensions():
+def test_a_field_of_other_dimensions_is_an_error():
     with pytest.raises(ValueError, match="must be equal"):
         apply_field(np.zeros((4, 5)), constant_field((0, 0, 0), (5, 4, 3)), 1)

@@ -1,4 +1,4 @@
-"""Orientations: those that the symmetry of the data allows, each once."""
+"""Orientations: each orientation that the symmetry of the data allows occurs once."""
 
 import numpy as np
 import pytest
@@ -18,15 +18,15 @@ from snakeseg.transforms.flips import Symmetry, any_symmetry, orientations, symm
 )
 def test_orientations_are_distinct_and_start_with_the_identity(symmetry, count):
     image = np.arange(27).reshape(3, 3, 3)
-    seen = {
+    images = {
         np.flip(np.swapaxes(image, *symmetry.plane) if turned else image, flipped).tobytes()
         for turned, flipped in orientations(symmetry)
     }
-    assert len(seen) == len(list(orientations(symmetry))) == count
+    assert len(images) == len(list(orientations(symmetry))) == count
     assert next(orientations(symmetry)) == (False, ())
 
 
-def test_only_axes_that_are_alike_are_exchanged():
+def test_only_axes_of_equal_spacing_and_size_are_exchanged():
     def plane(spacing, patch):
         return symmetry_of(True, True, spacing, patch).plane
 
@@ -38,7 +38,7 @@ def test_only_axes_that_are_alike_are_exchanged():
     assert plane((1, 1.05), (8, 8)) == (0, 1)
 
 
-def test_flips_are_all_none_or_those_named():
+def test_flips_are_along_all_none_or_the_listed_axes():
     spacing, patch = (1.0, 1.0, 1.0), (8, 8, 8)
     assert symmetry_of(True, False, spacing, patch) == Symmetry((0, 1, 2))
     assert symmetry_of(False, False, spacing, patch) == Symmetry()

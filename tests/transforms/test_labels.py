@@ -22,7 +22,7 @@ quick = settings(deadline=None, max_examples=60)
 SEMANTIC = Labels("semantic", {"sky": 10, "cell": 3, "wall": 7}, ignore=99)
 
 
-def test_instance_labels():
+def test_instance_labels_give_one_class_and_numbered_objects():
     """Ids may be large and have gaps; pixels with the ignored value have neither class nor object."""
     label = np.array([[0, 70_000, 70_000, 5], [0, 0, 255, 5]])
     classes, objects = classes_and_objects(label, Labels(ignore=255))
@@ -36,7 +36,7 @@ def test_an_object_in_two_pieces_is_one_object():
     assert objects.tolist() == [[1, 0, 1]]
 
 
-def test_binary_labels():
+def test_binary_labels_give_connected_components():
     """All values but 0 are foreground; objects are face-connected, even with different values."""
     label = np.array([[255, 7, 0, 0], [0, 0, 255, 9]])
     classes, objects = classes_and_objects(label, Labels("binary", ignore=9))
@@ -44,7 +44,7 @@ def test_binary_labels():
     assert objects.tolist() == [[1, 1, 0, 0], [0, 0, 2, 0]]
 
 
-def test_semantic_labels():
+def test_semantic_labels_give_classes_and_their_components():
     """Classes have the order of the settings; objects are connected components of a class."""
     label = np.array([[10, 3, 3, 7], [99, 10, 3, 10], [3, 10, 10, 10]])
     classes, objects = classes_and_objects(label, SEMANTIC)
@@ -52,7 +52,7 @@ def test_semantic_labels():
     assert objects.tolist() == [[0, 1, 1, 2], [0, 0, 1, 0], [3, 0, 0, 0]]
 
 
-def test_unknown_semantic_value():
+def test_an_unknown_semantic_value_is_an_error():
     with pytest.raises(ValueError, match=r"label values \[4\]; expected the classes"):
         classes_and_objects(np.array([[10, 4]]), SEMANTIC)
     with pytest.raises(BadInput, match=r"a.png: found label values \[4\]; expected the classes .*labels.values"):
@@ -60,7 +60,7 @@ def test_unknown_semantic_value():
 
 
 @pytest.mark.parametrize("kind", ["instance", "binary"])
-def test_ignored_value_of_a_signed_label(kind):
+def test_the_ignored_value_can_be_negative(kind):
     label = np.array([[-1, 0, 4]], np.int16)
     classes, objects = classes_and_objects(label, Labels(kind, ignore=-1))
     assert classes.tolist() == [[IGNORED, 0, 1]]
@@ -69,7 +69,7 @@ def test_ignored_value_of_a_signed_label(kind):
 
 @quick
 @given(arrays(np.int32, (4, 5), elements=st.integers(-3, 5)))
-def test_background_is_zero_and_nothing_else(label):
+def test_only_zero_is_background(label):
     """For any ids, even negative ones, 0 stays background and each object gets a number."""
     numbered = number_objects(label)
     np.testing.assert_array_equal(numbered == 0, label == 0)
@@ -85,7 +85,7 @@ def test_touching_objects_get_a_border():
     assert separate_touching(objects).tolist() == expected
 
 
-def test_objects_apart_stay_as_they_are():
+def test_separate_objects_are_unchanged():
     objects = np.array([[1, 1, 0, 2], [0, 0, 0, 0], [3, 3, 0, 4]])
     np.testing.assert_array_equal(separate_touching(objects), objects)
 
@@ -96,7 +96,7 @@ def test_an_object_that_would_vanish_stays():
 
 @quick
 @given(arrays(np.int32, (6, 7), elements=st.integers(0, 3)))
-def test_separating_only_removes_pixels_and_no_object(objects):
+def test_separating_removes_pixels_but_no_object(objects):
     separated = separate_touching(objects)
     assert set(np.unique(separated)) - {0} == set(np.unique(objects)) - {0}
     np.testing.assert_array_equal(separated[separated > 0], objects[separated > 0])
@@ -121,19 +121,19 @@ def test_separated_objects_do_not_touch_in_3d():
     assert (separated[4:] == 2).all()
 
 
-def test_training_sees_the_border_as_background_and_keeps_what_is_ignored():
+def test_training_labels_have_background_borders_and_ignored_pixels():
     label = np.array([[1, 1, 2, 2, 9]])
     classes, objects = separated_labels(*classes_and_objects(label, Labels(ignore=9)), "instance")
     assert classes.tolist() == [[1, 0, 0, 1, IGNORED]]
     assert objects.tolist() == [[1, 0, 0, 2, 0]]
 
 
-def test_class_names():
+def test_classes_have_the_names_of_the_settings():
     assert SEMANTIC.classes == ["sky", "cell", "wall"]
     assert Labels("binary", {"a": 1, "b": 2, "c": 3}).classes == ["background", "foreground"]
 
 
-def test_border_class_is_the_inner_edge():
+def test_the_border_class_is_the_inner_edge():
     """The border is one pixel wide along the outline, also between touching objects, but not at the image's edge."""
     objects = np.zeros((7, 9), np.int32)
     objects[1:6, 0:4], objects[1:6, 4:9] = 1, 2
@@ -151,7 +151,7 @@ def test_border_class_is_the_inner_edge():
     assert wider[3].tolist() == [1, 1, 2, 2, 2, 2, 1, 1, 1]
 
 
-def test_objects_that_are_all_edge_stay_interior():
+def test_objects_without_interior_get_no_border():
     objects = np.zeros((5, 9), np.int32)
     objects[2, 1:3], objects[1:4, 5:8] = 1, 2
     marked = mark_border((objects > 0).astype(np.uint8), objects, 1)

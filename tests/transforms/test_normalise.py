@@ -25,13 +25,13 @@ def test_percentiles_map_to_zero_and_one():
     np.testing.assert_allclose(image[:, 0, [0, 10, 90, 100]], [[-0.125, 0, 1, 1.125]] * 2, atol=1e-6)
 
 
-def test_zscore():
+def test_zscore_gives_mean_zero_and_deviation_one():
     image = normalise(ramp(), Prepare("zscore"), None)[:]
     np.testing.assert_allclose(image.mean(axis=(1, 2)), 0, atol=1e-6)
     np.testing.assert_allclose(image.std(axis=(1, 2)), 1, rtol=1e-6)
 
 
-def test_none_leaves_values_alone():
+def test_none_keeps_the_values():
     np.testing.assert_array_equal(normalise(ramp(), Prepare("none"), None)[:], ramp())
 
 
@@ -41,7 +41,7 @@ def test_a_constant_image_stays_finite(kind):
     assert (image == (7 if kind == "none" else 0)).all()
 
 
-def test_a_nearly_constant_image_falls_back_on_its_range():
+def test_a_nearly_constant_image_is_scaled_by_its_range():
     """If the percentiles coincide, the brightest pixel becomes 1."""
     image = np.zeros((1, 100, 100))
     image[0, 0, 0] = 50
@@ -53,14 +53,14 @@ def test_integers_do_not_overflow():
     np.testing.assert_allclose(normalise(image, Prepare(low=0, high=100), None)[:], [[[0, 1]]])
 
 
-def test_brightness_and_contrast_do_not_matter_per_image():
+def test_normalisation_per_image_removes_brightness_and_contrast():
     image = np.random.default_rng(0).normal(size=(2, 20, 20))
     for kind in ("percentile", "zscore"):
         expected = normalise(image, Prepare(kind), None)[:]
         np.testing.assert_allclose(normalise(image * 30 + 400, Prepare(kind), None)[:], expected, atol=1e-4)
 
 
-def test_statistics_of_the_data_set():
+def test_statistics_of_the_data_set_are_applied():
     """With the scope dataset, the image's own intensities have no effect."""
     statistics = {"offset": [10, 0], "scale": [2, 5]}
     image = normalise(ramp(), Prepare(scope="dataset"), statistics)[:]
@@ -68,12 +68,12 @@ def test_statistics_of_the_data_set():
     np.testing.assert_allclose(image[1, 0, :2], [1, 3])
 
 
-def test_three_dimensions():
+def test_volumes_are_normalised_per_channel():
     image = np.random.default_rng(0).normal(size=(2, 4, 5, 6)) * np.array([1, 9]).reshape(2, 1, 1, 1)
     np.testing.assert_allclose(normalise(image, Prepare("zscore"), None)[:].std(axis=(1, 2, 3)), 1, rtol=1e-5)
 
 
-def test_unknown_kind():
+def test_an_unknown_normalisation_is_an_error():
     with pytest.raises(ValueError, match=r"prepare.normalise 'minmax'; expected"):
         intensity_statistics(ramp(), Prepare("minmax"))
 
@@ -85,16 +85,16 @@ def test_unknown_kind():
     seed=st.integers(0, 99),
     pieces=st.integers(1, 4),
 )
-def test_quantiles_are_numpys(dtype, size, seed, pieces):
+def test_quantiles_equal_those_of_numpy(dtype, size, seed, pieces):
     """Quantiles equal NumPy's bitwise, for negative and repeated values and any division into arrays."""
     values = (np.random.default_rng(seed).normal(size=size) * 60).astype(dtype)
     percents = [0.0, 1.0, 37.3, 50.0, 99.8, 100.0]
-    found = quantiles(lambda: iter(np.array_split(values, pieces)), size, values.dtype, percents)
-    assert found == np.percentile(values.astype(np.float64), percents).tolist()
+    actual = quantiles(lambda: iter(np.array_split(values, pieces)), size, values.dtype, percents)
+    assert actual == np.percentile(values.astype(np.float64), percents).tolist()
 
 
 @pytest.mark.parametrize("edge", [0, -1024.0, 7])
-def test_the_box_leaves_out_the_plain_edge(edge):
+def test_the_foreground_box_excludes_a_constant_edge(edge):
     image = np.full((2, 30, 41, 20), edge, np.float32)
     image[0, 4, 7:9, 3], image[1, 11, 5, 19] = 50, 60  # each in a single channel
     assert foreground_box(image, Prepare(crop=True)) == (slice(4, 12), slice(5, 9), slice(3, 20))
@@ -102,12 +102,12 @@ def test_the_box_leaves_out_the_plain_edge(edge):
     assert foreground_box(image * 0 + edge, Prepare(crop=True)) == (slice(0, 30), slice(0, 41), slice(0, 20))
 
 
-def test_an_edge_stays_plain_when_it_is_resampled():
+def test_the_foreground_box_excludes_a_resampled_constant_edge():
     image = np.full((1, 40, 60), -1000.7, np.float32)
     image[0, 10:20, 30:45] = 80
-    found = resampled(image, (57, 83))
-    assert np.ptp(found[:, :5]) > 0  # rounding
-    rows, columns = foreground_box(found, Prepare(crop=True))
+    finer = resampled(image, (57, 83))
+    assert np.ptp(finer[:, :5]) > 0  # by rounding
+    rows, columns = foreground_box(finer, Prepare(crop=True))
     np.testing.assert_allclose([rows.start, rows.stop], [10 * 57 / 40, 20 * 57 / 40], atol=2)
     np.testing.assert_allclose([columns.start, columns.stop], [30 * 83 / 60, 45 * 83 / 60], atol=2)
 
@@ -117,9 +117,9 @@ def test_statistics_are_those_of_the_box():
     image[0, 20:30, 10:21] = np.random.default_rng(0).normal(5, 3, (10, 11))
     settings = Prepare("zscore", crop=True)
     box = foreground_box(image, settings)
-    found = normalise(image, settings, None, box)[(slice(None), *box)]
-    np.testing.assert_allclose([found.mean(), found.std()], [0, 1], atol=1e-6)
-    assert found.shape == (1, 10, 11)
+    normalised = normalise(image, settings, None, box)[(slice(None), *box)]
+    np.testing.assert_allclose([normalised.mean(), normalised.std()], [0, 1], atol=1e-6)
+    assert normalised.shape == (1, 10, 11)
 
 
 def test_statistics_do_not_depend_on_the_blocks(monkeypatch):

@@ -11,14 +11,14 @@ def draw(seed=0, shape=(128, 96), cells=30):
     return simulate_cells(np.random.default_rng(seed), shape, cells)
 
 
-def test_same_seed_same_image():
+def test_the_same_seed_gives_the_same_image():
     for first, second in zip(draw(3), draw(3), strict=True):
         np.testing.assert_array_equal(first, second)
     assert not np.array_equal(draw(3)[0], draw(4)[0])
 
 
 @pytest.mark.parametrize("shape", [(128, 96), (24, 40, 44)])
-def test_types_and_ids(shape):
+def test_ids_are_consecutive_and_types_are_fixed(shape):
     image, labels = draw(shape=shape)
     assert image.shape == labels.shape == shape
     assert (image.dtype, labels.dtype) == (np.uint8, np.uint16)
@@ -41,13 +41,13 @@ def test_cells_are_bright_and_some_touch():
     assert touching >= 4
 
 
-def test_about_as_many_cells_as_asked():
+def test_images_have_about_the_requested_number_of_cells():
     counts = [draw(seed, (256, 256), 60)[1].max() for seed in range(5)]
     assert 15 < np.mean(counts) <= 60
 
 
 @pytest.mark.parametrize(("cells", "seeds"), [(1, 12), (2, 12), (1000, 1)])
-def test_any_number_of_cells(cells, seeds):
+def test_any_number_of_cells_gives_a_valid_image(cells, seeds):
     """Images with few cells, which may all lie outside, or with more cells than fit, are valid."""
     for seed in range(seeds):
         image, labels = draw(seed, (32, 32), cells)
@@ -55,5 +55,5 @@ def test_any_number_of_cells(cells, seeds):
         assert image.shape == (32, 32)
 
 
-def test_numbering():
+def test_ids_are_renumbered_from_one():
     assert number_from_one(np.array([[0, 7], [3, 7]])).tolist() == [[0, 2], [1, 2]]

@@ -1,4 +1,4 @@
-"""Bad files are refused before any compute, all at once; one by one they are in `tests/bad_input`."""
+"""Bad files are refused before any computation, all at once. `tests/bad_input` tests every single fault."""
 
 import json
 
@@ -15,14 +15,14 @@ HEADER = ["sample", "image", "label", "subset"]
 
 
 def rows_of(*changed: list[str]) -> list[list[str]]:
-    """A sheet of six good rows; changed rows replace the first ones."""
+    """Return a sheet of six good rows; changed rows replace the first ones."""
     good = [[f"s{i}", f"i{i}.tif", f"l{i}.tif", "train"] for i in range(6)]
     return [HEADER, *changed, *good[len(changed) :]]
 
 
 @pytest.fixture
 def refused(tmp_path, snakemake, write_run):
-    """Run with six good images and some changes; return the lines of errors."""
+    """Return a function that runs six images with some changes, checks that the run fails, and returns its output."""
 
     def run(changes: dict | None = None, rows: list | None = None, spoil=lambda folder: None) -> str:
         rng = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def test_all_bad_files_are_reported_at_once(refused, tmp_path, monkeypatch, caps
         Image.fromarray(np.zeros((48, 48, 3), np.uint8)).save(folder / "i5.png")
 
     output = refused(rows=[*rows_of()[:-1], ["s5", "i5.png", "", "train"]], spoil=spoil)
-    for name, found in (
+    for name, fault in (
         ("i0.tif", "no such file"),
         ("i1.tif", "damaged"),
         ("l2.tif", "shape (40, 40)"),
@@ -66,7 +66,7 @@ def test_all_bad_files_are_reported_at_once(refused, tmp_path, monkeypatch, caps
         ("i5.png", "3 channels"),
         ("s5", "no label"),
     ):
-        assert any(name in line and found in line and "expected" in line for line in output.splitlines()), (
+        assert any(name in line and fault in line and "expected" in line for line in output.splitlines()), (
             name,
             output,
         )
@@ -78,7 +78,7 @@ def test_all_bad_files_are_reported_at_once(refused, tmp_path, monkeypatch, caps
     assert case["lines"][-1] == "(and 1 more lines of this kind)"
 
 
-def test_odd_but_good_images_run(tmp_path, snakemake, write_run):
+def test_small_images_and_empty_labels_are_accepted(tmp_path, snakemake, write_run):
     """Images smaller than any tile, of different sizes, and empty labels are trained on and predicted."""
     rng = np.random.default_rng(0)
     for i, side in enumerate((7, 48, 33, 60, 21, 5)):

@@ -1,4 +1,4 @@
-"""Every command on a page is run, as it is typed: here after `make demo`, or what it does by the test that is named."""
+"""Every command of the documentation runs as it is typed: here, after `make demo`, or in the named test."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ from pages import commands
 
 pytestmark = pytest.mark.slow
 
-# In the order in which they are run, in a clean copy of the repository in which `make demo` has run.
-HERE = [
+# Commands that run here, in this order, in a clean copy of the repository.
+TYPED_COMMANDS = [
     "make demo",
     ". .venv/bin/activate",
     "snakemake --cores all",
@@ -44,11 +44,12 @@ HERE = [
     "snakeseg init my-cells",
     'eval "$(snakeseg --completion bash)"',
 ]
-# The others, and the test of each.
-ELSEWHERE = {
-    "make test": "workflow/test_commands.py::test_every_command_is_run",  # it runs this one
-    "git clone URL snakeseg && cd snakeseg": "workflow/test_commands.py::test_as_typed",
-    "make setup": "workflow/test_commands.py::test_make_knows_its_targets",  # what it installs runs all tests
+# The other commands, and the test of each.
+TESTED_ELSEWHERE = {
+    "make test": "workflow/test_commands.py::test_every_command_has_a_test",  # it runs this test
+    "git clone URL snakeseg && cd snakeseg": "workflow/test_commands.py::test_commands_run_as_typed",
+    # The environment that it installs runs all tests.
+    "make setup": "workflow/test_commands.py::test_make_targets_run_their_commands",
     "pip install onnx onnxruntime bioimageio.core 'pydantic<2.14'": (
         "test_environment.py::test_every_dependency_is_pinned"
     ),
@@ -58,7 +59,9 @@ ELSEWHERE = {
     "snakeseg doctor --profile profiles/slurm": (
         "monitor/test_doctor.py::test_profiles_of_the_repository_have_no_problem"
     ),
-    "snakeseg doctor --profile profiles/slurm --submit": "slurm/test_doctor_sends.py::test_it_says_what_came_back",
+    "snakeseg doctor --profile profiles/slurm --submit": (
+        "slurm/test_doctor_submit.py::test_doctor_reports_the_result_of_the_test_job"
+    ),
     **dict.fromkeys(
         (
             "snakemake --workflow-profile profiles/slurm",
@@ -66,7 +69,7 @@ ELSEWHERE = {
         ),
         "slurm/test_same_bytes.py::test_results_are_byte_identical",
     ),
-    # The files are of gigabytes; their versions and digests are compared.
+    # These download gigabytes; the tests compare the versions and digests of the files.
     **dict.fromkeys(
         (
             "python3.11 -m venv locked && . locked/bin/activate",
@@ -76,7 +79,7 @@ ELSEWHERE = {
         ),
         "test_environment.py::test_locks_have_the_versions_of_the_constraints",
     ),
-    # There is no engine to build with; jobs that name the image are seen, and the definitions checked.
+    # Without a container engine, the tests check the definitions, and run jobs with a stand-in.
     **dict.fromkeys(
         (
             "apptainer build snakeseg.sif apptainer.def",
@@ -88,10 +91,10 @@ ELSEWHERE = {
         "workflow/test_container.py::test_jobs_run_in_the_image",
     ),
 }
-# The site's own.
-FOREIGN = {'sinfo -o "%P %l %G %f"', "sacct -n | head -1", "tmux"}
-# What stands for a user's own.
-MEANT = {
+# Commands of a site.
+SITE_COMMANDS = {'sinfo -o "%P %l %G %f"', "sacct -n | head -1", "tmux"}
+# Replacements of what users fill in.
+PLACEHOLDERS = {
     "IMAGES...": "results/demo/simulated/images/cells-20.tif results/demo/simulated/images/cells-21.tif",
     "images=FOLDER": "images=results/demo/simulated/images",
     "-o FOLDER": "-o out",
@@ -101,8 +104,8 @@ MEANT = {
     "status my-cells": "status demo",
     "predict=1/10": "predict=1/1",  # the demo has one batch
 }
-# Files of their own that these commands take.
-GIVEN = """
+# Commands that write the input files of the typed commands.
+PREPARATION = """
 cp config/config.yaml my.yaml
 python -c "
 import numpy, tifffile
@@ -114,63 +117,66 @@ mkdir -p stage1_train/plate1/images stage1_train/plate1/masks
 python -c "from PIL import Image; Image.new('L', (64, 48)).save('stage1_train/plate1/images/plate1.png')"
 python -c "from PIL import Image; Image.new('L', (64, 48), 255).save('stage1_train/plate1/masks/0.png')"
 """
-MADE = [
+# Files that the typed commands must write.
+WRITTEN_FILES = [
     "labelled/cells-20.tif", "out/cells-21.tif", "plate1.geojson", "labels/plate1.tif", "labels/plate1.png",
     "cells.zip", "my-cells.yaml",
     "results/demo/data-report.html", "results/demo/models/default/fold-0/learning-rate.png", "compared/comparison.tsv",
 ]  # fmt: skip
 
 
-def test_every_command_is_run(repository):
+def test_every_command_has_a_test(repository):
     """A new command on a page needs a test."""
-    assert set(commands(repository)) == {*HERE, *ELSEWHERE, *FOREIGN}
-    for place in ELSEWHERE.values():
-        path, _, test = place.partition("::")
-        assert f"def {test}(" in (repository / "tests" / path).read_text(encoding="utf-8"), place
+    assert set(commands(repository)) == {*TYPED_COMMANDS, *TESTED_ELSEWHERE, *SITE_COMMANDS}
+    for named_test in TESTED_ELSEWHERE.values():
+        path, _, test = named_test.partition("::")
+        assert f"def {test}(" in (repository / "tests" / path).read_text(encoding="utf-8"), named_test
 
 
-def test_make_knows_its_targets(repository):
+def test_make_targets_run_their_commands(repository):
     volumes = "snakemake --cores all --configfile config/examples/demo-3d.yaml"
-    told = {"demo": "snakemake --cores all", "demo-3d": volumes, "test": "pytest", "setup": ""}
-    for target, command in told.items():
+    commands_of_targets = {"demo": "snakemake --cores all", "demo-3d": volumes, "test": "pytest", "setup": ""}
+    for target, command in commands_of_targets.items():
         done = subprocess.run(["make", "--dry-run", target], cwd=repository, capture_output=True, text=True, check=True)
         assert command in done.stdout
 
 
-def test_as_typed(repository, tmp_path):
-    """A clean copy; the environment at hand stands in for the one that `make setup` would install.
+def test_commands_run_as_typed(repository, tmp_path):
+    """The commands run in a clean copy, with the current environment in place of the one that `make setup` installs.
 
-    The demo is trained for a tenth of its steps, on smaller patches, as nothing here asks how good it is.
+    The demo is trained for a tenth of its steps, on smaller patches, because its quality is not tested here.
     """
     subprocess.run(["git", "clone", "--quiet", repository, tmp_path / "clone"], check=True)
     clone = tmp_path / "clone"
-    here = Path(sys.prefix)
+    environment = Path(sys.prefix)
     (clone / ".venv").mkdir()
-    (clone / ".venv" / "pyvenv.cfg").write_bytes((here / "pyvenv.cfg").read_bytes())
+    (clone / ".venv" / "pyvenv.cfg").write_bytes((environment / "pyvenv.cfg").read_bytes())
     for name in ("bin", "lib"):
-        (clone / ".venv" / name).symlink_to(here / name)
+        (clone / ".venv" / name).symlink_to(environment / name)
     (clone / ".venv" / "ready").touch()
     config = clone / "config" / "config.yaml"
     text = config.read_text(encoding="utf-8")
-    for words, shorter in (("steps: 400", "steps: 40"), ("patch: 196", "patch: 100")):
-        assert words in text
-        text = text.replace(words, shorter)
+    for old, new in (("steps: 400", "steps: 40"), ("patch: 196", "patch: 100")):
+        assert old in text
+        text = text.replace(old, new)
     config.write_text(text, encoding="utf-8")
-    # The make that runs these tests would have this one announce its folders.
-    plain = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
-    run = partial(subprocess.run, cwd=clone, env=plain, capture_output=True, text=True, check=False)
+    # Variables of the make that runs these tests would change the output of this one.
+    variables = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    run = partial(subprocess.run, cwd=clone, env=variables, capture_output=True, text=True, check=False)
     done = run(["make", "demo"])
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == f"The report: {clone}/results/demo/report.html"
     assert (clone / "results" / "demo" / "report.html").is_file()
     again = run(["make", "demo"])
     assert "Nothing to be done" in again.stdout + again.stderr
-    typed = "\n".join(HERE[1:])
-    for words, meant in MEANT.items():
-        assert words in typed
-        typed = typed.replace(words, meant)
-    done = run(["bash", "-c", f"set -eux\nexport PATH={here}/bin:$PATH\n{GIVEN}\n{typed}\ncomplete -p snakeseg"])
+    typed = "\n".join(TYPED_COMMANDS[1:])
+    for old, replacement in PLACEHOLDERS.items():
+        assert old in typed
+        typed = typed.replace(old, replacement)
+    done = run(
+        ["bash", "-c", f"set -eux\nexport PATH={environment}/bin:$PATH\n{PREPARATION}\n{typed}\ncomplete -p snakeseg"]
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert [name for name in MADE if not (clone / name).is_file()] == []
+    assert [name for name in WRITTEN_FILES if not (clone / name).is_file()] == []
     assert list((clone / "results").rglob("*.zip"))

@@ -23,11 +23,11 @@ def test_jobs_run_in_the_image(snakemake, write_run, tmp_path, monkeypatch):
     program.write_text(STAND_IN, encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    asked = ["results/small/simulated", "--configfile", "config.yaml", "--cores", "1"]
-    done = snakemake(tmp_path, *asked, "--sdm", "apptainer", "--apptainer-args=--nv")
+    arguments = ["results/small/simulated", "--configfile", "config.yaml", "--cores", "1"]
+    done = snakemake(tmp_path, *arguments, "--sdm", "apptainer", "--apptainer-args=--nv")
     assert done.returncode == 0, done.stdout
-    words = Path(tmp_path, "called").read_text(encoding="utf-8")
-    assert "--nv" in words.split()
-    assert " snakeseg.sif bash -c " in words
-    assert "python -m snakeseg simulate" in words
+    call = Path(tmp_path, "called").read_text(encoding="utf-8")
+    assert "--nv" in call.split()
+    assert " snakeseg.sif bash -c " in call
+    assert "python -m snakeseg simulate" in call
     assert len(list((tmp_path / "results/small/simulated/images").iterdir())) == 9

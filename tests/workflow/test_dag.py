@@ -29,13 +29,13 @@ def test_both_snakefiles_run_the_same_jobs(snakemake, repository):
 @pytest.mark.parametrize(
     ("name", "models"), [("isbi2012", 1), ("dsb2018", 1), ("isbi2012-networks", 12), ("isbi2012-networks-gpu", 12)]
 )
-def test_examples(name, models, snakemake, repository):
+def test_examples_plan_their_models(name, models, snakemake, repository):
     planned = jobs(snakemake(repository, "--dry-run", "--forceall", "--configfile", f"config/examples/{name}.yaml"))
     assert planned["train"] == planned["measure"] == models
     assert "simulate" not in planned
 
 
-def test_slurm_profile(snakemake, repository):
+def test_the_slurm_profile_plans_a_training(snakemake, repository):
     profile = ["--workflow-profile", "profiles/slurm"]
     assert jobs(snakemake(repository, "--dry-run", "--forceall", *profile))["train"] == 1
 
@@ -50,42 +50,42 @@ def test_a_profile_may_spread_training_over_nodes(snakemake, write_run, tmp_path
     assert "ntasks" not in alone.stdout
 
 
-def test_a_learning_rate_is_looked_for_by_name_only(snakemake, write_run, tmp_path):
+def test_the_learning_rate_test_runs_only_on_request(snakemake, write_run, tmp_path):
     write_run(tmp_path)
-    asked = ["--dry-run", "-p", "--configfile", "config.yaml"]
-    assert "learning_rate" not in jobs(snakemake(tmp_path, *asked))
-    done = snakemake(tmp_path, "results/small/models/plain/fold-0/learning-rate.png", *asked)
+    options = ["--dry-run", "-p", "--configfile", "config.yaml"]
+    assert "learning_rate" not in jobs(snakemake(tmp_path, *options))
+    done = snakemake(tmp_path, "results/small/models/plain/fold-0/learning-rate.png", *options)
     planned = jobs(done)
     assert planned["learning_rate"] == 1
     assert "train" not in planned
     assert "--output results/small/models/plain/fold-0/learning-rate.png" in done.stdout
 
 
-def test_models_are_exported_by_name_only(snakemake, write_run, tmp_path):
-    """One job for each fold and format, after the fold's scores and object parameters are there."""
+def test_models_are_exported_only_on_request(snakemake, write_run, tmp_path):
+    """Each fold and format is one job, which needs the fold's scores and object parameters."""
     cite = ["Ronneberger et al. 2015, doi 10.1007/978-3-319-24574-4_28"]
     write_run(tmp_path, {"folds": 2, "export": {"licence": "MIT", "cite": cite}})
-    asked = ["--dry-run", "-p", "--configfile", "config.yaml"]
-    assert "pack" not in jobs(snakemake(tmp_path, *asked))
-    done = snakemake(tmp_path, "export", *asked)
+    options = ["--dry-run", "-p", "--configfile", "config.yaml"]
+    assert "pack" not in jobs(snakemake(tmp_path, *options))
+    done = snakemake(tmp_path, "export", *options)
     planned = jobs(done)
     assert planned["pack"] == 2 * 2 * 4
     assert planned["tune"] == 2
     assert planned["evaluate"] == 4
     assert "report" not in planned
     assert '"licence": "MIT"' in done.stdout
-    one = "results/small/export/online/fold-1.onnx.zip"
-    done = snakemake(tmp_path, one, *asked)
+    package = "results/small/export/online/fold-1.onnx.zip"
+    done = snakemake(tmp_path, package, *options)
     assert jobs(done)["pack"] == 1
     call = next(line for line in done.stdout.splitlines() if "-m snakeseg export" in line)
     assert "--scores results/small/evaluation/validation/online/fold-1" in done.stdout
     assert "export results/small/models/online/fold-1 --format onnx" in call
     write_run(tmp_path, {"export": {"cite": ["by heart"]}})
-    assert "config.export.cite.0: found 'by heart' does not match" in snakemake(tmp_path, *asked).stdout
+    assert "config.export.cite.0: found 'by heart' does not match" in snakemake(tmp_path, *options).stdout
 
 
 def test_classes_keep_their_order_up_to_the_report(snakemake, write_run, tmp_path):
-    """The first one is the background."""
+    """The first class is the background."""
     write_run(tmp_path)
     with open(tmp_path / "config.yaml", "a", encoding="utf-8") as config:
         config.write("labels: {kind: semantic, values: {water: 0, ice: 1}}\n")
@@ -111,27 +111,29 @@ def test_seeds_repeat_experiments_and_their_starts(snakemake, write_run, tmp_pat
     assert '"seed": 7' in snakemake(tmp_path, "--dry-run", "-p", "--configfile", "config.yaml").stdout
 
 
-def test_a_dry_run_tells_the_hours_at_stake(snakemake, write_run, tmp_path):
+def test_a_dry_run_prints_the_hours_at_stake(snakemake, write_run, tmp_path):
     """The hours are those in the benchmark files of planned jobs; without files there is no message."""
     write_run(tmp_path)
-    asked = ["--dry-run", "--configfile", "config.yaml"]
-    assert "At stake" not in snakemake(tmp_path, *asked).stdout
+    options = ["--dry-run", "--configfile", "config.yaml"]
+    assert "At stake" not in snakemake(tmp_path, *options).stdout
     for name, seconds in (("train/plain/fold-0", 36000), ("train/online/fold-0", 7200), ("check", 1800)):
         path = tmp_path / "benchmarks" / "small" / f"{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t-\t1\n", encoding="utf-8")
-    told = snakemake(tmp_path, *asked).stdout
-    assert told.count("At stake: 3 of these jobs were done before, in 12 GPU hours and 0.5 hours without a GPU; ") == 1
-    assert "the longest: train plain 0 (10 h), train online 0 (2 h), check (0.5 h). The reasons above say why" in told
-    assert "in 0 GPU hours and 12.5 hours without a GPU" in snakemake(tmp_path, *asked, "--resources", "gpu=0").stdout
+    output = snakemake(tmp_path, *options).stdout
+    assert (
+        output.count("At stake: 3 of these jobs were done before, in 12 GPU hours and 0.5 hours without a GPU; ") == 1
+    )
+    assert "the longest: train plain 0 (10 h), train online 0 (2 h), check (0.5 h). The reasons above say why" in output
+    assert "in 0 GPU hours and 12.5 hours without a GPU" in snakemake(tmp_path, *options, "--resources", "gpu=0").stdout
 
 
-def test_lint(snakemake, repository):
+def test_snakemake_lint_passes(snakemake, repository):
     done = snakemake(repository, "--lint")
     assert done.returncode == 0, done.stdout
 
 
-def test_every_rule_logs_and_measures_and_makes_one_call(repository):
+def test_every_rule_has_a_log_a_benchmark_and_one_call(repository):
     for path in (repository / "workflow" / "rules").glob("*.smk"):
         for rule in re.split(r"^\s*rule ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
             assert "log:" in rule, rule
@@ -139,8 +141,8 @@ def test_every_rule_logs_and_measures_and_makes_one_call(repository):
             assert rule.count("python -m snakeseg ") == 1, rule
 
 
-def test_own_data_in_the_readme_parses(repository, snakemake, tmp_path):
-    """The README's example config, and its comparison of networks, are valid as they stand."""
+def test_configs_of_the_readme_are_valid(repository, snakemake, tmp_path):
+    """The config of own data and the comparison of networks are valid as they stand."""
     text = (repository / "README.md").read_text(encoding="utf-8")
     config, compared = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
     Path(tmp_path, config["sheet"]).parent.mkdir(parents=True, exist_ok=True)

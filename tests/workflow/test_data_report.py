@@ -10,13 +10,13 @@ import tifffile
 pytestmark = pytest.mark.slow
 
 
-def asked(snakemake, folder):
+def run_data_report(snakemake, folder):
     return snakemake(folder, "data_report", "--configfile", "config.yaml", "--cores", "2")
 
 
-def test_on_the_demos_images(tmp_path, snakemake, write_run):
+def test_a_report_of_the_demo_has_no_errors(tmp_path, snakemake, write_run):
     write_run(tmp_path)
-    done = asked(snakemake, tmp_path)
+    done = run_data_report(snakemake, tmp_path)
     assert done.returncode == 0, done.stdout
     ran = set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE))
     assert ran == {"simulate", "inspect", "data_report"}
@@ -31,11 +31,11 @@ def test_on_the_demos_images(tmp_path, snakemake, write_run):
         assert word in page
     report = snakemake(tmp_path, "data_report", "--configfile", "config.yaml", "--report", "report.zip")
     assert report.returncode == 0, report.stdout
-    assert "Nothing to be done" in asked(snakemake, tmp_path).stdout
+    assert "Nothing to be done" in run_data_report(snakemake, tmp_path).stdout
 
 
-def test_on_data_that_the_check_refuses(tmp_path, snakemake, write_run, sheet_rows):
-    """A leak and a damaged file: the run refuses both at once, the report shows both with all other findings."""
+def test_a_report_is_made_of_data_that_the_check_refuses(tmp_path, snakemake, write_run, sheet_rows):
+    """The run is refused because of a leak and a damaged file; the report shows both and all other findings."""
     rng = np.random.default_rng(0)
     for row in sheet_rows[1:]:
         (tmp_path / row[1]).parent.mkdir(exist_ok=True)
@@ -53,7 +53,7 @@ def test_on_data_that_the_check_refuses(tmp_path, snakemake, write_run, sheet_ro
     assert "found the same pixels as in images/cells-00.tif (test and training)" in refused.stdout
     assert "cells-01.tif: found a damaged file" in refused.stdout
     assert not (tmp_path / "results" / "small" / "prepared").exists()
-    done = asked(snakemake, tmp_path)
+    done = run_data_report(snakemake, tmp_path)
     assert done.returncode == 0, done.stdout
     findings = pd.read_csv(tmp_path / "results" / "small" / "findings.tsv", sep="\t")
     assert list(findings["samples"][findings["severity"] == "error"]) == ["cells-01", "cells-06"]

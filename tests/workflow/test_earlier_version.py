@@ -1,7 +1,7 @@
-"""A config and a model of version 0.1.0: what they were good for they are good for still.
+"""A config and a model of version 0.1.0 give the same results as in that version.
 
-Made by that version: the model by a run of 300 steps on simulated cells, `label.tif` by `snakeseg predict`, `jobs.tsv`
-by a dry run.
+That version made the fixtures: the model by a run of 300 steps on simulated cells, `label.tif` by `snakeseg predict`,
+and `jobs.tsv` by a dry run.
 """
 
 import re
@@ -15,7 +15,7 @@ from snakeseg.cli import main
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "version_0.1.0"
 
 
-def test_its_config_plans_the_same_jobs(snakemake, tmp_path):
+def test_an_earlier_config_plans_the_same_jobs(snakemake, tmp_path):
     for name in ("config.yaml", "samples.tsv"):
         shutil.copy(FIXTURE / name, tmp_path)
     done = snakemake(tmp_path, "--configfile", "config.yaml", "--dry-run", "--workflow-profile", "none")
@@ -27,8 +27,8 @@ def test_its_config_plans_the_same_jobs(snakemake, tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["model", "experiment"])
-def test_its_model_predicts_the_same_bytes(folder, tmp_path):
-    """Also as the one fold of an experiment."""
+def test_an_earlier_model_predicts_the_same_bytes(folder, tmp_path):
+    """The model is given by its folder, or as the only fold of an experiment."""
     model = tmp_path / folder if folder == "model" else tmp_path / folder / "fold-0"
     shutil.copytree(FIXTURE / "model", model)
     image, output = FIXTURE / "image.tif", tmp_path / "labels"

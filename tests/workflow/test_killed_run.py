@@ -1,4 +1,4 @@
-"""The whole workflow killed while it trains, and run again."""
+"""A run that is killed while it trains, and run again."""
 
 import json
 import os
@@ -34,9 +34,11 @@ def alone(snakemake, write_run, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("everything", [True, False], ids=["with its jobs", "without its jobs"])
-def test_killed_workflow_ends_in_the_same_bits(everything, alone, tmp_path, snakemake, repository, monkeypatch, capsys):
-    """SIGKILL of snakemake with its jobs, and of snakemake alone, whose job continues as an orphan or dies."""
+@pytest.mark.parametrize("with_jobs", [True, False], ids=["with its jobs", "without its jobs"])
+def test_a_killed_run_gives_the_same_bits_when_run_again(
+    with_jobs, alone, tmp_path, snakemake, repository, monkeypatch, capsys
+):
+    """SIGKILL ends snakemake with its jobs, or snakemake alone; then its job continues as an orphan or dies."""
     folder = shutil.copytree(alone, tmp_path / "run")
     monkeypatch.chdir(folder)
     model = (folder / MODEL).parent
@@ -52,10 +54,10 @@ def test_killed_workflow_ends_in_the_same_bits(everything, alone, tmp_path, snak
         for process in training:
             process.suspend()
         assert main(["status", "--json"]) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert told["controller"] == f"runs (process {running.pid})"
-        assert [(case["case"], case["state"]) for case in told["cases"]] == [("train/plain/fold-0", "running")]
-        os.killpg(running.pid, signal.SIGKILL) if everything else running.kill()
+        status = json.loads(capsys.readouterr().out)
+        assert status["controller"] == f"runs (process {running.pid})"
+        assert [(case["case"], case["state"]) for case in status["cases"]] == [("train/plain/fold-0", "running")]
+        os.killpg(running.pid, signal.SIGKILL) if with_jobs else running.kill()
         running.wait()
     assert not (model / "model.safetensors").exists()
     monkeypatch.setattr(jobs, "MAX_LOG_AGE_S", -1)  # whether its log is fresh depends on how quick this machine is
@@ -65,12 +67,12 @@ def test_killed_workflow_ends_in_the_same_bits(everything, alone, tmp_path, snak
     for process in training:
         with suppress(psutil.NoSuchProcess):
             process.resume()
-    wanted = [] if everything else [MODEL]
-    done = snakemake(folder, *wanted, "--configfile", "config.yaml", "--rerun-incomplete", "--cores", "1")
+    targets = [] if with_jobs else [MODEL]
+    done = snakemake(folder, *targets, "--configfile", "config.yaml", "--rerun-incomplete", "--cores", "1")
     assert done.returncode == 0, done.stdout
     assert (model / "model.safetensors").read_bytes() == (alone / MODEL).read_bytes()
     assert not (model / "state").exists()
-    if everything:
+    if with_jobs:
         assert "training goes on from step" in (folder / "logs/small/train/plain/fold-0.log").read_text(
             encoding="utf-8"
         )

@@ -1,4 +1,4 @@
-"""The workflow where it is not a clone: as another workflow's module, from a folder or a repository, and in a wheel."""
+"""The workflow outside a clone: as a module of another workflow, from a folder or a repository, and from a wheel."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import yaml
 
 pytestmark = pytest.mark.slow
 
-# Another workflow's own: a rule before, and one after, with a prefix and a name of its own for the config's section.
+# Another workflow: it uses all rules with a prefix, its own section of the config, and one of our outputs.
 OTHER = """
 configfile: "other.yaml"
 
@@ -44,7 +44,7 @@ rule count:
 
 @pytest.fixture
 def other(tmp_path, write_run, small_config):
-    """Write the other workflow and its config; what it takes from ours is the output of one rule."""
+    """Return a function that writes the other workflow, which uses the output of one of our rules, and its config."""
 
     def write(snakefile: str, rule: str):
         write_run(tmp_path)
@@ -63,32 +63,32 @@ def jobs(done) -> dict[str, int]:
     return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)}
 
 
-def test_its_rules_are_planned_under_a_prefix(other, snakemake, repository):
+def test_rules_of_the_module_are_planned_under_a_prefix(other, snakemake, repository):
     folder = other(json.dumps(f"{repository}/workflow/Snakefile"), "summarise")
     planned = jobs(snakemake(folder, "--dry-run", snakefile=folder / "Snakefile"))
     assert (planned["seg_train"], planned["seg_prepare"], planned["count"], planned["all"]) == (2, 1, 1, 1)
     assert {name for name in planned if not name.startswith("seg_")} == {"count", "all", "total"}
 
 
-def test_its_rules_run_from_another_folder(other, snakemake, repository):
-    """With the package beside the module's Snakefile; the default target stays the other workflow's own."""
+def test_rules_of_the_module_run_from_another_folder(other, snakemake, repository):
+    """The package lies beside the module's Snakefile; the default target is that of the other workflow."""
     folder = other(json.dumps(f"{repository}/Snakefile"), "check")
     done = snakemake(folder, "--cores", "1", snakefile=folder / "Snakefile")
     assert jobs(done)["seg_check"] == 1
     assert (folder / "results/small/check.tsv").is_file()
-    for told in (
+    for line in (
         "training plain: 1 x 8 steps of 1 patches of 40 x 40 pixels",
         "memory: up to ",
         "disk: about ",
         "time: ",
     ):
-        assert told in done.stdout
-        assert told in (folder / "logs/small/check.log").read_text(encoding="utf-8")
+        assert line in done.stdout
+        assert line in (folder / "logs/small/check.log").read_text(encoding="utf-8")
     assert (folder / "counted.txt").read_text(encoding="utf-8").strip() == "10"
 
 
-def test_from_a_repository(other, snakemake, repository, tmp_path):
-    """As `github("someone/snakeseg", path=..., tag=...)`, which needs a network, a repository on this machine."""
+def test_the_module_runs_from_a_repository(other, snakemake, repository, tmp_path):
+    """`github("someone/snakeseg", ...)` needs a network; a repository on this machine stands in for it."""
     bare = tmp_path / "published"
     for name in ("workflow", "src"):
         shutil.copytree(repository / name, bare / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -102,8 +102,8 @@ def test_from_a_repository(other, snakemake, repository, tmp_path):
     assert (folder / "counted.txt").read_text(encoding="utf-8").strip() == "10"
 
 
-def test_from_a_wheel(snakemake, write_run, repository, tmp_path, monkeypatch):
-    """Whose package the jobs take, and which carries workflow, config and profiles."""
+def test_the_workflow_runs_from_a_wheel(snakemake, write_run, repository, tmp_path, monkeypatch):
+    """The jobs import the package of the wheel, which contains workflow, config and profiles."""
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*build, "--wheel-dir", str(tmp_path), str(repository)], check=True)
     (wheel,) = tmp_path.glob("*.whl")

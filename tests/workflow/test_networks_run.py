@@ -1,4 +1,4 @@
-"""Networks side by side through the whole workflow: stages as edges of the DAG, weights from a file, the comparison."""
+"""Several networks in one run: stages as edges of the DAG, weights from a file, the comparison."""
 
 import re
 
@@ -34,18 +34,18 @@ def run(snakemake, write_run, sheet_rows, tmp_path_factory):
 
 def test_stages_start_from_the_stage_before(run):
     """All layers of the previous stage are loaded, and fixed ones are unchanged after a step."""
-    for name, start, taken in (("coarse", "start.pth", 113), ("finer", "models/coarse", 112)):
+    for name, start, tensors in (("coarse", "start.pth", 113), ("finer", "models/coarse", 112)):
         log = (run / f"logs/small/train/{name}/fold-0.log").read_text(encoding="utf-8")
-        found = re.search(r"(\d+) of (\d+) tensors from (\S+)", log)
-        assert start in found[3]
-        assert 0 < int(found[1]) <= taken
+        match = re.search(r"(\d+) of (\d+) tensors from (\S+)", log)
+        assert start in match[3]
+        assert 0 < int(match[1]) <= tensors
     before, after = (load_file(run / f"results/small/models/{n}/fold-0/model.safetensors") for n in ("finer", "finest"))
     name = "vgg.fc7.weight"
     assert not torch.equal(after[name], before[name])
     assert (after[name] - before[name]).abs().max() < 0.05
 
 
-def test_order_follows_the_stages(run, snakemake, write_run, sheet_rows):
+def test_a_changed_stage_retrains_the_stages_after_it(run, snakemake, write_run, sheet_rows):
     """A change of the first stage retrains the experiments that depend on it, and no others."""
     experiments = {**EXPERIMENTS, "coarse": {**EXPERIMENTS["coarse"], "train": {"steps": 2}}}
     changes = {"experiments": experiments, "train": {"steps": 3, "patch": 40}, "predict": {"average": False}}
@@ -55,7 +55,7 @@ def test_order_follows_the_stages(run, snakemake, write_run, sheet_rows):
     assert trained == {"coarse", "finer", "finest"}
 
 
-def test_summary_has_the_four_metrics(run):
+def test_the_summary_has_the_four_metrics(run):
     summary = pd.read_csv(run / "results/small/evaluation/summary.tsv", sep="\t")
     for metric in ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu"):
         rows = summary[summary["metric"] == metric]
@@ -63,18 +63,18 @@ def test_summary_has_the_four_metrics(run):
         assert rows[rows["n"] > 0]["pooled"].between(0, 1).all()
 
 
-def test_report_compares(run):
+def test_the_report_compares_the_networks(run):
     page = (run / "results/small/report.html").read_text(encoding="utf-8")
     assert (run / "results/small/figures/images/comparison.png").is_file()
     table = page.split('aria-label="Networks"')[1].split("</table>")[0]
-    named = {name.split()[0] for name in re.findall(r'<th scope="row">([^<]+)', table)}
-    assert named == set(EXPERIMENTS)
+    names = {name.split()[0] for name in re.findall(r'<th scope="row">([^<]+)', table)}
+    assert names == set(EXPERIMENTS)
     assert "finer from coarse" in table
     assert "fcn8s, width 1" in table
 
 
 @pytest.mark.parametrize(
-    ("experiments", "words"),
+    ("experiments", "messages"),
     [
         ({"a": {"start_from": "b"}, "unet": {}}, ["experiments.a.start_from", "found 'b'", "expected one of a, unet"]),
         ({"a": {"start_from": "unett"}, "unet": {}}, ["did you mean 'unet'?"]),
@@ -84,16 +84,16 @@ def test_report_compares(run):
         ({"a": {"loss": {"name": "dise"}}}, ["experiments.a.loss.name", "'dise'", "dice"]),
     ],
 )
-def test_wrong_experiments(experiments, words, snakemake, write_run, tmp_path):
+def test_invalid_experiments_are_errors(experiments, messages, snakemake, write_run, tmp_path):
     write_run(tmp_path, {"experiments": experiments})
     done = snakemake(tmp_path, "--configfile", "config.yaml", "--dry-run")
     assert done.returncode != 0
-    for word in words:
-        assert word in done.stdout, done.stdout
+    for message in messages:
+        assert message in done.stdout, done.stdout
 
 
-def test_check_refuses_what_only_the_files_show(snakemake, write_run, tmp_path):
-    """A network too deep for the images, weights of other shapes, weights that would run code; all at once."""
+def test_the_check_reports_problems_of_networks_and_weights(snakemake, write_run, tmp_path):
+    """A network is too deep for the images, weights have other shapes or would run code; all are reported at once."""
     torch.save(make_network(2, 1, 2, FCNSettings(name="fcn8s", width=2)).state_dict(), tmp_path / "wide.pth")
     (tmp_path / "bomb.pth").write_bytes(b"cos\nsystem\n(S'touch exploded'\ntR.")
     write_run(tmp_path, {"simulate": {"images": 9, "size": 48, "cells": 5}, "experiments": {

@@ -17,12 +17,12 @@ from snakeseg.models.description import Description
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 
 pytestmark = pytest.mark.slow
-PARTED = {"name": "run", "model": "model", "sheet": "samples.tsv", "predict": {"keep_probabilities": True}}
+CONFIG = {"name": "run", "model": "model", "sheet": "samples.tsv", "predict": {"keep_probabilities": True}}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A model of random weights, and three images."""
+    """Write a model of random weights and three images."""
     torch.manual_seed(0)
     network = UNetSettings(width=2, depth=2, normalisation="batch")
     description = Description(2, 1, Labels("binary"), network, Prepare(), Predict(average=False, tile=32), None)
@@ -42,25 +42,25 @@ def rules(done) -> list[str]:
 
 
 def test_a_folder_of_images_and_a_model_are_enough(folder, snakemake):
-    asked = ["predict", "--cores", "2", "--config", "model=model", "images=images"]
-    assert sorted(rules(snakemake(folder, *asked))) == ["infer", "instances", "predict", "write_sheet"]
+    arguments = ["predict", "--cores", "2", "--config", "model=model", "images=images"]
+    assert sorted(rules(snakemake(folder, *arguments))) == ["infer", "instances", "predict", "write_sheet"]
     written = sorted((folder / "results/prediction/predictions/model/predict-0000").glob("*.tif"))
     assert [path.name for path in written] == [f"cell-{index}.tif" for index in range(3)]
     assert [tifffile.imread(path).shape for path in written] == [(150 + index, 90) for index in range(3)]
-    assert "Nothing to be done" in snakemake(folder, *asked).stdout
+    assert "Nothing to be done" in snakemake(folder, *arguments).stdout
 
 
-def test_no_model_no_images(folder, snakemake):
-    for wrong, words in [
+def test_a_missing_model_or_missing_images_are_errors(folder, snakemake):
+    for config, message in [
         ("model=none images=images", "no model.json in none"),
         ("model=model images=none", "no image"),
     ]:
-        done = snakemake(folder, "predict", "--cores", "1", "--config", *wrong.split())
+        done = snakemake(folder, "predict", "--cores", "1", "--config", *config.split())
         assert done.returncode != 0
-        assert words in done.stdout
+        assert message in done.stdout
 
 
-def test_parts_give_the_same_bytes_and_a_lost_one_comes_back_alone(folder, snakemake):
+def test_parts_give_the_same_bytes_and_only_a_lost_part_is_predicted_again(folder, snakemake):
     def run(parts):
         rows = [
             "sample\timage\tsubset\tparts",
@@ -73,7 +73,7 @@ def test_parts_give_the_same_bytes_and_a_lost_one_comes_back_alone(folder, snake
         labels = folder / "results/run/predictions/model" / batch / "a.tif"
         return done, labels, labels.read_bytes()
 
-    (folder / "config.yaml").write_text(yaml.safe_dump(PARTED), encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
     whole = run(1)[2]
     done, labels, parted = run(3)
     assert done.count("infer") == 4  # three parts of one image, and the other image
@@ -90,8 +90,8 @@ def test_parts_give_the_same_bytes_and_a_lost_one_comes_back_alone(folder, snake
     assert [path.read_bytes() for path in stores] == before
 
 
-def test_a_killed_part_changes_nothing(folder, monkeypatch):
-    """A job that is killed three times while it writes ends with the bytes of an undisturbed one."""
+def test_a_killed_part_gives_the_same_bytes_when_run_again(folder, monkeypatch):
+    """The job is killed three times while it writes."""
     monkeypatch.chdir(folder)
     Path("samples.tsv").write_text("sample\timage\tsubset\na\timages/cell-0.tif\tpredict\n", encoding="utf-8")
     whole, part = Path("whole.zarr.zip"), Path("part.zarr.zip")

@@ -14,20 +14,20 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def asked(snakemake, write_run, tmp_path):
+def requested(snakemake, write_run, tmp_path):
     """Return a function that gives the resources of a rule's first job in a dry run."""
 
-    def ask(rule: str, *options: str, changes: dict | None = None) -> dict[str, str]:
+    def request(rule: str, *options: str, changes: dict | None = None) -> dict[str, str]:
         write_run(tmp_path, changes)
         done = snakemake(tmp_path, "--dry-run", "--configfile", "config.yaml", *options)
         assert done.returncode == 0, done.stdout
-        told = re.search(rf"rule {rule}:.*?resources: (.*?)\n", done.stdout, re.DOTALL)[1]
-        return dict(part.split("=", 1) for part in told.split(", "))
+        text = re.search(rf"rule {rule}:.*?resources: (.*?)\n", done.stdout, re.DOTALL)[1]
+        return dict(part.split("=", 1) for part in text.split(", "))
 
-    return ask
+    return request
 
 
-def test_all_profiles_refuse_programs_alike(repository):
+def test_all_profiles_refuse_executable_configs_by_the_same_lines(repository):
     """Profiles cannot share a file: the lines that refuse `__use_yte__` in a config are the same in each."""
     profiles = [path.read_text(encoding="utf-8") for path in repository.glob("profiles/*/config.yaml")]
     guards = [
@@ -38,13 +38,15 @@ def test_all_profiles_refuse_programs_alike(repository):
     assert len({guard[0] for guard in guards}) == 1
 
 
-def test_every_gpu_rule_is_one_in_the_profile(repository):
+def test_the_profile_lists_every_gpu_rule(repository):
     text = "".join(path.read_text(encoding="utf-8") for path in (repository / "workflow/rules").glob("*.smk"))
     rules = dict(re.findall(r"^rule (\w+):\n(.*?)^    shell:", text, re.MULTILINE | re.DOTALL))
-    wanting = {name for name, body in rules.items() if re.search(r"^        (gpu=|\*\*ON_DEVICE)", body, re.MULTILINE)}
-    wanting |= set(re.findall(r"^use rule train as (\w+)", text, re.MULTILINE))
+    gpu_rules = {
+        name for name, body in rules.items() if re.search(r"^        (gpu=|\*\*ON_DEVICE)", body, re.MULTILINE)
+    }
+    gpu_rules |= set(re.findall(r"^use rule train as (\w+)", text, re.MULTILINE))
     profile = yaml.safe_load((repository / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
-    assert wanting == set(profile["__variables__"]["gpu_rules"])
+    assert gpu_rules == set(profile["__variables__"]["gpu_rules"])
 
 
 @pytest.mark.parametrize(
@@ -55,36 +57,38 @@ def test_every_gpu_rule_is_one_in_the_profile(repository):
         ({"gpu": 0, "constraint": "a100"}, {"gpu": "0", "constraint": "a100"}),
     ],
 )
-def test_sites_ask_for_a_gpu_in_their_own_words(gpu_job, expected, asked, repository, tmp_path):
-    """The command may still use the GPU, and further resources of a rule are added."""
+def test_sites_request_a_gpu_by_their_own_names(gpu_job, expected, requested, repository, tmp_path):
+    """The command may still use the GPU, and the profile adds further resources of a rule."""
     profile = site_profile(repository, tmp_path / "site", gpu_job=gpu_job, of_rule={"train": {"runtime": 7}})
-    found = asked("train", "--workflow-profile", str(profile))
-    assert (expected | {"compute_gpus": "1", "runtime": "7"}).items() <= found.items()
+    resources = requested("train", "--workflow-profile", str(profile))
+    assert (expected | {"compute_gpus": "1", "runtime": "7"}).items() <= resources.items()
 
 
-def test_no_gpu_means_none(asked):
-    assert asked("train", "--resources", "gpu=0")["compute_gpus"] == "0"
-    assert asked("train", "--resources", "gpu=1")["compute_gpus"] == "1"
+def test_without_gpus_commands_use_none(requested):
+    assert requested("train", "--resources", "gpu=0")["compute_gpus"] == "0"
+    assert requested("train", "--resources", "gpu=1")["compute_gpus"] == "1"
 
 
-def test_attempts_ask_for_more(asked):
-    first, second = (asked("train", "--attempt", attempt) for attempt in "12")
+def test_later_attempts_request_more(requested):
+    first, second = (requested("train", "--attempt", attempt) for attempt in "12")
     for name in ("mem_mb", "runtime"):
         assert int(second[name]) == 2 * int(first[name])
 
 
-def test_requests_follow_sizes_and_settings(asked):
-    """Without a GPU, a wider network takes memory and time in proportion; larger images take memory."""
+def test_requests_follow_sizes_and_settings(requested):
+    """Without a GPU, a wider network needs memory and time in proportion; larger images need memory."""
     cpu = ["--resources", "gpu=0"]
-    base = asked("train", *cpu, changes={"train": {"steps": 10**6, "patch": 40}})
-    wide = asked("train", *cpu, changes={"train": {"steps": 10**6, "patch": 40}, "network": {"width": 40, "depth": 2}})
-    # What the cost model says of a step, on top of 2000 MB and the images' 1.
-    for found, width in ((base, 4), (wide, 40)):
+    base = requested("train", *cpu, changes={"train": {"steps": 10**6, "patch": 40}})
+    wide = requested(
+        "train", *cpu, changes={"train": {"steps": 10**6, "patch": 40}, "network": {"width": 40, "depth": 2}}
+    )
+    # The memory of a step by the cost model, on top of 2000 MB and 1 MB for the images.
+    for resources, width in ((base, 4), (wide, 40)):
         network = asdict(UNetSettings(width=width, depth=2))
-        assert int(found["mem_mb"]) == pytest.approx(2000 + step_bytes(2, network, (40, 40), 1) / 1e6, abs=2)
+        assert int(resources["mem_mb"]) == pytest.approx(2000 + step_bytes(2, network, (40, 40), 1) / 1e6, abs=2)
     assert (int(wide["runtime"]) - 30) / (int(base["runtime"]) - 30) == pytest.approx(100, rel=0.02)
     small, large = (
-        asked("prepare", changes={"simulate": {"images": 9, "size": size, "cells": 12}}) for size in (64, 4096)
+        requested("prepare", changes={"simulate": {"images": 9, "size": size, "cells": 12}}) for size in (64, 4096)
     )
     assert int(large["mem_mb"]) - int(small["mem_mb"]) == pytest.approx(80 * 4096**2 / 1e6, abs=2)
 

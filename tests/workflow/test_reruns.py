@@ -1,4 +1,4 @@
-"""Which jobs run again after a change of a file, the config or the version; nothing is computed."""
+"""Jobs that run again after a change of a file, the config or the version. Nothing is computed."""
 
 import os
 import re
@@ -18,25 +18,26 @@ ROWS = [["sample", "image", "label", "subset", "batch"]] + [
     for sample in samples
 ]
 TABLES = {"check", "summarise", "compare", "report"}
-# Of the one batch alone.
+# Jobs after a change of test images: those of their batch, and the tables.
 PREDICTED = TABLES | {f"{rule} c" for rule in ("inspect", "infer", "instances", "evaluate")}
-# `prepare` and `augment` of the one; balanced classes weigh those of all; then the training, and all that it predicts.
+# Jobs after a change of training images: of their batch, `weigh` of all batches (balanced classes), the training and
+# all predictions.
 TRAINED = (
     TABLES
     | {"statistics", "train", "measure", "validate", "tune", "weigh a", "weigh b", "infer c", "infer d"}
     | {f"{rule} a" for rule in ("inspect", "prepare", "augment")}
     | {f"{rule} {part}" for rule in ("instances", "evaluate") for part in ("c", "d", "fold-0")}
 )
-# What comes with `tune`, which needs the temporary probabilities again, and what with `train`.
-CUT = {"validate", "infer c", "infer d", "tune", "summarise", "compare", "report"} | {
+# Jobs after a change of `tune`, which needs the temporary probabilities again, and after a change of `train`.
+TUNED = {"validate", "infer c", "infer d", "tune", "summarise", "compare", "report"} | {
     f"{rule} {part}" for rule in ("instances", "evaluate") for part in ("c", "d", "fold-0")
 }
-LEARNED = CUT | {"check", "train", "measure"}
+RETRAINED = TUNED | {"check", "train", "measure"}
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory, repository) -> Path:
-    """Return a copy of the workflow, for the edits of a later version."""
+    """Copy the workflow, so that tests can edit it as a later version would."""
     folder = tmp_path_factory.mktemp("installed")
     for name in ("workflow", "src", "profiles", "config"):
         shutil.copytree(repository / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -46,42 +47,42 @@ def installed(tmp_path_factory, repository) -> Path:
 
 
 @pytest.fixture(scope="module")
-def again(tmp_path_factory, snakemake, write_run, installed):
-    """Write a run that looks finished to Snakemake; return a function that gives the jobs that would run again."""
+def finished_run(tmp_path_factory, snakemake, write_run, installed):
+    """Make a run that looks finished to Snakemake; return its data and a function that gives the jobs to rerun."""
     folder = tmp_path_factory.mktemp("own")
     write_run(folder, {"data": "own", "simulate": None, "experiments": {"plain": {}}}, ROWS)
     (folder / "own").mkdir()
     for _, image, label, *_ in ROWS[1:]:
         (folder / "own" / image).write_text("an image", encoding="utf-8")
         (folder / "own" / label).write_text("a label", encoding="utf-8")
-    asked = ["--configfile", "config.yaml", "--cores", "1"]
+    arguments = ["--configfile", "config.yaml", "--cores", "1"]
 
-    def said() -> str:
-        done = snakemake(folder, *asked, "--dry-run", snakefile=installed / "Snakefile")
+    def output() -> str:
+        done = snakemake(folder, *arguments, "--dry-run", snakefile=installed / "Snakefile")
         assert done.returncode == 0, done.stdout
         return done.stdout
 
     def planned() -> set[str]:
         """Return the rules, with the batch or part of those that have one."""
-        blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: .*\n)+)", said(), re.MULTILINE)
+        blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: .*\n)+)", output(), re.MULTILINE)
         parts = [re.search(r"wildcards: .*?(?:batch|part)=([^,\n]+)", text) for _, text in blocks]
         return {f"{rule} {part[1]}" if part else rule for (rule, _), part in zip(blocks, parts, strict=True)}
 
-    for outputs in re.findall(r"^    output: (.*)$", said(), re.MULTILINE):
+    for outputs in re.findall(r"^    output: (.*)$", output(), re.MULTILINE):
         for path in map(folder.joinpath, outputs.split(", ")):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch() if path.suffix else path.mkdir(exist_ok=True)
-    done = snakemake(folder, *asked, "--touch", "--forceall", snakefile=installed / "Snakefile")
+    done = snakemake(folder, *arguments, "--touch", "--forceall", snakefile=installed / "Snakefile")
     assert done.returncode == 0, done.stdout
     return folder / "own", planned
 
 
-def touched(path: Path) -> None:
+def touch_file(path: Path) -> None:
     path.touch()
 
 
-def other_bytes(path: Path) -> None:
-    """As old as before."""
+def change_bytes(path: Path) -> None:
+    """Change the content of a file, but not its times."""
     before = path.stat()
     path.write_text("another image", encoding="utf-8")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -90,32 +91,32 @@ def other_bytes(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "expected"),
     [
-        ("s4.tif", touched, PREDICTED),
-        ("s4.tif", other_bytes, PREDICTED),
-        ("s4-label.tif", touched, PREDICTED),
-        ("s0.tif", touched, TRAINED),
-        ("s0-label.tif", other_bytes, TRAINED),
+        ("s4.tif", touch_file, PREDICTED),
+        ("s4.tif", change_bytes, PREDICTED),
+        ("s4-label.tif", touch_file, PREDICTED),
+        ("s0.tif", touch_file, TRAINED),
+        ("s0-label.tif", change_bytes, TRAINED),
     ],
 )
-def test_a_changed_file_reruns_what_hangs_on_it(name, change, expected, again):
-    data, planned = again
+def test_a_changed_file_reruns_the_jobs_that_depend_on_it(name, change, expected, finished_run):
+    data, planned = finished_run
     path, before = data / name, (data / name).stat()
     text = path.read_text(encoding="utf-8")
     change(path)
-    found = planned()
+    jobs = planned()
     path.write_text(text, encoding="utf-8")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert found - {"default"} == expected
+    assert jobs - {"default"} == expected
 
 
-def test_files_put_back_as_they_were_rerun_nothing(again):
-    _, planned = again
+def test_restored_files_rerun_nothing(finished_run):
+    _, planned = finished_run
     assert planned() == set()
 
 
 @pytest.fixture
 def rewritten():
-    """Change a YAML file for the duration of a test."""
+    """Return a function that changes a YAML file for the duration of a test."""
     before = {}
 
     def rewrite(path: Path, change) -> None:
@@ -129,7 +130,7 @@ def rewritten():
         path.write_text(content, encoding="utf-8")
 
 
-def with_a_new_key(schema: dict) -> None:
+def add_later_key(schema: dict) -> None:
     """Add a key with a default to every section, every network and the top level."""
     sections = [schema, *schema["properties"].values(), schema["properties"]["simulate"]["anyOf"][1]]
     networks = [branch["then"] for branch in schema["properties"]["network"]["allOf"]]
@@ -142,18 +143,18 @@ def set_key(section: str, key: str, value):
     return lambda config: config.setdefault(section, {}).update({key: value})
 
 
-def test_a_key_of_a_later_version_reruns_nothing(again, installed, rewritten):
-    data, planned = again
-    rewritten(installed / "workflow/schemas/config.schema.yaml", with_a_new_key)
+def test_a_key_of_a_later_version_reruns_nothing(finished_run, installed, rewritten):
+    data, planned = finished_run
+    rewritten(installed / "workflow/schemas/config.schema.yaml", add_later_key)
     assert planned() == set()
     rewritten(data.parent / "config.yaml", set_key("train", "later", 3))
     assert planned() == set()
     rewritten(data.parent / "config.yaml", set_key("train", "later", 4))
-    assert planned() - {"default"} == LEARNED
+    assert planned() - {"default"} == RETRAINED
 
 
-def test_a_default_that_is_written_out_reruns_nothing(again, rewritten):
-    data, planned = again
+def test_an_explicit_default_reruns_nothing(finished_run, rewritten):
+    data, planned = finished_run
     rewritten(data.parent / "config.yaml", set_key("train", "momentum", 0.99))
     assert planned() == set()
 
@@ -161,15 +162,15 @@ def test_a_default_that_is_written_out_reruns_nothing(again, rewritten):
 @pytest.mark.parametrize(
     ("section", "key", "value", "expected"),
     [
-        ("train", "momentum", 0.9, LEARNED),
-        ("weigh", "sigma", 4.0, LEARNED - {"check"} | {"weigh a", "weigh b"}),
-        ("augment", "grid", 4, LEARNED | {f"{rule} {batch}" for rule in ("augment", "weigh") for batch in "ab"}),
-        ("instances", "fill_holes", True, CUT),
+        ("train", "momentum", 0.9, RETRAINED),
+        ("weigh", "sigma", 4.0, RETRAINED - {"check"} | {"weigh a", "weigh b"}),
+        ("augment", "grid", 4, RETRAINED | {f"{rule} {batch}" for rule in ("augment", "weigh") for batch in "ab"}),
+        ("instances", "fill_holes", True, TUNED),
         ("export", "title", "Cells of mice", {"report"}),
-        ("predict", "keep_probabilities", True, CUT - {"validate", "tune", "instances fold-0", "evaluate fold-0"}),
+        ("predict", "keep_probabilities", True, TUNED - {"validate", "tune", "instances fold-0", "evaluate fold-0"}),
     ],
 )
-def test_a_changed_value_reruns_what_depends_on_it(section, key, value, expected, again, rewritten):
-    data, planned = again
+def test_a_changed_value_reruns_the_jobs_that_depend_on_it(section, key, value, expected, finished_run, rewritten):
+    data, planned = finished_run
     rewritten(data.parent / "config.yaml", set_key(section, key, value))
     assert planned() - {"default"} == expected

@@ -25,8 +25,8 @@ def planned(done) -> set[str]:
     return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE)) - {"default"}
 
 
-def test_layout(results):
-    """Users and tools rely on these paths."""
+def test_outputs_have_their_documented_paths(results):
+    """Users and other tools rely on these paths."""
     for experiment in ("plain", "online"):
         model = results / "models" / experiment / "fold-0"
         assert {p.name for p in model.iterdir()} == {
@@ -48,7 +48,7 @@ def test_layout(results):
     assert json.loads((results / "provenance.json").read_text(encoding="utf-8"))["packages"]["torch"]
 
 
-def test_history_has_a_row_per_step(results):
+def test_the_history_has_a_row_per_step(results):
     history = pd.read_csv(results / "models" / "plain" / "fold-0" / "history.tsv", sep="\t")
     assert list(history["step"]) == list(range(8))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
@@ -71,7 +71,7 @@ def test_labels_are_uint32_tiff_of_the_images_shape(results):
     assert label.shape == (64, 64)
 
 
-def test_report_is_self_contained(results):
+def test_the_report_is_self_contained(results):
     page = (results / "report.html").read_text("utf-8")
     assert len(page) < 10_000_000
     without_scripts = re.sub("<script.*?</script>", "", page, flags=re.DOTALL)
@@ -81,7 +81,7 @@ def test_report_is_self_contained(results):
     assert "no difference shown between online and plain in ap_0.50" in page
 
 
-def test_notes_for_a_notebook(results):
+def test_the_summary_in_markdown_lists_data_and_scores(results):
     notes = (results / "summary.md").read_text("utf-8")
     assert notes.startswith(
         "# small\n\nTraining and validation: 6 images in 6 groups (instance labels),\n1 fold;\n2 test images"
@@ -90,37 +90,37 @@ def test_notes_for_a_notebook(results):
     assert "| plain | 2 |" in notes.split("## test images")[1].split("##")[0]
 
 
-def test_probabilities_are_held_against_the_truth(results):
+def test_calibration_compares_probabilities_with_the_truth(results):
     """Calibration counts all pixels of the single validation image."""
-    found = json.loads((results / "models" / "plain" / "fold-0" / "instances.json").read_text(encoding="utf-8"))
-    assert sum(one["pixels"] for one in found["calibration"]["bins"]) == 64**2
-    assert 0 < found["calibration"]["error"] < 1
+    parameters = json.loads((results / "models" / "plain" / "fold-0" / "instances.json").read_text(encoding="utf-8"))
+    assert sum(part["pixels"] for part in parameters["calibration"]["bins"]) == 64**2
+    assert 0 < parameters["calibration"]["error"] < 1
 
 
-def test_status_of_a_finished_run(results, monkeypatch, capsys):
+def test_status_lists_the_resources_of_a_finished_run(results, monkeypatch, capsys):
     """No job is unfinished, and the jobs of every rule have measured resources."""
     monkeypatch.chdir(results.parents[1])
     assert main(["status", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["name"], told["cases"], told["waiting"], told["complaint"]) == ("small", [], {}, [])
-    assert set(told["advice"]) == {
+    status = json.loads(capsys.readouterr().out)
+    assert (status["name"], status["cases"], status["waiting"], status["complaint"]) == ("small", [], {}, [])
+    assert set(status["advice"]) == {
         "simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh", "train", "measure", "validate",
         "tune", "infer", "instances", "evaluate", "summarise", "compare", "report",
     }  # fmt: skip
-    assert 0 < told["finished"]["train/plain/fold-0"]["device"] < 1
+    assert 0 < status["finished"]["train/plain/fold-0"]["device"] < 1
 
 
-def test_second_run_does_nothing(results, snakemake):
+def test_a_second_run_does_nothing(results, snakemake):
     folder = results.parents[1]
     (folder / "samples.tsv").touch()
     done = snakemake(folder, "--configfile", "config.yaml", "--cores", "2")
     assert "Nothing to be done" in done.stdout, done.stdout
 
 
-def test_resources_rerun_nothing(results, snakemake, repository):
+def test_changed_resources_rerun_nothing(results, snakemake, repository):
     """Another profile, more memory or more nodes run nothing again."""
     profile = ["--workflow-profile", str(repository / "profiles/slurm")]
-    more = [
+    requests = [
         "--set-resources",
         "train:mem_mb=64000",
         "train:runtime=9",
@@ -128,22 +128,22 @@ def test_resources_rerun_nothing(results, snakemake, repository):
         "train:tasks=4",
         "infer:gpu=0",
     ]
-    done = snakemake(results.parents[1], "--configfile", "config.yaml", "--dry-run", *profile, *more)
+    done = snakemake(results.parents[1], "--configfile", "config.yaml", "--dry-run", *profile, *requests)
     assert "Nothing to be done" in done.stdout, done.stdout
 
 
-def test_deleted_predictions_rerun_only_what_hangs_on_them(results, snakemake):
-    gone = results / "predictions" / "plain" / "test-0000"
-    kept = gone.with_name("kept")
-    gone.rename(kept)
+def test_deleted_predictions_rerun_only_the_jobs_that_depend_on_them(results, snakemake):
+    deleted = results / "predictions" / "plain" / "test-0000"
+    backup = deleted.with_name("kept")
+    deleted.rename(backup)
     done = snakemake(results.parents[1], "--configfile", "config.yaml", "--dry-run")
-    kept.rename(gone)
+    backup.rename(deleted)
     assert planned(done) == {"infer", "instances", "evaluate", "summarise", "compare", "report"}
     assert len(re.findall(r"^rule infer:", done.stdout, re.MULTILINE)) == 1
 
 
-def test_changed_settings_rerun_what_uses_them_at_once(results, snakemake, write_run, small_config):
-    """For a setting of both check and training, a dry run must plan both at once."""
+def test_changed_settings_rerun_all_jobs_that_use_them(results, snakemake, write_run, small_config):
+    """If check and training use a setting, one dry run plans both."""
     folder = results.parents[1]
     experiments = {**small_config["experiments"], "plain": {"network": {"width": 6}}}
     write_run(folder, {"experiments": experiments})
@@ -165,7 +165,7 @@ def test_changed_settings_rerun_what_uses_them_at_once(results, snakemake, write
     ],
     ids=["threads", "objects", "requests", "limits"],
 )
-def test_changes_that_train_nothing_again(changes, options, rules, results, snakemake, write_run):
+def test_changes_of_other_settings_rerun_no_training(changes, options, rules, results, snakemake, write_run):
     folder = results.parents[1]
     write_run(folder, changes)
     done = snakemake(folder, "--configfile", "config.yaml", "--dry-run", *options)
@@ -175,7 +175,7 @@ def test_changes_that_train_nothing_again(changes, options, rules, results, snak
 
 
 def test_another_version_of_the_code_reruns_nothing(results, snakemake, repository, tmp_path):
-    """In another place, too; `-R RULE` is for those who want it."""
+    """This holds for another folder, too; `-R RULE` runs a rule again."""
     for name in ("workflow", "src", "profiles", "Snakefile", "environment.yml"):
         copy = shutil.copytree if (repository / name).is_dir() else shutil.copy
         copy(repository / name, tmp_path / name)
@@ -198,7 +198,7 @@ def test_an_edited_row_reruns_its_batch(results, snakemake, write_run, sheet_row
 
 
 def test_one_core_gives_the_same_bytes(results, tmp_path, small_run):
-    """Equal inputs give equal outputs with any --cores; --resources gpu=0 works."""
+    """Equal inputs give equal outputs for any --cores; --resources gpu=0 is accepted."""
     other = small_run(tmp_path, "--cores", "1", "--resources", "gpu=0")
     compared = 0
     for pattern in ("evaluation/*.tsv", "models/*/*/model.*", "models/*/*/instances.json",
@@ -210,8 +210,7 @@ def test_one_core_gives_the_same_bytes(results, tmp_path, small_run):
     assert compared == 24
 
 
-def test_predict_command_equals_the_workflow(results, tmp_path):
-    """`snakeseg predict` gives files the same labels as the workflow."""
+def test_the_predict_command_gives_the_labels_of_the_workflow(results, tmp_path):
     images = sorted((results / "simulated" / "images").glob("cells-0[67].tif"))
     model = results / "models" / "plain" / "fold-0"
     assert main(["predict", str(model), *map(str, images), "-o", str(tmp_path / "out")]) == 0
@@ -220,7 +219,7 @@ def test_predict_command_equals_the_workflow(results, tmp_path):
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / image.name), expected)
 
 
-def test_predict_command_refuses_to_overwrite_its_input(results, tmp_path, capsys):
+def test_the_predict_command_refuses_to_overwrite_its_input(results, tmp_path, capsys):
     image = tmp_path / "a.tif"
     shutil.copy(results / "simulated" / "images" / "cells-06.tif", image)
     model = results / "models" / "plain" / "fold-0"
@@ -230,7 +229,7 @@ def test_predict_command_refuses_to_overwrite_its_input(results, tmp_path, capsy
     assert "no such file" in errors
 
 
-def test_snakemakes_own_report(results, snakemake):
+def test_snakemake_makes_its_own_report(results, snakemake):
     folder = results.parents[1]
     done = snakemake(folder, "--configfile", "config.yaml", "--report", "report.zip")
     assert done.returncode == 0, done.stdout
@@ -238,13 +237,13 @@ def test_snakemakes_own_report(results, snakemake):
 
 
 def test_a_model_is_exported_with_its_scores(results, snakemake):
-    """A package is made by its path as target; nothing else runs."""
+    """The path of a package is a target; nothing else runs."""
     folder = results.parents[1]
-    asked = "results/small/export/plain/fold-0.onnx.zip"
-    done = snakemake(folder, asked, "--configfile", "config.yaml", "--cores", "2")
+    target = "results/small/export/plain/fold-0.onnx.zip"
+    done = snakemake(folder, target, "--configfile", "config.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout
     assert planned(done) == {"pack"}
-    with zipfile.ZipFile(folder / asked) as package:
+    with zipfile.ZipFile(folder / target) as package:
         assert sorted(package.namelist()) == sorted(
             ["README.md", "about.json", "model.onnx", "test-input.npy", "test-output.npy"]
         )

@@ -23,7 +23,7 @@ def write_sheet(folder: Path, train: int, test: int = 0) -> None:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory, snakemake):
-    """Ten thousand images, all prepared; a function that tells which prepared batches would be made again."""
+    """Prepare ten thousand images; return the folder, and a function that gives the batches to rerun, by rule."""
     folder = tmp_path_factory.mktemp("many")
     (folder / "bin").mkdir()
     (folder / "bin" / "python").write_text(STAND_IN, encoding="utf-8")
@@ -38,37 +38,40 @@ def many(tmp_path_factory, snakemake):
             folder, *targets, "--configfile", "config.yaml", "--cores", "1", *options, programs_first=folder / "bin"
         )
         assert done.returncode == 0, done.stdout
-        made: dict[str, list[str]] = {}
+        batches_by_rule: dict[str, list[str]] = {}
         for text in re.split(r"^(?:local)?rule ", done.stdout, flags=re.MULTILINE)[1:]:
-            made.setdefault(text.partition(":")[0], []).append(re.search(r"wildcards: batch=(\S+)", text)[1])
-        return made
+            batches_by_rule.setdefault(text.partition(":")[0], []).append(re.search(r"wildcards: batch=(\S+)", text)[1])
+        return batches_by_rule
 
     first = run(BATCHES)
     assert {rule: len(batches) for rule, batches in first.items()} == {"inspect": BATCHES, "prepare": BATCHES}
     return folder, lambda batches=BATCHES: run(batches, "--dry-run")
 
 
-def test_appended_rows_make_one_batch_again(many):
+def test_appended_rows_rerun_one_batch(many):
     folder, planned = many
     write_sheet(folder, ROWS + 10)
     assert planned() == {"inspect": ["train-0126"], "prepare": ["train-0126"]}
 
 
-def test_rows_that_fill_a_batch_up_begin_another(many):
+def test_rows_beyond_a_full_batch_start_another(many):
     folder, planned = many
     write_sheet(folder, ROWS + 120)
-    both = ["train-0126", "train-0127"]
-    made = planned(BATCHES + 1)
-    assert {rule: sorted(batches) for rule, batches in made.items()} == {"inspect": both, "prepare": both}
+    expected = ["train-0126", "train-0127"]
+    planned_batches = planned(BATCHES + 1)
+    assert {rule: sorted(batches) for rule, batches in planned_batches.items()} == {
+        "inspect": expected,
+        "prepare": expected,
+    }
 
 
-def test_other_rows_and_a_touched_sheet_make_nothing_again(many):
+def test_other_rows_and_a_touched_sheet_rerun_nothing(many):
     folder, planned = many
     write_sheet(folder, ROWS, test=10)
     assert planned() == {}
 
 
-def test_a_changed_file_makes_its_batch_again(many):
+def test_a_changed_file_reruns_its_batch(many):
     folder, planned = many
     write_sheet(folder, ROWS)
     image, before = folder / "i5000.tif", (folder / "i5000.tif").stat()
@@ -79,7 +82,7 @@ def test_a_changed_file_makes_its_batch_again(many):
     assert batch == f"train-{64 + (5000 - 1024 - 2048) // 96:04d}"
 
 
-def test_a_share_of_the_batches(many, snakemake):
+def test_a_share_of_the_batches_can_be_predicted(many, snakemake):
     """With an existing model, `--batch predict=2/4` is the second quarter of the images."""
     folder, _ = many
     write_sheet(folder, 0, test=ROWS)

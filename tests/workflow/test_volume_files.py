@@ -1,4 +1,4 @@
-"""Files through the workflow: bad volumes refused at once; channels in several, and several images in one predicted."""
+"""Volume files in the workflow: bad files, one file per channel, and several images in one file."""
 
 import os
 import re
@@ -54,7 +54,7 @@ def test_all_bad_volumes_are_reported_at_once(tmp_path, snakemake, write_run):
     done = snakemake(tmp_path, "--configfile", "config.yaml", "--cores", "1")
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
-    for name, found in (
+    for name, problem in (
         ("i0.nii", "5247 bytes; expected 5248 for 16x17x18"),
         ("i1.nii", "5256 bytes; expected 5248 for 16x17x18"),
         ("i2.nii", "5248 bytes; expected 5536 for 16x18x18"),
@@ -67,14 +67,14 @@ def test_all_bad_volumes_are_reported_at_once(tmp_path, snakemake, write_run):
         ("l9.nii", "shape (16, 17, 19); expected (16, 17, 18), the shape of i9.nii"),
         ("i11.nii", "no such file"),
     ):
-        lines = [line for line in done.stdout.splitlines() if f"error: {name}: found {found}" in line]
+        lines = [line for line in done.stdout.splitlines() if f"error: {name}: found {problem}" in line]
         assert lines, (name, done.stdout)
         assert all(line.count("; ") >= 2 for line in lines)
     assert not (tmp_path / "results/small/check.tsv").exists()
     assert not (tmp_path / "results/small/prepared").exists()
 
 
-def test_channels_in_files_of_their_own(tmp_path, snakemake):
+def test_channels_can_be_separate_files(tmp_path, snakemake):
     """Images with a file per channel are predicted again if any file changes; labels have the first one's format."""
     save_right_of_bright(tmp_path / "model", channels=2)
     rows = ["sample\timage\tsubset"]
@@ -85,8 +85,8 @@ def test_channels_in_files_of_their_own(tmp_path, snakemake):
     (tmp_path / "samples.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     config = {"name": "run", "model": "model", "sheet": "samples.tsv", "spatial_dims": 3}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    asked = ["predict", "data_report", "--configfile", "config.yaml", "--cores", "1"]
-    done = snakemake(tmp_path, *asked)
+    arguments = ["predict", "data_report", "--configfile", "config.yaml", "--cores", "1"]
+    done = snakemake(tmp_path, *arguments)
     assert done.returncode == 0, done.stdout
     for name in "ab":
         image = np.asarray(nibabel.load(tmp_path / f"{name}1.nii").dataobj)
@@ -94,13 +94,13 @@ def test_channels_in_files_of_their_own(tmp_path, snakemake):
         np.testing.assert_array_equal(np.asarray(written.dataobj)[1:], image[:-1])
         np.testing.assert_array_equal(written.affine, AFFINE)
     assert "\t2\t" in (tmp_path / "results/run/data.tsv").read_text(encoding="utf-8")
-    assert "Nothing to be done" in snakemake(tmp_path, *asked).stdout
+    assert "Nothing to be done" in snakemake(tmp_path, *arguments).stdout
     os.utime(tmp_path / "b2.nii")
-    again = snakemake(tmp_path, *asked, "--dry-run").stdout
+    again = snakemake(tmp_path, *arguments, "--dry-run").stdout
     assert set(re.findall(r"^(?:local)?rule (\w+):", again, re.MULTILINE)) >= {"inspect", "infer", "instances"}
 
 
-def test_several_images_in_one_file(tmp_path, snakemake):
+def test_images_in_one_file_are_predicted_separately(tmp_path, snakemake):
     """The sheet names each image by its number, and all are predicted again if the file changes."""
     save_right_of_bright(tmp_path / "model")
     arrays = [np.random.default_rng(n).integers(0, 2, (1, 10, 12, 14)).astype(np.uint8) for n in range(2)]
@@ -109,16 +109,16 @@ def test_several_images_in_one_file(tmp_path, snakemake):
     (tmp_path / "my samples.tsv").write_text(f"sample\timage\tsubset\n{rows}", encoding="utf-8")
     config = {"name": "run", "model": "model", "sheet": "my samples.tsv", "spatial_dims": 3}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    asked = ["predict", "data_report", "--configfile", "config.yaml", "--cores", "1"]
-    done = snakemake(tmp_path, *asked)
+    arguments = ["predict", "data_report", "--configfile", "config.yaml", "--cores", "1"]
+    done = snakemake(tmp_path, *arguments)
     assert done.returncode == 0, done.stdout
     for number, array in enumerate(arrays, 1):
         written = tifffile.imread(tmp_path / f"results/run/predictions/model/predict-0000/p{number}.ome.tif")
-        np.testing.assert_array_equal(written[1:], array[0, :-1])  # of a stack, the first axis is z
-    assert "Nothing to be done" in snakemake(tmp_path, *asked).stdout
-    # A job asks for the memory of an image, which is as large as its share of the file.
+        np.testing.assert_array_equal(written[1:], array[0, :-1])  # the first axis of a stack is z
+    assert "Nothing to be done" in snakemake(tmp_path, *arguments).stdout
+    # A job requests the memory of one image, estimated by its share of the file.
     os.truncate(tmp_path / "plate.lif", 2 * 10**9)
-    again = snakemake(tmp_path, *asked, "--dry-run").stdout
+    again = snakemake(tmp_path, *arguments, "--dry-run").stdout
     assert set(re.findall(r"^(?:local)?rule (\w+):", again, re.MULTILINE)) >= {"inspect", "infer", "instances"}
     assert re.search(r"rule instances:.*?mem_mb=(\d+)", again, re.DOTALL)[1] == str(2000 + 80 * 1000)
 
@@ -133,7 +133,7 @@ def test_files_of_a_microscope_need_a_sheet(tmp_path, snakemake, monkeypatch):
     message = "plate.lif, which may hold several images; expected files that hold one image; run snakeseg sheet ."
     assert message in refused.stdout
     assert main(["sheet", ".", "--output", "samples.tsv"]) == 0
-    told = (tmp_path / "samples.tsv").read_text(encoding="utf-8").splitlines()
-    assert told[1:] == [f"plate-{n}\tplate.lif#{n}\tpredict" for n in range(1, 12)]
+    lines = (tmp_path / "samples.tsv").read_text(encoding="utf-8").splitlines()
+    assert lines[1:] == [f"plate-{n}\tplate.lif#{n}\tpredict" for n in range(1, 12)]
     sheet = ["--config", "model=model", "sheet=samples.tsv", "spatial_dims=3"]
     assert snakemake(tmp_path, "predict", "--dry-run", *sheet).returncode == 0

@@ -1,4 +1,4 @@
-"""Volumes through the whole workflow: thick slices resampled and brought back, one fold of two, classes and objects."""
+"""Volumes in the whole workflow: resampling of thick slices, one fold of two, classes and objects."""
 
 import json
 
@@ -14,7 +14,7 @@ NAMES = [f"cells-{index:02d}" for index in range(12)]
 
 @pytest.fixture(scope="module")
 def run(snakemake, repository, tmp_path_factory):
-    """The demo in three dimensions, smaller."""
+    """Run the demo in three dimensions, with smaller volumes."""
     folder = tmp_path_factory.mktemp("volumes")
     config = yaml.safe_load((repository / "config/examples/demo-3d.yaml").read_text(encoding="utf-8"))
     (folder / "samples.tsv").write_text(
@@ -31,14 +31,14 @@ def run(snakemake, repository, tmp_path_factory):
     return folder / "results" / "demo-3d"
 
 
-def test_labels_lie_on_the_sources_grid(run):
+def test_labels_lie_on_the_grid_of_their_source(run):
     for name in NAMES[10:]:
         source = nibabel.load(run / f"simulated/images/{name}.nii.gz")
-        found = nibabel.load(run / f"predictions/default/test-0000/{name}.nii.gz")
+        prediction = nibabel.load(run / f"predictions/default/test-0000/{name}.nii.gz")
         assert source.header.get_zooms() == (1, 1, 2)
-        assert found.shape == source.shape == (32, 32, 16)
-        np.testing.assert_array_equal(found.affine, source.affine)
-        assert found.get_data_dtype().kind == "u"
+        assert prediction.shape == source.shape == (32, 32, 16)
+        np.testing.assert_array_equal(prediction.affine, source.affine)
+        assert prediction.get_data_dtype().kind == "u"
 
 
 def test_objects_are_where_the_cells_are(run):
@@ -48,43 +48,43 @@ def test_objects_are_where_the_cells_are(run):
     assert images["dice"].min() > 0.4
 
 
-def test_volumes_were_brought_to_one_pixel_size(run):
-    described = json.loads((run / "models/default/fold-1/model.json").read_text(encoding="utf-8"))
-    assert described["spacing"] == [1.5, 1.5, 1.5]
-    assert described["symmetry"] == {"flips": [0, 1, 2], "plane": [0, 2]}
+def test_volumes_are_resampled_to_one_pixel_size(run):
+    description = json.loads((run / "models/default/fold-1/model.json").read_text(encoding="utf-8"))
+    assert description["spacing"] == [1.5, 1.5, 1.5]
+    assert description["symmetry"] == {"flips": [0, 1, 2], "plane": [0, 2]}
 
 
 def test_one_fold_is_trained_and_scored(run):
     assert [folder.name for folder in (run / "models/default").glob("fold-*")] == ["fold-1"]
     images = pd.read_csv(run / "evaluation/images.tsv", sep="\t")
-    held = images[images["subset"] == "validation"]
-    assert set(held["fold"]) == {1}
-    assert sorted(held["sample"]) == NAMES[1:10:2]
+    validation = images[images["subset"] == "validation"]
+    assert set(validation["fold"]) == {1}
+    assert sorted(validation["sample"]) == NAMES[1:10:2]
     assert "(fold 1 of folds 0 to 1)" in (run / "report.html").read_text("utf-8")
 
 
-def test_another_fold_trains_that_one_alone(run, snakemake):
+def test_another_fold_is_trained_alone(run, snakemake):
     done = snakemake(run.parents[1], "--configfile", "config.yaml", "--config", "fold=0", "--dry-run")
     assert "models/default/fold-0/model.safetensors" in done.stdout
     assert not any("fold-1" in line for line in done.stdout.splitlines() if line.strip().startswith("output:"))
 
 
-def test_all_folds_at_a_word(run, snakemake):
-    """The example's own remark: `--config fold=all`."""
+def test_fold_all_trains_all_folds(run, snakemake):
+    """A comment of the example names `--config fold=all`."""
     done = snakemake(run.parents[1], "--configfile", "config.yaml", "--config", "fold=all", "--dry-run")
     assert done.returncode == 0, done.stdout
     assert "models/default/fold-0/model.safetensors" in done.stdout
     assert "validation/default/fold-1" in done.stdout
 
 
-def test_there_is_no_fold_beyond_the_last(run, snakemake):
+def test_a_fold_beyond_the_last_is_an_error(run, snakemake):
     done = snakemake(run.parents[1], "--configfile", "config.yaml", "--config", "fold=2", "--dry-run")
     assert done.returncode != 0
     assert "config.fold: found 2 of 2 folds" in done.stdout
 
 
-def test_classes_keep_what_validation_chose(run, snakemake, tmp_path):
-    """With semantic labels of the same volumes, every class has a rule for its pieces and the trials behind it."""
+def test_classes_keep_the_components_that_validation_chose(run, snakemake, tmp_path):
+    """With semantic labels of the same volumes, every class has a filter of its components and the trials behind it."""
     config = yaml.safe_load((run.parents[1] / "config.yaml").read_text(encoding="utf-8"))
     rows = pd.read_csv(run.parents[1] / "samples.tsv", sep="\t")
     for name in NAMES:
@@ -107,5 +107,5 @@ def test_classes_keep_what_validation_chose(run, snakemake, tmp_path):
     assert rules["chosen"] == {"smallest": best["smallest"], "largest_only": best["largest_only"]}
     assert "<h3>Pieces of classes</h3>" in (results / "report.html").read_text("utf-8")
     images = pd.read_csv(results / "evaluation/images.tsv", sep="\t")
-    held = images.loc[images["subset"] == "validation", "dice"]
-    assert held.mean() == pytest.approx(best["score"], abs=1e-6)
+    validation_dice = images.loc[images["subset"] == "validation", "dice"]
+    assert validation_dice.mean() == pytest.approx(best["score"], abs=1e-6)

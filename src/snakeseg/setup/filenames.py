@@ -276,12 +276,8 @@ def _unused_files(root: Path, files: list[Named], pairs: list, unpaired: list[Na
     others = [file.path.name for file in files if file.role == "other"]
     if others:
         remedy = "if they are images or labels, add them to the sheet"
-        yield _problem(
-            root,
-            f"files that seem to be neither images nor labels: {format_first(others)}",
-            "images and labels only",
-            remedy,
-        )
+        found = f"files that seem to be neither images nor labels: {format_first(others)}"
+        yield _problem(root, found, "images and labels only", remedy)
 
 
 def _unsupported_formats(root: Path, others: list[Path]) -> Iterator[str]:

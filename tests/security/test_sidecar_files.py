@@ -1,4 +1,4 @@
-"""Files that belong to an image: links within its folder are followed, no others."""
+"""Sidecar files of an image: links within its folder are followed, all others are refused."""
 
 import os
 
@@ -17,7 +17,7 @@ PIXELS = np.arange(64, dtype=np.uint8)
 
 @pytest.fixture
 def store(tmp_path):
-    """A folder of an image of two files."""
+    """Write an image of two files; return its folder."""
     pytest.importorskip("SimpleITK")
     folder = tmp_path / "store"
     folder.mkdir()
@@ -26,7 +26,7 @@ def store(tmp_path):
     return folder
 
 
-def test_header_and_data_that_are_links_into_one_folder(store, tmp_path):
+def test_links_of_header_and_data_into_one_folder_are_followed(store, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     for name in ("a.mhd", "b.raw"):
@@ -36,14 +36,14 @@ def test_header_and_data_that_are_links_into_one_folder(store, tmp_path):
     assert sorted(read(tmp_path / "linked/a.mhd", 3).array.ravel()) == PIXELS.tolist()
 
 
-def test_data_that_is_a_link_within_the_folder(store):
+def test_a_link_within_the_folder_is_followed(store):
     (store / "deep").mkdir()
     (store / "b.raw").rename(store / "deep/c.raw")
     (store / "b.raw").symlink_to("deep/c.raw")
     assert sorted(read(store / "a.mhd", 3).array.ravel()) == PIXELS.tolist()
 
 
-def test_data_that_is_a_link_into_a_folder_whose_name_goes_on(store, tmp_path):
+def test_a_link_into_a_folder_with_a_longer_name_is_refused(store, tmp_path):
     (tmp_path / "store-of-others").mkdir()
     (store / "b.raw").rename(tmp_path / "store-of-others/b.raw")
     (store / "b.raw").symlink_to("../store-of-others/b.raw")
@@ -51,8 +51,8 @@ def test_data_that_is_a_link_into_a_folder_whose_name_goes_on(store, tmp_path):
         read(store / "a.mhd", 3)
 
 
-def test_an_ome_tiff_that_is_a_link(tmp_path):
-    """tifffile looks for its other files beside the real one."""
+def test_files_of_a_linked_ome_tiff_must_lie_in_its_folders(tmp_path):
+    """tifffile searches for the other files beside the target of the link."""
     folder = tmp_path / "store"
     folder.mkdir()
     data = '<TiffData FirstC="{0}" PlaneCount="1"><UUID FileName="{1}.ome.tif">urn:uuid:{1}</UUID></TiffData>'
@@ -70,12 +70,12 @@ def test_an_ome_tiff_that_is_a_link(tmp_path):
     assert read(tmp_path / "a.ome.tif", 2).array.max((1, 2)).tolist() == [0, 1]
     (folder / "b.ome.tif").rename(tmp_path / "b.ome.tif")
     (folder / "b.ome.tif").symlink_to(tmp_path / "b.ome.tif")
-    assert read(tmp_path / "a.ome.tif", 2).array.shape == (2, 24, 24)  # both lie below the folder that is given
+    assert read(tmp_path / "a.ome.tif", 2).array.shape == (2, 24, 24)  # both lie below the folder of the given path
     with pytest.raises(BadInput, match=r"b.ome.tif: found a link to"):
         read(folder / "a.ome.tif", 2)
 
 
-def test_a_zarr_that_is_a_link_and_has_links_within(tmp_path):
+def test_links_to_and_within_a_zarr_are_followed(tmp_path):
     zarr.create_array(tmp_path / "store.zarr", data=PIXELS.reshape(8, 8), chunks=(4, 8))
     chunks = tmp_path / "store.zarr/c"
     (chunks / "0").rename(chunks / "first")
@@ -84,19 +84,19 @@ def test_a_zarr_that_is_a_link_and_has_links_within(tmp_path):
     assert read(tmp_path / "a.zarr", 2).array.ravel().tolist() == PIXELS.tolist()
 
 
-def test_paths_below_the_root(tmp_path):
+def test_links_out_of_the_given_folders_are_refused(tmp_path):
     (tmp_path / "a").touch()
     require_own(tmp_path / "a", ["/"])
     os.symlink("b", tmp_path / "b")
-    require_own(tmp_path / "b", [os.path.realpath(tmp_path)])  # leads nowhere
+    require_own(tmp_path / "b", [os.path.realpath(tmp_path)])  # a link to itself
     os.symlink("/nowhere", tmp_path / "c")
     with pytest.raises(BadInput, match="a link to /nowhere"):
         require_own(tmp_path / "c", [os.path.realpath(tmp_path)])
 
 
 @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
-def test_a_dicom_file_is_read_as_nothing_else(suffix, tmp_path):
-    """Its first 128 bytes are free: a header there, and the suffix, name a file elsewhere as its pixels."""
+def test_a_dicom_file_is_read_only_as_dicom(suffix, tmp_path):
+    """Its first 128 bytes are free. A header of another format there names a file elsewhere as its pixels."""
     sitk = pytest.importorskip("SimpleITK")
     (tmp_path / "decoy").write_bytes(bytes([7]) * 64)
     (tmp_path / "series").mkdir()

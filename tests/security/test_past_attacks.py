@@ -1,4 +1,4 @@
-"""Ways in that an attack on an earlier version found, each closed: code, links, sets of files, endless work."""
+"""Attacks that succeeded on an earlier version: executed code, followed links, sets of files, unbounded work."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from snakeseg.training.state_files import State, lock, remove_states, write_stat
 
 @pytest.fixture
 def plan(tmp_path, monkeypatch, repository, caplog):
-    """Plan a run of a config in an empty folder; returns what Snakemake says of it as an error, if it does."""
+    """Return a function that plans a run of a config in an empty folder and returns the errors of Snakemake."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s.tsv").write_text(
         "sample\timage\tlabel\n" + "".join(f"a{i}\ta{i}.tif\tb{i}.tif\n" for i in range(6)), encoding="utf-8"
@@ -38,10 +38,10 @@ def plan(tmp_path, monkeypatch, repository, caplog):
         caplog.clear()
         with limits():
             code = run_snakemake(options)
-        said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-        assert bool(code) == bool(said), said
-        assert "Traceback" not in "".join(said)
-        return "\n".join(said)
+        errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert bool(code) == bool(errors), errors
+        assert "Traceback" not in "".join(errors)
+        return "\n".join(errors)
 
     return run
 
@@ -51,17 +51,17 @@ GOOD = {"name": "run", "sheet": "s.tsv"}
 
 @pytest.mark.parametrize("profile", ["default", "slurm", "cluster-generic"])
 @pytest.mark.parametrize("key", ["__use_yte__", r'"\x5f_use_yte__"'])
-def test_a_config_is_no_program(key, profile, plan):
-    """Snakemake would run it by YTE before any rule of the workflow is read."""
+def test_a_config_is_not_executed(key, profile, plan):
+    """Snakemake would evaluate it with YTE before it reads any rule of the workflow."""
     code = "__import__('os').system('touch canary') and 'a' or 's.tsv'"
-    said = plan(f'{key}: true\nname: run\nsheet: "?{code}"\n', profile=profile)
-    assert "found __use_yte__, which makes a config a program; expected plain YAML or JSON; remove this key" in said
+    errors = plan(f'{key}: true\nname: run\nsheet: "?{code}"\n', profile=profile)
+    assert "found __use_yte__, which makes a config a program; expected plain YAML or JSON; remove this key" in errors
     assert not Path("canary").exists()
     assert plan(GOOD, profile=profile) == ""
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"experiments": {1: {}}}, "config.experiments: found the key 1, which YAML reads as int"),
         ({"experiments": {None: {}}}, "config.experiments: found the key None"),
@@ -77,11 +77,11 @@ def test_a_config_is_no_program(key, profile, plan):
     ],
     ids=range(8),
 )
-def test_configs_end_in_one_line_each(changes, words, plan):
-    assert words in plan(GOOD | changes)
+def test_an_invalid_config_gives_one_line(changes, message, plan):
+    assert message in plan(GOOD | changes)
 
 
-def test_a_model_that_is_a_link_to_itself_is_none(plan):
+def test_a_model_that_is_a_link_to_itself_is_refused(plan):
     os.symlink("loop", "loop")
     Path("a.tif").touch()
     assert "found no model.json in loop" in plan({"name": "run", "model": "loop", "images": "."})
@@ -92,29 +92,29 @@ def test_names_of_images_reach_a_terminal_as_escapes(plan):
     Path("model/model.json").touch()
     Path("images").mkdir()
     Path("images/a\x1b]0;x\x07.lif").touch()
-    said = plan({"name": "run", "model": "model", "images": "images"})
-    assert r"a\x1b]0;x\x07.lif" in said
-    assert "\x1b" not in said
+    errors = plan({"name": "run", "model": "model", "images": "images"})
+    assert r"a\x1b]0;x\x07.lif" in errors
+    assert "\x1b" not in errors
 
 
-def test_targets_that_are_no_part_of_the_run_are_refused(plan):
+def test_targets_outside_the_run_are_refused(plan):
     assert "fold-9" in plan(GOOD, "results/run/models/default/fold-9/model.safetensors")
 
 
 def test_links_of_other_users_are_not_followed(plan):
-    """Snakemake would empty the folder behind it before the job begins."""
+    """Snakemake would empty the target of the link before the job begins."""
     if os.geteuid():
         pytest.skip("only root makes links of other users")
     Path("victim").mkdir()
     Path("results/run").mkdir(parents=True)
     os.symlink(Path("victim").resolve(), "results/run/validation")
-    assert plan(GOOD) == ""  # one's own
+    assert plan(GOOD) == ""  # a link of the same user
     os.lchown("results/run/validation", 65534, 65534)
-    said = plan(GOOD)
-    assert "validation: found a link of another user; expected a folder, or nothing; remove the link" in said
+    errors = plan(GOOD)
+    assert "validation: found a link of another user; expected a folder, or nothing; remove the link" in errors
 
 
-def test_a_sheet_of_endless_columns(plan):
+def test_a_sheet_with_too_many_columns_is_refused(plan):
     Path("s.tsv").write_text("\t".join(f"c{i}" for i in range(100_000)) + "\n", encoding="utf-8")
     assert "s.tsv: found no table (100000 columns); expected text in UTF-8" in plan(GOOD)
     with limits():
@@ -147,7 +147,7 @@ def test_other_files_beside_states_and_models_stay(tmp_path):
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [".part-notes", ".part-x", "state"]
 
 
-def test_a_lock_that_is_another_name_of_a_file_is_refused(tmp_path):
+def test_a_lock_that_is_a_hard_link_is_refused(tmp_path):
     (tmp_path / "precious").write_text("content", encoding="utf-8")
     os.link(tmp_path / "precious", tmp_path / ".model.lock")
     with pytest.raises(BadInput, match="a lock that is not a file of your own"), lock(tmp_path / "model", print):
@@ -156,15 +156,15 @@ def test_a_lock_that_is_another_name_of_a_file_is_refused(tmp_path):
 
 
 def test_caches_of_compilers_are_private(tmp_path, monkeypatch):
-    """What lies in them is unpickled."""
+    """Compilers unpickle the files in their caches."""
     names = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
-    for where, mode in ((tmp_path / "own", 0o700), (tmp_path / "shared", 0o777)):
+    for cache_home, mode in ((tmp_path / "own", 0o700), (tmp_path / "shared", 0o777)):
         for name in names:
             monkeypatch.delenv(name, raising=False)
-        folder = where / "snakeseg" / "compilers"
+        folder = cache_home / "snakeseg" / "compilers"
         folder.mkdir(parents=True)
         folder.chmod(mode)
-        monkeypatch.setenv("XDG_CACHE_HOME", str(where))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
         use_own_compiler_caches()
         for name in names:
             assert Path(os.environ[name]).is_relative_to(folder) == (mode == 0o700)
@@ -172,16 +172,16 @@ def test_caches_of_compilers_are_private(tmp_path, monkeypatch):
             monkeypatch.delenv(name)
 
 
-def test_xml_is_no_lif(tmp_path):
-    """Its reader would take it for a project that names images elsewhere."""
+def test_an_xml_file_is_not_read_as_lif(tmp_path):
+    """The LIF reader would take it for a project that names images elsewhere."""
     pytest.importorskip("liffile")
     (tmp_path / "a.lif").write_text('<?xml version="1.0"?><Data><Frame File="../secret.tif"/></Data>', encoding="utf-8")
     with pytest.raises(BadInput, match="no LIF file"):
         open_image(tmp_path / "a.lif", 2)
 
 
-def micro_manager(path: Path) -> None:
-    """A plane with the header that makes a TIFF one of a set of files (NDTiff 2)."""
+def write_ndtiff(path: Path) -> None:
+    """Write a plane with the header that makes a TIFF part of a set of files (NDTiff 2)."""
     tifffile.imwrite(path, np.zeros((8, 8), np.uint8), metadata=None, extratags=[(51123, 2, 9, '{"a": 1}', True)])
     content = path.read_bytes()
     summary = json.dumps({"MajorVersion": 2}).encode()
@@ -193,17 +193,17 @@ def micro_manager(path: Path) -> None:
     )
     offset = struct.unpack_from("<I", moved, 4)[0]
     for index in range(struct.unpack_from("<H", moved, offset)[0]):
-        at = offset + 2 + 12 * index
-        code, kind, count, value = struct.unpack_from("<HHII", moved, at)
+        entry = offset + 2 + 12 * index
+        code, kind, count, value = struct.unpack_from("<HHII", moved, entry)
         size = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8}[kind] * count
         if code == 273 or size > 4:
-            struct.pack_into("<I", moved, at + 8, value + shift)
+            struct.pack_into("<I", moved, entry + 8, value + shift)
     path.write_bytes(bytes(moved))
 
 
-def test_an_index_of_files_elsewhere_is_not_read(tmp_path):
-    """A pipe would be waited for without end."""
-    micro_manager(tmp_path / "a.tif")
+def test_the_index_of_a_set_of_files_is_not_read(tmp_path):
+    """The index is a pipe; a read would wait without end."""
+    write_ndtiff(tmp_path / "a.tif")
     os.mkfifo(tmp_path / "NDTiff.index")
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         assert file.is_ndtiff
@@ -211,7 +211,7 @@ def test_an_index_of_files_elsewhere_is_not_read(tmp_path):
         assert open_image(tmp_path / "a.tif", 2).array[:].shape == (1, 8, 8)
 
 
-def test_pages_of_many_sizes_are_no_image(tmp_path):
+def test_pages_of_too_many_sizes_are_refused(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for side in range(1, 700):
             file.write(np.zeros((1, side), np.uint8), metadata=None)
@@ -219,7 +219,7 @@ def test_pages_of_many_sizes_are_no_image(tmp_path):
         open_image(tmp_path / "a.tif", 2)
 
 
-def test_status_reads_no_pipes_and_no_endless_benchmarks(tmp_path):
+def test_status_reads_no_pipes_and_no_oversized_benchmarks(tmp_path):
     os.mkfifo(tmp_path / "pipe.tsv")
     (tmp_path / "zero.tsv").symlink_to("/dev/zero")
     (tmp_path / "wide.tsv").write_text("\t".join(["s"] * 50_000) + "\n" + "1\n" * 100_000, encoding="utf-8")
