@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from snakeseg.report.citation import methods_paragraph, works_to_cite
+from snakeseg.report.citation import works_to_cite
 from snakeseg.report.images.examples import rank_images
+from snakeseg.report.methods import methods_paragraph
 from snakeseg.report.tables import MISSING, format_value, format_whole, image_rows, ranking_metric, readable_name
 from snakeseg.report.verdict import headline_part, verdict
 from snakeseg.settings import read_config

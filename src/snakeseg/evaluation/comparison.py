@@ -1,10 +1,17 @@
 """Compare experiments pairwise on the same images, and measure the spread of scores over folds and seeds."""
 
-from itertools import combinations
+from itertools import combinations, count
 
 import pandas as pd
 
-from snakeseg.evaluation.statistics import group_means, holm, mean_interval, signed_rank, standardised_mean
+from snakeseg.evaluation.statistics import (
+    group_means,
+    holm,
+    mean_interval,
+    signed_rank,
+    smallest_p,
+    standardised_mean,
+)
 from snakeseg.evaluation.summary import clip_interval, headlines, lower_is_better
 
 # Suffix of the name of an experiment that the workflow repeats with several seeds.
@@ -12,6 +19,8 @@ SEEDED = r"\.seed-\d+$"
 # Family-wise significance level, over all pairs of experiments of one score.
 SIGNIFICANCE_LEVEL = 0.05
 NOT_SHOWN = "no difference shown"
+# Numbers of groups in words.
+WORDS = {6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
 PAIRS = ("subset", "metric", "A", "B", "seeds_A", "seeds_B", "images", "groups", "mean_A", "mean_B", "difference",
          "low", "high", "p", "p_holm", "rank_biserial", "d_z", "verdict")  # fmt: skip
 SPREAD = ("experiment", "subset", "metric", "mean", "sd_folds", "folds", "sd_seeds", "seeds")
@@ -73,8 +82,16 @@ def spread_over_seeds(images: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SPREAD))
 
 
-def describe_pair(pair) -> str:
-    """Describe a row of `compare`, or any mapping with its columns, in a sentence."""
+def describe_pair(pair, pairs: int = 1) -> str:
+    """Describe the difference between two experiments in a sentence.
+
+    Parameters
+    ----------
+    pair : mapping
+        A row of `compare`, or any mapping with its columns.
+    pairs : int
+        Number of pairs over which its p-value is corrected.
+    """
     size = f"n = {format_count(pair['images'], 'image')} in {format_count(pair['groups'], 'group')}"
     p = "p < 0.001" if pair["p_holm"] < 0.001 else f"p = {pair['p_holm']:.2g}"
     difference = f"{pair['difference']:+.3g}"
@@ -83,7 +100,8 @@ def describe_pair(pair) -> str:
     names = {side: _name(pair[side], pair[f"seeds_{side}"]) for side in "AB"}
     numbers = f"({p}, {size}; difference {difference})"
     if pair["verdict"] == NOT_SHOWN:
-        return f"{NOT_SHOWN} between {names['A']} and {names['B']} in {pair['metric']} {numbers}"
+        limit = _significance_limit(int(pair["groups"]), pairs)
+        return f"{NOT_SHOWN} between {names['A']} and {names['B']} in {pair['metric']} {numbers}{limit}"
     better, worse = ("A", "B") if pair["verdict"] == "A better" else ("B", "A")
     means = f"{pair[f'mean_{better}']:.3g} against {pair[f'mean_{worse}']:.3g}"
     return f"{names[better]} is better than {names[worse]} in {pair['metric']}: {means} {numbers}"
@@ -93,8 +111,22 @@ def describe_pairs(pairs: pd.DataFrame, metric: str) -> dict[str, list[str]]:
     """Describe every pair of experiments by one score: lists of sentences by subset."""
     chosen = pairs[pairs["metric"] == metric]
     return {
-        subset: [describe_pair(pair) for pair in part.to_dict("records")] for subset, part in chosen.groupby("subset")
+        subset: [describe_pair(pair, len(part)) for pair in part.to_dict("records")]
+        for subset, part in chosen.groupby("subset")
     }
+
+
+def _significance_limit(groups: int, pairs: int) -> str:
+    """State that no difference can be significant, if there are too few groups for any; otherwise return ""."""
+    smallest = smallest_p(groups, pairs)
+    if smallest <= SIGNIFICANCE_LEVEL:
+        return ""
+    needed = next(number for number in count(1) if smallest_p(number, pairs) <= SIGNIFICANCE_LEVEL)
+    family = f" for {pairs} pairs of experiments" if pairs > 1 else ""
+    return (
+        f"; with fewer than {WORDS.get(needed, needed)} groups{family}, no difference can be significant, however large"
+        f" (here, the smallest possible p is {smallest:.2g})"
+    )
 
 
 def format_count(number: int, noun: str) -> str:

@@ -179,3 +179,23 @@ def holm(p: list[float]) -> np.ndarray:
     order = np.argsort(p, kind="stable")
     adjusted = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
     return adjusted[np.argsort(order, kind="stable")]
+
+
+def smallest_p(groups: int, tests: int = 1) -> float:
+    """Return the smallest p-value of `signed_rank` that groups can reach, adjusted by `holm` in a family of tests.
+
+    It is reached if all differences have the same sign: two of the 2^n equally likely patterns of signs are as extreme.
+
+    Parameters
+    ----------
+    groups : int
+        Number of differences n.
+    tests : int
+        Number of tests in the family.
+
+    Returns
+    -------
+    float
+        At most 1.
+    """
+    return min(1.0, tests * 2.0 ** (1 - groups))

@@ -182,9 +182,25 @@ def reliability_diagram(parameters: dict[str, dict]) -> Chart | None:
         "On the dashed line, probabilities are right: 80 % of the pixels with probability 0.8 are foreground."
         " Below the line, the network is overconfident."
     )
-    errors = list_numbers({name: calibration["error"] for name, calibration in measured.items()})
-    numbers = f"Expected calibration error on the validation images: {errors}"
-    return Chart("Calibration", f"{text} {numbers}", "", alt.layer(line.encode(x="x:Q", y="y:Q"), chart))
+    text += f" {_calibration_errors(measured)}"
+    return Chart("Calibration", text, "", alt.layer(line.encode(x="x:Q", y="y:Q"), chart))
+
+
+# Calibration errors of `evaluation.metrics.calibration.reliability`, and their names.
+CALIBRATION_ERRORS = {
+    "error": "Foreground calibration error on the validation images",
+    "confidence_error": "Expected calibration error of the predicted class (Guo et al. 2017)",
+    "uncertain_error": "Foreground calibration error of uncertain pixels (probability 0.05 to 0.95)",
+}
+
+
+def _calibration_errors(measured: dict[str, dict]) -> str:
+    """List the calibration errors of every experiment; models of early versions have only the first one."""
+    sentences = []
+    for key, name in CALIBRATION_ERRORS.items():
+        numbers = {experiment: errors[key] for experiment, errors in measured.items() if errors.get(key) is not None}
+        sentences += [f"{name}: {list_numbers(numbers)}"] if numbers else []
+    return " ".join(sentences)
 
 
 # Properties of images: column, name, and name in the PNG's file name.

@@ -13,15 +13,17 @@ from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.io.files import atomic_folder, write_text
 from snakeseg.report import charts
 from snakeseg.report.chart import Chart
-from snakeseg.report.citation import methods_paragraph, works_to_cite
+from snakeseg.report.citation import works_to_cite
 from snakeseg.report.comparison import COMPARED_SCORES, MEASURES
 from snakeseg.report.images.examples import draw_examples, rank_images
 from snakeseg.report.images.gallery import class_colours, gallery
 from snakeseg.report.images.views import KINDS, Views
 from snakeseg.report.markdown import render_markdown
+from snakeseg.report.methods import methods_paragraph
 from snakeseg.report.run_results import RunResults
 from snakeseg.report.tables import SCORE_COLUMNS, STATES, applicable_scores, class_scores
 from snakeseg.report.templating import number_charts, render
+from snakeseg.report.used_settings import used_settings
 from snakeseg.report.verdict import headline_part, verdict
 from snakeseg.settings import Config
 
@@ -118,7 +120,7 @@ def _render(
     }  # fmt: skip
     sentences = verdict(results.rows, results.summary, results.networks, results.config, results.metric)
     return render(
-        "report.html.j2", drawn, **_verdict_values(results), **_table_values(results),
+        "report.html.j2", drawn, **_verdict_values(results), **_table_values(results), **_training_values(results),
         **_citation_values(results, provenance, sentences["trained"]), name=results.config.name,
         layers=LAYERS, ranking=results.metric, sections=sections, verdict=sentences, kinds=KINDS, figures=figures,
         volumes=views.dims == 3, classes=class_colours(views), gallery=pictures,
@@ -164,6 +166,17 @@ def _table_values(results: RunResults) -> dict:
         "measures": MEASURES,
         "facts": results.facts.to_dict("records"),
         "subsets": results.sheet["subset"].value_counts().to_dict(),
+    }
+
+
+def _training_values(results: RunResults) -> dict:
+    """Return the page template's variables for the texts about copies and weight maps: what any experiment used."""
+    models = results.first_models("model.json")
+    used = [used_settings(name, model, results.config) for name, model in models.items()]
+    return {
+        "has_copies": any(settings.has_copies for settings in used),
+        "has_weight_maps": any(settings.has_weight_maps for settings in used),
+        "has_border_term": any(settings.is_weighted_towards_borders for settings in used),
     }
 
 
