@@ -85,7 +85,7 @@ def score(
     classes, objects, predicted_ids, table = _count_predicted(masked, predicted, labels)
     scores = {
         **_pixel_scores(masked, classes, table, labels),
-        **_class_scores(masked.classes, classes, labels, spacing),
+        **_class_scores(masked, classes, labels, spacing),
         **_partition_scores(masked, objects, table, spacing),
         **_object_scores(table),
     }
@@ -125,14 +125,14 @@ def _pixel_scores(truth: ScoredTruth, predicted: np.ndarray, table: Overlaps, la
     }
 
 
-def _class_scores(truth, predicted, labels: Labels, spacing: tuple[float, ...]) -> dict:
+def _class_scores(truth: ScoredTruth, predicted, labels: Labels, spacing: tuple[float, ...]) -> dict:
     """Overlap and surface scores: means over the foreground classes, and of each class if there are several."""
     by_class = {}
     for index, name in enumerate(labels.classes[1:], start=1):
-        masks = truth == index, predicted == index
+        masks = truth.classes == index, predicted == index
         by_class[name] = dict(zip(("dice", "iou"), dice_and_iou(*masks), strict=True))
         # Labels are accurate to one pixel at best.
-        by_class[name] |= surface_scores(*masks, spacing, tolerance=max(spacing))
+        by_class[name] |= surface_scores(*masks, spacing, max(spacing), truth.is_scored)
     names = next(iter(by_class.values()))
     scores = {key: _nanmean([values[key] for values in by_class.values()]) for key in names}
     if len(by_class) > 1:
