@@ -40,8 +40,7 @@ def test_empty_input_has_no_bins_and_no_error():
     assert reliability([(np.zeros((0,)), np.zeros((0,), bool))])["error"] is None
 
 
-# The examples of the audit with the number of bins of Guo et
-# al. 2017, equation 3, written out independently.
+# Examples of an audit, with equation 3 of Guo et al. 2017 written out independently.
 
 
 def expected_error(confidence: np.ndarray, is_right: np.ndarray) -> float:

@@ -92,8 +92,8 @@ def problems(draw):
     block = tuple(draw(st.integers(1, size + 3)) for size in shape)
     foreground = blobs(seed, shape, width)
     interior = draw(st.sampled_from([foreground, blobs(seed + 1, shape, width)]))
-    fill, drop = draw(st.booleans()), draw(st.booleans())
-    return foreground, interior, InstanceParameters(method, threshold, depth, smallest, fill, drop), block
+    fill, drop, grow = draw(st.booleans()), draw(st.booleans()), draw(st.integers(0, 3))
+    return foreground, interior, InstanceParameters(method, threshold, depth, smallest, fill, drop, grow), block
 
 
 @settings(quick, max_examples=300)
@@ -194,6 +194,22 @@ def test_reads_and_writes_span_at_most_a_block_and_its_neighbours(method):
     mask[2, 3:90] = 1
     segment_blocks(maps, maps, InstanceParameters(method, depth=0.5), block, objects)
     assert objects.largest < mask.size // 4
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_growing_holds_a_block_and_a_margin(method):
+    block, mask = (16, 16), discs(60, (96, 144))
+    maps, objects = OnDisk(mask), OnDisk(np.zeros(mask.shape, np.uint32))
+    segment_blocks(maps, maps, InstanceParameters(method, depth=0.5, grow=5), block, objects)
+    assert objects.largest <= (16 + 2 * 10) ** 2
+
+
+def test_grown_ids_must_fit_the_dtype():
+    dots = np.zeros((1, 400))
+    dots[0, ::3] = 1
+    assert segment_by_blocks(dots, InstanceParameters(grow=1), (1, 4), dtype=np.uint16).max() == 134
+    with pytest.raises(ValueError, match="268 provisional ids do not fit uint8; expected objects of a wider dtype"):
+        segment_by_blocks(dots, InstanceParameters(grow=1), (1, 400), dtype=np.uint8)
 
 
 def test_joined_blocks_have_no_straight_cuts():

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from snakeseg.evaluation.counting import ScoredTruth, count_objects, mask_truth, number_by_position
 from snakeseg.evaluation.metrics.contingency import Overlaps, overlaps
 from snakeseg.evaluation.metrics.matching import (
     DETECTION,
@@ -36,7 +37,7 @@ from snakeseg.evaluation.metrics.shape import measure_objects
 from snakeseg.evaluation.metrics.surface import surface_scores
 from snakeseg.evaluation.metrics.warping import warp_to_prediction
 from snakeseg.settings import Labels
-from snakeseg.transforms.labels import IGNORED, classes_and_objects, find_ids_at_edge, separate_touching
+from snakeseg.transforms.labels import IGNORED, classes_and_objects, separate_touching
 
 
 def score(
@@ -68,8 +69,9 @@ def score(
     scores : dict
         Score by column name of images.tsv; `docs/reference/metrics.md` defines each.
     objects : list of dict
-        One row per true or predicted object, with the columns of objects.tsv: side, id, pixels, kind, partner, iou,
-        and the measurements of `snakeseg.evaluation.metrics.shape.measure_objects`.
+        One row per true or predicted object that counts (see `snakeseg.evaluation.counting`), with the columns of
+        objects.tsv: side, id, pixels, kind, partner, iou, and the measurements of
+        `snakeseg.evaluation.metrics.shape.measure_objects`.
 
     Raises
     ------
@@ -77,40 +79,37 @@ def score(
         If a value of semantic labels is not among `labels.values`.
     """
     spacing = spacing or (1.0,) * truth.ndim
-    true_classes, true_objects = _true_classes_and_objects(truth, labels, at_edge)
-    is_scored = true_classes != IGNORED
-    classes, objects = _predicted_classes_and_objects(predicted, labels, is_scored)
-    table = overlaps(true_objects[is_scored], objects[is_scored])
+    true_classes, true_objects = classes_and_objects(truth, labels)
+    true_objects, true_ids = number_by_position(true_objects)
+    masked = mask_truth(true_classes, true_objects, at_edge)
+    classes, objects, predicted_ids, table = _count_predicted(masked, predicted, labels)
     scores = {
-        **_pixel_scores(true_classes, classes, is_scored, table, labels),
-        **_class_scores(true_classes, classes, labels, spacing),
-        **_partition_scores(true_objects, objects, is_scored, table, spacing),
+        **_pixel_scores(masked, classes, table, labels),
+        **_class_scores(masked, classes, labels, spacing),
+        **_partition_scores(masked, objects, table, spacing),
         **_object_scores(table),
     }
-    return scores, _object_rows(table, true_objects, objects, spacing, image)
+    return scores, _object_rows(table, (masked.objects, true_ids), (objects, predicted_ids), spacing, image)
 
 
-def _true_classes_and_objects(truth, labels: Labels, at_edge: bool) -> tuple[np.ndarray, np.ndarray]:
-    """True classes and objects; objects that touch the edge of the image are ignored unless `at_edge`."""
-    classes, objects = classes_and_objects(truth, labels)
-    if at_edge:
-        return classes, objects
-    is_ignored = (classes == IGNORED) | np.isin(objects, find_ids_at_edge(objects))
-    return np.where(is_ignored, IGNORED, classes), np.where(is_ignored, 0, objects)
+def _count_predicted(
+    truth: ScoredTruth, predicted: np.ndarray, labels: Labels
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Overlaps]:
+    """Predicted classes and objects that count, the objects' ids in `predicted`, and the table of overlaps."""
+    is_semantic = labels.kind == "semantic"
+    classes, objects = classes_and_objects(predicted, labels) if is_semantic else (None, predicted)
+    objects, ids = number_by_position(objects)
+    table, _ = count_objects(truth, objects)
+    counts = np.zeros(len(ids), bool)
+    counts[table.predicted_ids] = True
+    objects = np.where(truth.is_scored & counts[objects], objects, 0)
+    classes = classes if is_semantic else (objects > 0).astype(np.uint8)
+    return np.where(truth.is_scored, classes, IGNORED), objects, ids, table
 
 
-def _predicted_classes_and_objects(predicted, labels: Labels, is_scored) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted classes and objects, without the pixels that are not scored."""
-    if labels.kind == "semantic":
-        classes, objects = classes_and_objects(predicted, labels)
-    else:
-        classes, objects = (predicted > 0).astype(np.uint8), predicted.astype(np.int64)
-    return np.where(is_scored, classes, IGNORED), np.where(is_scored, objects, 0)
-
-
-def _pixel_scores(truth, predicted, is_scored, table: Overlaps, labels: Labels) -> dict:
+def _pixel_scores(truth: ScoredTruth, predicted: np.ndarray, table: Overlaps, labels: Labels) -> dict:
     """Counts of pixels and objects, the confusion matrix, and the scores computed from it."""
-    t, p = truth[is_scored], predicted[is_scored]
+    t, p = truth.classes[truth.is_scored], predicted[truth.is_scored]
     confusion = confusion_matrix(t, p, len(labels.classes))
     true_objects, predicted_objects = len(table.true_ids), len(table.predicted_ids)
     return {
@@ -126,14 +125,14 @@ def _pixel_scores(truth, predicted, is_scored, table: Overlaps, labels: Labels) 
     }
 
 
-def _class_scores(truth, predicted, labels: Labels, spacing: tuple[float, ...]) -> dict:
+def _class_scores(truth: ScoredTruth, predicted, labels: Labels, spacing: tuple[float, ...]) -> dict:
     """Overlap and surface scores: means over the foreground classes, and of each class if there are several."""
     by_class = {}
     for index, name in enumerate(labels.classes[1:], start=1):
-        masks = truth == index, predicted == index
+        masks = truth.classes == index, predicted == index
         by_class[name] = dict(zip(("dice", "iou"), dice_and_iou(*masks), strict=True))
         # Labels are accurate to one pixel at best.
-        by_class[name] |= surface_scores(*masks, spacing, tolerance=max(spacing))
+        by_class[name] |= surface_scores(*masks, spacing, max(spacing), truth.is_scored)
     names = next(iter(by_class.values()))
     scores = {key: _nanmean([values[key] for values in by_class.values()]) for key in names}
     if len(by_class) > 1:
@@ -141,10 +140,11 @@ def _class_scores(truth, predicted, labels: Labels, spacing: tuple[float, ...]) 
     return scores
 
 
-def _partition_scores(truth, predicted, is_scored, table: Overlaps, spacing: tuple[float, ...]) -> dict:
+def _partition_scores(truth: ScoredTruth, predicted, table: Overlaps, spacing: tuple[float, ...]) -> dict:
     """Scores of the partition into objects; the warping error in 2D only."""
     splits, merges = variation_of_information(table)
-    thinned = overlaps(truth[is_scored], thin_borders(predicted, spacing)[is_scored])
+    is_scored = truth.is_scored
+    thinned = overlaps(truth.objects[is_scored], thin_borders(predicted, spacing)[is_scored])
     scores = {
         "rand_error": rand_error(table),
         "adapted_rand_error": adapted_rand_error(table),
@@ -153,9 +153,9 @@ def _partition_scores(truth, predicted, is_scored, table: Overlaps, spacing: tup
         "v_rand": v_rand(thinned),
         "v_info": v_info(thinned),
     }
-    if truth.ndim == 2:
-        truth, predicted = separate_touching(truth) > 0, separate_touching(predicted) > 0
-        scores["warping_error"] = _nanmean((warp_to_prediction(truth, predicted) != predicted)[is_scored])
+    if predicted.ndim == 2:
+        true, predicted = separate_touching(truth.objects) > 0, separate_touching(predicted) > 0
+        scores["warping_error"] = _nanmean((warp_to_prediction(true, predicted) != predicted)[is_scored])
     return scores
 
 
@@ -184,20 +184,26 @@ def _object_scores(table: Overlaps) -> dict:
 
 
 def _object_rows(table: Overlaps, truth, predicted, spacing: tuple[float, ...], image) -> list[dict]:
-    """One row per object: kind (match, miss, false, split, merge), partner, largest IoU, and measurements."""
+    """One row per object: kind (match, miss, false, split, merge), partner, largest IoU, and measurements.
+
+    `truth` and `predicted` hold numbers of objects, and the id of each number.
+    """
     partner, _ = match(table)
     true_partner = np.full(len(table.predicted_ids), -1)
     true_partner[partner[partner >= 0]] = np.flatnonzero(partner >= 0)
     true_kinds, predicted_kinds = classify_objects(table, partner)
-    true_columns = {"id": table.true_ids, "pixels": table.true_sizes, "kind": true_kinds}
-    predicted_columns = {"id": table.predicted_ids, "pixels": table.predicted_sizes, "kind": predicted_kinds}
-    true_columns |= _partner_columns(table, table.pair_true, partner, table.predicted_ids)
-    predicted_columns |= _partner_columns(table, table.pair_predicted, true_partner, table.true_ids)
+    true_ids, predicted_ids = truth[1][table.true_ids], predicted[1][table.predicted_ids]
+    true_columns = {"id": true_ids, "pixels": table.true_sizes, "kind": true_kinds}
+    predicted_columns = {"id": predicted_ids, "pixels": table.predicted_sizes, "kind": predicted_kinds}
+    true_columns |= _partner_columns(table, table.pair_true, partner, predicted_ids)
+    predicted_columns |= _partner_columns(table, table.pair_predicted, true_partner, true_ids)
+    true_columns |= measure_objects(truth[0], table.true_ids, spacing, image)
+    predicted_columns |= measure_objects(predicted[0], table.predicted_ids, spacing, image)
     rows = []
-    for side, columns, array in (("true", true_columns, truth), ("predicted", predicted_columns, predicted)):
-        columns = {**columns, **measure_objects(array, columns["id"], spacing, image)}
+    for side, columns in (("true", true_columns), ("predicted", predicted_columns)):
         entries = zip(*(column.tolist() for column in columns.values()), strict=True)
-        rows += [{"side": side, **dict(zip(columns, entry, strict=True))} for entry in entries]
+        side_rows = [{"side": side, **dict(zip(columns, entry, strict=True))} for entry in entries]
+        rows += sorted(side_rows, key=lambda row: row["id"])
     return rows
 
 

@@ -15,6 +15,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array, csgraph
 
 from snakeseg.arrays import Region, grid_regions
+from snakeseg.objects.grow import grow_blocks
 from snakeseg.objects.segment import InstanceParameters, assign_final_ids, sizes_and_first_pixels, split_components
 from snakeseg.transforms.labels import find_ids_at_edge
 
@@ -51,26 +52,30 @@ def segment_blocks(foreground, interior, parameters: InstanceParameters, block: 
     ------
     ValueError
         If the shapes differ, or if the dtype of `objects` is too small for the provisional ids. Each component of each
-        block takes one provisional id; methods other than "components" take one more for each object.
+        block takes one provisional id; methods other than "components" take one more for each object. Growing takes
+        twice as many.
 
     Notes
     -----
     Memory does not grow with the image, except for about 80 bytes per provisional id. The method "components" without
     `fill_holes` and `drop_at_edge` holds one block. All others hold a block together with the components that start in
     it (up to two blocks along each axis), or the bounding box of a single component that is longer than a block. They
-    use at most about 250 bytes per pixel held (method "distance").
+    use at most about 250 bytes per pixel held (method "distance"). Growing holds a block and a margin of twice `grow`.
     """
     _require_matching_shapes(foreground, interior, block, objects)
     is_label_only = parameters.method == "components" and not (parameters.fill_holes or parameters.drop_at_edge)
     measure = _sizes_and_first_pixels if is_label_only else _bounding_boxes
     measured, touching = _label_blocks(foreground, parameters.threshold, block, objects, measure)
     components = _join_labels(len(measured[0]), touching)
-    if is_label_only:
-        sizes, firsts = _reduce_by_component((np.add, np.minimum), measured, components)
-        return assign_final_ids(sizes, firsts, parameters.smallest)[components]
-    boxes = _Boxes(*_reduce_by_component((np.minimum, np.maximum), measured, components))
-    sizes, firsts = _split_all_components(components, boxes, interior, parameters, block, objects)
-    return assign_final_ids(sizes, firsts, parameters.smallest)
+    if not is_label_only:
+        boxes = _Boxes(*_reduce_by_component((np.minimum, np.maximum), measured, components))
+        measured = tuple(_split_all_components(components, boxes, interior, parameters, block, objects))
+        components = np.arange(len(measured[0]) + 1)
+    if parameters.grow:
+        measured = grow_blocks(objects, measured, parameters.grow, block)
+        components = np.append(components, components[1:])
+    sizes, firsts = _reduce_by_component((np.add, np.minimum), measured, components)
+    return assign_final_ids(sizes, firsts, parameters.smallest)[components]
 
 
 def label_components(mask, block: Sequence[int], labels) -> tuple[np.ndarray, np.ndarray]:

@@ -123,7 +123,8 @@ def _open_objects(
         return
     # Whole chunks of the prediction, as many as fit into the default block.
     block = [max(1, BLOCK[len(shape)] // chunk) * chunk for chunk in foreground.chunks or (1,) * len(shape)]
-    with scratch_array(path, shape, np.uint32 if pixels < 2**32 else np.uint64, block) as objects:
+    ids = 2 * pixels if parameters.grow else pixels
+    with scratch_array(path, shape, np.uint32 if ids < 2**32 else np.uint64, block) as objects:
         final_ids = segment_blocks(foreground, interior, parameters, block, objects)
         yield as_lazy(objects).map(lambda ids: final_ids[ids], final_ids.dtype), int(final_ids.max(initial=0))
 

@@ -7,6 +7,7 @@ from scipy import ndimage
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
+from snakeseg.objects.grow import MAX_GROWTH, grow_objects
 from snakeseg.transforms.labels import drop_at_edge, find_ids_at_edge
 
 METHODS = ("components", "distance", "soft", "core")
@@ -36,11 +37,14 @@ class InstanceParameters:
         Fill background that a single component encloses, before the component is split.
     drop_at_edge : bool
         Drop objects that touch the edge of the image.
+    grow : int
+        Grow the remaining objects into the gaps between them by at most this number of pixels (see
+        `snakeseg.objects.grow.grow_objects`), before small ones are dropped.
 
     Raises
     ------
     ValueError
-        If `method` is unknown.
+        If `method` is unknown, or `grow` is not from 0 to `MAX_GROWTH`.
     """
 
     method: str = "components"
@@ -49,10 +53,13 @@ class InstanceParameters:
     smallest: int = 0
     fill_holes: bool = False
     drop_at_edge: bool = False
+    grow: int = 0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"instances method {self.method!r}; expected one of {METHODS}")
+        if not 0 <= self.grow <= MAX_GROWTH:
+            raise ValueError(f"instances grow {self.grow!r:.100}; expected a whole number from 0 to {MAX_GROWTH}")
 
 
 def segment(foreground: np.ndarray, interior: np.ndarray, parameters: InstanceParameters) -> np.ndarray:
@@ -76,11 +83,11 @@ def segment(foreground: np.ndarray, interior: np.ndarray, parameters: InstancePa
     objects = segment_unfiltered(foreground, interior, parameters)
     if parameters.drop_at_edge:
         objects = drop_at_edge(objects)
-    return drop_small(objects, parameters.smallest)
+    return drop_small(grow_objects(objects, parameters.grow), parameters.smallest)
 
 
 def segment_unfiltered(foreground: np.ndarray, interior: np.ndarray, parameters: InstanceParameters) -> np.ndarray:
-    """Segment objects as `segment` does, but keep small objects and those at the edge of the image."""
+    """Split components into objects as `segment` does, but drop none and grow none."""
     return split_components(ndimage.label(foreground > parameters.threshold)[0], interior, parameters)
 
 

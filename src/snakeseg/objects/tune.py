@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from snakeseg.evaluation.metrics.calibration import reliability
-from snakeseg.evaluation.metrics.contingency import overlaps, without_small
+from snakeseg.evaluation.metrics.contingency import keep_predicted, overlaps
 from snakeseg.evaluation.metrics.matching import detection_scores, match
 from snakeseg.evaluation.metrics.partition import adapted_rand_error
 from snakeseg.objects.components import choose_filters
@@ -127,7 +127,7 @@ def _mean_ap(segmentations: Sequence[Pair], sizes: Sequence[int], thresholds: Se
     tables = [overlaps(truth, predicted) for truth, predicted in segmentations]
     values = []
     for smallest in sizes:
-        kept = [without_small(table, smallest) for table in tables]
+        kept = [keep_predicted(table, table.predicted_sizes >= smallest) for table in tables]
         true_objects = sum(len(table.true_ids) for table in kept)
         predicted_objects = sum(len(table.predicted_ids) for table in kept)
         iou = np.concatenate([match(table)[1] for table in kept])
@@ -140,7 +140,7 @@ def _rand_score(segmentations: Sequence[Pair], sizes: Sequence[int]) -> list[flo
     """One minus the mean adapted Rand error over images, for each minimum size of an object in pixels."""
     tables = [overlaps(truth, predicted) for truth, predicted in segmentations]
     return [
-        1 - float(np.nanmean([adapted_rand_error(without_small(table, smallest)) for table in tables]))
+        1 - float(np.nanmean([adapted_rand_error(keep_predicted(t, t.predicted_sizes >= smallest)) for t in tables]))
         for smallest in sizes
     ]
 

@@ -175,7 +175,6 @@ def _training_values(results: RunResults) -> dict:
     used = [used_settings(name, model, results.config) for name, model in models.items()]
     return {
         "has_copies": any(settings.has_copies for settings in used),
-        "has_weight_maps": any(settings.has_weight_maps for settings in used),
         "has_border_term": any(settings.is_weighted_towards_borders for settings in used),
     }
 

@@ -68,9 +68,18 @@ def overlaps(truth: np.ndarray, predicted: np.ndarray) -> Overlaps:
     return Overlaps(true_ids[t], predicted_ids[p], true_sizes[t], predicted_sizes[p], i, j, shared, truth.size)
 
 
-def without_small(table: Overlaps, smallest: int) -> Overlaps:
-    """Return the table as if predicted objects of fewer than `smallest` pixels were background."""
-    kept = table.predicted_sizes >= smallest
+def keep_predicted(table: Overlaps, kept: np.ndarray) -> Overlaps:
+    """Return the table as if the predicted objects that are not kept were background.
+
+    Parameters
+    ----------
+    table : Overlaps
+    kept : bool array, shape (predicted objects,)
+
+    Returns
+    -------
+    Overlaps
+    """
     pairs = kept[table.pair_predicted]
     return table._replace(
         predicted_ids=table.predicted_ids[kept],
