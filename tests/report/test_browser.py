@@ -9,7 +9,7 @@ import pytest
 from browsing import DESKTOP, PHONE, violations
 from made_run import ODD, make_run
 
-from snakeseg.report.tables import MISSING
+from snakeseg.report.tables import MISSING, NOTHING
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +40,10 @@ def visible_column(page, head: str) -> list[str]:
     return page.locator(
         f"#table-of-images tbody tr:visible :is(th, td):nth-child({heads.index(head) + 1})"
     ).all_inner_texts()
+
+
+def number_of(text: str) -> float:
+    return 1.0 if text == NOTHING else float(text)
 
 
 def viewer_of(page):
@@ -89,12 +93,13 @@ def test_the_head_of_a_column_sorts_the_table(page):
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
     up = visible_column(page, "AP 0.50")
-    numbers = [float(text) for text in up if text != MISSING]
+    numbers = [number_of(text) for text in up if text != MISSING]
+    assert up.count(NOTHING) == 2  # sorted as the perfect score that it stands for
     assert numbers == sorted(numbers)
     head.get_by_role("button").press("Enter")
     assert head.get_attribute("aria-sort") == "descending"
     down = visible_column(page, "AP 0.50")
-    assert [float(text) for text in down if text != MISSING] == numbers[::-1]
+    assert [number_of(text) for text in down if text != MISSING] == numbers[::-1]
     assert up[-1] == down[-1] == MISSING  # rows without a score are last in both directions
 
 

@@ -31,7 +31,7 @@ def text(tmp_path):
     sections = {"labels": {"kind": "binary"}, "folds": 2, "seeds": [0, 1, 2]}
     config = read_config({"name": "run", "sheet": "samples.tsv", **sections})
     statements = {"test": ["no difference shown between a_b and plain", "<b> | *c*"]}
-    return render_markdown(tmp_path, sheet, config, SUMMARY, statements)
+    return render_markdown(tmp_path, sheet, config, SUMMARY, statements, {"test": {"a_b": 1, "plain": 2}})
 
 
 def test_the_summary_lists_data_networks_and_scores(text):
@@ -46,6 +46,7 @@ def test_the_summary_lists_data_networks_and_scores(text):
         "| a\\_b | 8 | 1 | 0 | 2 | 0.900 (0.850 to 0.940) |",
         "| plain | 10 | 0 | 0 | 0 | 0.500 |",
     ]
+    assert "(no objects in the label, none predicted), which means count as perfect: a\\_b 1, plain 2.\n" in text
     assert "\n\n- no difference shown between a\\_b and plain\n- \\<b\\> \\| \\*c\\*\n" in text
 
 

@@ -3,12 +3,16 @@
 What the settings mean is measured with the code that trains and predicts, not read from the code of the report.
 """
 
+import json
 import re
+from contextlib import chdir
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made_run import CONFIG, call, make_run
 
 from snakeseg.models.description import Description
 from snakeseg.report.citation import works_to_cite
@@ -327,3 +331,24 @@ def test_repeats_with_other_seeds_are_described_once():
     assert said.count("seeds 0, 1 and 5.") == 2
     assert said.count("a (unet): ") == said.count("b (unet): ") == 1
     assert said.endswith("loss: cross entropy; seeds 0, 1 and 5.")
+
+
+def test_the_section_on_training_follows_the_settings_too(tmp_path):
+    """One run, and its page again with settings without elastic copies, border term and weight maps."""
+    with chdir(tmp_path):
+        page = make_run(Path.cwd(), images=1)
+        texts = {"default": page.read_text(encoding="utf-8")}
+        for name, changes in {
+            "equal": {"augment": {"copies": 0}, "weigh": {"w0": 0}},
+            "plain": {"loss": {"name": "plain"}},
+        }.items():
+            settings = json.dumps({**CONFIG, **changes})
+            call("report", "--sheet", "samples.tsv", "--data", ".", "--run", page.parent, "--settings", settings,
+                 "--output", page)  # fmt: skip
+            texts[name] = page.read_text(encoding="utf-8")
+    copies = {name: "Training images and their elastic copies" in text for name, text in texts.items()}
+    assert copies == {"default": True, "equal": False, "plain": True}
+    borders = {name: "between close objects has the highest weight" in text for name, text in texts.items()}
+    assert borders == {"default": True, "equal": False, "plain": False}
+    maps = {name: "<h3>Weight maps</h3>" in text for name, text in texts.items()}
+    assert maps == {"default": True, "equal": True, "plain": False}

@@ -17,7 +17,12 @@ SPECIAL_CHARACTERS = re.compile(r"([\\`*_{}\[\]<>|~#$&])")
 
 
 def render_markdown(
-    run: Path, sheet: pd.DataFrame, config: Config, summary: pd.DataFrame, pair_sentences: dict[str, list[str]]
+    run: Path,
+    sheet: pd.DataFrame,
+    config: Config,
+    summary: pd.DataFrame,
+    pair_sentences: dict[str, list[str]],
+    nothing: dict[str, dict[str, int]],
 ) -> str:
     """Return a summary in Markdown: training data, headline scores with intervals, differences between experiments.
 
@@ -33,6 +38,8 @@ def render_markdown(
         From `evaluation.summary.summarise`.
     pair_sentences : dict
         From `evaluation.comparison.describe_pairs`.
+    nothing : dict
+        From `report.tables.count_nothing`.
 
     Raises
     ------
@@ -59,6 +66,7 @@ def render_markdown(
         parts={subset: list(_table_lines(parts[subset], headlines)) for subset in SUBSETS if subset in parts},
         intervals=[subset for subset, part in parts.items() if part["low"].notna().any()],
         pair_sentences=pair_sentences,
+        nothing=nothing,
     )
 
 

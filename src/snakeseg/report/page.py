@@ -21,7 +21,7 @@ from snakeseg.report.images.views import KINDS, Views
 from snakeseg.report.markdown import render_markdown
 from snakeseg.report.methods import methods_paragraph
 from snakeseg.report.run_results import RunResults
-from snakeseg.report.tables import SCORE_COLUMNS, STATES, applicable_scores, class_scores
+from snakeseg.report.tables import SCORE_COLUMNS, STATES, applicable_scores, class_scores, count_nothing
 from snakeseg.report.templating import number_charts, render
 from snakeseg.report.used_settings import used_settings
 from snakeseg.report.verdict import headline_part, verdict
@@ -63,7 +63,8 @@ def write_report(run: Path, sheet: pd.DataFrame, config: Config, output: Path) -
         draw_examples(folder, results.example_stores(), views, results.rows, results.metric)
         _draw_charts(folder, drawn)
         write_text(output, _render(results, views, pictures, drawn, _embed_figures(folder), provenance))
-    notes = render_markdown(run, sheet, config, results.summary, results.pair_sentences)
+    nothing = count_nothing(results.rows)
+    notes = render_markdown(run, sheet, config, results.summary, results.pair_sentences, nothing)
     write_text(output.parent / "summary.md", notes)
     write_text(output.parent / "provenance.json", json.dumps(provenance, indent=1) + "\n")
 
@@ -156,6 +157,7 @@ def _table_values(results: RunResults) -> dict:
         "images": rows.to_dict("records"),
         "choices": {name: list(dict.fromkeys(rows[name])) for name in ("subset", "experiment", "state")},
         "parts": results.parts,
+        "nothing": count_nothing(rows),
         "shown": shown,
         "lower": [name for name in shown if lower_is_better(name)],
         "comparison": results.comparison,

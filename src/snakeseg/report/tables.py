@@ -1,6 +1,6 @@
 """Tables of the report: states and order of the images, names of scores, numbers as text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -24,6 +24,8 @@ SCORE_COLUMNS = (
 # Prefixes of the scores of objects, which semantic labels do not have.
 OBJECT_SCORES = ("ap_", "pq_", "precision_", "recall_", "f1_", "seg", "splits", "merges", "adapted_rand", "v_", "voi_")
 MISSING = "\N{EN DASH}"
+# Text in place of the perfect score of an image with neither true nor predicted objects.
+NOTHING = "nothing to find"
 # How parts of the scores' names are written.
 SPELLING = {"ap": "AP", "iou": "IoU", "iu": "IU", "f1": "F1", "pq": "PQ", "voi": "VOI", "v": "V", "hd95": "HD95",
             "nsd": "NSD", "seg": "SEG", "dice": "Dice", "rand": "Rand"}  # fmt: skip
@@ -90,6 +92,27 @@ def format_whole(value) -> str:
     return format_value(int(value)) if isinstance(value, float) and value == value else format_value(value)
 
 
+def format_score(row: Mapping, name: str) -> str:
+    """Format a score of an image; "nothing to find" in place of 1 if there are neither true nor predicted objects.
+
+    Parameters
+    ----------
+    row : mapping
+        Row of `image_rows`.
+    name : str
+        The score.
+    """
+    return NOTHING if row["nothing"] and row[name] == 1 else format_value(row[name])
+
+
+def count_nothing(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Count the images with neither true nor predicted objects, by subset and experiment; without zeros."""
+    counts: dict[str, dict[str, int]] = {}
+    for (subset, experiment), number in rows[rows["nothing"]].groupby(["subset", "experiment"]).size().items():
+        counts.setdefault(subset, {})[experiment] = int(number)
+    return counts
+
+
 def image_rows(images: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Sort the image table for the page: failures first, then the worst scores.
 
@@ -103,15 +126,19 @@ def image_rows(images: pd.DataFrame, metric: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The same rows, with `state`, one of `STATES`, and a reason for each state but "scored".
+        The same rows, with `state`, one of `STATES`, a reason for each state but "scored", and `nothing`, whether a
+        scored image has neither true nor predicted objects.
     """
     state = images["status"].astype(str)
     for name in ("empty", "missed"):
         if name in images:
             state = state.mask((state == "scored") & (images[name] == 1), name)
     reason = images["reason"].where(images["reason"] != "", state.map(STATES))
+    nothing = (state == "empty") & (images["predicted_objects"] == 0) if "predicted_objects" in images else False
     score = images[metric].astype(float) if metric in images else 0.0
-    rows = images.assign(state=state, reason=reason, _score=score, _state=state.map(list(STATES).index))
+    rows = images.assign(
+        state=state, reason=reason, nothing=nothing, _score=score, _state=state.map(list(STATES).index)
+    )
     rows["_score"] *= -1 if lower_is_better(metric) else 1
     rows = rows.sort_values(["_state", "_score", "sample", "experiment"], kind="stable")
     return rows.drop(columns=["_state", "_score"])

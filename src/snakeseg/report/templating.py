@@ -10,7 +10,7 @@ from markupsafe import Markup
 from snakeseg import __version__
 from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.report.chart import Chart, vega_javascript
-from snakeseg.report.tables import format_value, format_whole, readable_name
+from snakeseg.report.tables import format_score, format_value, format_whole, readable_name
 
 SCRIPTS = ("table.js", "flat.js", "volume.js", "viewer.js", "vega-interpreter.js", "charts.js")
 
@@ -33,7 +33,7 @@ def render(template: str, drawn: dict[str, dict[str, Chart]], /, **values) -> st
         The page, with scripts and styles inside, and a Content-Security-Policy that allows nothing else.
     """
     environment = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    formats = {"named": readable_name, "number": format_value, "whole": format_whole}
+    formats = {"named": readable_name, "number": format_value, "whole": format_whole, "score": format_score}
     environment.filters |= {**formats, "lower_is_better": lower_is_better}
     environment.globals["asset"] = _asset
     specs = {id: chart.spec for section in drawn.values() for id, chart in section.items()}

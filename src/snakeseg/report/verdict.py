@@ -61,8 +61,8 @@ def verdict(
     Returns
     -------
     dict
-        Sentences by topic: trained, good (the mean score), failed and, if there are any, others (predictions that
-        have no objects to score, or no label).
+        Sentences by topic: trained, good (the mean score), failed and, if there are any, nothing (images in that mean
+        with neither true nor predicted objects) and others (predictions that have no objects to score, or no label).
     """
     states = rows["state"].value_counts()
     failed = _list_states(states, {"unreadable": "could not be scored", "missed": "missed all objects in the image"})
@@ -72,6 +72,7 @@ def verdict(
     return {
         "trained": _trained(rows, networks, config),
         "good": _mean_score(summary, metric, len(networks), config.labels.kind == "semantic"),
+        **_nothing_to_find(rows, headline_part(summary, metric), metric),
         "failed": f"{format_count(number, 'prediction')} failed: {failed}." if failed else "No prediction failed.",
         **({"others": f"Other predictions: {others}."} if others else {}),
     }
@@ -107,6 +108,19 @@ def _mean_score(summary: pd.DataFrame, metric: str, experiments: int, semantic: 
     meaning = f" {MEANING[metric]}." if metric in MEANING else ""
     few = f" So few images say little about others: label {MIN_IMAGES} or more." if number < MIN_IMAGES else ""
     return f"On {format_count(number, f'{subset} image')}, {use}, {mean}.{meaning}{few}"
+
+
+def _nothing_to_find(rows: pd.DataFrame, headline: dict | None, metric: str) -> dict[str, str]:
+    """Return a sentence about the images that the mean headline score counts as 1 because there is nothing to find."""
+    if headline is None:
+        return {}
+    part = rows[(rows["experiment"] == headline["experiment"]) & (rows["subset"] == headline["subset"])]
+    number = int((part["nothing"] & (part[metric] == 1)).sum())
+    if not number:
+        return {}
+    verbs = ("has", "counts") if number == 1 else ("have", "count")
+    why = "no objects in the label, none predicted"
+    return {"nothing": f"{number} of these images {verbs[0]} nothing to find ({why}) and {verbs[1]} as 1."}
 
 
 def _list_states(states: pd.Series, words: dict[str, str]) -> str:

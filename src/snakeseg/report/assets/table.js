@@ -3,6 +3,8 @@
 
 const bodyRows = table => [...table.tBodies[0].rows];
 const cellText = (row, column) => row.cells[column].textContent.trim();
+// The value that a column is sorted by: `data-value` of a cell with words in place of a number, otherwise its text.
+const cellValue = (row, column) => row.cells[column].dataset.value ?? cellText(row, column);
 const asNumber = text => Number(text.replaceAll(",", "").replace("−", "-"));
 
 /** Compare two cells: numbers by value, texts alphabetically; missing values come last in both directions. */
@@ -18,7 +20,7 @@ function sortTable(table, head) {
   for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", up ? "ascending" : "descending");
   const column = head.cellIndex;
-  const rows = bodyRows(table).map(row => [cellText(row, column), row]);
+  const rows = bodyRows(table).map(row => [cellValue(row, column), row]);
   rows.sort((a, b) => compareCells(a[0], b[0], up));
   table.tBodies[0].append(...rows.map(pair => pair[1]));
 }

@@ -13,7 +13,7 @@ from snakeseg.report.images.figures import grid_of_pictures
 from snakeseg.report.images.pictures import Picture, draw_outlines, shrink, shrink_labels, stretch_to_rgb
 from snakeseg.report.images.views import Views, middle_slice
 from snakeseg.report.images.volumes import in_display_order, is_anatomical, most_central_voxel, square_pixels
-from snakeseg.report.tables import readable_name
+from snakeseg.report.tables import format_score, readable_name
 
 # Number of worst, median and best images, and of training images, in a figure.
 EXAMPLES = 3
@@ -95,7 +95,7 @@ def _overlay(views: Views, row: dict, metric: str) -> Picture:
     view = middle_slice(view) if view.frame else view
     truth = None if view.truth is None else shrink_labels(view.truth, SIDE_PIXELS)
     predicted = shrink_labels(view.predicted[row["experiment"]], SIDE_PIXELS)
-    score = f", {readable_name(metric)} {row[metric]:.3f}" if row["status"] == "scored" else ""
+    score = f", {readable_name(metric)} {format_score(row, metric)}" if row["status"] == "scored" else ""
     outlined = draw_outlines(shrink(view.picture, SIDE_PIXELS), truth, predicted)
     return f"{row['sample']}\n{row['rank']}{score}", outlined
 
