@@ -161,7 +161,7 @@ def write_stores(run: Path, objects: dict[str, np.ndarray], **attributes) -> Non
     write_store(run / "prepared" / "train-0000.zarr.zip", prepared)
     copies = [(f"{name}-copy", {**attributes, "copy_of": name}, arrays) for name, _, arrays in prepared]
     write_store(run / "augmented" / "train-0000.zarr.zip", copies)
-    weights = [(name, {}, {"weights": image[0] + 1}) for name, image in images.items()]
+    weights = [(name, {}, {"border": image[0] + 1}) for name, image in images.items()]
     write_store(run / "weights" / "train-0000.zarr.zip", weights)
 
 

@@ -47,7 +47,7 @@ def data(tmp_path_factory):
         attributes |= {"statistics": None, "spacing": [1.0, 1.0]}
         arrays = {"image": image[None], "classes": objects.astype(np.uint8), "objects": objects}
         prepared.append((name, attributes, arrays))
-        weights.append((name, {}, {"weights": np.ones(objects.shape, np.float32)}))
+        weights.append((name, {}, {"border": np.ones(objects.shape, np.float32)}))
         rows.append(f"{name}\t{name}.tif\t{name}.tif\n")
     write_store(folder / "prepared.zarr.zip", prepared)
     write_store(folder / "weights.zarr.zip", weights)
@@ -226,7 +226,7 @@ def test_other_weight_maps_start_another_training(data, tmp_path):
     assert end(start(command(data, tmp_path / "model", seconds=1e6))) == 0
     expected = result(tmp_path / "model")
     changed = command(data, tmp_path / "model", seconds=1e6)
-    maps = [(f"s{i}", {}, {"weights": np.full((40, 40), 1.0 + i, np.float32)}) for i in range(6)]
+    maps = [(f"s{i}", {}, {"border": np.full((40, 40), 1.0 + i, np.float32)}) for i in range(6)]
     write_store(tmp_path / "other.zarr.zip", maps)
     changed[changed.index("--weights") + 1] = str(tmp_path / "other.zarr.zip")
     assert end(start(changed)) == 0

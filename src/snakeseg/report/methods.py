@@ -7,6 +7,7 @@ from pathlib import Path
 from snakeseg.evaluation.comparison import SEEDED
 from snakeseg.report.used_settings import UsedSettings, used_settings
 from snakeseg.settings import Augment, Config
+from snakeseg.transforms.elastic import MAX_STD_SHARE
 from snakeseg.transforms.flips import Symmetry
 
 AXES = ("first", "second", "third")
@@ -172,7 +173,7 @@ def _displacements(augment: Augment, dims: int) -> str:
     """Describe the elastic deformation."""
     return (
         f"random displacements with a standard deviation of {augment.std:g} pixels at"
-        f" {_times([augment.grid] * dims)} control points"
+        f" {_times([augment.grid] * dims)} control points, limited to {MAX_STD_SHARE:g} of the distance between them"
     )
 
 
