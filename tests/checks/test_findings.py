@@ -20,7 +20,7 @@ from snakeseg.checks.findings.table import without_hidden_columns
 from snakeseg.checks.input import Inspected, check_input
 from snakeseg.checks.inspect import inspect_rows
 from snakeseg.io.sheet import COLUMNS
-from snakeseg.settings import Experiment, Labels, Prepare, Settings, Train, UNetSettings
+from snakeseg.settings import Augment, Experiment, Labels, Prepare, Settings, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
 NETWORKS = {"plain": UNetSettings(width=4, depth=3)}
@@ -51,7 +51,7 @@ def find_all(sheet, labels=None, networks=None, patch=64, prepare=None, folds=1)
     facts, problems = inspect_rows(sheet, 2, labels)
     problems += check_input(sheet, pd.DataFrame(facts), folds, [])
     settings = Settings(
-        spatial_dims=2, labels=labels, prepare=prepare or Prepare(), folds=folds, validation=[],
+        spatial_dims=2, labels=labels, prepare=prepare or Prepare(), augment=Augment(std=4), folds=folds, validation=[],
         experiments=experiments(networks or NETWORKS, patch),
     )  # fmt: skip
     table, findings = gather_findings(sheet, Inspected(pd.DataFrame(facts), problems), settings)

@@ -6,9 +6,10 @@ import pickle
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.nn.functional import conv2d
 
 from snakeseg.errors import BadInput
-from snakeseg.models.pretrained import read_state, start_from
+from snakeseg.models.pretrained import FIRST_CONVOLUTION, read_state, start_from
 from snakeseg.networks.registry import make_network
 from snakeseg.settings import FCNSettings, UNetSettings
 
@@ -65,6 +66,20 @@ def test_vgg16_classifier_is_convolutionalised(tmp_path, channels):
     expected = state["features.0.weight"]
     torch.testing.assert_close(first, expected if channels == 3 else expected.sum(dim=1, keepdim=True))
     torch.testing.assert_close(network.vgg.fc6.weight.flatten(1), state["classifier.0.weight"])
+
+
+def test_vgg16_gets_colours_normalised_as_in_imagenet(tmp_path):
+    """The changed first convolution of an image from 0 to 1 equals that of VGG16 of the normalised image."""
+    state = vgg_state(2)
+    torch.save(state, tmp_path / "vgg.pth")
+    plain, changed = (read_state(tmp_path / "vgg.pth", is_unit_range) for is_unit_range in (False, True))
+    image = torch.rand(1, 3, 8, 9)
+    mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]).reshape(2, 1, 3, 1, 1)
+    weight, bias = FIRST_CONVOLUTION, FIRST_CONVOLUTION.replace("weight", "bias")
+    expected = conv2d((image - mean) / std, plain[weight], plain[bias])
+    torch.testing.assert_close(conv2d(image, changed[weight], changed[bias]), expected, rtol=1e-4, atol=1e-4)
+    others = set(plain) - {weight, bias}
+    assert all(torch.equal(changed[name], plain[name]) for name in others)
 
 
 class Bomb:

@@ -323,3 +323,18 @@ def test_uncertainty_is_kept_beside_the_labels_on_request(tmp_path):
         "probabilities": (2, 60, 50),
         "uncertainty": (3, 60, 50),
     }
+
+
+def test_models_of_several_folds_normalise_by_their_own_statistics(tmp_path):
+    """The average equals that of the predictions of both models alone."""
+    prepare = Prepare("zscore", scope="dataset")
+    folders = []
+    for fold, (offset, scale) in enumerate([(0.5, 2.0), (-1.0, 0.7)]):
+        statistics = {"offset": [offset], "scale": [scale], "spacing": None}
+        description = replace(PLAIN, prepare=prepare, statistics=statistics)
+        folders.append(save_random_model(tmp_path / f"fold-{fold}", fold, description))
+    image = random_image()
+    alone = [predict_whole(predictor.load_predictor([folder], CPU, skip_golden=True), image, 32) for folder in folders]
+    both = predict_whole(predictor.load_predictor(folders, CPU, skip_golden=True), image, 32)
+    np.testing.assert_allclose(both.astype(float), np.mean(alone, axis=0, dtype=float), atol=2e-3)
+    assert np.abs(alone[0].astype(float) - alone[1]).max() > 0.05

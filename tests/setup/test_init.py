@@ -191,11 +191,24 @@ def test_similar_consecutive_images_are_grouped(tmp_path):
 def test_folds_suit_the_groups():
     def keys(groups):
         rows = [{"sample": f"s{i}", "subset": "train", "group": g} for i, g in enumerate(groups)]
-        return choose_folds(sheet_of(rows), [])[0]
+        return choose_folds(sheet_of(rows), [], {})[0]
 
     assert keys([""] * 5) == {"folds": 1}
     assert keys([""] * 4) == {"folds": 4, "fold": 0}
     assert keys(["a", "a", "b", "b", "b"]) == {"folds": 2, "fold": 0}
+
+
+def test_every_class_is_held_out_and_trained_on_where_possible():
+    rows = sheet_of([{"sample": f"s{i}", "subset": "train", "group": ""} for i in range(10)])
+    classes = {f"s{i}": {"sky"} for i in range(10)}
+    assert choose_folds(rows, [], classes)[0] == {"folds": 1}
+    rare = classes | {"s4": {"sky", "sea"}, "s9": {"sky", "sea"}}  # every fifth image, which would all be held out
+    assert choose_folds(rows, [], rare | {"s2": {"sky", "sea"}})[0] == {"folds": 1}
+    assert choose_folds(rows, [], rare)[0] == {"folds": 1}  # held out or not, one side has no sea
+    apart = classes | {"s0": {"sky", "sea"}, "s6": {"sky", "sea"}}
+    keys, comment = choose_folds(rows, [], apart)
+    assert keys == {"validation": ["s0", "s5"]}
+    assert "every class" in comment
 
 
 def test_the_command_line_lists_all_layouts():

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from snakeseg.checks.findings.per_dataset import dataset_findings
-from snakeseg.settings import Labels, Prepare
+from snakeseg.settings import Labels, Settings
 from snakeseg.setup.proposal import propose_settings
 from snakeseg.setup.survey import Survey
 
@@ -21,10 +21,11 @@ def survey(spacings=((1.0, 1.0),) * 2, share=0.5):
 def topics(spacings=((1.0, 1.0),) * 2, share=0.5):
     """Return the topics of the findings about the same data."""
     table = pd.DataFrame({
-        "sample": ["a", "b"], "subset": "train", "group": ["a", "b"], "share_background": 1 - share,
+        "sample": ["a", "b"], "subset": "train", "part": "training", "group": ["a", "b"], "shape": "300x300",
+        "share_background": 1 - share,
         "share_cell": share, "spacing": [" ".join(map(str, spacing)) for spacing in spacings],
     })  # fmt: skip
-    return {finding.topic for finding in dataset_findings(table, LABELS, Prepare(), {})}
+    return {finding.topic for finding in dataset_findings(table, Settings(labels=LABELS), {})}
 
 
 def proposed(section, **data):

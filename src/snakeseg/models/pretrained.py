@@ -35,15 +35,20 @@ PUBLISHED = {
 CHUNK_BYTES = 2**20
 # Name of the weights of the first convolution of FCN, shape (64, channels, 3, 3) for VGG16.
 FIRST_CONVOLUTION = "vgg.blocks.0.conv1_1.weight"
+# Mean and standard deviation of the colours that VGG16 was trained with, of images from 0 to 1.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
+def read_state(path: Path, is_unit_range: bool = False) -> dict[str, torch.Tensor]:
     """Read tensors by name; the weights of a VGG16 classifier (torchvision's names) are convolutionalised.
 
     Parameters
     ----------
     path : path
         ``.safetensors``, or ``.pth`` / ``.pt`` that holds only a dictionary of tensors.
+    is_unit_range : bool
+        Whether the network's images range from about 0 to 1. A VGG16 classifier expects the colours of ImageNet with
+        mean 0 and standard deviation 1, so its first convolution is then changed to normalise them.
 
     Returns
     -------
@@ -71,10 +76,25 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     if not any(str(name).startswith("features.") for name in state):
         return state
     try:
-        return convolutionalise(state)
+        converted = convolutionalise(state)
+        return normalise_first_convolution(converted) if is_unit_range else converted
     except (KeyError, RuntimeError) as error:
         found = f"names of VGG16's tensors, but {error}"
         raise BadInput(path, found, "all tensors of VGG16", "get the file: snakeseg fetch-weights") from error
+
+
+def normalise_first_convolution(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return VGG16's tensors with a first convolution that also subtracts ImageNet's mean and divides by its deviation.
+
+    Parameters
+    ----------
+    state : dict of Tensor
+        From `convolutionalise`: weights of the first convolution of shape (64, 3, 3, 3).
+    """
+    weight, bias = state[FIRST_CONVOLUTION], FIRST_CONVOLUTION.replace("weight", "bias")
+    mean, std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    scaled = weight / std
+    return {**state, FIRST_CONVOLUTION: scaled, bias: state[bias] - (scaled * mean).sum(dim=(1, 2, 3))}
 
 
 def _require_uncompressed(path: Path) -> None:

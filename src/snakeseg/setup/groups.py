@@ -81,8 +81,8 @@ def _signature(path: str, dims: int) -> np.ndarray:
     return decoded(image_facts(array)["signature"])
 
 
-def choose_folds(sheet: pd.DataFrame, validation: list[str]) -> tuple[dict, str]:
-    """Choose the folds by the number of groups.
+def choose_folds(sheet: pd.DataFrame, validation: list[str], classes: dict[str, set[str]]) -> tuple[dict, str]:
+    """Choose the folds by the number of groups, with every class among held-out and other images where possible.
 
     Parameters
     ----------
@@ -90,6 +90,8 @@ def choose_folds(sheet: pd.DataFrame, validation: list[str]) -> tuple[dict, str]
         With the columns of `layout.COLUMNS`.
     validation : list of str
         Patterns of the samples that the folder itself holds out.
+    classes : dict of set of str
+        Names of the classes in the label of each sample, where known.
 
     Returns
     -------
@@ -103,8 +105,39 @@ def choose_folds(sheet: pd.DataFrame, validation: list[str]) -> tuple[dict, str]
     train = sheet[sheet["subset"] == "train"]
     groups = train["group"].where(train["group"] != "", train["sample"]).nunique()
     unit = "group" if (train["group"] != "").any() else "image"
+    held_out = hold_out_every_class(train, classes) if groups >= STRETCHES else []
+    if held_out:
+        return {"validation": held_out}, f"Held out for validation: {unit}s with examples of every class."
     if groups >= STRETCHES:
         comment = f"Every fifth {unit} is held out for validation. folds: 5 holds out each {unit} once, in 5 trainings."
         return {"folds": 1}, comment
     comment = f"One {unit} of {groups} is held out for validation. fold: all holds out each {unit} once, in {groups}"
     return {"folds": groups, "fold": 0}, f"{comment} trainings."
+
+
+def hold_out_every_class(train: pd.DataFrame, classes: dict[str, set[str]]) -> list[str]:
+    """Return samples to hold out if every fifth group leaves a class on one side only, which other groups do not.
+
+    Parameters
+    ----------
+    train : DataFrame
+        Training rows, with the columns sample and group.
+    classes : dict of set of str
+        Names of the classes in the label of each sample, where known.
+
+    Returns
+    -------
+    list of str
+        Names of the samples; empty if every fifth group is a good choice, or no choice of every fifth group is.
+    """
+    rank = pd.factorize(train["group"].where(train["group"] != "", train["sample"]))[0] % STRETCHES
+    names = train["sample"].to_numpy()
+    everything = set().union(*classes.values()) if classes else set()
+
+    def missing(shift: int) -> int:
+        sides = (names[rank == shift], names[rank != shift])
+        return sum(len(everything - set().union(*(classes.get(n, set()) for n in side))) for side in sides)
+
+    default = STRETCHES - 1  # `io.sheet.assign_folds` holds out the fifth of five groups
+    best = min(range(STRETCHES), key=lambda shift: (missing(shift), shift != default))
+    return [] if best == default else names[rank == best].tolist()

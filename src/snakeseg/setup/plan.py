@@ -75,9 +75,10 @@ def plan_setup(folder: Path, layout: str | None) -> SetupPlan:
         sheet, together = survey.sheet.assign(group=""), ""
     else:
         sheet, together = assign_groups(survey.sheet, survey.dims)
-    folds = choose_folds(sheet, images.validation)
+    folds = choose_folds(sheet, images.validation, survey.classes)
     with_groups = sheet.assign(group=sheet["group"].where(sheet["group"] != "", sheet["sample"]))
-    assign_folds(with_groups, folds[0].get("folds", 1), images.validation)  # Raises if no image is left to train on.
+    # Raises if no image is left to train on.
+    assign_folds(with_groups, folds[0].get("folds", 1), folds[0].get("validation", []))
     proposal = propose_settings(survey)
     unlabelled = sheet.index[sheet["subset"] == "predict"]
     dropped = unlabelled[proposal.predicted :]

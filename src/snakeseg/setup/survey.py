@@ -70,6 +70,12 @@ class Survey:
     opened: int
     problems: list[str]
 
+    @property
+    def classes(self) -> dict[str, set[str]]:
+        """Names of the classes in the label of each sample of `facts`."""
+        shares = zip(self.facts.get("sample", []), self.facts.get("shares", []), strict=True)
+        return {name: {c for c, share in of_class.items() if share} for name, of_class in shares if of_class}
+
 
 def survey_files(layout: Layout) -> Survey:
     """Open files of a layout, and infer the number of axes and the kind of labels.

@@ -163,7 +163,8 @@ def initialise_training(task: Task, loss: Loss, start: Path | None) -> tuple[nn.
     torch.manual_seed(derive_seed(task.plan.train.seed, -1))
     network = task.description.make_network()
     if start:
-        log(f"{start_from(network, read_state(start), start)} of {len(network.state_dict())} tensors from {start}")
+        state = read_state(start, is_unit_range=task.description.prepare.normalise == "percentile")
+        log(f"{start_from(network, state, start)} of {len(network.state_dict())} tensors from {start}")
     return network, make_loss(loss, class_balance(task.items, task.description.classes))
 
 

@@ -129,7 +129,7 @@ def all_findings(table: pd.DataFrame, problems: list[Finding], settings: Setting
         *problems,
         *meaning,
         *leakage_findings(table, settings.spatial_dims),
-        *dataset_findings(table, labels, settings.prepare, networks),
+        *dataset_findings(table, settings, networks),
         *size_findings(table, labels, describe_experiments(settings.experiments, settings.spatial_dims)),
         *image_findings(table, labels),
     ]

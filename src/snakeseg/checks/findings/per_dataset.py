@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from snakeseg.checks.findings.finding import Finding
-from snakeseg.settings import Labels, Network, Prepare
+from snakeseg.settings import Augment, Labels, Network, Settings
+from snakeseg.transforms.elastic import MAX_STD_SHARE, largest_std
 from snakeseg.transforms.resample import SAME_SPACING_RATIO
 
 # Maximum ratio of intensity ranges that one normalisation of the whole data set can cover.
@@ -16,19 +17,15 @@ RARE_SHARE = 0.05
 TOUCHING_SHARE = 0.05
 
 
-def dataset_findings(
-    table: pd.DataFrame, labels: Labels, prepare: Prepare, networks: dict[str, Network]
-) -> Iterator[Finding]:
+def dataset_findings(table: pd.DataFrame, settings: Settings, networks: dict[str, Network]) -> Iterator[Finding]:
     """Detect problems of the data set as a whole.
 
     Parameters
     ----------
     table : DataFrame
         From `findings.table.build_facts_table`.
-    labels : Labels
-        Section `labels` of the config.
-    prepare : Prepare
-        Section `prepare` of the config.
+    settings : Settings
+        Settings of the run.
     networks : dict of Network
         The network of every experiment, by the name of the experiment.
 
@@ -36,14 +33,18 @@ def dataset_findings(
     ------
     Finding
         Groups in training and test, different pixel sizes, different intensity ranges, missing and rare classes,
-        touching objects.
+        classes that a fold does not train on, large elastic deformations, touching objects.
     """
+    train = table[table["subset"] == "train"]
     yield from _check_groups(table)
     yield from _check_pixel_sizes(table)
-    if prepare.scope == "dataset":
-        yield from _check_intensity_ranges(table[table["subset"] == "train"])
-    yield from _check_class_shares(table[table["subset"] == "train"], labels)
-    if labels.kind == "instance":
+    if settings.prepare.scope == "dataset":
+        yield from _check_intensity_ranges(train)
+    yield from _check_class_shares(train, settings.labels)
+    yield from _check_classes_of_folds(train, settings.labels)
+    if settings.augment.copies or any(e.train.elastic == "online" for e in settings.experiments.values()):
+        yield from _check_deformations(train, settings.augment)
+    if settings.labels.kind == "instance":
         yield from _check_touching(table, [name for name, network in networks.items() if network.border == 0])
 
 
@@ -106,6 +107,37 @@ def _check_class_shares(table: pd.DataFrame, labels: Labels) -> Iterator[Finding
             )  # fmt: skip
 
 
+def _check_classes_of_folds(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
+    """Detect classes that are only in the images that a fold holds out."""
+    for part in [part for part in table["part"].unique() if part != "training"]:
+        is_held_out = table["part"] == part
+        for name in labels.classes[1:]:
+            shares = table.get(f"share_{name}", pd.Series(0.0, table.index))
+            if shares[is_held_out].sum() > 0 and shares[~is_held_out].sum() == 0:
+                fold = "the only fold" if part == "validation" else part
+                yield Finding(
+                    "warning", "Classes that are not trained on", tuple(table["sample"][is_held_out & (shares > 0)]),
+                    f"only images that {fold} holds out contain the class {name}",
+                    "the fold cannot learn the class, and its scores are those of guesses",
+                    "hold out other images (config key validation), or label more examples of the class",
+                )  # fmt: skip
+
+
+def _check_deformations(table: pd.DataFrame, augment: Augment) -> Iterator[Finding]:
+    """Detect images whose elastic deformation is limited, since it would fold."""
+    shapes = table["shape"].dropna().astype(str).str.split("x", expand=True).astype(float)
+    limits = shapes.map(lambda size: largest_std(size, augment.grid)).min(axis=1)
+    limited = limits[limits < augment.std]
+    if len(limited):
+        yield Finding(
+            "warning", "Large elastic deformations", tuple(table["sample"].loc[limited.nsmallest(3).index]),
+            f"augment.std {augment.std:g} is more than {MAX_STD_SHARE:g} of the distance between control points in "
+            f"{len(limited)} training images",
+            f"there it is limited, to {limited.min():.1f} pixels in the smallest: larger deformations fold the image",
+            f"set augment: {{std: {max(1, int(limits.median()))}}}",
+        )  # fmt: skip
+
+
 def _check_touching(table: pd.DataFrame, without_border: list[str]) -> Iterator[Finding]:
     """Detect many touching objects in experiments without a border class."""
     share = table["touching"].sum() / max(table["objects"].sum(), 1)
@@ -113,6 +145,6 @@ def _check_touching(table: pd.DataFrame, without_border: list[str]) -> Iterator[
         yield Finding(
             "note", "Touching objects", tuple(table.nlargest(3, "touching")["sample"]),
             f"{share:.0%} of the objects touch another one, without background in between",
-            "training separates them by a gap of one pixel of background, which is easily missed",
+            "training separates them by a gap of two pixels of background, which is easily missed",
             f"try network: {{border: 1}} (now 0 in {', '.join(without_border)})",
         )  # fmt: skip
