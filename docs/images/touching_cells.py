@@ -42,7 +42,7 @@ def weights_picture(image: np.ndarray, labels: np.ndarray, objects: np.ndarray) 
     figure, (raw, ids, separated, weighted) = panels(4)
     show_image(raw, image, "image")
     show_objects(ids, labels, "label: one id per cell")
-    show_objects(separated, objects, "a line where they touch")
+    show_objects(separated, objects, "a gap where they touch")
     weights = weighted.imshow(1 + border_weights(objects), cmap="viridis", vmin=1)
     weighted.set_title("weight of each pixel")
     figure.colorbar(weights, ax=weighted, fraction=0.045)
@@ -57,7 +57,7 @@ def border_picture(labels: np.ndarray, objects: np.ndarray) -> Figure:
     classes = (objects > 0).astype(np.uint8)
     for axes, panel_classes, title in (
         (two, classes, "border: 0, two classes"),
-        (three, mark_border(classes, objects, 2), "border: 2, three classes"),
+        (three, mark_border((labels > 0).astype(np.uint8), labels, 2), "border: 2, three classes"),
     ):
         axes.imshow(panel_classes, cmap=colours, vmin=0, vmax=2, interpolation="nearest")
         axes.set_title(title)
