@@ -14,7 +14,7 @@ from snakeseg.networks.fcn import DECONVOLUTIONS
 from snakeseg.networks.registry import NETWORKS, make_network
 from snakeseg.networks.unet import SKIPS
 from snakeseg.networks.upsampling import DECODERS
-from snakeseg.objects import tune
+from snakeseg.objects import trials
 from snakeseg.settings import (
     NETWORK_SETTINGS,
     SECTIONS,
@@ -110,7 +110,7 @@ def test_every_word_is_understood():
     assert words(UNetSettings, "skips") == list(SKIPS)
     assert words(FCNSettings, "deconvolutions") == list(DECONVOLUTIONS)
     assert words(Loss, "name") == list(LOSSES)
-    assert words(Instances, "select_by") == list(tune.SCORES)
+    assert words(Instances, "select_by") == list(trials.SCORES)
     for schedule in words(Train, "schedule"):
         assert learning_rate_factor(Train(schedule=schedule), 0) > 0
     for kind in words(Prepare, "normalise"):
