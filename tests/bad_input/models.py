@@ -218,6 +218,10 @@ CASES: dict[str, Case] = {
         with_content("model/instances.json", '{"chosen": {"method": "os.system"}}'),
         "model/instances.json: found ValueError instances method 'os.system'...; expected segmentation parameters; copy the model folder again, or run: snakemake -R tune",
     ),
+    "model: growth beyond all gaps": model(
+        with_content("model/instances.json", '{"chosen": {"grow": 1000000}}'),
+        "model/instances.json: found ValueError instances grow 1000000...; expected segmentation parameters; copy the model folder again, or run: snakemake -R tune",
+    ),
     "model: a threshold in words": model(
         with_content("model/instances.json", '{"chosen": {"threshold": "half"}}'),
         "model/instances.json, threshold: found 'half'; expected a number; correct the value of this key",

@@ -5,13 +5,22 @@ import pytest
 from skimage.measure import label
 
 from snakeseg.arrays import as_lazy
-from snakeseg.objects.components import ComponentFilter, candidate_filters, choose_filters, filter_components
+from snakeseg.objects.components import ComponentFilter, candidate_filters, filter_components
+from snakeseg.objects.tune import Sample, tune_parameters
+from snakeseg.settings import Instances, Labels
 
 
 def random_classes(shape, seed):
     """Blobs of two classes that touch each other."""
     noise = np.random.default_rng(seed).random(shape)
     return np.where(noise < 0.35, 1, np.where(noise < 0.6, 2, 0)).astype(np.uint8)
+
+
+def choose_filters(pairs, names, smallest):
+    """Filters that `tune_parameters` chooses; each pair is predicted and true classes."""
+    labels = Labels("semantic", {name: index for index, name in enumerate(names)}, ignore=255)
+    samples = [Sample(str(i), str(i), {"classes": classes[None]}, truth) for i, (classes, truth) in enumerate(pairs)]
+    return tune_parameters(samples, labels, Instances(smallest=smallest))["classes"]
 
 
 def filter_with_skimage(classes, number, rule):

@@ -1,6 +1,7 @@
 """The search for segmentation parameters finds known optima, and its scores equal those of the workflow's steps."""
 
 from dataclasses import asdict
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,11 +10,19 @@ from scipy import ndimage
 from snakeseg.evaluation.metrics.contingency import overlaps
 from snakeseg.evaluation.metrics.matching import detection_scores, match
 from snakeseg.evaluation.metrics.partition import adapted_rand_error
+from snakeseg.evaluation.scores import score
 from snakeseg.objects.segment import InstanceParameters, segment
-from snakeseg.objects.tune import SCORES, candidate_parameters, choose_parameters, tune_parameters
+from snakeseg.objects.trials import SCORES, candidate_parameters
+from snakeseg.objects.tune import Sample, choose_parameters, tune_parameters
 from snakeseg.settings import Instances, Labels
 
-SMALL_GRID = {"thresholds": [0.3, 0.5, 0.7], "cores": [0.5, 0.9], "depths": [1.0, 3.0], "smallest": [0, 6]}
+SMALL_GRID = {
+    "thresholds": [0.3, 0.5, 0.7],
+    "cores": [0.5, 0.9],
+    "depths": [1.0, 3.0],
+    "smallest": [0, 6],
+    "grow": [0, 1],
+}
 
 
 def choose_by_foreground(pairs, settings):
@@ -69,7 +78,7 @@ def test_scores_of_the_search_equal_those_of_segment_and_metrics(select_by):
     pairs = [blobs(seed) for seed in range(3)]
     _, trials = choose_by_foreground(pairs, Instances(select_by=select_by, **SMALL_GRID))
     thresholds = {"ap_0.50": [0.5], "ap": [0.5, 0.6, 0.7, 0.8, 0.9]}.get(select_by)
-    assert len(trials) == 2 * 21
+    assert len(trials) == 2 * 2 * 21
     for trial in trials[::3]:
         parameters = InstanceParameters(**{key: value for key, value in trial.items() if key != "score"})
         segmented = [(truth, segment(foreground, foreground, parameters)) for foreground, truth in pairs]
@@ -109,19 +118,48 @@ def test_an_unknown_score_is_an_error():
         choose_by_foreground([blobs(0)], Instances(select_by="iou"))
 
 
-def test_tuning_objects_returns_trials_and_calibration():
-    """They are computed on the grid of the probabilities, without ignored pixels."""
+@pytest.mark.parametrize("drop", [False, True])
+def test_tuning_scores_as_the_workflow_does(drop):
+    """On the grid of the probabilities, with ignored pixels, objects at the edge, and sizes in the whole image."""
     foreground, truth = blobs(0)
     label = truth.repeat(2, 0).repeat(2, 1)
     label[:40] = 1000
-    settings = Instances(**SMALL_GRID)
+    settings, labels = Instances(**SMALL_GRID, drop_at_edge=drop), Labels(ignore=1000)
     probabilities = np.stack([1 - foreground.astype(np.float32), foreground.astype(np.float32)])
-    tuned = tune_parameters([({"probabilities": probabilities}, label)], Labels(ignore=1000), settings)
-    half = truth.copy()
-    half[:20] = 0
-    chosen, trials = choose_by_foreground([(foreground, half)], settings)
-    assert (tuned["chosen"], tuned["trials"], tuned["select_by"]) == (asdict(chosen), trials, settings.select_by)
+    tuned = tune_parameters([Sample("a", "a", {"probabilities": probabilities}, label)], labels, settings)
+    for trial in tuned["trials"]:
+        parameters = InstanceParameters(**{key: value for key, value in trial.items() if key != "score"})
+        predicted = segment(probabilities[1], probabilities[1], parameters)
+        scores, _ = score(label[::2, ::2], predicted, labels, at_edge=not drop)
+        assert trial["score"] == pytest.approx(scores["ap_0.50"], abs=1e-12)
+    assert len({trial["score"] for trial in tuned["trials"]}) > 3
     assert sum(part["pixels"] for part in tuned["calibration"]["bins"]) == truth[20:].size
+
+
+def test_predictions_in_ignored_regions_do_not_affect_the_choice():
+    """Half of the cells have a probability of 0.52, those that the annotator ignored 0.55; the tuned AP was 0.5."""
+    y, x = np.ogrid[:200, :200]
+    truth, foreground = np.zeros((200, 200), int), np.full((200, 200), 0.02, np.float32)
+    for number, (row, column) in enumerate(product(range(15, 100, 22), range(15, 200, 22)), start=1):
+        disc = (y - row) ** 2 + (x - column) ** 2 <= 49
+        truth[disc], foreground[disc] = number, 0.52 if number % 2 else 0.9
+    truth[110:] = 255
+    for row, column in product(range(120, 200, 18), range(10, 200, 18)):
+        foreground[(y - row) ** 2 + (x - column) ** 2 <= 49] = 0.55
+    prediction, labels = {"probabilities": np.stack([1 - foreground, foreground])}, Labels(ignore=255)
+    tuned = tune_parameters([Sample("a", "a", prediction, truth)], labels, Instances())
+    assert max(trial["score"] for trial in tuned["trials"]) == 1
+    predicted = segment(foreground, foreground, InstanceParameters(**tuned["chosen"]))
+    assert score(truth, predicted, labels)[0]["ap_0.50"] == 1
+
+
+def test_growth_is_chosen_if_it_improves_the_outlines():
+    """Two separated halves: AP at 0.5 is 1 with and without growth, so the mean over higher thresholds decides."""
+    truth = np.zeros((30, 40), int)
+    truth[5:25, 9:15], truth[5:25, 15:21] = 1, 2
+    foreground = (truth > 0).astype(float)
+    foreground[:, 14:16] = 0
+    assert choose_by_foreground([(foreground, truth)], Instances())[0] == InstanceParameters("components", 0.3, grow=1)
 
 
 def test_tuning_classes_chooses_a_filter_for_every_class():
@@ -130,6 +168,6 @@ def test_tuning_classes_chooses_a_filter_for_every_class():
     classes = (label == 7).astype(np.uint8)
     classes[15, 20] = 1  # a speck
     labels = Labels("semantic", {"background": 0, "cell": 7})
-    tuned = tune_parameters([({"classes": classes[None]}, label)], labels, Instances(**SMALL_GRID))
+    tuned = tune_parameters([Sample("a", "a", {"classes": classes[None]}, label)], labels, Instances(**SMALL_GRID))
     assert (tuned["chosen"], tuned["trials"], tuned["select_by"]) == ({}, [], "dice")
     assert tuned["classes"]["cell"]["chosen"] == {"smallest": 6, "largest_only": False}

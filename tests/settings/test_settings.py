@@ -14,7 +14,7 @@ from snakeseg.networks.fcn import DECONVOLUTIONS
 from snakeseg.networks.registry import NETWORKS, make_network
 from snakeseg.networks.unet import SKIPS
 from snakeseg.networks.upsampling import DECODERS
-from snakeseg.objects import tune
+from snakeseg.objects import trials
 from snakeseg.settings import (
     NETWORK_SETTINGS,
     SECTIONS,
@@ -110,7 +110,7 @@ def test_every_listed_value_is_implemented():
     assert literal_values(UNetSettings, "skips") == list(SKIPS)
     assert literal_values(FCNSettings, "deconvolutions") == list(DECONVOLUTIONS)
     assert literal_values(Loss, "name") == list(LOSSES)
-    assert literal_values(Instances, "select_by") == list(tune.SCORES)
+    assert literal_values(Instances, "select_by") == list(trials.SCORES)
     for schedule in literal_values(Train, "schedule"):
         assert learning_rate_factor(Train(schedule=schedule), 0) > 0
     for kind in literal_values(Prepare, "normalise"):

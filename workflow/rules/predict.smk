@@ -127,6 +127,7 @@ rule instances:
         data=DATA,
         folder=lambda w, input: MODEL or os.path.dirname(input.parameters[0]),
         model=model_mark("model.json", "instances.json"),
+        cross_fitted=lambda w: ["--cross-fitted"] if w.kind == "validation" else [],
     shell:
         "python -m snakeseg instances --sheet {input.sheet:q} --data {params.data:q} --model {params.folder:q}"
-        " --probabilities {input.probabilities:q} --output {output:q} 2> {log:q}"
+        " --probabilities {input.probabilities:q} {params.cross_fitted:q} --output {output:q} 2> {log:q}"

@@ -2,10 +2,8 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from re import fullmatch
-
-import numpy as np
 
 from snakeseg.errors import BadInput
 from snakeseg.io.files import atomic_folder, write_text
@@ -24,19 +22,22 @@ def tune(args: Namespace) -> None:
         write_text(folder / PARAMETERS, json.dumps(chosen, indent=1) + "\n")
 
 
-def _held_out(args: Namespace, dims: int) -> Iterator[tuple[Mapping, np.ndarray]]:
-    """Yield the prediction and the label of each held-out image."""
+def _held_out(args: Namespace, dims: int) -> Iterator:
+    """Yield the held-out images with their predictions and labels."""
     from snakeseg.io.images import read_label
     from snakeseg.io.store import read_store
+    from snakeseg.objects.tune import Sample
 
-    labels = read_sheet(args.sheet, args.data).set_index("sample")["label"]
+    rows = read_sheet(args.sheet, args.data).set_index("sample")
     for store in args.stores:
-        for name, _, group in read_store(store):
-            yield group, read_label(labels[name], dims).array
+        for name, _, prediction in read_store(store):
+            yield Sample(name, rows["group"][name], prediction, read_label(rows["label"][name], dims).array)
 
 
 def instances(args: Namespace) -> None:
     """Write predicted labels into a folder, each in the format of its image.
+
+    With --cross-fitted, the parameters of a held-out image are those chosen on the other groups, if there are any.
 
     Raises
     ------
@@ -48,11 +49,13 @@ def instances(args: Namespace) -> None:
     from snakeseg.io.store import read_parts
     from snakeseg.models.description import load_description, model_folders
     from snakeseg.objects.label_files import write_label_file
-    from snakeseg.objects.parameters import load_parameters
+    from snakeseg.objects.parameters import load_cross_fitted, load_parameters
 
     folder = model_folders(args.model)[0]
     description = load_description(folder)
-    parameters = load_parameters(folder, description.labels)
+    labels = description.labels
+    parameters = load_parameters(folder, labels)
+    cross_fitted = load_cross_fitted(folder, labels) if args.cross_fitted else {}
     images = read_sheet(args.sheet, args.data).set_index("sample")["image"]
     with atomic_folder(args.output) as output:
         for name, attributes, arrays in read_parts(args.probabilities):
@@ -61,4 +64,5 @@ def instances(args: Namespace) -> None:
                 raise BadInput(args.probabilities[0], f"sample '{name}'", f"a sample of {args.sheet}", remedy)
             source = open_image(images[name], description.dims)
             path = output / f"{name}{label_suffix(source.path)}"
-            write_label_file(path, arrays, description.labels, parameters, source, attributes["note"])
+            own = cross_fitted.get(name, parameters)
+            write_label_file(path, arrays, labels, own, source, attributes["note"])

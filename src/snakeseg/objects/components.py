@@ -1,6 +1,6 @@
 """Filter connected components of semantic classes; the filter is chosen on validation images."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -71,34 +71,54 @@ def candidate_filters(smallest: Sequence[int]) -> list[ComponentFilter]:
     ]
 
 
-def choose_filters(
-    pairs: Iterator[tuple[np.ndarray, np.ndarray]], names: Sequence[str], smallest: Sequence[int]
-) -> dict[str, dict]:
-    """Choose the component filter of each class that maximises the mean Dice over images.
+def score_filters(
+    predicted: np.ndarray, truth: np.ndarray, count: int, filters: Sequence[ComponentFilter]
+) -> np.ndarray:
+    """Compute the Dice of each class after each filter.
 
     Parameters
     ----------
-    pairs : iterator of (predicted, truth)
-        Class indices of the validation images, integer arrays of shape (*spatial). Pixels whose true class is
-        `IGNORED` are not scored.
+    predicted, truth : integer arrays, shape (*spatial)
+        Class indices. Pixels whose true class is `IGNORED` are not scored.
+    count : int
+        Number of classes without the background.
+    filters : sequence of ComponentFilter
+
+    Returns
+    -------
+    float array, shape (count, filters)
+        1 if the class is neither in the truth nor in the filtered prediction.
+    """
+    return np.array([_dice_per_filter(predicted, truth, number, filters) for number in range(1, count + 1)])
+
+
+def describe_filters(
+    dice: np.ndarray, names: Sequence[str], filters: Sequence[ComponentFilter], chosen: Mapping[str, dict]
+) -> dict[str, dict]:
+    """Return the chosen filter and all trials of each class, as `instances.json` holds them.
+
+    Parameters
+    ----------
+    dice : float array, shape (classes, filters)
+        Mean over images, without the background.
     names : sequence of str
-        Names of the classes in order of their indices; the first is the background.
-    smallest : sequence of int
-        Minimum sizes to try, in pixels.
+        Names of the classes without the background.
+    filters : sequence of ComponentFilter
+    chosen : mapping
+        Fields of the chosen filter, by class name.
 
     Returns
     -------
     dict
-        For each class except the background: "chosen", the best filter (of equal scores, the first in the order of
-        `candidate_filters`), and "trials", a list of all filters with their scores.
+        "chosen" and "trials" (all filters with their scores) of each class.
     """
-    filters = candidate_filters(smallest)
-    dice = np.array([[_dice_per_filter(*pair, number, filters) for number in range(1, len(names))] for pair in pairs])
-    choices = {}
-    for name, scores in zip(names[1:], dice.mean(axis=0), strict=True):
-        trials = [{**asdict(rule), "score": float(score)} for rule, score in zip(filters, scores, strict=True)]
-        choices[name] = {"chosen": asdict(filters[int(scores.argmax())]), "trials": trials}
-    return choices
+    return {
+        name: {
+            "chosen": chosen[name],
+            "trials": [{**asdict(rule), "score": float(score)} for rule, score in zip(filters, scores, strict=True)],
+        }
+        for name, scores in zip(names, dice, strict=True)
+    }
 
 
 def _dice_per_filter(

@@ -1,7 +1,10 @@
 """Read the segmentation parameters that are stored beside a model's weights."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from snakeseg.errors import BadInput
 from snakeseg.models.description import PARAMETERS
@@ -9,8 +12,13 @@ from snakeseg.objects.components import ComponentFilter
 from snakeseg.objects.segment import InstanceParameters
 from snakeseg.settings import Labels, build_section
 
+T = TypeVar("T")
+# One set of parameters: for objects, or a filter for each class of semantic labels.
+Parameters = InstanceParameters | dict[str, ComponentFilter]
+REMEDY = "copy the model folder again, or run: snakemake -R tune"
 
-def load_parameters(folder: Path, labels: Labels) -> InstanceParameters | dict[str, ComponentFilter]:
+
+def load_parameters(folder: Path, labels: Labels) -> Parameters:
     """Read a model's segmentation parameters from `instances.json`.
 
     Parameters
@@ -22,28 +30,71 @@ def load_parameters(folder: Path, labels: Labels) -> InstanceParameters | dict[s
 
     Returns
     -------
-    Parameters, or dict of ComponentFilter by class name for semantic labels
-        Defaults, or an empty dict, if the folder has no `instances.json`.
+    InstanceParameters, or dict of ComponentFilter by class name for semantic labels
+        Those chosen on all held-out images. Defaults, or an empty dict, if the folder has no `instances.json`.
 
     Raises
     ------
     BadInput
         If `instances.json` is invalid.
     """
-    path = folder / PARAMETERS
-    is_semantic = labels.kind == "semantic"
-    if not path.is_file():
-        return {} if is_semantic else InstanceParameters()
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not is_semantic:
+
+    def parse(content: dict, path: Path) -> Parameters:
+        if labels.kind != "semantic":
             return build_section(InstanceParameters, content["chosen"], str(path))
-        return {
-            name: build_section(ComponentFilter, content["classes"][name]["chosen"], str(path))
-            for name in content.get("classes", {})
-        }
+        return _build_filters({name: entry["chosen"] for name, entry in content.get("classes", {}).items()}, path)
+
+    return _read(folder, parse, {} if labels.kind == "semantic" else InstanceParameters())
+
+
+def load_cross_fitted(folder: Path, labels: Labels) -> dict[str, Parameters]:
+    """Read the segmentation parameters of held-out samples, chosen on the other groups, from `instances.json`.
+
+    Parameters
+    ----------
+    folder, labels
+        As for `load_parameters`.
+
+    Returns
+    -------
+    dict
+        Parameters by sample. Empty if the held-out images are one group, or if an earlier version wrote the file.
+
+    Raises
+    ------
+    BadInput
+        If `instances.json` is invalid.
+    """
+
+    def parse(content: dict, path: Path) -> dict[str, Parameters]:
+        section = content.get("cross_fitted") or {"parameters": [], "samples": {}}
+        build = _build_filters if labels.kind == "semantic" else partial(build_section, InstanceParameters)
+        parameters = [build(values, str(path)) for values in section["parameters"]]
+        return {name: parameters[_index(index, len(parameters))] for name, index in section["samples"].items()}
+
+    return _read(folder, parse, {})
+
+
+def _read(folder: Path, parse: Callable[[dict, Path], T], default: T) -> T:
+    """Parse `instances.json`; return the default if there is none."""
+    path = folder / PARAMETERS
+    if not path.is_file():
+        return default
+    try:
+        return parse(json.loads(path.read_text(encoding="utf-8")), path)
     except BadInput:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        remedy = "copy the model folder again, or run: snakemake -R tune"
-        raise BadInput(path, f"{type(error).__name__} {error}", "segmentation parameters", remedy) from error
+        raise BadInput(path, f"{type(error).__name__} {error}", "segmentation parameters", REMEDY) from error
+
+
+def _build_filters(values: dict, where: object) -> dict[str, ComponentFilter]:
+    """Build the component filters of all classes."""
+    return {name: build_section(ComponentFilter, fields, str(where)) for name, fields in values.items()}
+
+
+def _index(value: object, count: int) -> int:
+    """Return an index of a list of `count` entries; raise ValueError for any other value."""
+    if not (isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count):
+        raise ValueError(f"index {value!r:.100} of {count} parameters")
+    return value

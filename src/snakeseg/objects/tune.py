@@ -1,28 +1,44 @@
 """Choose the segmentation parameters of a model on its validation images."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import NamedTuple
 
 import numpy as np
 
+from snakeseg.evaluation.counting import mask_truth
 from snakeseg.evaluation.metrics.calibration import reliability
-from snakeseg.evaluation.metrics.contingency import keep_predicted, overlaps
-from snakeseg.evaluation.metrics.matching import detection_scores, match
-from snakeseg.evaluation.metrics.partition import adapted_rand_error
-from snakeseg.objects.components import choose_filters
+from snakeseg.objects.components import candidate_filters, describe_filters, score_filters
+from snakeseg.objects.cross_fit import GroupCounts, best_trial
 from snakeseg.objects.label_files import foreground_and_interior, most_probable_classes
-from snakeseg.objects.segment import InstanceParameters, segment_unfiltered
+from snakeseg.objects.segment import InstanceParameters
+from snakeseg.objects.trials import SCORES, candidate_parameters, count_trials, list_trials, mean_ap
 from snakeseg.progress import progress
 from snakeseg.settings import Instances, Labels
 from snakeseg.transforms.labels import IGNORED, classes_and_objects
 from snakeseg.transforms.resample import nearest
 
-# True and predicted objects of an image.
-Pair = tuple[np.ndarray, np.ndarray]
 # Foreground and interior probabilities of an image, and its true objects.
 Maps = tuple[tuple[np.ndarray, np.ndarray], np.ndarray]
-# The prediction of an image (as for `write_label_file`), and its label as in the label file.
-Sample = tuple[Mapping, np.ndarray]
+
+
+class Sample(NamedTuple):
+    """A held-out image.
+
+    Parameters
+    ----------
+    name, group : str
+        From the sample sheet.
+    prediction : mapping
+        "probabilities", shape (classes, *spatial), or "classes", shape (1, *spatial), as for `write_label_file`.
+    label : integer array, shape (*spatial)
+        As in the label file, possibly on another grid.
+    """
+
+    name: str
+    group: str
+    prediction: Mapping
+    label: np.ndarray
 
 
 def tune_parameters(samples: Iterable[Sample], labels: Labels, settings: Instances) -> dict:
@@ -30,17 +46,17 @@ def tune_parameters(samples: Iterable[Sample], labels: Labels, settings: Instanc
 
     Parameters
     ----------
-    samples : iterable of (mapping, integer array)
-        Prediction and label of each validation image. The mapping holds "probabilities", shape (classes, *spatial),
-        or "classes", shape (1, *spatial); the label has shape (*spatial), possibly on another grid.
+    samples : iterable of Sample
+        The held-out images. One is held in memory at a time.
     labels : Labels
     settings : Instances
 
     Returns
     -------
     dict
-        Content of `instances.json`: "chosen" and "trials" (parameters and their scores), "select_by" (the score that
-        is maximised), and "calibration" for objects or "classes" for semantic labels.
+        Content of `instances.json`: "chosen" and "trials" (parameters and their scores on all images), "select_by" (the
+        score that is maximised), "calibration" for objects or "classes" for semantic labels, and "cross_fitted": the
+        parameters chosen for each group on the other groups (see `GroupCounts.cross_fit`), which validation scores use.
     """
     if labels.kind == "semantic":
         return _tune_classes(samples, labels, settings)
@@ -49,41 +65,52 @@ def tune_parameters(samples: Iterable[Sample], labels: Labels, settings: Instanc
 
 def _tune_classes(samples: Iterable[Sample], labels: Labels, settings: Instances) -> dict:
     """Compare predicted and true classes on the grid of the label."""
-    pairs = (
-        (most_probable_classes(prediction, label.shape)[:], classes_and_objects(label, labels)[0])
-        for prediction, label in samples
-    )
-    classes = choose_filters(pairs, labels.classes, settings.smallest)
-    return {"chosen": {}, "trials": [], "select_by": "dice", "classes": classes}
+    counts, filters, names = GroupCounts(), candidate_filters(settings.smallest), labels.classes[1:]
+    for sample in samples:
+        predicted = most_probable_classes(sample.prediction, sample.label.shape)[:]
+        truth = mask_truth(*classes_and_objects(sample.label, labels), not settings.drop_at_edge)
+        dice = score_filters(predicted, truth.classes, len(names), filters)
+        counts.add(sample.name, sample.group, np.stack([dice, np.ones_like(dice)]))
+
+    def choose(sums: np.ndarray) -> dict[str, dict]:
+        best = [best_trial(dice, np.zeros(len(filters))) for dice in sums[0] / sums[1]]
+        return {name: asdict(filters[index]) for name, index in zip(names, best, strict=True)}
+
+    total = counts.total()
+    classes = describe_filters(total[0] / total[1], names, filters, choose(total))
+    return {
+        "chosen": {}, "trials": [], "select_by": "dice", "classes": classes, "cross_fitted": counts.cross_fit(choose),
+    }  # fmt: skip
 
 
 def _tune_objects(samples: Iterable[Sample], labels: Labels, settings: Instances) -> dict:
     """Compare probabilities and true objects on the grid of the probabilities."""
-    maps, truths = [], []
-    for prediction, label in samples:
-        foreground, interior = (lazy[:] for lazy in foreground_and_interior(prediction["probabilities"]))
-        maps.append((foreground, interior))
-        truths.append(classes_and_objects(nearest(label, foreground.shape)[:], labels))
-    pairs = [(pair, objects) for pair, (_, objects) in zip(maps, truths, strict=True)]
-    chosen, trials = choose_parameters(pairs, settings)
-    scored_masks = [classes != IGNORED for classes, _ in truths]
-    calibration = reliability(
-        (foreground[is_scored], classes[is_scored] > 0)
-        for (foreground, _), (classes, _), is_scored in zip(maps, truths, scored_masks, strict=True)
-    )
+    counts = GroupCounts()
+    calibration = reliability(_count_images(samples, labels, settings, counts))
+    total, trials = counts.total(), list_trials(settings)
+
+    def choose(sums: np.ndarray) -> dict:
+        return asdict(trials[_best(sums, settings)])
+
     return {
-        "select_by": settings.select_by, "chosen": asdict(chosen), "trials": trials, "calibration": calibration,
+        "select_by": settings.select_by, "chosen": choose(total), "trials": _with_scores(trials, total, settings),
+        "calibration": calibration, "cross_fitted": counts.cross_fit(choose),
     }  # fmt: skip
 
 
-def candidate_parameters(settings: Instances) -> Iterator[InstanceParameters]:
-    """Yield every method at every foreground threshold, with every depth or core threshold of its seeds."""
-    fixed = {"fill_holes": settings.fill_holes, "drop_at_edge": settings.drop_at_edge}
-    for threshold in settings.thresholds:
-        yield InstanceParameters("components", threshold, **fixed)
-        for depth in settings.depths:
-            yield from (InstanceParameters(method, threshold, depth, **fixed) for method in ("distance", "soft"))
-        yield from (InstanceParameters("core", threshold, core, **fixed) for core in settings.cores)
+def _count_images(
+    samples: Iterable[Sample], labels: Labels, settings: Instances, counts: GroupCounts
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Add the counts of each image to `counts`, and yield its foreground probabilities and true foreground."""
+    for sample in samples:
+        foreground, interior = (lazy[:] for lazy in foreground_and_interior(sample.prediction["probabilities"]))
+        classes, objects = classes_and_objects(nearest(sample.label, foreground.shape)[:], labels)
+        truth = mask_truth(classes, objects, not settings.drop_at_edge)
+        number = sum(1 for _ in candidate_parameters(settings))
+        trials = count_trials(foreground, interior, truth, settings)
+        trials = progress(trials, number, f"choosing segmentation parameters on {sample.name}")
+        counts.add(sample.name, sample.group, np.concatenate([*trials]))
+        yield foreground[classes != IGNORED], classes[classes != IGNORED] > 0
 
 
 def choose_parameters(pairs: Sequence[Maps], settings: Instances) -> tuple[InstanceParameters, list[dict]]:
@@ -98,8 +125,9 @@ def choose_parameters(pairs: Sequence[Maps], settings: Instances) -> tuple[Insta
 
     Returns
     -------
-    chosen : Parameters
-        Of equal scores, the first tried: the simpler method, the lower threshold.
+    chosen : InstanceParameters
+        Of equal scores, that with the higher mean AP over IoU 0.5 to 0.9; of these, the first tried: the simpler
+        method, the lower threshold, the smaller growth.
     trials : list of dict
         All combinations with their scores (higher is better).
 
@@ -110,43 +138,20 @@ def choose_parameters(pairs: Sequence[Maps], settings: Instances) -> tuple[Insta
     """
     if settings.select_by not in SCORES:
         raise ValueError(f"instances.select_by {settings.select_by!r}; expected one of {list(SCORES)}")
-    score = SCORES[settings.select_by]
-    trials = []
-    candidates = list(candidate_parameters(settings))
-    for parameters in progress(candidates, len(candidates), "choosing segmentation parameters"):
-        segmentations = [(truth, segment_unfiltered(*maps, parameters)) for maps, truth in pairs]
-        values = score(segmentations, settings.smallest)
-        for smallest, value in zip(settings.smallest, values, strict=True):
-            trials.append({**asdict(replace(parameters, smallest=smallest)), "score": value})
-    best = max(trials, key=lambda trial: trial["score"])
-    return InstanceParameters(**{key: value for key, value in best.items() if key != "score"}), trials
+    trials = list_trials(settings)
+    total = sum(
+        np.concatenate([*count_trials(*maps, mask_truth(truth > 0, truth, not settings.drop_at_edge), settings)])
+        for maps, truth in pairs
+    )
+    return trials[_best(total, settings)], _with_scores(trials, total, settings)
 
 
-def _mean_ap(segmentations: Sequence[Pair], sizes: Sequence[int], thresholds: Sequence[float]) -> list[float]:
-    """AP pooled over images and averaged over IoU thresholds, for each minimum size of an object in pixels."""
-    tables = [overlaps(truth, predicted) for truth, predicted in segmentations]
-    values = []
-    for smallest in sizes:
-        kept = [keep_predicted(table, table.predicted_sizes >= smallest) for table in tables]
-        true_objects = sum(len(table.true_ids) for table in kept)
-        predicted_objects = sum(len(table.predicted_ids) for table in kept)
-        iou = np.concatenate([match(table)[1] for table in kept])
-        hits = [int((iou >= threshold).sum()) for threshold in thresholds]
-        values.append(float(np.mean([detection_scores(h, true_objects, predicted_objects)["ap"] for h in hits])))
-    return values
+def _best(counts: np.ndarray, settings: Instances) -> int:
+    """Index of the best trial, given counts summed over images."""
+    return best_trial(SCORES[settings.select_by](counts), mean_ap(counts))
 
 
-def _rand_score(segmentations: Sequence[Pair], sizes: Sequence[int]) -> list[float]:
-    """One minus the mean adapted Rand error over images, for each minimum size of an object in pixels."""
-    tables = [overlaps(truth, predicted) for truth, predicted in segmentations]
-    return [
-        1 - float(np.nanmean([adapted_rand_error(keep_predicted(t, t.predicted_sizes >= smallest)) for t in tables]))
-        for smallest in sizes
-    ]
-
-
-SCORES: dict[str, Callable[[Sequence[Pair], Sequence[int]], list[float]]] = {
-    "ap_0.50": lambda segmentations, sizes: _mean_ap(segmentations, sizes, [0.5]),
-    "ap": lambda segmentations, sizes: _mean_ap(segmentations, sizes, [0.5, 0.6, 0.7, 0.8, 0.9]),
-    "adapted_rand_error": _rand_score,
-}
+def _with_scores(trials: Sequence[InstanceParameters], counts: np.ndarray, settings: Instances) -> list[dict]:
+    """Return all trials with their scores."""
+    scores = SCORES[settings.select_by](counts).tolist()
+    return [{**asdict(parameters), "score": score} for parameters, score in zip(trials, scores, strict=True)]

@@ -150,9 +150,10 @@ class Predict:
 class Instances:
     """Segmentation of objects from class probabilities.
 
-    All combinations of these values are scored on the validation images, and the best is stored in each model folder
-    (`instances.json`). For `semantic` labels only `smallest` is used: for each class, all components are kept, those
-    of at least one of these sizes, or only the largest, whichever gives the best mean Dice.
+    All combinations of these values are scored on the validation images. The best is stored in each model folder
+    (`instances.json`) and used for new images. For each group of validation images, the best on the other groups is
+    used, so that validation scores are cross-fitted. For `semantic` labels only `smallest` is used: for each class, all
+    components are kept, those of at least one of these sizes, or only the largest, whichever gives the best mean Dice.
     """
 
     select_by: Literal["ap_0.50", "ap", "adapted_rand_error"] = key(
@@ -182,6 +183,12 @@ class Instances:
     smallest: list[int] = key(
         [0, 10, 20, 40, 80], "minimum sizes of objects in pixels; smaller ones are removed", minItems=1, minimum=0
     )
+    grow: list[int] = key(
+        [0, 1, 2],
+        "numbers of pixels by which objects grow into the gaps between them, but nowhere else: training separates "
+        "touching objects by a gap of two pixels, which 1 gives back",
+        minItems=1, minimum=0, maximum=5,
+    )  # fmt: skip
     fill_holes: bool = key(False, "fill holes: assign background that an object encloses to the object")
     drop_at_edge: bool = key(
         False,

@@ -1,5 +1,6 @@
 """Write packages for bioimage.io: rdf.yaml of the model specification 0.5, tested with bioimage.io's own libraries."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -40,9 +41,10 @@ def write_bioimageio(model: Model, folder: Path) -> None:
     inputs = model.inputs
     traced = write_torchscript(folder / TORCHSCRIPT, model.network, inputs)
     write_onnx(folder / ONNX, traced, model.network, inputs, {"description": model.about["description"]})
-    for name in (DESCRIPTION, WEIGHTS, PARAMETERS):
-        if (model.folder / name).is_file():
-            shutil.copyfile(model.folder / name, folder / name)
+    for name in (DESCRIPTION, WEIGHTS):
+        shutil.copyfile(model.folder / name, folder / name)
+    if model.about["instances"]:
+        (folder / PARAMETERS).write_text(json.dumps(model.about["instances"], indent=1) + "\n", encoding="utf-8")
     write_golden(folder, model.golden)
     raw, expected = make_test_tensors(model)
     np.save(folder / "test-input.npy", raw)

@@ -42,7 +42,6 @@ def describe_model(folder: Path, description: Description, settings: Export, sco
     dict
         JSON types only.
     """
-    parameters = folder / PARAMETERS
     return {
         "title": settings.title or _title(description),
         "description": settings.description or _sentence(description),
@@ -61,10 +60,30 @@ def describe_model(folder: Path, description: Description, settings: Export, sco
         "geometry": asdict(description.geometry),
         "average": {**asdict(description.averaged), "scales": description.predict.scales},
         "model": json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")),
-        "instances": json.loads(parameters.read_text(encoding="utf-8")) if parameters.is_file() else None,
+        "instances": shared_parameters(folder),
         "scores": None if scores is None else json.loads(scores.to_json(orient="records")),
         "weights": checksum(folder / WEIGHTS),
     }
+
+
+def shared_parameters(folder: Path) -> dict | None:
+    """Read `instances.json` without its section on held-out images, whose names may not be meant for others.
+
+    Parameters
+    ----------
+    folder : path
+        Model folder.
+
+    Returns
+    -------
+    dict or None
+        None if there is no such file.
+    """
+    path = folder / PARAMETERS
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {key: value for key, value in content.items() if key != "cross_fitted"}
 
 
 def class_names(description: Description) -> list[str]:
