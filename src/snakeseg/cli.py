@@ -185,8 +185,9 @@ def _declare_export(commands) -> None:
     text = "pack a model for another program, and test the package with that program"
     export = _declare(commands, "export", "export", text, "--settings")
     export.add_argument("model", type=Path, help="folder of a model")
-    formats = ("bioimageio", "onnx", "torchscript", "monai")
-    export.add_argument("--format", required=True, choices=formats, help="format of the package")
+    export.add_argument(
+        "--format", required=True, choices=("bioimageio", "onnx", "torchscript", "monai"), help="format"
+    )
     export.add_argument("-o", "--output", type=Path, required=True, help="folder to make, or file that ends in .zip")
     export.add_argument("--scores", type=Path, help="folder from `evaluate`, of images not used in training")
     _add_skip_golden(export)

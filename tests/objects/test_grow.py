@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from snakeseg.objects.grow import MAX_GROWTH, grow_blocks, grow_objects
+from snakeseg.objects.grow_blocks import grow_blocks
 from snakeseg.objects.segment import InstanceParameters, segment
+from snakeseg.transforms.grow import MAX_GROWTH, grow_objects
 
 quick = settings(deadline=None, max_examples=60)
 

@@ -9,6 +9,7 @@ import pandas as pd
 from snakeseg.checks.image_facts import image_facts
 from snakeseg.checks.label_facts import object_facts, value_facts
 from snakeseg.errors import BadInput, collect
+from snakeseg.evaluation.target_ceiling import target_ceiling
 from snakeseg.io.images import Raster, has_same_geometry, open_image, read_label, require_same_shape
 from snakeseg.io.sheet import spacing_of
 from snakeseg.progress import progress
@@ -96,6 +97,7 @@ def _class_facts(label: np.ndarray, labels: Labels, where: str) -> dict:
     shares = np.bincount(classes.ravel(), minlength=IGNORED + 1) / classes.size
     return {
         **object_facts(objects),
+        **(target_ceiling(objects) if labels.kind == "instance" else {}),
         "foreground": float(shares[1:IGNORED].sum()),
         "ignored": float(shares[IGNORED]),
         "shares": dict(zip(labels.classes, shares.tolist(), strict=False)),

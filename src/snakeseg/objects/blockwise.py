@@ -15,7 +15,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array, csgraph
 
 from snakeseg.arrays import Region, grid_regions
-from snakeseg.objects.grow import grow_blocks
+from snakeseg.objects.grow_blocks import grow_blocks
 from snakeseg.objects.segment import InstanceParameters, assign_final_ids, sizes_and_first_pixels, split_components
 from snakeseg.transforms.labels import find_ids_at_edge
 

@@ -7,7 +7,7 @@ from scipy import ndimage
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
-from snakeseg.objects.grow import MAX_GROWTH, grow_objects
+from snakeseg.transforms.grow import MAX_GROWTH, grow_objects
 from snakeseg.transforms.labels import drop_at_edge, find_ids_at_edge
 
 METHODS = ("components", "distance", "soft", "core")
@@ -39,7 +39,7 @@ class InstanceParameters:
         Drop objects that touch the edge of the image.
     grow : int
         Grow the remaining objects into the gaps between them by at most this number of pixels (see
-        `snakeseg.objects.grow.grow_objects`), before small ones are dropped.
+        `snakeseg.transforms.grow.grow_objects`), before small ones are dropped.
 
     Raises
     ------

@@ -9,9 +9,9 @@ from snakeseg.evaluation.counting import ScoredTruth, count_objects
 from snakeseg.evaluation.metrics.contingency import Overlaps, keep_predicted
 from snakeseg.evaluation.metrics.matching import match
 from snakeseg.evaluation.metrics.partition import adapted_rand_error
-from snakeseg.objects.grow import grow_objects
 from snakeseg.objects.segment import InstanceParameters, segment_unfiltered
 from snakeseg.settings import Instances
+from snakeseg.transforms.grow import grow_objects
 from snakeseg.transforms.labels import drop_at_edge
 
 # IoU thresholds of the score "ap".

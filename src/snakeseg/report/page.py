@@ -166,7 +166,7 @@ def _table_values(results: RunResults) -> dict:
         "spread": results.spread,
         "compared": [name for name in COMPARED_SCORES if name in computed],
         "measures": MEASURES,
-        "facts": results.facts.to_dict("records"),
+        "facts": results.facts.loc[:, ~results.facts.columns.str.startswith("ceiling_")].to_dict("records"),
         "subsets": results.sheet["subset"].value_counts().to_dict(),
     }
 

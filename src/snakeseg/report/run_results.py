@@ -15,6 +15,7 @@ from snakeseg.evaluation.summary import SUBSETS
 from snakeseg.io.file_names import split_file_names
 from snakeseg.io.files import checksum
 from snakeseg.io.tables import read_table
+from snakeseg.report.ceiling import mean_ceiling
 from snakeseg.report.comparison import comparison_rows
 from snakeseg.report.images.views import Views
 from snakeseg.report.tables import image_rows, ranking_metric
@@ -125,14 +126,19 @@ class RunResults:
 
     @cached_property
     def parts(self) -> list[dict]:
-        """Scores of every experiment and subset: numbers of images, and `scores` by metric."""
+        """Scores of every experiment and subset: numbers of images, `scores` by metric, and their `ceiling`."""
         counts = ["unscored", "missed", "empty"]
+        parameters, models = self.first_models("instances.json"), self.first_models("model.json")
         parts = []
         for (experiment, subset), rows in self.summary.groupby(["experiment", "subset"]):
             scores = {row["metric"]: row for row in rows.to_dict("records")}
             states = {name: int(rows[name].iloc[0]) for name in counts}
             states |= {"experiment": experiment, "subset": subset, "n": int(rows["n"].max())}
-            parts.append({**states, "scores": scores})
+            is_own = (self.rows["experiment"] == experiment) & (self.rows["subset"] == subset)
+            growth = parameters[experiment].get("chosen", {}).get("grow", 0)
+            border = models[experiment]["network"].get("border", 0)
+            ceiling = mean_ceiling(self.facts, set(self.rows["sample"][is_own]), growth, border)
+            parts.append({**states, "scores": scores, "ceiling": ceiling})
         return sorted(parts, key=lambda part: (part["experiment"], SUBSETS.index(part["subset"])))
 
     def example_stores(self) -> dict[str, Path]:

@@ -98,7 +98,7 @@ def separate_touching(objects: np.ndarray) -> np.ndarray:
 
     Each of two objects that touch by faces, edges or corners loses the pixels that touch. The result does not depend on
     the order of the ids, and mirrors with the image, which a border of one pixel cannot: it would have to lie in one of
-    the objects. `objects.segment.grow_objects` returns the lost pixels after prediction.
+    the objects. `transforms.grow.grow_objects` returns the lost pixels after prediction.
 
     Parameters
     ----------
