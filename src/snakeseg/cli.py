@@ -185,9 +185,8 @@ def _declare_export(commands) -> None:
     text = "pack a model for another program, and test the package with that program"
     export = _declare(commands, "export", "export", text, "--settings")
     export.add_argument("model", type=Path, help="folder of a model")
-    export.add_argument(
-        "--format", required=True, choices=("bioimageio", "onnx", "torchscript", "monai"), help="format"
-    )
+    formats = ("bioimageio", "onnx", "torchscript", "monai")
+    export.add_argument("--format", required=True, choices=formats, help="format of the package")
     export.add_argument("-o", "--output", type=Path, required=True, help="folder to make, or file that ends in .zip")
     export.add_argument("--scores", type=Path, help="folder from `evaluate`, of images not used in training")
     _add_skip_golden(export)
@@ -199,8 +198,7 @@ def _declare_objects(commands) -> None:
     declare("tune", text, *SHEET, "--models", "--stores", "--settings")
     instances = declare("instances", "segment objects from probabilities", *SHEET, "--model", "--output")
     instances.add_argument("--probabilities", type=Path, nargs="+", required=True, help="stores, one per part")
-    text = "use the parameters that were chosen for each held-out image on the other groups"
-    instances.add_argument("--cross-fitted", action="store_true", help=text)
+    instances.add_argument("--cross-fitted", action="store_true", help="use parameters chosen on the other groups")
 
 
 def _declare_evaluation(commands) -> None:
