@@ -20,12 +20,11 @@ ROWS = [["sample", "image", "label", "subset", "batch"]] + [
 TABLES = {"check", "summarise", "compare", "report"}
 # Jobs after a change of test images: those of their batch, and the tables.
 PREDICTED = TABLES | {f"{rule} c" for rule in ("inspect", "infer", "instances", "evaluate")}
-# Jobs after a change of training images: of their batch, `weigh` of all batches (balanced classes), the training and
-# all predictions.
+# Jobs after a change of training images: of their batch, the training and all predictions.
 TRAINED = (
     TABLES
-    | {"statistics", "train", "measure", "validate", "tune", "weigh a", "weigh b", "infer c", "infer d"}
-    | {f"{rule} a" for rule in ("inspect", "prepare", "augment")}
+    | {"train", "measure", "validate", "tune", "infer c", "infer d"}
+    | {f"{rule} a" for rule in ("inspect", "prepare", "augment", "weigh")}
     | {f"{rule} {part}" for rule in ("instances", "evaluate") for part in ("c", "d", "fold-0")}
 )
 # Jobs after a change of `tune`, which needs the temporary probabilities again, and after a change of `train`.
@@ -164,6 +163,7 @@ def test_an_explicit_default_reruns_nothing(finished_run, rewritten):
     [
         ("train", "momentum", 0.9, RETRAINED),
         ("weigh", "sigma", 4.0, RETRAINED - {"check"} | {"weigh a", "weigh b"}),
+        ("weigh", "classes", "equal", RETRAINED - {"check"} | {"weigh a", "weigh b"}),
         ("augment", "grid", 4, RETRAINED | {f"{rule} {batch}" for rule in ("augment", "weigh") for batch in "ab"}),
         ("instances", "fill_holes", True, TUNED),
         ("export", "title", "Cells of mice", {"report"}),
