@@ -198,8 +198,7 @@ def _declare_objects(commands) -> None:
     declare("tune", text, *SHEET, "--models", "--stores", "--settings")
     instances = declare("instances", "segment objects from probabilities", *SHEET, "--model", "--output")
     instances.add_argument("--probabilities", type=Path, nargs="+", required=True, help="stores, one per part")
-    text = "use the parameters that were chosen for each held-out image on the other groups"
-    instances.add_argument("--cross-fitted", action="store_true", help=text)
+    instances.add_argument("--cross-fitted", action="store_true", help="use parameters chosen on the other groups")
 
 
 def _declare_evaluation(commands) -> None:

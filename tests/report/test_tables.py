@@ -1,8 +1,11 @@
 """Texts of the report: order and state of images, names of scores, numbers, the verdict, citations."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+from snakeseg.report.choices import Choices
 from snakeseg.report.citation import methods_paragraph, works_to_cite
 from snakeseg.report.images.examples import rank_images
 from snakeseg.report.tables import MISSING, format_value, format_whole, image_rows, ranking_metric, readable_name
@@ -21,6 +24,9 @@ IMAGES = pd.DataFrame(
     ],
     columns=["sample", "subset", "status", "reason", "ap_0.50", "missed", "empty"],
 ).assign(experiment="x")
+
+# A single held-out group.
+CHOICES = Choices(is_semantic=False, is_cross_fitted=False, groups=1, models=1)
 
 
 def config_of(**sections):
@@ -90,7 +96,7 @@ def test_verdict_says_what_how_good_and_what_failed():
     table = pd.DataFrame(
         [summary("validation", 0.7, 1), summary("test", 0.6, 4, low=0.2, high=0.9), summary("predict", None, 0)]
     )
-    said = verdict(rows, table, {"x": "unet, width 4"}, config_of(), "ap_0.50")
+    said = verdict(rows, table, {"x": "unet, width 4"}, config_of(), "ap_0.50", CHOICES)
     assert said["trained"] == "The network (unet, width 4) was trained with 1 image held out for validation."
     assert said["good"].startswith(
         "On 4 test images, not used in training, the mean AP 0.50 is 0.600 (95 % interval 0.200 to 0.900)"
@@ -102,20 +108,20 @@ def test_verdict_says_what_how_good_and_what_failed():
 def test_verdict_of_validation_images_says_so():
     table = pd.DataFrame([summary("validation", 0.7, 1)])
     rows = image_rows(IMAGES[IMAGES["subset"] == "validation"], "ap_0.50")
-    said = verdict(rows, table, {"x": "unet"}, config_of(), "ap_0.50")
+    said = verdict(rows, table, {"x": "unet"}, config_of(), "ap_0.50", CHOICES)
     assert "held out of training but used to choose thresholds, the mean" in said["good"]
     assert said["good"].endswith("So few images say little about others: label 5 or more.")
     classes = config_of(labels={"kind": "semantic"})
     assert (
         "On 1 validation image, held out of training but used to choose which pieces to keep, the"
-        in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50")["good"]
+        in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50", replace(CHOICES, is_semantic=True))["good"]
     )
     assert said["failed"] == "No prediction failed."
     assert "others" not in said
     none = pd.DataFrame([summary("validation", None, 0)])
     assert (
         "the quality of the predictions is unknown"
-        in verdict(rows, none, {"x": "unet"}, config_of(folds=5), "ap_0.50")["good"]
+        in verdict(rows, none, {"x": "unet"}, config_of(folds=5), "ap_0.50", CHOICES)["good"]
     )
 
 

@@ -17,7 +17,7 @@ SPECIAL_CHARACTERS = re.compile(r"([\\`*_{}\[\]<>|~#$&])")
 
 
 def render_markdown(
-    run: Path, sheet: pd.DataFrame, config: Config, summary: pd.DataFrame, pair_sentences: dict[str, list[str]]
+    run: Path, sheet: pd.DataFrame, config: Config, summary: pd.DataFrame, notes: dict[str, list[str]]
 ) -> str:
     """Return a summary in Markdown: training data, headline scores with intervals, differences between experiments.
 
@@ -31,8 +31,8 @@ def render_markdown(
         The config of the run.
     summary : DataFrame
         From `evaluation.summary.summarise`.
-    pair_sentences : dict
-        From `evaluation.comparison.describe_pairs`.
+    notes : dict
+        Sentences on the scores by subset, from `RunResults.notes`.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def render_markdown(
         headlines=headlines,
         parts={subset: list(_table_lines(parts[subset], headlines)) for subset in SUBSETS if subset in parts},
         intervals=[subset for subset, part in parts.items() if part["low"].notna().any()],
-        pair_sentences=pair_sentences,
+        notes=notes,
     )
 
 
