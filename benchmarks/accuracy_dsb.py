@@ -1,8 +1,9 @@
 """DSB2018 nuclei: the example's workflow as it is, and StarDist for the same minutes of training on the same cores.
 
 Both train on the example's training images and choose their object parameters on its validation images, which are also
-what is scored here, by the same matching code: slightly optimistic for both alike. StarDist and TensorFlow want an
-environment of their own: `pip install stardist tensorflow-cpu "numpy<2"`, and its Python as --python.
+scored here, by the same matching code. Scores of StarDist are therefore optimistic, those of SnakeSeg are cross-fitted.
+StarDist and TensorFlow need an environment of their own: `pip install stardist tensorflow-cpu "numpy<2"`, and its
+Python as --python.
 """
 
 import argparse

@@ -1,8 +1,11 @@
 """Texts of the report: order and state of images, names of scores, numbers, the verdict, citations."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+from snakeseg.report.choices import Choices
 from snakeseg.report.citation import works_to_cite
 from snakeseg.report.images.examples import rank_images
 from snakeseg.report.methods import methods_paragraph
@@ -22,6 +25,9 @@ IMAGES = pd.DataFrame(
     ],
     columns=["sample", "subset", "status", "reason", "ap_0.50", "missed", "empty"],
 ).assign(experiment="x")
+
+# A single held-out group.
+CHOICES = Choices(is_semantic=False, is_cross_fitted=False, groups=1, models=1)
 
 
 def config_of(**sections):
@@ -91,7 +97,7 @@ def test_the_verdict_states_training_score_and_failures():
     table = pd.DataFrame(
         [summary("validation", 0.7, 1), summary("test", 0.6, 4, low=0.2, high=0.9), summary("predict", None, 0)]
     )
-    texts = verdict(rows, table, {"x": "unet, width 4"}, config_of(), "ap_0.50")
+    texts = verdict(rows, table, {"x": "unet, width 4"}, config_of(), "ap_0.50", CHOICES)
     assert texts["trained"] == "The network (unet, width 4) was trained with 1 image held out for validation."
     assert texts["good"].startswith(
         "On 4 test images, not used in training, the mean AP 0.50 is 0.600 (95 % interval 0.200 to 0.900)"
@@ -103,20 +109,20 @@ def test_the_verdict_states_training_score_and_failures():
 def test_the_verdict_states_that_scores_are_of_validation_images():
     table = pd.DataFrame([summary("validation", 0.7, 1)])
     rows = image_rows(IMAGES[IMAGES["subset"] == "validation"], "ap_0.50")
-    texts = verdict(rows, table, {"x": "unet"}, config_of(), "ap_0.50")
+    texts = verdict(rows, table, {"x": "unet"}, config_of(), "ap_0.50", CHOICES)
     assert "held out of training but used to choose thresholds, the mean" in texts["good"]
     assert texts["good"].endswith("So few images say little about others: label 5 or more.")
     classes = config_of(labels={"kind": "semantic"})
     assert (
         "On 1 validation image, held out of training but used to choose which pieces to keep, the"
-        in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50")["good"]
+        in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50", replace(CHOICES, is_semantic=True))["good"]
     )
     assert texts["failed"] == "No prediction failed."
     assert "others" not in texts
     unscored = pd.DataFrame([summary("validation", None, 0)])
     assert (
         "the quality of the predictions is unknown"
-        in verdict(rows, unscored, {"x": "unet"}, config_of(folds=5), "ap_0.50")["good"]
+        in verdict(rows, unscored, {"x": "unet"}, config_of(folds=5), "ap_0.50", CHOICES)["good"]
     )
 
 

@@ -111,6 +111,7 @@ METHODS = ("components", "distance", "soft", "core")
 PARAMETERS = (
     ("threshold", METHODS, "foreground threshold"),
     ("smallest", METHODS, "smallest size in pixels"),
+    ("grow", METHODS, "growth into gaps in pixels"),
     ("depth", ("distance", "soft"), "depth of distance maxima in pixels"),
     ("depth", ("core",), "threshold of seeds"),
 )
@@ -138,6 +139,8 @@ def sensitivity(parameters: dict[str, dict]) -> list[Chart]:
     trials["series"] = trials["experiment" if len(parameters) > 1 else "method"]
     charts = []
     for column, methods, name in PARAMETERS:
+        if column not in trials:  # models of earlier versions
+            continue
         tried = trials[trials["method"].isin(methods)]
         best = tried.groupby(["series", column], sort=False)["score"].max().reset_index()
         if best[column].nunique() < 2:

@@ -21,7 +21,7 @@ def render_markdown(
     sheet: pd.DataFrame,
     config: Config,
     summary: pd.DataFrame,
-    pair_sentences: dict[str, list[str]],
+    notes: dict[str, list[str]],
     nothing: dict[str, dict[str, int]],
 ) -> str:
     """Return a summary in Markdown: training data, headline scores with intervals, differences between experiments.
@@ -36,8 +36,8 @@ def render_markdown(
         The config of the run.
     summary : DataFrame
         From `evaluation.summary.summarise`.
-    pair_sentences : dict
-        From `evaluation.comparison.describe_pairs`.
+    notes : dict
+        Sentences on the scores by subset, from `RunResults.notes`.
     nothing : dict
         From `report.tables.count_nothing`.
 
@@ -65,7 +65,7 @@ def render_markdown(
         headlines=headlines,
         parts={subset: list(_table_lines(parts[subset], headlines)) for subset in SUBSETS if subset in parts},
         intervals=[subset for subset, part in parts.items() if part["low"].notna().any()],
-        pair_sentences=pair_sentences,
+        notes=notes,
         nothing=nothing,
     )
 

@@ -64,7 +64,7 @@ def write_report(run: Path, sheet: pd.DataFrame, config: Config, output: Path) -
         _draw_charts(folder, drawn)
         write_text(output, _render(results, views, pictures, drawn, _embed_figures(folder), provenance))
     nothing = count_nothing(results.rows)
-    notes = render_markdown(run, sheet, config, results.summary, results.pair_sentences, nothing)
+    notes = render_markdown(run, sheet, config, results.summary, results.notes, nothing)
     write_text(output.parent / "summary.md", notes)
     write_text(output.parent / "provenance.json", json.dumps(provenance, indent=1) + "\n")
 
@@ -119,14 +119,15 @@ def _render(
         **({"calibration": "Calibration"} if drawn["calibration"] else {}), "data": "Data", "provenance": "Provenance",
         "cite": "Cite",
     }  # fmt: skip
-    sentences = verdict(results.rows, results.summary, results.networks, results.config, results.metric)
+    config, choices = results.config, results.choices
+    sentences = verdict(results.rows, results.summary, results.networks, config, results.metric, choices)
     return render(
         "report.html.j2", drawn, **_verdict_values(results), **_table_values(results), **_training_values(results),
         **_citation_values(results, provenance, sentences["trained"]), name=results.config.name,
         layers=LAYERS, ranking=results.metric, sections=sections, verdict=sentences, kinds=KINDS, figures=figures,
         volumes=views.dims == 3, classes=class_colours(views), gallery=pictures,
         unpictured=len(set(results.rows["sample"]) - set(pictures)),
-        parameters=results.first_models("instances.json"),
+        parameters=results.first_models("instances.json"), optimism=choices.sentences(),
     )  # fmt: skip
 
 
@@ -184,9 +185,10 @@ def _training_values(results: RunResults) -> dict:
 def _citation_values(results: RunResults, provenance: dict, trained: str) -> dict:
     """Return the page template's variables for the sections on provenance, methods and references."""
     models, packages = results.first_models("model.json"), provenance["packages"]
+    paragraph = methods_paragraph(models, results.networks, results.config, packages, trained)
     return {
         "provenance": provenance,
         "settings": json.dumps(asdict(results.config), indent=1),
-        "methods": methods_paragraph(models, results.networks, results.config, packages, trained),
+        "methods": " ".join([paragraph, *results.choices.sentences()]),
         "works": works_to_cite(models, results.config, results.metric),
     }

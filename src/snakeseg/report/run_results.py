@@ -16,6 +16,7 @@ from snakeseg.io.file_names import split_file_names
 from snakeseg.io.files import checksum
 from snakeseg.io.tables import read_table
 from snakeseg.report.ceiling import mean_ceiling
+from snakeseg.report.choices import Choices, collect_choices
 from snakeseg.report.comparison import comparison_rows
 from snakeseg.report.images.views import Views
 from snakeseg.report.tables import image_rows, ranking_metric
@@ -98,6 +99,13 @@ class RunResults:
         return {name: _read_json(self.run / "models" / name / f"fold-{self.folds[0]}" / file) for name in names}
 
     @cached_property
+    def choices(self) -> Choices:
+        """What was chosen on held-out images."""
+        groups = self.rows.loc[self.rows["subset"] == "validation", "group"].nunique()
+        parameters, models = self.first_models("instances.json"), self.first_models("model.json")
+        return collect_choices(parameters, models, groups, len(self.folds))
+
+    @cached_property
     def networks(self) -> dict[str, str]:
         """Networks in words, by experiment."""
         names = sorted(self.rows["experiment"].unique())
@@ -118,6 +126,12 @@ class RunResults:
     def pair_sentences(self) -> dict[str, list[str]]:
         """Tests of every pair of experiments by the ranking score, as sentences by subset."""
         return describe_pairs(self.pairs, self.metric)
+
+    @cached_property
+    def notes(self) -> dict[str, list[str]]:
+        """Sentences on the scores by subset: `pair_sentences`, and the choices that affect validation scores."""
+        validation = [*self.pair_sentences.get("validation", []), *self.choices.sentences()]
+        return {**self.pair_sentences, "validation": validation}
 
     @cached_property
     def spread(self) -> list[dict]:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from snakeseg.evaluation.comparison import format_count
 from snakeseg.evaluation.summary import lower_is_better
+from snakeseg.report.choices import Choices
 from snakeseg.report.tables import readable_name
 from snakeseg.settings import Config
 
@@ -41,7 +42,12 @@ def headline_part(summary: pd.DataFrame, metric: str) -> dict | None:
 
 
 def verdict(
-    rows: pd.DataFrame, summary: pd.DataFrame, networks: dict[str, str], config: Config, metric: str
+    rows: pd.DataFrame,
+    summary: pd.DataFrame,
+    networks: dict[str, str],
+    config: Config,
+    metric: str,
+    choices: Choices,
 ) -> dict[str, str]:
     """Return the sentences of the verdict.
 
@@ -57,6 +63,8 @@ def verdict(
         The config of the run.
     metric : str
         The score by which experiments are ranked.
+    choices : Choices
+        What was chosen on held-out images.
 
     Returns
     -------
@@ -71,7 +79,7 @@ def verdict(
     number = states.get("unreadable", 0) + states.get("missed", 0)
     return {
         "trained": _trained(rows, networks, config),
-        "good": _mean_score(summary, metric, len(networks), config.labels.kind == "semantic"),
+        "good": _mean_score(summary, metric, len(networks), choices),
         **_nothing_to_find(rows, headline_part(summary, metric), metric),
         "failed": f"{format_count(number, 'prediction')} failed: {failed}." if failed else "No prediction failed.",
         **({"others": f"Other predictions: {others}."} if others else {}),
@@ -92,14 +100,13 @@ def _trained(rows: pd.DataFrame, networks: dict[str, str], config: Config) -> st
     return f"{trained} with {held_out} held out for validation."
 
 
-def _mean_score(summary: pd.DataFrame, metric: str, experiments: int, semantic: bool) -> str:
+def _mean_score(summary: pd.DataFrame, metric: str, experiments: int, choices: Choices) -> str:
     """Return sentences with the mean headline score, its number of images, confidence interval and meaning."""
     headline = headline_part(summary, metric)
     if headline is None:
         return "No image has a score, so the quality of the predictions is unknown: label some test images."
     number, subset, score = int(headline["n"]), headline["subset"], readable_name(metric)
-    chosen = "which pieces to keep" if semantic else "thresholds"
-    use = "not used in training" if subset == "test" else f"held out of training but used to choose {chosen}"
+    use = "not used in training" if subset == "test" else choices.describe_use(headline["experiment"])
     low, high = headline.get("low"), headline.get("high")
     interval = f" (95 % interval {low:.3f} to {high:.3f})" if low is not None and low == low else ""
     single = f"the mean {score} is"

@@ -62,8 +62,8 @@ class Train:
     )
     select: Literal["last", "best", "average"] = key(
         "last",
-        "weights that are kept: the `last`, the `best` of 20 evaluations on up to eight held-out images, or a running "
-        "`average`",
+        "weights that are kept: the `last`, the `best` of 20 evaluations on up to eight held-out images (which makes "
+        "validation scores optimistic), or a running `average`",
     )
     state_seconds: float = key(
         60.0,

@@ -158,6 +158,9 @@ def _validation(about: dict) -> Iterator[str]:
         yield from ("This package has no scores: it was exported without `--scores`.", "")
         return
     yield from ("Means over held-out images, which were not used to train this model.", "")
+    if about["model"].get("provenance", {}).get("train", {}).get("select") == "best":
+        yield "If these are validation images, up to eight of them selected the weights (`train.select: best`), which"
+        yield from ("makes the scores optimistic.", "")
     yield from ("| score | mean | 95 % interval | images |", "|---|---|---|---|")
     for row in about["scores"]:
         if row.get("headline") and row["mean"] is not None:
