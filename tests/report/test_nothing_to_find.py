@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from made_run import make_run
 
+from snakeseg.report.choices import Choices
 from snakeseg.report.tables import NOTHING, count_nothing, format_score, image_rows
 from snakeseg.report.verdict import verdict
 from snakeseg.settings import read_config
@@ -22,12 +23,13 @@ IMAGES = pd.DataFrame(
     ],
     columns=COLUMNS,
 ).assign(experiment="x", subset="validation", status="scored", reason="")
+CHOICES = Choices(is_semantic=False, is_cross_fitted=True, groups=4, models=1)
 SUMMARY = pd.DataFrame([{"experiment": "x", "subset": "validation", "metric": "ap_0.50", "n": 4, "mean": 0.625}])
 
 
 def said_of(images: pd.DataFrame, metric: str = "ap_0.50") -> dict[str, str]:
     config = read_config({"name": "run", "sheet": "samples.tsv"})
-    return verdict(image_rows(images, metric), SUMMARY.assign(metric=metric), {"x": "unet"}, config, metric)
+    return verdict(image_rows(images, metric), SUMMARY.assign(metric=metric), {"x": "unet"}, config, metric, CHOICES)
 
 
 def test_the_cell_says_nothing_to_find_and_the_numbers_stay():
