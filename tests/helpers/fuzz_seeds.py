@@ -32,7 +32,7 @@ from snakeseg.io.store import read_store, write_store
 from snakeseg.models.checkpoint import load_model, save_model
 from snakeseg.models.description import Description
 from snakeseg.models.pretrained import read_state
-from snakeseg.objects.parameters import load_parameters
+from snakeseg.objects.parameters import load_cross_fitted, load_parameters
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -193,12 +193,14 @@ def models(folder: Path) -> None:
         description = Description(dims, 1, Labels(), settings, Prepare(), Predict(), None, [1.0] * dims)
         save_model(folder / name, description.make_network(), description, {})
         chosen = {"method": "core", "threshold": 0.4, "depth": 0.9, "smallest": 7}
-        (folder / name / "instances.json").write_text(json.dumps({"chosen": chosen, "trials": []}), encoding="utf-8")
+        tuned = {"chosen": chosen, "trials": [], "cross_fitted": {"parameters": [chosen], "samples": {"a": 0}}}
+        (folder / name / "instances.json").write_text(json.dumps(tuned), encoding="utf-8")
 
 
 def read_model(folder: Path) -> None:
     _, description = load_model(folder, torch.device("cpu"))
     load_parameters(folder, description.labels)
+    load_cross_fitted(folder, description.labels)
 
 
 def weights(folder: Path) -> None:

@@ -9,16 +9,15 @@ from typing import TypeVar
 from snakeseg.errors import BadInput
 from snakeseg.models.description import PARAMETERS
 from snakeseg.objects.components import ComponentFilter
+from snakeseg.objects.label_files import Postprocessing
 from snakeseg.objects.segment import InstanceParameters
 from snakeseg.settings import Labels, build_section
 
 T = TypeVar("T")
-# One set of parameters: for objects, or a filter for each class of semantic labels.
-Parameters = InstanceParameters | dict[str, ComponentFilter]
 REMEDY = "copy the model folder again, or run: snakemake -R tune"
 
 
-def load_parameters(folder: Path, labels: Labels) -> Parameters:
+def load_parameters(folder: Path, labels: Labels) -> Postprocessing:
     """Read a model's segmentation parameters from `instances.json`.
 
     Parameters
@@ -39,7 +38,7 @@ def load_parameters(folder: Path, labels: Labels) -> Parameters:
         If `instances.json` is invalid.
     """
 
-    def parse(content: dict, path: Path) -> Parameters:
+    def parse(content: dict, path: Path) -> Postprocessing:
         if labels.kind != "semantic":
             return build_section(InstanceParameters, content["chosen"], str(path))
         return _build_filters({name: entry["chosen"] for name, entry in content.get("classes", {}).items()}, path)
@@ -47,7 +46,7 @@ def load_parameters(folder: Path, labels: Labels) -> Parameters:
     return _read(folder, parse, {} if labels.kind == "semantic" else InstanceParameters())
 
 
-def load_cross_fitted(folder: Path, labels: Labels) -> dict[str, Parameters]:
+def load_cross_fitted(folder: Path, labels: Labels) -> dict[str, Postprocessing]:
     """Read the segmentation parameters of held-out samples, chosen on the other groups, from `instances.json`.
 
     Parameters
@@ -66,7 +65,7 @@ def load_cross_fitted(folder: Path, labels: Labels) -> dict[str, Parameters]:
         If `instances.json` is invalid.
     """
 
-    def parse(content: dict, path: Path) -> dict[str, Parameters]:
+    def parse(content: dict, path: Path) -> dict[str, Postprocessing]:
         section = content.get("cross_fitted") or {"parameters": [], "samples": {}}
         build = _build_filters if labels.kind == "semantic" else partial(build_section, InstanceParameters)
         parameters = [build(values, str(path)) for values in section["parameters"]]
