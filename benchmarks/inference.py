@@ -28,7 +28,7 @@ from snakeseg.models.description import Description
 from snakeseg.networks.blocks import LAYOUT
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.registry import geometry_of, make_network
-from snakeseg.prediction.overlap_tile import assemble, run_tiles, tile_logits
+from snakeseg.prediction.overlap_tile import assemble, make_tile_function, run_tiles
 from snakeseg.prediction.tile_plan import TileCosts, plan_tiles
 from snakeseg.prediction.timing import sample_tiles
 from snakeseg.settings import Labels, Network, Predict, Prepare, UNetSettings
@@ -121,13 +121,13 @@ def compare(dims: int, device: torch.device) -> bool:
     for precision in ("float32", "bfloat16"):
         predict = Predict(average=False, precision=precision)
         description = Description(dims, 1, Labels(), case.network, Prepare(), predict, None)
-        samples = list(sample_tiles(tile_logits(folded, geometry), description, device, MEMORY))
+        samples = list(sample_tiles(make_tile_function(folded, geometry), description, device, MEMORY))
         strides[precision] = plan_tiles(case.shape, geometry, TileCosts(samples), MEMORY).stride
         print(f"{dims}D, {precision}: tiles of {strides[precision]}", flush=True)
 
     def ours(precision: str = "float32", network=folded, stride: tuple[int, ...] | None = None) -> np.ndarray:
         with autocast(precision, device):
-            work = tile_logits(network, geometry)
+            work = make_tile_function(network, geometry)
             return assemble(run_tiles(work, image, geometry, stride or strides[precision], device), case.shape)
 
     def windows(overlap: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from _verdict import table, verdict
 from scipy import stats
 from scipy.special import expit
 
-from snakeseg.evaluation.statistics import RESAMPLES, confidence_interval, holm, signed_rank
+from snakeseg.evaluation.statistics import RESAMPLES, bootstrap_interval, holm, signed_rank
 
 GROUPS, REPEATS, CHUNK = (5, 10, 20, 50), 10_000, 200
 EXPERIMENTS, LEVEL = 4, 0.05
@@ -57,7 +57,7 @@ def sums_of(draw, rng, repeats: int, groups: int) -> tuple[np.ndarray, np.ndarra
     return (draw(rng, (repeats, groups, 2)) * (np.arange(2) < sizes[:, None])).sum(axis=-1), sizes
 
 
-def coverage(draw, groups: int, repeats: int, method=confidence_interval) -> float:
+def coverage(draw, groups: int, repeats: int, method=bootstrap_interval) -> float:
     """Share of repeats whose interval has the true mean in it."""
     truth = draw(np.random.default_rng(1), (20, 10**5, 1)).mean()
     rng, hits = np.random.default_rng(groups), 0
@@ -109,7 +109,7 @@ def _resampled(sums, sizes) -> np.ndarray:
 
 
 def main() -> None:
-    methods = {"ours": confidence_interval, "Student": student, "percentile": percentile, "BCa": bca}
+    methods = {"ours": bootstrap_interval, "Student": student, "percentile": percentile, "BCa": bca}
     rows = [
         {"scores": draw.__name__, "groups": groups, "images": groups * 3 // 2}
         | {name: coverage(draw, groups, REPEATS, method) for name, method in methods.items()}

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 
 from snakeseg.settings import EXPERIMENT_SECTIONS, NETWORK_SETTINGS, SECTIONS, Network, Run, Settings
-from snakeseg.settings.config import NAME
+from snakeseg.settings.config import RUN_NAME
 from snakeseg.settings.keys import required
 
 HEADER = "# Made from src/snakeseg/settings by `python docs/generate.py`.\n"
@@ -88,7 +88,7 @@ def experiments_schema() -> dict[str, Any]:
     return {
         "description": EXPERIMENTS,
         "type": "object",
-        "propertyNames": {"pattern": NAME},
+        "propertyNames": {"pattern": RUN_NAME},
         "additionalProperties": {"type": ["object", "null"], "additionalProperties": False, "properties": keys},
         "default": {},
     }

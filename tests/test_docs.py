@@ -12,7 +12,7 @@ from pages import blocks, commands
 from PIL import Image
 
 from snakeseg.cli import parser
-from snakeseg.io.sheet import COLUMNS
+from snakeseg.io.sheet import SHEET_COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_every_key_is_in_the_reference(generate, schema):
 def test_every_column_is_in_the_reference(repository):
     text = (repository / "config" / "README.md").read_text(encoding="utf-8")
     part = text.split("## The sample sheet")[1].split("## Keys")[0]
-    assert list(COLUMNS) == re.findall(r"^\| `(\w+)`", part, re.MULTILINE)
+    assert list(SHEET_COLUMNS) == re.findall(r"^\| `(\w+)`", part, re.MULTILINE)
 
 
 def test_every_quoted_error_is_in_the_sources(repository):

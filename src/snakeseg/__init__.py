@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not follow `__getat
 __version__ = "0.1.0"
 
 # Where the public names are defined.
-_MODULES = {
+_PUBLIC_NAMES = {
     "BadInput": "snakeseg.errors",
     "Labels": "snakeseg.settings",
     "Raster": "snakeseg.io.images",
@@ -33,14 +33,14 @@ _MODULES = {
     "score": "snakeseg.api.scoring",
     "write_labels": "snakeseg.api.files",
 }
-__all__ = ["__version__", *_MODULES]
+__all__ = ["__version__", *_PUBLIC_NAMES]
 
 
 def __getattr__(name: str):
     """Import a public name when it is first used."""
-    if name not in _MODULES:
+    if name not in _PUBLIC_NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
+    value = getattr(import_module(_PUBLIC_NAMES[name]), name)
     globals()[name] = value
     return value
 

@@ -30,7 +30,7 @@ def test_images_are_read_without_torch():
 
 def test_every_name_is_the_object_of_its_module():
     assert dir(snakeseg) == sorted(snakeseg.__all__)
-    for name, module in snakeseg._MODULES.items():
+    for name, module in snakeseg._PUBLIC_NAMES.items():
         assert getattr(snakeseg, name) is getattr(import_module(module), name)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = snakeseg.nothing
@@ -40,18 +40,18 @@ def test_type_checkers_get_the_same_names(repository):
     """The block for type checkers imports every name from the module that provides it at run time."""
     tree = ast.parse((repository / "src/snakeseg/__init__.py").read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
-    assert {alias.name: node.module for node in block.body for alias in node.names} == snakeseg._MODULES
+    assert {alias.name: node.module for node in block.body for alias in node.names} == snakeseg._PUBLIC_NAMES
 
 
 def test_reference_page_documents_every_name(repository):
     page = (repository / "docs/reference/python.md").read_text(encoding="utf-8")
-    for name in snakeseg._MODULES:
+    for name in snakeseg._PUBLIC_NAMES:
         assert f":: snakeseg.{name}\n" in page, name
 
 
 def test_docstrings_have_all_sections():
     """The sections are parameters, return value, errors and examples."""
-    for name in set(snakeseg._MODULES) - {"BadInput", "Labels", "Raster"}:
+    for name in set(snakeseg._PUBLIC_NAMES) - {"BadInput", "Labels", "Raster"}:
         text = getattr(snakeseg, name).__doc__
         for section in ("Parameters", "Returns", "Raises", "Examples"):
             assert f"    {section}\n    -" in text or (name, section) == ("write_labels", "Returns"), (name, section)

@@ -40,7 +40,7 @@ def test_examples_of_the_docstrings_run(script, tmp_path):
     script.make_demo(tmp_path)
     variables, finder = {"snakeseg": snakeseg, "np": np}, doctest.DocTestFinder(recurse=False)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert set(DOCUMENTED) == set(snakeseg._MODULES) - {"BadInput", "Labels", "Raster"}
+    assert set(DOCUMENTED) == set(snakeseg._PUBLIC_NAMES) - {"BadInput", "Labels", "Raster"}
     with chdir(tmp_path):
         for name in DOCUMENTED:
             (test,) = finder.find(getattr(snakeseg, name), name, module=False)

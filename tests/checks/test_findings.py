@@ -19,7 +19,7 @@ from snakeseg.checks.findings.object_sizes import (
 from snakeseg.checks.findings.table import without_hidden_columns
 from snakeseg.checks.input import Inspected, check_input
 from snakeseg.checks.inspect import inspect_rows
-from snakeseg.io.sheet import COLUMNS
+from snakeseg.io.sheet import SHEET_COLUMNS
 from snakeseg.settings import Augment, Experiment, Labels, Prepare, Settings, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
@@ -42,7 +42,7 @@ def data(tmp_path, pictures):
         tifffile.imwrite(tmp_path / f"l{i}.tif", label)
         subset = "train" if i < 8 else "test"
         rows.append((f"s{i}", str(tmp_path / f"i{i}.tif"), str(tmp_path / f"l{i}.tif"), subset, f"s{i}", "b", 1, ""))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=SHEET_COLUMNS)
 
 
 def find_all(sheet, labels=None, networks=None, patch=64, prepare=None, folds=1):

@@ -9,7 +9,7 @@ import tifffile
 
 from snakeseg.checks.input import check_input
 from snakeseg.checks.inspect import inspect_rows
-from snakeseg.io.sheet import COLUMNS
+from snakeseg.io.sheet import SHEET_COLUMNS
 from snakeseg.models.compatibility import check_networks
 from snakeseg.settings import NETWORK_SETTINGS, Experiment, Labels
 
@@ -25,7 +25,7 @@ def make_rows(folder, count=6):
         tifffile.imwrite(image, np.roll(np.arange(80, dtype=np.uint8), i).reshape(8, 10))
         tifffile.imwrite(label, LABEL)
         rows.append((f"s{i}", str(image), str(label), "train", f"g{i}", "b", 1, ""))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=SHEET_COLUMNS)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from intervals import coverage, difference, normal, rejections, skewed
 from scipy import stats
 
-from snakeseg.evaluation.statistics import group_means, holm, mean_interval, signed_rank, standardised_mean
+from snakeseg.evaluation.statistics import group_means, holm, mean_confidence_interval, signed_rank, standardised_mean
 
 
 def test_holm_equals_a_published_example():
@@ -56,7 +56,7 @@ def test_group_means_do_not_depend_on_the_order():
 
 def test_interval_of_many_groups_equals_the_analytic_one():
     values = np.random.default_rng(0).normal(0.5, 0.1, 400)
-    low, high, groups = mean_interval(values, np.arange(400))
+    low, high, groups = mean_confidence_interval(values, np.arange(400))
     half = stats.t.ppf(0.975, 399) * values.std(ddof=1) / 20
     assert groups == 400
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.1 * half)
@@ -64,7 +64,7 @@ def test_interval_of_many_groups_equals_the_analytic_one():
 
 def test_interval_of_thousands_of_groups_has_the_analytic_width():
     values = np.random.default_rng(0).normal(0.5, 0.1, 5000)
-    low, high, groups = mean_interval(values, np.arange(5000))
+    low, high, groups = mean_confidence_interval(values, np.arange(5000))
     assert groups == 5000
     assert high - low == pytest.approx(2 * 1.96 * 0.1 / 5000**0.5, rel=0.1)
 
@@ -72,35 +72,35 @@ def test_interval_of_thousands_of_groups_has_the_analytic_width():
 def test_copies_within_groups_do_not_narrow_the_interval():
     """Ten copies of each image in its own group do not change the interval; in separate groups they narrow it."""
     values, groups = np.random.default_rng(0).uniform(size=20), np.arange(20)
-    plain = mean_interval(values, groups)
-    assert mean_interval(np.repeat(values, 10), np.repeat(groups, 10)) == pytest.approx(plain)
-    low, high, _ = mean_interval(np.repeat(values, 10), np.arange(200))
+    plain = mean_confidence_interval(values, groups)
+    assert mean_confidence_interval(np.repeat(values, 10), np.repeat(groups, 10)) == pytest.approx(plain)
+    low, high, _ = mean_confidence_interval(np.repeat(values, 10), np.arange(200))
     assert high - low < 0.5 * (plain[1] - plain[0])
 
 
 def test_interval_is_repeatable_and_independent_of_order_and_scale():
     rng = np.random.default_rng(0)
     values, groups = rng.uniform(size=30), rng.integers(12, size=30)
-    interval = mean_interval(values, groups)
-    assert mean_interval(values, groups) == interval
+    interval = mean_confidence_interval(values, groups)
+    assert mean_confidence_interval(values, groups) == interval
     shuffled = rng.permutation(30)
-    assert mean_interval(values[shuffled], groups[shuffled]) == pytest.approx(interval, rel=1e-9)
-    low, high, _ = mean_interval(1e-6 * values + 7, groups)
+    assert mean_confidence_interval(values[shuffled], groups[shuffled]) == pytest.approx(interval, rel=1e-9)
+    low, high, _ = mean_confidence_interval(1e-6 * values + 7, groups)
     assert (low, high) == pytest.approx((7 + 1e-6 * interval[0], 7 + 1e-6 * interval[1]), rel=1e-12)
-    low, high, _ = mean_interval(-values, groups)
+    low, high, _ = mean_confidence_interval(-values, groups)
     assert (-high, -low) == pytest.approx(interval[:2])
 
 
 def test_too_few_groups_have_no_interval():
     for count in (0, 1):
-        low, high, groups = mean_interval(np.arange(3.0 * count), np.zeros(3 * count))
+        low, high, groups = mean_confidence_interval(np.arange(3.0 * count), np.zeros(3 * count))
         assert np.isnan([low, high]).all()
         assert groups == count
 
 
 def test_equal_groups_have_no_interval():
     """Five perfect images do not prove that a sixth will be perfect."""
-    low, high, groups = mean_interval(np.full(10, 0.1), np.arange(10) // 2)
+    low, high, groups = mean_confidence_interval(np.full(10, 0.1), np.arange(10) // 2)
     assert np.isnan([low, high]).all()
     assert groups == 5
 
@@ -110,7 +110,7 @@ def test_interval_without_spread_of_resamples_is_students():
     for values in (np.array([0.2, 0.4]), np.array([0.9] * 19 + [0.5])):
         half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
         expected = (values.mean() - half, values.mean() + half, len(values))
-        assert mean_interval(values, np.arange(len(values))) == pytest.approx(expected)
+        assert mean_confidence_interval(values, np.arange(len(values))) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("scores", [normal, skewed, difference])

@@ -170,7 +170,7 @@ def place() -> str:
 
 def limit_process() -> None:
     """Limit memory and time of this process, report 2 GB of memory to the readers, and silence their messages."""
-    isolated.TIMEOUT_S = MAX_CPU_S / 5
+    isolated.READER_TIMEOUT_S = MAX_CPU_S / 5
     in_use = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (in_use + MAX_MEMORY_GB * 2**30, resource.RLIM_INFINITY))
     whole = psutil.virtual_memory()

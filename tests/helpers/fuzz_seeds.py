@@ -31,7 +31,7 @@ from snakeseg.io.sheet import read_sheet
 from snakeseg.io.store import read_store, write_store
 from snakeseg.models.checkpoint import load_model, save_model
 from snakeseg.models.description import Description
-from snakeseg.models.pretrained import read_state
+from snakeseg.models.pretrained import read_pretrained
 from snakeseg.objects.parameters import load_cross_fitted, load_parameters
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
 
@@ -251,6 +251,6 @@ READERS = {
     "sheet": Reader(sheets, read_sheet),
     "config": Reader(configs, read_config),
     "model": Reader(models, read_model),
-    "weights": Reader(weights, read_state),
+    "weights": Reader(weights, read_pretrained),
     "store": Reader(stores, lambda path: list(read_store(path))),
 }

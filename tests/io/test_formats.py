@@ -16,7 +16,7 @@ from PIL import Image
 from snakeseg.arrays import as_lazy
 from snakeseg.errors import BadInput
 from snakeseg.io.images import (
-    FORMATS,
+    IMAGE_SUFFIXES,
     Raster,
     has_same_geometry,
     open_image,
@@ -284,7 +284,7 @@ def test_written_bytes_are_reproducible(tmp_path):
         assert written[0] == written[1]
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
 def test_missing_file_is_refused(tmp_path, suffix):
     with pytest.raises(BadInput, match=rf"nowhere{suffix}: found no such file; expected an image; correct the path"):
         read(tmp_path / f"nowhere{suffix}", 2)
@@ -365,7 +365,7 @@ def test_damage_inside_a_compressed_volume_is_refused(tmp_path):
         read(path, 3)
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
 def test_text_with_the_suffix_of_an_image_is_refused(tmp_path, suffix):
     (tmp_path / f"a{suffix}").write_text("this is no image\n" * 50, encoding="utf-8")
     with pytest.raises(BadInput, match=r"found a (damaged file|file, not a folder)"):

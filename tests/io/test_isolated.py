@@ -24,7 +24,7 @@ def test_crash_raises_an_error_and_the_next_call_succeeds(number):
 
 def test_timeout_raises_an_error(monkeypatch):
     call_isolated(max, 2, 3)
-    monkeypatch.setattr("snakeseg.io.readers.isolated.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("snakeseg.io.readers.isolated.READER_TIMEOUT_S", 0.5)
     with pytest.raises(ValueError, match="timed out"):
         call_isolated(time.sleep, 60)
 

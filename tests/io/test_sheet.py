@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakeseg.errors import BadInput
-from snakeseg.io.sheet import COLUMNS, assign_folds, batch_number, default_batches, read_sheet, spacing_of
+from snakeseg.io.sheet import SHEET_COLUMNS, assign_folds, batch_number, default_batches, read_sheet, spacing_of
 
 quick = settings(deadline=None, max_examples=80)
 
@@ -21,7 +21,7 @@ def write(path, *rows, separator="\t"):
 
 def test_only_sample_and_image_are_required(tmp_path):
     sheet = read_sheet(write(tmp_path / "s.tsv", ("sample", "image"), ("a", "x.tif"), ("b", "y/z.tif")))
-    assert tuple(sheet.columns) == COLUMNS
+    assert tuple(sheet.columns) == SHEET_COLUMNS
     assert sheet.iloc[1].to_dict() == {
         "sample": "b", "image": str(tmp_path / "y/z.tif"), "label": "", "subset": "train", "group": "b",
         "batch": "train-0000", "parts": 1, "spacing": "",
@@ -30,7 +30,7 @@ def test_only_sample_and_image_are_required(tmp_path):
 
 def test_given_cells_are_kept(tmp_path):
     row = ("a", "/data/x.tif", "l.tif", "test", "g", "b7", 3, "0.5 0.5")
-    sheet = read_sheet(write(tmp_path / "s.csv", COLUMNS, row, separator=","), tmp_path / "elsewhere")
+    sheet = read_sheet(write(tmp_path / "s.csv", SHEET_COLUMNS, row, separator=","), tmp_path / "elsewhere")
     assert tuple(sheet.iloc[0]) == ("a", "/data/x.tif", str(tmp_path / "elsewhere/l.tif"), *row[3:])
 
 

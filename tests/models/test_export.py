@@ -34,8 +34,8 @@ from snakeseg.models.export.graphs import (
 from snakeseg.models.golden import golden_size, make_golden, write_golden
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.registry import geometry_of
-from snakeseg.prediction.overlap_tile import assemble, run_tiles, tile_logits
-from snakeseg.prediction.tiles import tile_shape
+from snakeseg.prediction.overlap_tile import assemble, make_tile_function, run_tiles
+from snakeseg.prediction.tiles import fixed_stride
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 from snakeseg.transforms.normalise import normalise
 
@@ -136,8 +136,8 @@ def test_every_network_is_exported_to_every_graph(dims, settings, tmp_path):
     write_whole(tmp_path / "w.ts", traced, geometry, image)
     whole = torch.jit.load(tmp_path / "w.ts")(image).detach().numpy()
     assert whole.shape == (1, 3, *image.shape[2:])
-    work = tile_logits(network, geometry)
-    stride = tile_shape(image.shape[2:], geometry, 64)
+    work = make_tile_function(network, geometry)
+    stride = fixed_stride(image.shape[2:], geometry, 64)
     pieces = run_tiles(lambda x: torch.softmax(work(x), 0), image[0].numpy(), geometry, stride)
     np.testing.assert_allclose(whole[0], assemble(pieces, image.shape[2:]), atol=1e-4)  # mirrored as in predict
 

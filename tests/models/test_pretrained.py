@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch.nn.functional import conv2d
 
 from snakeseg.errors import BadInput
-from snakeseg.models.pretrained import FIRST_CONVOLUTION, read_state, start_from
+from snakeseg.models.pretrained import FIRST_CONVOLUTION, read_pretrained, start_from
 from snakeseg.networks.registry import make_network
 from snakeseg.settings import FCNSettings, UNetSettings
 
@@ -29,7 +29,7 @@ def test_tensors_of_equal_names_are_copied(tmp_path, suffix):
     del state["head.bias"]
     save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
     torch.nn.init.constant_(target.head.bias, 7)
-    copied = start_from(target, read_state(path), path)
+    copied = start_from(target, read_pretrained(path), path)
     assert copied == len(source.state_dict()) - 1
     assert torch.equal(target.head.weight, source.head.weight)
     assert (target.head.bias == 7).all()
@@ -61,7 +61,7 @@ def test_vgg16_classifier_is_convolutionalised(tmp_path, channels):
     state = vgg_state(2)
     torch.save(state, path)
     network = make(FCNSettings(name="fcn8s", width=2), channels)
-    assert start_from(network, read_state(path), path) == 30
+    assert start_from(network, read_pretrained(path), path) == 30
     first = network.vgg.blocks[0].conv1_1.weight
     expected = state["features.0.weight"]
     torch.testing.assert_close(first, expected if channels == 3 else expected.sum(dim=1, keepdim=True))
@@ -72,7 +72,7 @@ def test_vgg16_gets_colours_normalised_as_in_imagenet(tmp_path):
     """The changed first convolution of an image from 0 to 1 equals that of VGG16 of the normalised image."""
     state = vgg_state(2)
     torch.save(state, tmp_path / "vgg.pth")
-    plain, changed = (read_state(tmp_path / "vgg.pth", is_unit_range) for is_unit_range in (False, True))
+    plain, changed = (read_pretrained(tmp_path / "vgg.pth", is_unit_range) for is_unit_range in (False, True))
     image = torch.rand(1, 3, 8, 9)
     mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]).reshape(2, 1, 3, 1, 1)
     weight, bias = FIRST_CONVOLUTION, FIRST_CONVOLUTION.replace("weight", "bias")
@@ -98,7 +98,7 @@ def test_pickle_is_refused_and_not_executed(tmp_path):
         with pytest.raises(
             BadInput, match=r"w.pth: found UnpicklingError.*; expected weights as .*; save only the tensors"
         ):
-            read_state(path)
+            read_pretrained(path)
     assert not os.path.exists(Bomb.path)
 
 
@@ -110,18 +110,18 @@ def test_damaged_files_are_refused(tmp_path, suffix, content):
     whole = path.read_bytes()
     path.write_bytes({"empty": b"", "truncated": whole[: len(whole) // 2], "text": b"not weights"}[content])
     with pytest.raises(BadInput, match=rf"w.{suffix}: found .*; expected weights as .safetensors, or .pth"):
-        read_state(path)
+        read_pretrained(path)
 
 
 def test_missing_file_and_other_content_are_refused(tmp_path):
     with pytest.raises(BadInput, match=r"none.pth: found no such file; .*snakeseg fetch-weights"):
-        read_state(tmp_path / "none.pth")
+        read_pretrained(tmp_path / "none.pth")
     torch.save([torch.zeros(2)], tmp_path / "list.pth")
     with pytest.raises(BadInput, match="found a list with other objects than tensors"):
-        read_state(tmp_path / "list.pth")
+        read_pretrained(tmp_path / "list.pth")
     torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "vgg.pth")
     with pytest.raises(BadInput, match=r"names of VGG16's tensors, but 'features.0.bias'"):
-        read_state(tmp_path / "vgg.pth")
+        read_pretrained(tmp_path / "vgg.pth")
 
 
 def test_other_shapes_and_names_are_refused():

@@ -12,7 +12,7 @@ from snakeseg.networks.context import ContextNetwork
 from snakeseg.networks.geometry import uniform
 from snakeseg.networks.measures import count_operations, count_parameters, network_checkerboard, receptive_field
 from snakeseg.networks.registry import NETWORKS, geometry_of, make_network
-from snakeseg.prediction.overlap_tile import tiled_logits
+from snakeseg.prediction.overlap_tile import predict_logits
 from snakeseg.settings import NETWORK_SETTINGS, ContextSettings, UNetSettings
 
 
@@ -62,10 +62,10 @@ def test_tiles_equal_the_whole(dims, settings):
     step = geometry.multiple[0]
     shape = (2 * step + 5, 3 * step) if dims == 2 else (2 * step + 1, step, step + 3)
     image = np.random.default_rng(0).normal(size=(1, *shape))
-    expected = tiled_logits(network, image, geometry, 10 * step)
+    expected = predict_logits(network, image, geometry, 10 * step)
     assert expected.std() > 1e-6
     for tile in (step, 2 * step, 3 * step):
-        logits = tiled_logits(network, image, geometry, tile)
+        logits = predict_logits(network, image, geometry, tile)
         np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-9 * max(1, np.abs(expected).max()))
 
 
@@ -77,9 +77,9 @@ def test_slices_are_independent(axis, padded):
     geometry, plane_geometry = geometry_of(3, settings), geometry_of(2, settings)
     network = random_network(3, settings)
     image = np.random.default_rng(0).normal(size=(1, 6, 8, 10))
-    logits = tiled_logits(network, image, geometry, 4)
+    logits = predict_logits(network, image, geometry, 4)
     for index in range(image.shape[axis + 1]):
-        expected = tiled_logits(network.network, image.take(index, axis + 1), plane_geometry, 100)
+        expected = predict_logits(network.network, image.take(index, axis + 1), plane_geometry, 100)
         np.testing.assert_allclose(logits.take(index, axis + 1), expected, atol=1e-9 * np.abs(expected).max())
 
 
@@ -98,7 +98,7 @@ def test_padding_changes_only_the_border_of_the_image():
     with torch.inference_mode():
         whole = network(torch.from_numpy(framed)[None])[0].numpy()
     inner = (slice(None), *(slice(halo, -halo) for halo in geometry.halo))
-    np.testing.assert_allclose(tiled_logits(network, image, geometry, 8), whole[inner], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(predict_logits(network, image, geometry, 8), whole[inner], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("decoder", ["nearest", "bilinear"])

@@ -14,13 +14,13 @@ from snakeseg.networks.registry import NETWORKS
 from snakeseg.prediction.blending import run_blended
 from snakeseg.prediction.overlap_tile import (
     assemble,
+    make_tile_function,
+    predict_logits,
     run_tiles,
-    tile_logits,
     tile_logits_at_scales,
     tile_probabilities,
-    tiled_logits,
 )
-from snakeseg.prediction.tiles import tile_shape
+from snakeseg.prediction.tiles import fixed_stride
 from snakeseg.settings import Augment, Labels, Predict, Prepare, Train, UNetSettings
 from snakeseg.training.patches import Item, PatchPlan, sample_patch
 from snakeseg.transforms.flips import Symmetry
@@ -92,21 +92,21 @@ def test_tiles_equal_the_whole(network_class, shape):
     margin = geometry.halo if geometry.padded else (0, 0, 0)
     expected = out[(slice(None), *(slice(a, a + n) for a, n in zip(margin, shape, strict=True)))]
     for largest in (1, 8, 1000):
-        assert_close(tiled_logits(network, image, geometry, largest), expected)
+        assert_close(predict_logits(network, image, geometry, largest), expected)
 
 
 def test_strides_are_multiples_of_the_period_of_each_axis():
-    assert tile_shape((7, 21, 30), Padded.geometry, 1) == (1, 4, 4)
-    assert tile_shape((7, 21, 30), Padded.geometry, 12) == (7, 12, 12)
+    assert fixed_stride((7, 21, 30), Padded.geometry, 1) == (1, 4, 4)
+    assert fixed_stride((7, 21, 30), Padded.geometry, 12) == (7, 12, 12)
 
 
 @for_both_networks
 def test_averages_do_not_depend_on_the_tiles(network_class):
     """Averages are over all flips, and over quarter turns of the plane whose axes have equal kernels."""
     network, image, geometry = make_network(network_class), volume(5, 10, 13), network_class.geometry
-    compute_tile = tile_probabilities([tile_logits(network, geometry)], Symmetry((0, 1, 2), (1, 2)))
+    compute_tile = tile_probabilities([make_tile_function(network, geometry)], Symmetry((0, 1, 2), (1, 2)))
     whole, *tiled = (
-        assemble(run_tiles(compute_tile, image, geometry, tile_shape((5, 10, 13), geometry, largest)), (5, 10, 13))
+        assemble(run_tiles(compute_tile, image, geometry, fixed_stride((5, 10, 13), geometry, largest)), (5, 10, 13))
         for largest in (1000, 4, 8)
     )
     for average in tiled:
@@ -120,7 +120,7 @@ def test_magnified_tiles_equal_the_whole(network_class, scales):
     common = combine([magnified(geometry, scale) for scale in scales])
     compute_tile = tile_logits_at_scales(scales, make_network(network_class), geometry, common)
     whole, *tiled = (
-        assemble(run_tiles(compute_tile, volume(*shape), common, tile_shape(shape, common, largest)), shape)
+        assemble(run_tiles(compute_tile, volume(*shape), common, fixed_stride(shape, common, largest)), shape)
         for largest in (1000, 4, 8)
     )
     for average in tiled:
@@ -130,10 +130,10 @@ def test_magnified_tiles_equal_the_whole(network_class, scales):
 def test_networks_of_different_halos_share_tiles():
     shape, common = (6, 13, 9), combine([Unpadded.geometry, Padded.geometry])
     for network_class in (Unpadded, Padded):
-        expected = tiled_logits(make_network(network_class), volume(*shape), network_class.geometry, 1000)
-        compute_tile = tile_logits(make_network(network_class), network_class.geometry, common.halo)
+        expected = predict_logits(make_network(network_class), volume(*shape), network_class.geometry, 1000)
+        compute_tile = make_tile_function(make_network(network_class), network_class.geometry, common.halo)
         for largest in (4, 1000):
-            stride = tile_shape(shape, common, largest)
+            stride = fixed_stride(shape, common, largest)
             assert_close(assemble(run_tiles(compute_tile, volume(*shape), common, stride), shape), expected)
 
 
@@ -160,7 +160,7 @@ def test_an_exported_graph_takes_images_of_any_size(network_class, tmp_path):
     )
     with torch.inference_mode():
         logits = torch.jit.load(tmp_path / "whole.ts")(batch)[0].numpy()
-    assert_close(logits, tiled_logits(make_network(network_class), image, network_class.geometry, 1000))
+    assert_close(logits, predict_logits(make_network(network_class), image, network_class.geometry, 1000))
 
 
 @for_both_networks

@@ -11,7 +11,7 @@ from snakeseg.arrays import grid_regions
 from snakeseg.networks.geometry import uniform
 from snakeseg.networks.registry import geometry_of
 from snakeseg.prediction.blending import run_blended
-from snakeseg.prediction.overlap_tile import assemble, run_tiles, tile_logits
+from snakeseg.prediction.overlap_tile import assemble, make_tile_function, run_tiles
 from snakeseg.prediction.tiles import is_blended, tiles_of_part
 from snakeseg.settings import UNetSettings
 
@@ -52,7 +52,7 @@ def test_blending_removes_steps_between_tiles():
 def test_parts_of_a_blended_image_equal_the_whole_bitwise():
     settings = UNetSettings(width=2, depth=2, normalisation="group")
     geometry, shape, stride = geometry_of(2, settings), (90, 50), (16, 24)
-    compute_tile = tile_logits(random_network(2, settings).float(), geometry)
+    compute_tile = make_tile_function(random_network(2, settings).float(), geometry)
     image = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
     whole = assemble(run_blended(compute_tile, image, geometry, stride), shape)
     parts = [

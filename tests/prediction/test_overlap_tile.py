@@ -25,15 +25,15 @@ from snakeseg.prediction.images import fit_to_model
 from snakeseg.prediction.overlap_tile import (
     assemble,
     likeliest_class,
+    make_tile_function,
+    predict_logits,
     run_tiles,
-    tile_logits,
     tile_logits_at_scales,
     tile_probabilities,
-    tiled_logits,
 )
 from snakeseg.prediction.predict import predict_tiles
 from snakeseg.prediction.predictor import load_predictor
-from snakeseg.prediction.tiles import tile_shape
+from snakeseg.prediction.tiles import fixed_stride
 from snakeseg.settings import Labels, Predict, Prepare, UNetSettings
 from snakeseg.transforms.flips import Symmetry, any_symmetry
 
@@ -46,7 +46,7 @@ def without_halo(dims):
 
 def probabilities(models, image, average, geometry=None, tile=10_000):
     geometry = geometry or without_halo(image.ndim - 1)
-    stride = tile_shape(image.shape[1:], geometry, tile)
+    stride = fixed_stride(image.shape[1:], geometry, tile)
     symmetry = any_symmetry(image.ndim - 1) if average else Symmetry()
     return assemble(run_tiles(tile_probabilities(models, symmetry), image, geometry, stride), image.shape[1:])
 
@@ -92,7 +92,7 @@ def test_tiles_equal_the_whole(normalisation, depth, shape):
     if min(shape) > 1:
         assert expected.std(axis=tuple(range(1, expected.ndim))).max() > 1e-3
     for tile in (2**depth, 3 * 2**depth, 10_000):
-        logits = tiled_logits(network, image, geometry, tile)
+        logits = predict_logits(network, image, geometry, tile)
         assert logits.dtype == np.float64
         np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-9)
         np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
@@ -104,7 +104,7 @@ def test_tiles_equal_the_whole_at_the_papers_depth():
     network = random_network(2, settings, channels=2)
     image = np.random.default_rng(1).normal(size=(2, 70, 45))
     for tile in (32, 64, 512):
-        logits = tiled_logits(network, image, geometry, tile)
+        logits = predict_logits(network, image, geometry, tile)
         np.testing.assert_allclose(logits, one_pass_logits(network, image, geometry), rtol=0, atol=1e-9)
 
 
@@ -113,7 +113,7 @@ def test_tiles_equal_the_whole_in_float32():
     geometry = geometry_of(2, settings)
     network = random_network(2, settings).float()
     image = np.random.default_rng(1).normal(size=(1, 60, 44)).astype(np.float32)
-    logits = tiled_logits(network, image, geometry, 16)
+    logits = predict_logits(network, image, geometry, 16)
     assert logits.dtype == np.float32
     np.testing.assert_allclose(logits, one_pass_logits(network, image, geometry), rtol=0, atol=1e-4)
 
@@ -129,7 +129,7 @@ def test_tiles_equal_the_whole_at_other_scales(depth, padded, shape, scales):
     compute_tile = tile_logits_at_scales(scales, random_network(len(shape), settings), geometry, common)
     image = np.random.default_rng(1).normal(size=(1, *shape))
     expected, *tiled = (
-        assemble(run_tiles(compute_tile, image, common, tile_shape(shape, common, tile)), shape)
+        assemble(run_tiles(compute_tile, image, common, fixed_stride(shape, common, tile)), shape)
         for tile in (1000, 8, 32)
     )
     assert expected.std(axis=tuple(range(1, expected.ndim))).max() > 1e-3
@@ -171,9 +171,9 @@ def test_strides_that_are_no_multiple_of_the_period_are_detected(monkeypatch):
     network = random_network(2, settings)
     image = np.random.default_rng(1).normal(size=(1, 30, 30))
     expected = one_pass_logits(network, image, geometry)
-    np.testing.assert_allclose(tiled_logits(network, image, geometry, 8), expected, rtol=0, atol=1e-9)
-    monkeypatch.setattr(inference, "tile_shape", lambda shape, geometry, largest: (6, 6))
-    assert np.abs(tiled_logits(network, image, geometry, 8) - expected).max() > 1e-3
+    np.testing.assert_allclose(predict_logits(network, image, geometry, 8), expected, rtol=0, atol=1e-9)
+    monkeypatch.setattr(inference, "fixed_stride", lambda shape, geometry, largest: (6, 6))
+    assert np.abs(predict_logits(network, image, geometry, 8) - expected).max() > 1e-3
 
 
 def test_tiles_are_no_larger_than_requested():
@@ -186,7 +186,7 @@ def test_tiles_are_no_larger_than_requested():
 
     geometry = geometry_of(2, UNetSettings(depth=1))
     image = np.random.default_rng(0).normal(size=(1, 100, 70))
-    np.testing.assert_array_equal(tiled_logits(Spy(), image, geometry, 20), image)
+    np.testing.assert_array_equal(predict_logits(Spy(), image, geometry, 20), image)
     assert max(sizes) == max(geometry.input_size(20))
 
 
@@ -243,7 +243,7 @@ def test_averages_do_not_depend_on_the_tiles(shape, padded):
     with torch.no_grad():
         for value in other.parameters():
             value.mul_(0.9)
-    models = [tile_logits(n, geometry) for n in (network, other)]
+    models = [make_tile_function(n, geometry) for n in (network, other)]
     image = np.random.default_rng(1).normal(size=(1, *shape))
     expected = probabilities(models, image, True, geometry)
     for tile in (4, 12):
@@ -325,7 +325,7 @@ def predict_picture(folder, picture):
     """Predict a picture by the mean of a folder's models; return the predictor and the probabilities."""
     predictor = load_predictor([folder], torch.device("cpu"))
     shape = picture.array.shape[1:]
-    return predictor, assemble(predict_tiles(predictor, picture, tile_shape(shape, predictor.geometry, 16)), shape)
+    return predictor, assemble(predict_tiles(predictor, picture, fixed_stride(shape, predictor.geometry, 16)), shape)
 
 
 def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
@@ -336,7 +336,7 @@ def test_a_folder_of_folds_predicts_their_mean(tmp_path, picture):
     )
     geometry = geometry_of(2, SETTINGS)
     image = picture.array[:].astype(np.float32)
-    expected = np.mean([softmax(tiled_logits(n, image, geometry, 64)) for n in networks], axis=0)
+    expected = np.mean([softmax(predict_logits(n, image, geometry, 64)) for n in networks], axis=0)
     predictor, average = predict_picture(tmp_path / "e", picture)
     assert average.dtype == np.float16
     np.testing.assert_allclose(average, expected, atol=1e-3)

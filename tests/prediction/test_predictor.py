@@ -22,7 +22,7 @@ from snakeseg.prediction.images import fit_to_model
 from snakeseg.prediction.overlap_tile import assemble, tile_probabilities
 from snakeseg.prediction.predict import predict_image, predict_tiles
 from snakeseg.prediction.tile_plan import TileMeasurement
-from snakeseg.prediction.tiles import tile_shape
+from snakeseg.prediction.tiles import fixed_stride
 from snakeseg.settings import ContextSettings, Labels, Predict, Prepare, UNetSettings
 from snakeseg.transforms.flips import Symmetry
 from snakeseg.transforms.resample import resampled
@@ -45,7 +45,7 @@ def random_image(shape=(61, 43), seed=0):
 
 def predict_whole(loaded, image, tile):
     shape = image.array.shape[1:]
-    return assemble(predict_tiles(loaded, image, tile_shape(shape, loaded.geometry, tile)), shape)
+    return assemble(predict_tiles(loaded, image, fixed_stride(shape, loaded.geometry, tile)), shape)
 
 
 INSTANCE_NORMALISED = UNetSettings(width=2, depth=2, normalisation="instance")

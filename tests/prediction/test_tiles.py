@@ -12,7 +12,7 @@ from snakeseg.arrays import grid_regions, mirror_indices, read_mirrored
 from snakeseg.networks.geometry import Geometry, combine, uniform
 from snakeseg.networks.registry import geometry_of
 from snakeseg.prediction.tile_plan import TileCosts, TileMeasurement, plan_tiles, price_tiles
-from snakeseg.prediction.tiles import part_of, tile_shape, tiles_of_part
+from snakeseg.prediction.tiles import fixed_stride, part_of, tiles_of_part
 from snakeseg.settings import NETWORK_SETTINGS
 
 quick = settings(deadline=None, max_examples=60)
@@ -38,7 +38,7 @@ def shapes_and_geometries(draw, shapes=shapes):
 def test_tiles_cover_every_pixel_exactly_once(drawn, largest):
     shape, geometry = drawn
     covered = np.zeros(shape, int)
-    for tile in grid_regions(shape, tile_shape(shape, geometry, largest)):
+    for tile in grid_regions(shape, fixed_stride(shape, geometry, largest)):
         covered[tile] += 1
         assert all(side.start < side.stop for side in tile)
     assert (covered == 1).all()
@@ -48,7 +48,7 @@ def test_tiles_cover_every_pixel_exactly_once(drawn, largest):
 @given(shapes_and_geometries(), st.integers(1, 100))
 def test_tiles_start_at_multiples_of_the_period(drawn, largest):
     shape, geometry = drawn
-    stride = tile_shape(shape, geometry, largest)
+    stride = fixed_stride(shape, geometry, largest)
     assert not any(map(mod, stride, geometry.multiple))
     for tile in grid_regions(shape, stride):
         assert not any(map(mod, (side.start for side in tile), geometry.multiple))
@@ -59,7 +59,7 @@ def test_tiles_start_at_multiples_of_the_period(drawn, largest):
 def test_the_stride_is_as_large_as_allowed(drawn, largest):
     """No stride exceeds `largest` (or the smallest possible), and fewer tiles would not cover the image."""
     shape, geometry = drawn
-    for size, step, multiple in zip(shape, tile_shape(shape, geometry, largest), geometry.multiple, strict=True):
+    for size, step, multiple in zip(shape, fixed_stride(shape, geometry, largest), geometry.multiple, strict=True):
         allowed = max(largest // multiple, 1) * multiple
         assert step <= allowed
         assert -(-size // step) == -(-size // allowed)
@@ -97,7 +97,7 @@ def test_parts_cover_any_image_for_any_network(data, dims, network, count):
     """Every pixel is written once, by tiles that start at multiples of their stride and read the mirrored image."""
     geometry = geometry_of(dims, network)
     shape = data.draw(st.tuples(*[st.integers(1, 3000)] * dims))
-    stride = tile_shape(shape, geometry, data.draw(st.integers(max(shape) // 8 + 1, 3000)))
+    stride = fixed_stride(shape, geometry, data.draw(st.integers(max(shape) // 8 + 1, 3000)))
     tiles = [tile for index in range(count) for tile in tiles_of_part(shape, stride, index, count)]
     assert not any(map(mod, stride, geometry.multiple))
     # Distinct points of a grid as wide as the tiles, and as many pixels as the image: each pixel is covered once.

@@ -6,14 +6,14 @@ import pytest
 import yaml
 
 from snakeseg.checks.findings.label_kind import label_kind_findings
-from snakeseg.checks.findings.leakage import LEAST, leakage_findings
+from snakeseg.checks.findings.leakage import MIN_REPORTED_CORRELATION, leakage_findings
 from snakeseg.checks.findings.table import build_facts_table
 from snakeseg.checks.image_facts import decoded, image_facts
 from snakeseg.checks.input import check_input
 from snakeseg.checks.inspect import inspect_rows
 from snakeseg.checks.near_duplicates import find_near_duplicates
 from snakeseg.io.images import read
-from snakeseg.io.sheet import COLUMNS, assign_parts, read_sheet
+from snakeseg.io.sheet import SHEET_COLUMNS, assign_parts, read_sheet
 from snakeseg.settings import Labels, build_section
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
@@ -33,7 +33,7 @@ def read_volumes(realdata):
         subset = "train" if i < 60 else "test"
         rows.append((image.name[:15], str(image), str(label), subset, image.name[:15], "b", 1, ""))
     labels = Labels("semantic", {"background": 0, "anterior": 1, "posterior": 2})
-    return pd.DataFrame(rows, columns=COLUMNS), 3, labels, []
+    return pd.DataFrame(rows, columns=SHEET_COLUMNS), 3, labels, []
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_limit_lies_between_neighbours_and_altered_copies(realdata):
     pairs, similarities = find_near_duplicates(np.stack(signatures), 2, 0.3)
     neighbours = similarities[pairs[:, 1] == pairs[:, 0] + 1]
     assert len(neighbours) > 10
-    assert neighbours.max() < LEAST - 0.1
-    copies, similarities = find_near_duplicates(np.stack(signatures), 2, LEAST)
+    assert neighbours.max() < MIN_REPORTED_CORRELATION - 0.1
+    copies, similarities = find_near_duplicates(np.stack(signatures), 2, MIN_REPORTED_CORRELATION)
     assert copies.tolist() == [[i, i + 24] for i in range(24)]
-    assert similarities.min() > LEAST + 0.03
+    assert similarities.min() > MIN_REPORTED_CORRELATION + 0.03

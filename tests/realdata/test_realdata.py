@@ -11,7 +11,7 @@ from snakeseg.arrays import read_mirrored
 from snakeseg.io.images import read, read_label
 from snakeseg.io.sheet import assign_folds, read_sheet
 from snakeseg.networks.registry import geometry_of, make_network
-from snakeseg.prediction.overlap_tile import tiled_logits
+from snakeseg.prediction.overlap_tile import predict_logits
 from snakeseg.settings import Labels, Prepare, UNetSettings
 from snakeseg.transforms.labels import classes_and_objects, separated_labels
 from snakeseg.transforms.normalise import normalise
@@ -31,7 +31,7 @@ def test_tiles_equal_one_pass_on_a_section(realdata):
     with torch.inference_mode():
         expected = network(whole)[0, :, : image.shape[1], : image.shape[2]].numpy()
     for tile in (64, 112, 512):
-        np.testing.assert_allclose(tiled_logits(network, image, geometry, tile), expected, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(predict_logits(network, image, geometry, tile), expected, rtol=0, atol=1e-9)
 
 
 @pytest.fixture(scope="module", params=["membranes", "nuclei"])
@@ -69,15 +69,15 @@ def test_tiles_equal_one_pass_for_every_network(section, settings, trained):
         size = geometry.training.input_size(24)
         patch = read_mirrored(image, (0, 0), size).copy()
         network = train_four_steps(network, patch, read_mirrored(target[None], (0, 0), size)[0])
-    expected = tiled_logits(network, image, geometry, 10_000)
+    expected = predict_logits(network, image, geometry, 10_000)
     assert np.isfinite(expected).all()
     assert expected.std() > 1e-9
     for tile in (max(16, *geometry.multiple), 48, 96):
-        logits = tiled_logits(network, image, geometry, tile)
+        logits = predict_logits(network, image, geometry, tile)
         np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-9 * max(1, np.abs(expected).max()))
         np.testing.assert_array_equal(logits.argmax(axis=0), expected.argmax(axis=0))
     network, image = network.float(), image.astype(np.float32)
-    whole, tiles = (tiled_logits(network, image, geometry, tile).argmax(axis=0) for tile in (10_000, 48))
+    whole, tiles = (predict_logits(network, image, geometry, tile).argmax(axis=0) for tile in (10_000, 48))
     np.testing.assert_array_equal(whole, tiles)
 
 

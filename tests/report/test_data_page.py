@@ -12,7 +12,7 @@ from snakeseg.checks.findings.finding import Finding
 from snakeseg.checks.findings.object_sizes import describe_experiments, overview
 from snakeseg.checks.findings.table import build_facts_table
 from snakeseg.checks.inspect import inspect_rows
-from snakeseg.io.sheet import COLUMNS
+from snakeseg.io.sheet import SHEET_COLUMNS
 from snakeseg.report.data_page import MAX_TABLE_ROWS, DataReport, data_page
 from snakeseg.settings import Experiment, Labels, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
@@ -34,7 +34,7 @@ def page_of(folder, findings, rows=3, read=True, deleted=None):
             tifffile.imwrite(folder / f"l{i}.tif", label)
         subset = "test" if i == 2 else "train"
         sheet.append((f"s{i}", str(folder / f"i{i}.tif"), str(folder / f"l{i}.tif"), subset, "g", "b", 1, ""))
-    sheet = pd.DataFrame(sheet, columns=COLUMNS)
+    sheet = pd.DataFrame(sheet, columns=SHEET_COLUMNS)
     facts = pd.DataFrame(inspect_rows(sheet, 2, Labels())[0]) if read else sheet[["sample"]]
     if deleted:
         (folder / deleted).unlink()

@@ -73,7 +73,7 @@ def server(certificate, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
         for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setitem(PUBLISHED, "vgg16", pretrained.Published(f"{address}/good", DIGEST, len(CONTENT)))
+        monkeypatch.setitem(PUBLISHED, "vgg16", pretrained.PublishedWeights(f"{address}/good", DIGEST, len(CONTENT)))
         yield address
         running.shutdown()
 

@@ -19,7 +19,7 @@ from snakeseg.errors import BadInput
 from snakeseg.io.images import open_image
 from snakeseg.monitor.snakemake_log import read_session
 from snakeseg.monitor.usage import read_usage
-from snakeseg.training.state_files import State, lock, remove_states, write_state
+from snakeseg.training.state_files import State, lock, remove_states, write_training_state
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_state_that_is_a_link_is_refused(tmp_path):
 
 def test_other_files_beside_states_and_models_stay(tmp_path):
     state = tmp_path / "model" / "state"
-    write_state(state, "d", State(1, {"a": torch.zeros(1)}))
+    write_training_state(state, "d", State(1, {"a": torch.zeros(1)}))
     (state / "notes.txt").touch()
     (tmp_path / "model" / ".part-x").mkdir()
     (tmp_path / "model" / ".part-notes").touch()

@@ -107,7 +107,7 @@ def test_an_incomplete_reply_is_an_error():
 def test_a_process_that_sends_an_invalid_reply_is_ended(content, monkeypatch):
     """It writes into the pipe of its replies, the first pipe that it opens."""
     before = call_isolated(os.getpid)
-    monkeypatch.setattr(isolated, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(isolated, "READER_TIMEOUT_S", 0.5)
     with pytest.raises(ValueError, match="its reader crashed or timed out"):
         call_isolated(os.write, 3, content)
     monkeypatch.undo()
@@ -116,7 +116,7 @@ def test_a_process_that_sends_an_invalid_reply_is_ended(content, monkeypatch):
 
 def test_a_call_that_the_process_does_not_read_is_an_error(monkeypatch):
     call_isolated(max, 2, 3)
-    monkeypatch.setattr(isolated, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(isolated, "READER_TIMEOUT_S", 0.5)
     isolated._send(isolated._started(os.getpid()).stdin.fileno(), LENGTH.pack(0), time.monotonic() + 1)
     with pytest.raises(ValueError, match="its reader crashed or timed out"):
         call_isolated(len, bytes(10**6))

@@ -9,7 +9,7 @@ import pytest
 from config_schema import config_schema, type_schema
 
 from snakeseg.errors import BadInput
-from snakeseg.networks.blocks import NORMALISATIONS
+from snakeseg.networks.blocks import NORMALISATION_LAYERS
 from snakeseg.networks.fcn import DECONVOLUTIONS
 from snakeseg.networks.registry import NETWORKS, make_network
 from snakeseg.networks.unet import SKIPS
@@ -105,7 +105,7 @@ def test_missing_keys_get_their_defaults():
 def test_every_listed_value_is_implemented():
     """The values that the settings list are exactly those that the package implements."""
     assert list(NETWORK_SETTINGS) == list(NETWORKS)
-    assert literal_values(UNetSettings, "normalisation") == list(NORMALISATIONS)
+    assert literal_values(UNetSettings, "normalisation") == list(NORMALISATION_LAYERS)
     assert literal_values(UNetSettings, "decoder") == list(DECODERS)
     assert literal_values(UNetSettings, "skips") == list(SKIPS)
     assert literal_values(FCNSettings, "deconvolutions") == list(DECONVOLUTIONS)

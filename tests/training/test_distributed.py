@@ -11,7 +11,7 @@ from team_training import SETTINGS, WORLD, launch, make_items, run_team, train
 
 from snakeseg.networks.geometry import uniform
 from snakeseg.settings import Augment, Train
-from snakeseg.training.distributed import ALONE, Place, Team, launched_team, run_together
+from snakeseg.training.distributed import ALONE, ProcessPosition, Team, launched_team, run_together
 from snakeseg.training.patches import PatchPlan, sample_batch
 
 pytestmark = pytest.mark.slow
@@ -108,7 +108,7 @@ def test_launchers_are_recognised_by_their_environment(monkeypatch):
     slurm = {"PROCID": 3, "LOCALID": 1, "STEP_NUM_TASKS": 4, "STEP_NUM_NODES": 2}
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", str(value))
-    assert launched_team() == (Team(3, 4), Place(1, 2, None))
+    assert launched_team() == (Team(3, 4), ProcessPosition(1, 2, None))
     for processes in (1, 2):
         with pytest.raises(ValueError, match=rf"train\.processes: found {processes}, but 4 started processes"):
             run_together(processes, 0, None, train, None, None)

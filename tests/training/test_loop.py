@@ -21,7 +21,7 @@ from snakeseg.training.history import HISTORY, StepRecord, write_history
 from snakeseg.training.losses import make_loss, weighted_cross_entropy
 from snakeseg.training.patches import Item, PatchPlan, sample_batch
 from snakeseg.training.prepare import border_terms
-from snakeseg.training.state_files import write_state
+from snakeseg.training.state_files import write_training_state
 from snakeseg.training.step import Learner, train_step
 from snakeseg.training.targets import TargetSettings
 from snakeseg.transforms.labels import IGNORED
@@ -350,9 +350,9 @@ def test_float16_skips_steps_that_overflow_down_to_the_lowest_scale():
 def test_the_scale_of_the_loss_is_part_of_the_state(tmp_path):
     network = UNet(2, 1, 2, NETWORK)
     adamw = optimiser.make_optimiser(network, SETTINGS)
-    settings = state_module.StateSettings(tmp_path, "digest", 0.0)
+    settings = state_module.StateFileOptions(tmp_path, "digest", 0.0)
     state = state_module.TrainingState(1, [StepRecord(*(0.0,) * 6)], scale=optimiser.LossScale(8.0, 3))
-    write_state(tmp_path, "digest", state_module.take_snapshot(network, adamw, state))
+    write_training_state(tmp_path, "digest", state_module.take_snapshot(network, adamw, state))
     assert state_module.resume(network, adamw, settings).scale == optimiser.LossScale(8.0, 3)
 
 

@@ -13,7 +13,14 @@ from safetensors import SafetensorError
 
 from snakeseg.errors import BadInput
 from snakeseg.training import state_files as state_module
-from snakeseg.training.state_files import State, lock, read_state, remove_states, stop_requests, write_state
+from snakeseg.training.state_files import (
+    State,
+    catch_stop_signals,
+    lock,
+    read_training_state,
+    remove_states,
+    write_training_state,
+)
 
 
 def make_state(step):
@@ -22,9 +29,9 @@ def make_state(step):
 
 def test_the_newest_state_is_read_and_two_are_kept(tmp_path):
     for step in (5, 10, 150):
-        write_state(tmp_path / "state", "d", make_state(step))
+        write_training_state(tmp_path / "state", "d", make_state(step))
     lines = []
-    state = read_state(tmp_path / "state", "d", lines.append)
+    state = read_training_state(tmp_path / "state", "d", lines.append)
     assert state.step == 150
     assert state.tensors["a"].tolist() == [150.0] * 3
     assert lines == []
@@ -37,36 +44,36 @@ def test_the_newest_state_is_read_and_two_are_kept(tmp_path):
 def test_invalid_states_do_not_displace_new_ones(tmp_path):
     """States of other settings with more steps are removed when a new state is written."""
     for step in (900, 1000):
-        write_state(tmp_path, "old", make_state(step))
+        write_training_state(tmp_path, "old", make_state(step))
     for step in (10, 20):
-        write_state(tmp_path, "new", make_state(step))
-        assert read_state(tmp_path, "new", print).step == step
+        write_training_state(tmp_path, "new", make_state(step))
+        assert read_training_state(tmp_path, "new", print).step == step
     assert sorted(p.stem for p in tmp_path.iterdir()) == ["000000010", "000000020"]
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\xff" * 90])
 def test_a_damaged_state_is_skipped_and_the_previous_one_is_read(tmp_path, damage):
-    write_state(tmp_path, "d", make_state(1))
-    write_state(tmp_path, "d", make_state(2))
+    write_training_state(tmp_path, "d", make_state(1))
+    write_training_state(tmp_path, "d", make_state(2))
     newest = tmp_path / "000000002.safetensors"
     newest.write_bytes(damage(newest.read_bytes()))
     lines = []
-    assert read_state(tmp_path, "d", lines.append).step == 1
+    assert read_training_state(tmp_path, "d", lines.append).step == 1
     assert len(lines) == 1
     assert "000000002.safetensors is not used: " in lines[0]
 
 
 def test_states_of_other_settings_are_skipped(tmp_path):
-    write_state(tmp_path, "other", make_state(1))
+    write_training_state(tmp_path, "other", make_state(1))
     lines = []
-    assert read_state(tmp_path, "d", lines.append) is None
+    assert read_training_state(tmp_path, "d", lines.append) is None
     assert "000000001.safetensors is not used: its settings, data or number of threads differ" in lines[0]
-    assert read_state(tmp_path / "nowhere", "d", lines.append) is None
+    assert read_training_state(tmp_path / "nowhere", "d", lines.append) is None
 
 
 def test_a_full_disk_leaves_the_previous_state(tmp_path, monkeypatch):
     """A full disk is simulated by an error in the middle of writing."""
-    write_state(tmp_path, "d", make_state(1))
+    write_training_state(tmp_path, "d", make_state(1))
 
     def fail(tensors, path, metadata):
         path.write_bytes(b"begun")
@@ -75,10 +82,10 @@ def test_a_full_disk_leaves_the_previous_state(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(state_module, "save_file", fail)
         with pytest.raises(BadInput, match=r"No space left on device.*; expected .* MB .*; free disk space .* step 1"):
-            write_state(tmp_path, "d", make_state(2))
+            write_training_state(tmp_path, "d", make_state(2))
     assert [p.name for p in tmp_path.iterdir()] == ["000000001.safetensors"]
-    write_state(tmp_path, "d", make_state(2))
-    assert read_state(tmp_path, "d", print).step == 2
+    write_training_state(tmp_path, "d", make_state(2))
+    assert read_training_state(tmp_path, "d", print).step == 2
 
 
 def test_the_lock_removes_files_of_a_killed_process(tmp_path):
@@ -93,7 +100,7 @@ def test_the_lock_removes_files_of_a_killed_process(tmp_path):
 
 
 def test_repeated_signals_of_a_team_are_recorded():
-    with stop_requests(keep_handlers=True) as requested:
+    with catch_stop_signals(keep_handlers=True) as requested:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)
         assert requested() == "SIGTERM"
@@ -130,7 +137,7 @@ def test_only_one_process_holds_the_lock(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_stop_requests_are_recorded(number):
     before = signal.getsignal(number)
-    with stop_requests() as requested:
+    with catch_stop_signals() as requested:
         assert requested() is None
         os.kill(os.getpid(), number)
         assert requested() == signal.Signals(number).name
@@ -142,7 +149,7 @@ def test_stop_requests_are_recorded(number):
 def quick(monkeypatch):
     """Shorten the time limits of the lock."""
     monkeypatch.setattr(state_module, "NO_HOLDER_S", 0.1)
-    monkeypatch.setattr(state_module, "POLL_S", 0.01)
+    monkeypatch.setattr(state_module, "LOCK_POLL_S", 0.01)
 
 
 @pytest.mark.parametrize("holder", ["", f"999999999 {platform.node()}"], ids=["no process", "a dead process"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from snakeseg.arrays import iterate_blocks
 from snakeseg.settings import Prepare
-from snakeseg.transforms.normalise import foreground_box, intensity_statistics, normalise, quantiles
+from snakeseg.transforms.normalise import content_box, intensity_statistics, normalise, quantiles
 from snakeseg.transforms.resample import resampled
 
 
@@ -97,9 +97,9 @@ def test_quantiles_equal_those_of_numpy(dtype, size, seed, pieces):
 def test_the_foreground_box_excludes_a_constant_edge(edge):
     image = np.full((2, 30, 41, 20), edge, np.float32)
     image[0, 4, 7:9, 3], image[1, 11, 5, 19] = 50, 60  # each in a single channel
-    assert foreground_box(image, Prepare(crop=True)) == (slice(4, 12), slice(5, 9), slice(3, 20))
-    assert foreground_box(image, Prepare()) == (slice(0, 30), slice(0, 41), slice(0, 20))
-    assert foreground_box(image * 0 + edge, Prepare(crop=True)) == (slice(0, 30), slice(0, 41), slice(0, 20))
+    assert content_box(image, Prepare(crop=True)) == (slice(4, 12), slice(5, 9), slice(3, 20))
+    assert content_box(image, Prepare()) == (slice(0, 30), slice(0, 41), slice(0, 20))
+    assert content_box(image * 0 + edge, Prepare(crop=True)) == (slice(0, 30), slice(0, 41), slice(0, 20))
 
 
 def test_the_foreground_box_excludes_a_resampled_constant_edge():
@@ -107,7 +107,7 @@ def test_the_foreground_box_excludes_a_resampled_constant_edge():
     image[0, 10:20, 30:45] = 80
     finer = resampled(image, (57, 83))
     assert np.ptp(finer[:, :5]) > 0  # by rounding
-    rows, columns = foreground_box(finer, Prepare(crop=True))
+    rows, columns = content_box(finer, Prepare(crop=True))
     np.testing.assert_allclose([rows.start, rows.stop], [10 * 57 / 40, 20 * 57 / 40], atol=2)
     np.testing.assert_allclose([columns.start, columns.stop], [30 * 83 / 60, 45 * 83 / 60], atol=2)
 
@@ -116,7 +116,7 @@ def test_statistics_are_those_of_the_box():
     image = np.zeros((1, 50, 50))
     image[0, 20:30, 10:21] = np.random.default_rng(0).normal(5, 3, (10, 11))
     settings = Prepare("zscore", crop=True)
-    box = foreground_box(image, settings)
+    box = content_box(image, settings)
     normalised = normalise(image, settings, None, box)[(slice(None), *box)]
     np.testing.assert_allclose([normalised.mean(), normalised.std()], [0, 1], atol=1e-6)
     assert normalised.shape == (1, 10, 11)

@@ -13,7 +13,7 @@ from snakemake.utils import validate
 
 def list_images(where):
     """List the images in a folder or of a pattern; each file must hold one image."""
-    paths, suffixes = file_names.find_images(where), ", ".join(file_names.FORMATS)
+    paths, suffixes = file_names.find_images(where), ", ".join(file_names.IMAGE_SUFFIXES)
     if not paths:
         expected = f"files that end in {suffixes}"
         remedy = "set config.images to a folder or pattern of images"

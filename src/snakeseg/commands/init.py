@@ -32,7 +32,7 @@ def init(args: Namespace) -> int:
         print(printable_lines("\n".join(describe_setup(made))))
     with atomic_file(picture) as beside:
         draw_preview(beside, made.found.sheet, made.found.dims, made.found.labels)
-    if not (args.yes or args.json) and not _agreed(picture):
+    if not (args.yes or args.json) and not _user_confirms(picture):
         picture.unlink()
         return 1
     write_table(table, made.sheet)
@@ -45,7 +45,7 @@ def init(args: Namespace) -> int:
     return 0
 
 
-def _agreed(picture: Path) -> bool:
+def _user_confirms(picture: Path) -> bool:
     """Ask on the terminal whether to write the files; True if stdin is not a terminal."""
     if not sys.stdin.isatty():
         return True

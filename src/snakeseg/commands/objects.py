@@ -17,12 +17,12 @@ def tune(args: Namespace) -> None:
     from snakeseg.objects.tune import tune_parameters
 
     settings = read_settings(args.settings)
-    chosen = tune_parameters(_held_out(args, settings.spatial_dims), settings.labels, settings.instances)
+    chosen = tune_parameters(_held_out_samples(args, settings.spatial_dims), settings.labels, settings.instances)
     for folder in args.models:
         write_text(folder / PARAMETERS, json.dumps(chosen, indent=1) + "\n")
 
 
-def _held_out(args: Namespace, dims: int) -> Iterator:
+def _held_out_samples(args: Namespace, dims: int) -> Iterator:
     """Yield the held-out images with their predictions and labels."""
     from snakeseg.io.images import read_label
     from snakeseg.io.store import read_store

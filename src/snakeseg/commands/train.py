@@ -22,7 +22,7 @@ from snakeseg.training.dataset import training_digest, training_provenance
 from snakeseg.training.distributed import ALONE, Team, broadcast_decision, broadcast_text, launched_team, run_together
 from snakeseg.training.history import write_history
 from snakeseg.training.loop import FitOptions, fit
-from snakeseg.training.state import StateSettings
+from snakeseg.training.state import StateFileOptions
 from snakeseg.training.state_files import lock, remove_states
 from snakeseg.training.task import (
     Task,
@@ -60,8 +60,8 @@ def _train(args: Namespace, team: Team) -> None:
             remove_states(args.output / "state")
         return
     network, criterion = initialise_training(task, settings.loss, files.start)
-    states = StateSettings(args.output / "state", digest, task.plan.train.state_seconds)
-    validate = make_validation(task, files, _held_out(args, settings, rows))
+    states = StateFileOptions(args.output / "state", digest, task.plan.train.state_seconds)
+    validate = make_validation(task, files, _held_out_names(args, settings, rows))
     names = [attributes["name"] for attributes in task.attributes]
     with event_writer(args.output / "events", task.plan.train.tensorboard and team.rank == 0) as observe:
         options = FitOptions(names, states, validate, team, observe)
@@ -82,11 +82,11 @@ def _files_and_task(args: Namespace, settings: Settings, rows: pd.DataFrame, tea
     files = TrainingFiles(*stores, args.start or (Path(pretrained) if pretrained else None))
     device = choose_device(args.gpus, args.threads if launched_team() else max(1, args.threads // team.size))
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    names = set(rows["sample"]) - _held_out(args, settings, rows)
+    names = set(rows["sample"]) - _held_out_names(args, settings, rows)
     return files, make_task(settings, files, names, device, team, args.output.parent)
 
 
-def _held_out(args: Namespace, settings: Settings, rows: pd.DataFrame) -> set[str]:
+def _held_out_names(args: Namespace, settings: Settings, rows: pd.DataFrame) -> set[str]:
     """Return the samples that the fold holds out for validation."""
     return set(rows["sample"][assign_folds(rows, settings.folds, settings.validation) == args.fold])
 

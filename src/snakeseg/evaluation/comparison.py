@@ -7,7 +7,7 @@ import pandas as pd
 from snakeseg.evaluation.statistics import (
     group_means,
     holm,
-    mean_interval,
+    mean_confidence_interval,
     signed_rank,
     smallest_p,
     standardised_mean,
@@ -20,7 +20,7 @@ SEEDED = r"\.seed-\d+$"
 SIGNIFICANCE_LEVEL = 0.05
 NOT_SHOWN = "no difference shown"
 # Numbers of groups in words.
-WORDS = {6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
+NUMBER_WORDS = {6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
 PAIRS = ("subset", "metric", "A", "B", "seeds_A", "seeds_B", "images", "groups", "mean_A", "mean_B", "difference",
          "low", "high", "p", "p_holm", "rank_biserial", "d_z", "verdict")  # fmt: skip
 SPREAD = ("experiment", "subset", "metric", "mean", "sd_folds", "folds", "sd_seeds", "seeds")
@@ -124,8 +124,8 @@ def _significance_limit(groups: int, pairs: int) -> str:
     needed = next(number for number in count(1) if smallest_p(number, pairs) <= SIGNIFICANCE_LEVEL)
     family = f" for {pairs} pairs of experiments" if pairs > 1 else ""
     return (
-        f"; with fewer than {WORDS.get(needed, needed)} groups{family}, no difference can be significant, however large"
-        f" (here, the smallest possible p is {smallest:.2g})"
+        f"; with fewer than {NUMBER_WORDS.get(needed, needed)} groups{family}, no difference can be significant,"
+        f" however large (here, the smallest possible p is {smallest:.2g})"
     )
 
 
@@ -163,7 +163,7 @@ def _compare_pairs(metric: str, scores: pd.DataFrame, seeds: pd.Series) -> list[
     pairs = []
     for a, b in combinations(scores, 2):
         difference = scores[a] - scores[b]
-        low, high, count = mean_interval(difference.to_numpy(), groups)
+        low, high, count = mean_confidence_interval(difference.to_numpy(), groups)
         low, high = clip_interval(metric, low, high, lowest=-1)
         means = group_means(difference.to_numpy(), groups)
         p, effect = signed_rank(means)

@@ -17,7 +17,7 @@ DIGITS = 12
 MIN_RELATIVE_ERROR = 1e-6
 
 
-def mean_interval(values: np.ndarray, groups: np.ndarray) -> tuple[float, float, int]:
+def mean_confidence_interval(values: np.ndarray, groups: np.ndarray) -> tuple[float, float, int]:
     """Compute the 95 % confidence interval of a mean over images.
 
     Parameters
@@ -34,11 +34,11 @@ def mean_interval(values: np.ndarray, groups: np.ndarray) -> tuple[float, float,
         Number of groups.
     """
     sums, sizes = group_sums(values, groups)
-    low, high = confidence_interval(*_merged(sums, sizes))
+    low, high = bootstrap_interval(*_merged(sums, sizes))
     return float(low), float(high), len(sizes)
 
 
-def confidence_interval(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def bootstrap_interval(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute symmetric studentised bootstrap 95 % confidence intervals of means over images, resampled by group.
 
     Groups are drawn with replacement, together with all their images. The half width is the standard error times the

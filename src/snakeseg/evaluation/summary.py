@@ -5,20 +5,24 @@ import pandas as pd
 
 from snakeseg.evaluation.metrics.matching import DETECTION, THRESHOLDS, detection_scores, panoptic_scores
 from snakeseg.evaluation.metrics.overlap import CONFUSION, fcn_scores
-from snakeseg.evaluation.statistics import mean_interval
+from snakeseg.evaluation.statistics import mean_confidence_interval
 
 COUNTS = ("pixels", "wrong_pixels", "true_objects", "predicted_objects", "splits", "merges")
 # Scores that compare experiments and head the report. They are few: each further one is another chance of a false
 # finding.
 HEADLINES = ("pixel_error", "dice", "mean_iu", "hd95", "adapted_rand_error", "pq_0.50", "ap_0.50", "ap_0.75")
 # Prefixes of the names of scores that are better if lower (or nearer to 0); all others are better if higher.
-LOWER = ("pixel_error", "adapted_rand_error", "rand_error", "voi_", "hd95", "assd", "warping_error", "count_error",
-         "relative_count_error", "splits", "merges")  # fmt: skip
+LOWER_IS_BETTER = (
+    "pixel_error", "adapted_rand_error", "rand_error", "voi_", "hd95", "assd", "warping_error", "count_error",
+    "relative_count_error", "splits", "merges",
+)  # fmt: skip
 # Prefixes of the names of scores that may be above 1 or below 0; all others are fractions.
 UNBOUNDED = ("voi_", "hd95", "assd", "count_error", "relative_count_error", "splits", "merges")
 SUBSETS = ("validation", "test", "predict")
-COLUMNS = ("experiment", "subset", "metric", "n", "unscored", "missed", "empty", "mean", "low", "high", "groups",
-           "median", "pooled")  # fmt: skip
+SUMMARY_COLUMNS = (
+    "experiment", "subset", "metric", "n", "unscored", "missed", "empty", "mean", "low", "high", "groups", "median",
+    "pooled",
+)  # fmt: skip
 
 
 def summarise(images: pd.DataFrame) -> pd.DataFrame:
@@ -50,14 +54,16 @@ def summarise(images: pd.DataFrame) -> pd.DataFrame:
         for metric in metric_columns(images):
             row = {"experiment": experiment, "subset": subset, "metric": metric, **counts}
             rows.append(row | _mean_and_median(scored, metric) | {"pooled": pooled.get(metric, np.nan)})
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
 
 def _mean_and_median(scored: pd.DataFrame, metric: str) -> dict[str, float]:
     """Mean over images with its confidence interval, and median."""
     values = scored[metric].astype(float)
     is_defined = values.notna()
-    low, high, groups = mean_interval(values[is_defined].to_numpy(), scored.loc[is_defined, "group"].to_numpy())
+    low, high, groups = mean_confidence_interval(
+        values[is_defined].to_numpy(), scored.loc[is_defined, "group"].to_numpy()
+    )
     low, high = clip_interval(metric, low, high, lowest=0)
     mean, median = values.mean(), values.median()
     return {"n": is_defined.sum(), "mean": mean, "low": low, "high": high, "groups": groups, "median": median}
@@ -78,7 +84,7 @@ def headlines(images: pd.DataFrame) -> list[str]:
 
 def lower_is_better(metric: str) -> bool:
     """Return True if lower values of a score are better."""
-    return metric.startswith(LOWER)
+    return metric.startswith(LOWER_IS_BETTER)
 
 
 def clip_interval(metric: str, low: float, high: float, lowest: float) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..text import legal_name
 
 # Module of the reader by suffix, imported on first use. Longer suffixes come first: .ome.tif before .tif.
-FORMATS = {
+IMAGE_SUFFIXES = {
     ".ome.tiff": "tiff",
     ".ome.tif": "tiff",
     ".nii.gz": "nifti",
@@ -30,7 +30,7 @@ FORMATS = {
     ".lif": "microscope",
 }
 # Suffixes of microscope formats, whose files can contain several images.
-MICROSCOPES = tuple(suffix for suffix, reader in FORMATS.items() if reader == "microscope")
+MICROSCOPES = tuple(suffix for suffix, reader in IMAGE_SUFFIXES.items() if reader == "microscope")
 # Path of one image in a microscope file, counted from 1: experiment.lif#2.
 NUMBERED_IMAGE = re.compile(r"(.+\.(?:czi|nd2|lif))#([0-9]{1,6})", re.IGNORECASE)
 
@@ -54,7 +54,7 @@ def stem_and_suffix(name: str) -> tuple[str, str]:
     The stem of an image in a microscope file ends in its number: `experiment.lif#2` gives "experiment-2".
     """
     path, number = file_and_number(name)
-    suffix = next((suffix for suffix in FORMATS if path.name.lower().endswith(suffix)), "")
+    suffix = next((suffix for suffix in IMAGE_SUFFIXES if path.name.lower().endswith(suffix)), "")
     stem = path.name[: -len(suffix)] if suffix else path.name
     return f"{stem}-{number}" if number else stem, suffix
 
@@ -67,7 +67,7 @@ def sample_name(path: str | Path) -> str:
 def find_images(where: str) -> list[str]:
     """Return the sorted paths of the image files in a folder or matching a pattern."""
     where = f"{escape(where)}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
-    return sorted(path for path in glob(where) if path.lower().endswith(tuple(FORMATS)))
+    return sorted(path for path in glob(where) if path.lower().endswith(tuple(IMAGE_SUFFIXES)))
 
 
 def list_fold_folders(folder: Path) -> list[Path]:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from snakeseg.errors import BadInput
-from snakeseg.io.file_names import FORMATS, MICROSCOPES, file_and_number, split_file_names, stem_and_suffix
+from snakeseg.io.file_names import IMAGE_SUFFIXES, MICROSCOPES, file_and_number, split_file_names, stem_and_suffix
 
 # "Suffix" of a folder with a DICOM series.
 DICOM = ""
@@ -41,13 +41,13 @@ def suffix_of(path: str | Path) -> str:
         If the format is unknown.
     """
     path, _ = file_and_number(split_file_names(path)[0])
-    for suffix in FORMATS:
+    for suffix in IMAGE_SUFFIXES:
         if path.name.lower().endswith(suffix):
             return path.name[-len(suffix) :]
     if os.path.isdir(path):
         return DICOM
     found, remedy = f"format '{path.suffix}'", REMEDIES.get(path.suffix.lower(), "convert it to one of these")
-    raise BadInput(path, found, ", ".join(FORMATS), remedy)
+    raise BadInput(path, found, ", ".join(IMAGE_SUFFIXES), remedy)
 
 
 def images_of_folder(path: Path) -> list[Path]:

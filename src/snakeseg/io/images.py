@@ -17,7 +17,7 @@ import psutil
 
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.file_names import FORMATS, split_file_names
+from snakeseg.io.file_names import IMAGE_SUFFIXES, split_file_names
 from snakeseg.io.formats import DICOM, suffix_of
 from snakeseg.io.input_checks import require_kind
 from snakeseg.io.readers import StoredImage
@@ -55,7 +55,7 @@ class Raster:
 
 
 def _reader_of(path: Path) -> ModuleType:
-    return import_module(f"snakeseg.io.readers.{FORMATS.get(suffix_of(path).lower(), 'itk')}")
+    return import_module(f"snakeseg.io.readers.{IMAGE_SUFFIXES.get(suffix_of(path).lower(), 'itk')}")
 
 
 def open_image(path: str | Path, dims: int) -> Raster:
@@ -116,7 +116,7 @@ def _stack_channels(rasters: list[Raster]) -> Raster:
 
 def _open_file(path: Path, dims: int) -> Raster:
     reader, suffix = _reader_of(path), suffix_of(path).lower()
-    folder = suffix == DICOM or FORMATS[suffix] == "ome_zarr"
+    folder = suffix == DICOM or IMAGE_SUFFIXES[suffix] == "ome_zarr"
     require_kind(path, folder, "an image", "correct the path in the sample sheet or the key 'data'")
     with _damage_as_bad_input(path):
         stored = reader.read(path)

@@ -33,7 +33,7 @@ CELL_PATTERNS = {
 MAX_REPORTED = 20
 # Largest total number of parts, each of which is a prediction job.
 MAX_PARTS = 100_000
-COLUMNS = tuple(CELL_PATTERNS)
+SHEET_COLUMNS = tuple(CELL_PATTERNS)
 # Rows in each of the first batches. Every `BATCHES_PER_SIZE` batches, the size grows by `BATCH_SIZE` rows.
 BATCH_SIZE, BATCHES_PER_SIZE = 32, 32
 
@@ -79,11 +79,11 @@ def complete_sheet(sheet: pd.DataFrame, data: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns `COLUMNS`, text but for `parts` (int). Paths in `image` and `label` start from the working folder;
+        The columns `SHEET_COLUMNS`, text but for `parts` (int). Paths in `image` and `label` start from the working folder;
         those of several files are separated by ";" (see `file_names.split_file_names`). `label` is "" without a label.
     """
     folder = "" if data == Path() else str(data)
-    sheet = sheet.assign(**{column: "" for column in COLUMNS if column not in sheet})[list(COLUMNS)]
+    sheet = sheet.assign(**{column: "" for column in SHEET_COLUMNS if column not in sheet})[list(SHEET_COLUMNS)]
     for column in ("image", "label"):
         sheet[column] = [in_folder(folder, cell) if cell else "" for cell in column_as_list(sheet[column])]
     sheet["subset"] = sheet["subset"].replace("", "train")
@@ -134,9 +134,9 @@ def sheet_problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
     for column in sorted({column for column in columns if columns.count(column) > 1}):
         yield BadInput(path, f"column '{column}' more than once", "distinct columns", "remove the repeated column")
         return
-    for column in [column for column in columns if column not in COLUMNS]:
-        remedy = did_you_mean(column, COLUMNS)
-        yield BadInput(path, f"unknown column '{column}'", f"only {', '.join(COLUMNS)}", remedy)
+    for column in [column for column in columns if column not in SHEET_COLUMNS]:
+        remedy = did_you_mean(column, SHEET_COLUMNS)
+        yield BadInput(path, f"unknown column '{column}'", f"only {', '.join(SHEET_COLUMNS)}", remedy)
     for column in [column for column in ("sample", "image") if column not in columns]:
         expected = "the columns sample and image"
         yield BadInput(path, f"no column '{column}'", expected, "add it (columns are separated by tabs)")
@@ -144,7 +144,7 @@ def sheet_problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
     if sheet.empty:
         yield BadInput(path, "no rows", "one row per image", "add a row for each image")
         return
-    for column in [column for column in COLUMNS if column in columns]:
+    for column in [column for column in SHEET_COLUMNS if column in columns]:
         pattern, expected = CELL_PATTERNS[column]
         for row in sheet.index[_bad_cells(sheet[column], pattern)][:MAX_REPORTED]:
             found = f"{column} '{sheet.at[row, column]}'"

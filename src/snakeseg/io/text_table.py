@@ -14,7 +14,7 @@ MAX_ROWS_PER_BYTE, MAX_UNPACKED_PER_BYTE = 10, 1000
 # A cell contains a few paths of at most 4096 bytes each; all cells together must fit in the memory of a laptop.
 MAX_CELL_BYTES, MAX_TABLE_BYTES = 2**15, 2**31
 # A valid sheet has at most eight columns. pandas is slow with very many.
-MAX_COLUMNS = 100
+MAX_SHEET_COLUMNS = 100
 
 
 def read_text_table(path: Path) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
 
 
 def _require_few_columns(count: int) -> None:
-    if count > MAX_COLUMNS:
+    if count > MAX_SHEET_COLUMNS:
         raise ValueError(f"{count} columns")
 
 

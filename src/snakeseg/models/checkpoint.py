@@ -15,7 +15,7 @@ from snakeseg.io.input_checks import require_kind
 from snakeseg.models.description import DESCRIPTION, WEIGHTS, Description, load_description
 from snakeseg.networks.blocks import to_device_layout
 
-REMEDY = "copy the model folder again, or train it again: snakemake -R train"
+WEIGHTS_REMEDY = "copy the model folder again, or train it again: snakemake -R train"
 
 
 def save_model(folder: Path, network: torch.nn.Module, description: Description, provenance: dict) -> None:
@@ -85,17 +85,17 @@ def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Des
     """
     description = load_description(folder)
     path, expected = folder / WEIGHTS, "the weights that model.json describes"
-    require_kind(path, False, expected, REMEDY)
+    require_kind(path, False, expected, WEIGHTS_REMEDY)
     try:
         state = load_file(path)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise BadInput(path, " ".join(str(error).split())[:200], expected, REMEDY) from error
+        raise BadInput(path, " ".join(str(error).split())[:200], expected, WEIGHTS_REMEDY) from error
     try:
         with torch.device("meta"):  # allocates no memory, whatever size the settings state
             described = own_tensors(description.make_network())
     except (ValueError, TypeError, KeyError, RuntimeError, OverflowError) as error:
         cause = " ".join(str(error).split())[:200]
-        raise BadInput(folder / DESCRIPTION, cause, "valid settings of a network", REMEDY) from error
+        raise BadInput(folder / DESCRIPTION, cause, "valid settings of a network", WEIGHTS_REMEDY) from error
     _require_equal_tensors(path, state, described, expected)
     network = description.make_network()
     network.load_state_dict(state, strict=False)
@@ -107,11 +107,11 @@ def _require_equal_tensors(path: Path, state: dict, described: dict, expected: s
     if set(state) != set(described):
         names = sorted(set(state) ^ set(described))
         found = f"tensors {', '.join(names[:3])} only in one of model.safetensors and model.json"
-        raise BadInput(path, found, expected, REMEDY)
+        raise BadInput(path, found, expected, WEIGHTS_REMEDY)
     for name, tensor in described.items():
         if state[name].shape != tensor.shape:
             found = f"{name} of shape {tuple(state[name].shape)}, not {tuple(tensor.shape)}"
-            raise BadInput(path, found, expected, REMEDY)
+            raise BadInput(path, found, expected, WEIGHTS_REMEDY)
     for name, tensor in state.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise BadInput(path, f"NaN or infinite numbers in {name}", expected, REMEDY)
+            raise BadInput(path, f"NaN or infinite numbers in {name}", expected, WEIGHTS_REMEDY)

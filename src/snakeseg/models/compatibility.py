@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 
 from snakeseg.errors import BadInput, collect
-from snakeseg.models.pretrained import read_state, select_matching
+from snakeseg.models.pretrained import read_pretrained, select_matching
 from snakeseg.networks.geometry import along_axes
 from snakeseg.networks.registry import geometry_of, make_network
 from snakeseg.settings import Experiment, Labels, Network
@@ -46,7 +46,7 @@ def check_networks(experiments: dict[str, Experiment], facts: pd.DataFrame, dims
             collect(problems, lambda n=network, s=weights, w=where: select_matching(n.state_dict(), s, w))
         elif settings.pretrained:
             path = Path(settings.pretrained)
-            collect(problems, lambda n=network, p=path: select_matching(n.state_dict(), read_state(p), p))
+            collect(problems, lambda n=network, p=path: select_matching(n.state_dict(), read_pretrained(p), p))
     return problems
 
 

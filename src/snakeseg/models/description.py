@@ -26,7 +26,7 @@ from snakeseg.transforms.flips import Symmetry, any_symmetry
 
 WEIGHTS, DESCRIPTION, PARAMETERS = "model.safetensors", "model.json", "instances.json"
 GOLDEN = "golden.safetensors"
-REMEDY = "copy the model folder again, or train it again: snakemake -R train"
+DESCRIPTION_REMEDY = "copy the model folder again, or train it again: snakemake -R train"
 # Type of each key of the description that is not a section of the settings.
 KEY_TYPES = {
     "dims": Literal[2, 3],
@@ -132,7 +132,9 @@ def load_description(folder: Path) -> Description:
     except BadInput:
         raise
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise BadInput(path, f"{type(error).__name__} {error}", "the description of a model", REMEDY) from error
+        raise BadInput(
+            path, f"{type(error).__name__} {error}", "the description of a model", DESCRIPTION_REMEDY
+        ) from error
 
 
 def _require_types(path: Path, values: dict) -> None:
@@ -140,7 +142,7 @@ def _require_types(path: Path, values: dict) -> None:
     values = {"spacing": None, "symmetry": None, **values}
     for key, key_type in KEY_TYPES.items():
         if not is_valid(values[key], key_type):
-            raise BadInput(f"{path}, {key}", f"{values[key]!r:.100}", describe_kind(key_type), REMEDY)
+            raise BadInput(f"{path}, {key}", f"{values[key]!r:.100}", describe_kind(key_type), DESCRIPTION_REMEDY)
 
 
 def _require_limits(path: Path, numbers: dict) -> None:
@@ -150,10 +152,10 @@ def _require_limits(path: Path, numbers: dict) -> None:
         entries = value if isinstance(value, list) else [] if value is None else [value]
         if len(entries) > MAX_ENTRIES or (key in ("flips", "plane") and len(set(value or [])) < len(value or [])):
             expected = f"at most {MAX_ENTRIES} numbers, and no axis twice"
-            raise BadInput(f"{path}, {key}", f"{value!r:.100}", expected, REMEDY)
+            raise BadInput(f"{path}, {key}", f"{value!r:.100}", expected, DESCRIPTION_REMEDY)
         for number in entries:
             if not minimum <= number <= maximum:
-                raise BadInput(f"{path}, {key}", f"{number!r:.100}", f"{minimum} to {maximum}", REMEDY)
+                raise BadInput(f"{path}, {key}", f"{number!r:.100}", f"{minimum} to {maximum}", DESCRIPTION_REMEDY)
 
 
 def model_folders(folder: Path, numbers: Sequence[int] | None = None) -> list[Path]:

@@ -19,7 +19,7 @@ from snakeseg.networks.geometry import Geometry
 
 # Maximum difference of a probability. Libraries and processors round differently; accelerators also multiply in lower
 # precision (TF32).
-PROBABILITY_TOLERANCE, ACCELERATOR_PROBABILITY_TOLERANCE = 1e-3, 2e-2
+GOLDEN_TOLERANCE, ACCELERATOR_PROBABILITY_TOLERANCE = 1e-3, 2e-2
 # Minimum side length of the output, in pixels, of a network without padding.
 MIN_OUTPUT_PIXELS = 4
 
@@ -148,7 +148,7 @@ def check_golden(folder: Path, network: nn.Module, golden: Golden) -> None:
         If the probabilities have another shape, or differ by more than the tolerance.
     """
     device = next(network.parameters()).device
-    tolerance = PROBABILITY_TOLERANCE if device.type == "cpu" else ACCELERATOR_PROBABILITY_TOLERANCE
+    tolerance = GOLDEN_TOLERANCE if device.type == "cpu" else ACCELERATOR_PROBABILITY_TOLERANCE
     try:
         probabilities = compute_probabilities(network, golden.input)
         is_same_shape = probabilities.shape == golden.output.shape

@@ -17,7 +17,7 @@ from snakeseg.io.input_checks import require_kind
 from snakeseg.networks.fcn import convolutionalise
 
 
-class Published(NamedTuple):
+class PublishedWeights(NamedTuple):
     """A published file: its address, its SHA-256 (hexadecimal), and its size in bytes."""
 
     url: str
@@ -26,7 +26,7 @@ class Published(NamedTuple):
 
 
 PUBLISHED = {
-    "vgg16": Published(
+    "vgg16": PublishedWeights(
         "https://download.pytorch.org/models/vgg16-397923af.pth",
         "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         553_433_881,
@@ -39,7 +39,7 @@ FIRST_CONVOLUTION = "vgg.blocks.0.conv1_1.weight"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def read_state(path: Path, is_unit_range: bool = False) -> dict[str, torch.Tensor]:
+def read_pretrained(path: Path, is_unit_range: bool = False) -> dict[str, torch.Tensor]:
     """Read tensors by name; the weights of a VGG16 classifier (torchvision's names) are convolutionalised.
 
     Parameters

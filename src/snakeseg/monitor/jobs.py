@@ -10,8 +10,8 @@ from pathlib import Path
 from snakeseg.errors import BadInput
 from snakeseg.monitor.causes import STATE, Diagnosis, diagnose, next_step, progress_of
 from snakeseg.monitor.run_status import RunStatus, UnfinishedJob
-from snakeseg.monitor.session import Failure, Job, Session
-from snakeseg.monitor.slurm import ACTIVE, Queued, query_slurm
+from snakeseg.monitor.session import FailedAttempt, Job, Session
+from snakeseg.monitor.slurm import ACTIVE, SlurmJob, query_slurm
 from snakeseg.monitor.snakemake_log import read_session
 from snakeseg.monitor.usage import Usage, device_share, read_usage
 
@@ -68,7 +68,7 @@ def read_run(name: str) -> RunStatus:
     order = ("failed", "lost", "interrupted", "running", "requeued", "queued")
     return RunStatus(
         name, controller, newest_complaint(), sorted(cases, key=lambda unfinished: order.index(unfinished.state)),
-        {rule: n for rule, n in waiting.items() if n > 0}, finished_cases(name, unfinished),
+        {rule: n for rule, n in waiting.items() if n > 0}, usage_of_finished_jobs(name, unfinished),
     )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def snakemake_process() -> int | None:
     return None
 
 
-def build_unfinished_job(log: str, job: Job, alive: bool, queue: dict[str, Queued] | None) -> UnfinishedJob:
+def build_unfinished_job(log: str, job: Job, alive: bool, queue: dict[str, SlurmJob] | None) -> UnfinishedJob:
     """Determine state, cause and progress of a job that has not finished.
 
     Parameters
@@ -171,7 +171,7 @@ def build_unfinished_job(log: str, job: Job, alive: bool, queue: dict[str, Queue
     return unfinished
 
 
-def apply_slurm_state(unfinished: UnfinishedJob, job: Job, queued: Queued | None, alive: bool) -> None:
+def apply_slurm_state(unfinished: UnfinishedJob, job: Job, queued: SlurmJob | None, alive: bool) -> None:
     """Set the state of a job by Slurm, if the log of Snakemake has no end of it."""
     if queued and queued.state in ACTIVE:
         unfinished.state = "queued" if queued.state in ("PENDING", "REQUEUED") else "running"
@@ -189,7 +189,7 @@ def apply_slurm_state(unfinished: UnfinishedJob, job: Job, queued: Queued | None
         unfinished.state = "failed" if unfinished.cause != "lost" else "lost" if alive else "interrupted"
 
 
-def mark_restarted(unfinished: UnfinishedJob, job: Job, queued: Queued) -> None:
+def mark_restarted(unfinished: UnfinishedJob, job: Job, queued: SlurmJob) -> None:
     """Record why Slurm restarted a job by itself; its log holds the cause until Slurm overwrites it at the start."""
     earlier = ["requeued"] * queued.restarts
     if unfinished.state == "queued":
@@ -216,7 +216,7 @@ def diagnose_job(job: Job, said: str = "") -> Diagnosis:
     return diagnose(f"{failure.said if failure else ''}\n{said}".strip(), texts)
 
 
-def slurm_log(attempt: Job | Failure) -> str:
+def slurm_log(attempt: Job | FailedAttempt) -> str:
     """Read the end of the Slurm log of a job or an attempt; for arrays, the plugin reports a wrong path."""
     log = Path(attempt.external_log)
     if log.is_file() or not attempt.external:
@@ -226,7 +226,7 @@ def slurm_log(attempt: Job | Failure) -> str:
     return next((tail(path) for root in roots for path in root.rglob(f"{attempt.external}.log")), "")
 
 
-def finished_cases(name: str, unfinished: dict[str, Job]) -> dict[str, Usage]:
+def usage_of_finished_jobs(name: str, unfinished: dict[str, Job]) -> dict[str, Usage]:
     """Read the resource usage of finished jobs, by the path of their benchmark file within the run."""
     folder, stale_files = Path("benchmarks") / name, {benchmark_of(log) for log in unfinished}
     usages = {}

@@ -33,7 +33,7 @@ class UnfinishedJob:
     progress : dict or None
         From `causes.progress_of`.
     slurm : dict or None
-        job (id) and, if known, the attributes of `Queued`.
+        job (id) and, if known, the attributes of `SlurmJob`.
     log : str
         Path of the log of the job.
     """

@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 @dataclass
-class Failure:
+class FailedAttempt:
     """A failed attempt of a job.
 
     Attributes
@@ -55,7 +55,7 @@ class Job:
     ended: datetime | None = None
     external: str = ""
     external_log: str = ""
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[FailedAttempt] = field(default_factory=list)
 
     @property
     def log(self) -> str:

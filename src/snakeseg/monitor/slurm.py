@@ -17,11 +17,11 @@ ACTIVE = (
     "SIGNALING",
 )
 SQUEUE_TIMEOUT_S = 10
-# Fields of `squeue --Format`: the job id, then the attributes of `Queued` in the same order; maximum length of each.
+# Fields of `squeue --Format`: the job id, then the attributes of `SlurmJob` in the same order; maximum length of each.
 FIELDS, FIELD_CHARS = ("JobArrayID", "State", "TimeUsed", "TimeLeft", "Reason", "NodeList", "RestartCnt"), 200
 
 
-class Queued(NamedTuple):
+class SlurmJob(NamedTuple):
     """State of a job according to Slurm.
 
     Attributes
@@ -46,7 +46,7 @@ class Queued(NamedTuple):
     restarts: int
 
 
-def query_slurm(job_ids: Iterable[str]) -> dict[str, Queued] | None:
+def query_slurm(job_ids: Iterable[str]) -> dict[str, SlurmJob] | None:
     """Query the state of jobs with squeue.
 
     Parameters
@@ -74,7 +74,7 @@ def query_slurm(job_ids: Iterable[str]) -> dict[str, Queued] | None:
     return {job_id: jobs[job_id] for job_id in job_ids if job_id in jobs}
 
 
-def _parse_line(line: str) -> tuple[str, Queued]:
+def _parse_line(line: str) -> tuple[str, SlurmJob]:
     """Parse a line of squeue into job id and state."""
     job_id, *texts, restarts, _ = (cell.strip() for cell in line.split("|"))
-    return job_id, Queued(*texts, int(restarts or 0))
+    return job_id, SlurmJob(*texts, int(restarts or 0))

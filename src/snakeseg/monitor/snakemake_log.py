@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from snakeseg.monitor.session import Failure, Job, Session
+from snakeseg.monitor.session import FailedAttempt, Job, Session
 
 STAMP = re.compile(r"\s*\[(\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4})\]")
 RULE = re.compile(r" *(Error in )?(?:local)?(?:rule|checkpoint) (\w+):$")
@@ -22,9 +22,9 @@ ARRAY = re.compile(
 )
 LOGFILE = re.compile(r"\s*Logfile .+:$")
 STATUS = re.compile(r"Command '(.*)' (returned non-zero exit status \d+|died with [^']*)\.$")
-COUNT = re.compile(r"(\w+) +(\d{1,18})$")
+JOB_COUNT = re.compile(r"(\w+) +(\d{1,18})$")
 HEADER = re.compile(r"  (Host|Command): (.*)")
-MISSING = re.compile(r"Job (\S+)  ?completed successfully, but some output files are missing")
+MISSING_OUTPUT = re.compile(r"Job (\S+)  ?completed successfully, but some output files are missing")
 COMPLAINT = re.compile(r"(?!RuleException|CalledProcessError|MissingOutputException)\w*(Error|Exception)\b")
 # Number of exit statuses before an error that may belong to it: those of jobs that failed at about the same time.
 MAX_STATUSES = 100
@@ -97,27 +97,27 @@ def read_session(lines: Iterable[str]) -> Session:
     The patterns are those of Snakemake 9 and of version 2 of its Slurm plugin. Other lines are ignored.
     """
     session, block, now, statuses = Session(), None, None, []
-    for line in _fold(iter(lines)):
+    for line in _nest_included_logs(iter(lines)):
         if isinstance(line, list):
             if block:
                 block.shown += line
         elif block and block.goes_on(line):
             block.take(line)
         else:
-            _close(session, block, now, statuses)
+            _store_block(session, block, now, statuses)
             stamp = STAMP.match(line)
             now = _time(stamp[1]) if stamp else now
             session.complains &= not stamp
-            block = _begin(line, block)
+            block = _start_block(line, block)
             if block is None and (status := STATUS.match(line)):
                 statuses.append(status)
             elif block is None:
-                _event(session, line, now)
-    _close(session, block, now, statuses)
+                _store_line(session, line, now)
+    _store_block(session, block, now, statuses)
     return session
 
 
-def _begin(line: str, before: _Block | None) -> _Block | None:
+def _start_block(line: str, before: _Block | None) -> _Block | None:
     """Return a new block if the line has a time stamp or the name of a rule; else None."""
     indented = line.startswith(" ")
     if STAMP.match(line):
@@ -141,7 +141,7 @@ def _time(text: str) -> datetime | None:
     return time
 
 
-def _fold(lines: Iterator[str]) -> Iterator[str | list[str]]:
+def _nest_included_logs(lines: Iterator[str]) -> Iterator[str | list[str]]:
     """Yield each line, and each log that Snakemake includes as a list: it may contain the log of another Snakemake."""
     line = next(lines, None)
     while line is not None:
@@ -170,7 +170,7 @@ def _shown(lines: Iterator[str], bar: str) -> Iterator[str]:
         head = bool(LOGFILE.match(line))
 
 
-def _close(session: Session, block: _Block | None, now: datetime | None, statuses: list[re.Match]) -> None:
+def _store_block(session: Session, block: _Block | None, now: datetime | None, statuses: list[re.Match]) -> None:
     """Record the information of a block in the session."""
     if block is None or not block.rule or "jobid" not in block.items:
         return
@@ -188,11 +188,11 @@ def _close(session: Session, block: _Block | None, now: datetime | None, statuse
         return
     exit_statuses = [status[2] for status in statuses[-MAX_STATUSES:] if job.log and job.log in status[1]]
     said = "\n".join([items.get("message", "").removeprefix("None"), *exit_statuses[-1:]]).strip()
-    job.failures.append(Failure(now, said, "\n".join(block.shown), job.external, job.external_log))
+    job.failures.append(FailedAttempt(now, said, "\n".join(block.shown), job.external, job.external_log))
     job.state, job.ended = "failed", now
 
 
-def _event(session: Session, line: str, now: datetime | None) -> None:
+def _store_line(session: Session, line: str, now: datetime | None) -> None:
     """Record the information of a single line in the session."""
     jobs = session.jobs
     if match := FINISHED.match(line):
@@ -208,14 +208,14 @@ def _event(session: Session, line: str, now: datetime | None) -> None:
         for place, number in enumerate(match[1].split(","), start=int(match[3])):
             if job := jobs.get(number):
                 job.external = f"{match[2]}_{place}"
-    elif match := MISSING.match(line):
+    elif match := MISSING_OUTPUT.match(line):
         for number in session.groups.get(match[1], []):
             jobs[number].state, jobs[number].ended = "failed", now
-            jobs[number].failures.append(Failure(now, f"MissingOutputException: {line}"))
+            jobs[number].failures.append(FailedAttempt(now, f"MissingOutputException: {line}"))
     elif match := HEADER.match(line):
         session.host = match[2] if match[1] == "Host" else session.host
         session.command = match[2] if match[1] == "Command" else session.command
-    elif not jobs and not session.complains and (match := COUNT.match(line)):
+    elif not jobs and not session.complains and (match := JOB_COUNT.match(line)):
         session.planned[match[1]] = int(match[2])
     else:
         session.complains |= bool(COMPLAINT.match(line))

@@ -71,7 +71,7 @@ def describe_slurm_job(slurm: dict) -> str:
     Parameters
     ----------
     slurm : dict
-        job (id) and, if known, the attributes of `Queued`.
+        job (id) and, if known, the attributes of `SlurmJob`.
     """
     text = f"Slurm job {slurm['job']}"
     if slurm.get("state") == "PENDING":

@@ -14,7 +14,7 @@ BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 INSTANCE_NORM = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 # Memory formats by the number of spatial dimensions; in 3D with bfloat16, channels last is more than twice as fast.
 LAYOUT = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d}
-NORMALISATIONS = ("none", "batch", "instance", "group")
+NORMALISATION_LAYERS = ("none", "batch", "instance", "group")
 # Normalisations by statistics of the tile: their tiles differ from one pass over the whole image.
 TILE_STATISTICS = ("instance", "group")
 # Running statistics must average over many patches: PyTorch's 0.1 averages about ten, too few at batch size 1.
@@ -55,10 +55,10 @@ def normalisation_layers(dims: int, channels: int, normalisation: str) -> list[n
     Raises
     ------
     ValueError
-        If `normalisation` is not one of `NORMALISATIONS`.
+        If `normalisation` is not one of `NORMALISATION_LAYERS`.
     """
-    if normalisation not in NORMALISATIONS:
-        raise ValueError(f"network.normalisation {normalisation!r}; expected one of {NORMALISATIONS}")
+    if normalisation not in NORMALISATION_LAYERS:
+        raise ValueError(f"network.normalisation {normalisation!r}; expected one of {NORMALISATION_LAYERS}")
     if normalisation == "batch":
         return [BATCH_NORM[dims](channels, momentum=BATCH_NORM_MOMENTUM)]
     if normalisation == "instance":
@@ -78,7 +78,7 @@ def convolution(dims: int, inputs: int, outputs: int, normalisation: str, paddin
     inputs, outputs : int
         Number of channels before and after the convolution.
     normalisation : str
-        One of `NORMALISATIONS`.
+        One of `NORMALISATION_LAYERS`.
     padding : int
         Pixels of zeros on each side.
     dilation : int
@@ -98,7 +98,7 @@ def double_convolution(dims: int, inputs: int, outputs: int, normalisation: str,
     inputs, outputs : int
         Number of channels before and after the block.
     normalisation : str
-        One of `NORMALISATIONS`.
+        One of `NORMALISATION_LAYERS`.
     padded : bool
         Whether zeros pad each convolution, so that sizes stay; otherwise the output is 4 pixels shorter per axis.
     """

@@ -14,7 +14,7 @@ from snakeseg.networks.unet import UNet, unet_geometry
 from snakeseg.settings import Network
 
 
-class Entry(NamedTuple):
+class RegisteredNetwork(NamedTuple):
     """Functions of a registered network.
 
     Parameters
@@ -31,13 +31,13 @@ class Entry(NamedTuple):
 
 # The settings class of each network is in `snakeseg.settings.NETWORK_SETTINGS`.
 NETWORKS = {
-    "unet": Entry(UNet, unet_geometry),
-    "fcn32s": Entry(FCN, fcn_geometry),
-    "fcn16s": Entry(FCN, fcn_geometry),
-    "fcn8s": Entry(FCN, fcn_geometry),
-    "context": Entry(ContextNetwork, context_geometry),
-    "dynunet": Entry(dynunet, dynunet_geometry),
-    "segresnet": Entry(segresnet, segresnet_geometry),
+    "unet": RegisteredNetwork(UNet, unet_geometry),
+    "fcn32s": RegisteredNetwork(FCN, fcn_geometry),
+    "fcn16s": RegisteredNetwork(FCN, fcn_geometry),
+    "fcn8s": RegisteredNetwork(FCN, fcn_geometry),
+    "context": RegisteredNetwork(ContextNetwork, context_geometry),
+    "dynunet": RegisteredNetwork(dynunet, dynunet_geometry),
+    "segresnet": RegisteredNetwork(segresnet, segresnet_geometry),
 }
 
 

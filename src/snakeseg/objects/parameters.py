@@ -14,7 +14,7 @@ from snakeseg.objects.segment import InstanceParameters
 from snakeseg.settings import Labels, build_section
 
 T = TypeVar("T")
-REMEDY = "copy the model folder again, or run: snakemake -R tune"
+PARAMETERS_REMEDY = "copy the model folder again, or run: snakemake -R tune"
 
 
 def load_parameters(folder: Path, labels: Labels) -> Postprocessing:
@@ -84,7 +84,7 @@ def _read(folder: Path, parse: Callable[[dict, Path], T], default: T) -> T:
     except BadInput:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise BadInput(path, f"{type(error).__name__} {error}", "segmentation parameters", REMEDY) from error
+        raise BadInput(path, f"{type(error).__name__} {error}", "segmentation parameters", PARAMETERS_REMEDY) from error
 
 
 def _build_filters(values: dict, where: object) -> dict[str, ComponentFilter]:

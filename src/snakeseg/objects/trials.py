@@ -18,7 +18,7 @@ from snakeseg.transforms.labels import drop_at_edge
 AP_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 # Columns of counts: matches at each of these thresholds, then true objects, predicted objects, one minus the adapted
 # Rand error, and 1 if that is defined.
-COLUMNS = len(AP_THRESHOLDS) + 4
+COUNT_COLUMNS = len(AP_THRESHOLDS) + 4
 
 
 def candidate_parameters(settings: Instances) -> Iterator[InstanceParameters]:
@@ -71,7 +71,7 @@ def count_trials(
 
 
 def _count(table: Overlaps) -> list[float]:
-    """Count one trial: see `COLUMNS`."""
+    """Count one trial: see `COUNT_COLUMNS`."""
     _, iou = match(table)
     rand_score = 1 - adapted_rand_error(table)
     is_defined = rand_score == rand_score

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from snakeseg.arrays import Region, grid_regions, prefetch_results, read_mirrored
 from snakeseg.networks.blocks import LAYOUT
 from snakeseg.networks.geometry import Geometry, magnified
-from snakeseg.prediction.tiles import tile_shape
+from snakeseg.prediction.tiles import fixed_stride
 from snakeseg.transforms.flips import Symmetry, orientations
 
 # Maps the input of a tile (channels, *(stride + 2 * halo)) to its output (classes, *stride).
@@ -25,7 +25,7 @@ MAGNIFYING = {2: {"mode": "bicubic", "antialias": True}, 3: {"mode": "trilinear"
 SHRINKING = {2: "bilinear", 3: "trilinear"}
 
 
-def tiled_logits(
+def predict_logits(
     network: nn.Module, image: np.ndarray, geometry: Geometry, tile: int, device: torch.device | str = "cpu"
 ) -> np.ndarray:
     """Compute the logits of an image tile by tile; they equal one pass over the mirrored image, at any tile size.
@@ -46,8 +46,8 @@ def tiled_logits(
     float array, shape (classes, *spatial)
         In the network's dtype.
     """
-    stride = tile_shape(image.shape[1:], geometry, tile)
-    return assemble(run_tiles(tile_logits(network, geometry), image, geometry, stride, device), image.shape[1:])
+    stride = fixed_stride(image.shape[1:], geometry, tile)
+    return assemble(run_tiles(make_tile_function(network, geometry), image, geometry, stride, device), image.shape[1:])
 
 
 def run_tiles(
@@ -110,7 +110,7 @@ def _constant_values(tile_input: Tensor) -> bytes | None:
     return first.numpy().tobytes() if bool((tile_input.flatten(1) == first).all()) else None
 
 
-def tile_logits(network: nn.Module, geometry: Geometry, halo: Sequence[int] | None = None) -> TileFunction:
+def make_tile_function(network: nn.Module, geometry: Geometry, halo: Sequence[int] | None = None) -> TileFunction:
     """Return a function that computes the logits of a tile.
 
     Parameters
@@ -154,7 +154,7 @@ def tile_logits_at_scales(
         Geometry of the tiles that all scales share (`combine` of `magnified`).
     """
     functions = [
-        tile_logits(network, geometry, common.halo)
+        make_tile_function(network, geometry, common.halo)
         if scale == 1
         else _magnified_tile_logits(scale, network, geometry, common)
         for scale in scales
@@ -169,7 +169,7 @@ def tile_logits_at_scales(
 def _magnified_tile_logits(scale: float, network: nn.Module, geometry: Geometry, common: Geometry) -> TileFunction:
     """Return a function that magnifies a tile, computes its logits, and interpolates them back to the tile."""
     halo, magnified_halo = magnified(geometry, scale).halo, geometry.reach
-    compute_logits = tile_logits(network, geometry, magnified_halo)
+    compute_logits = make_tile_function(network, geometry, magnified_halo)
     excess = [h - own for h, own in zip(common.halo, halo, strict=True)]
     magnified_excess = [int(h * scale) - own for h, own in zip(halo, magnified_halo, strict=True)]
 

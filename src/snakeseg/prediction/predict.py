@@ -11,7 +11,7 @@ from snakeseg.prediction.blending import run_blended
 from snakeseg.prediction.overlap_tile import UNCERTAINTY_CHANNELS, Piece, likeliest_class, run_tiles
 from snakeseg.prediction.predictor import Predictor
 from snakeseg.prediction.tiles import is_blended, part_of, tiles_of_part
-from snakeseg.transforms.normalise import foreground_box, normalise
+from snakeseg.transforms.normalise import content_box, normalise
 
 # Note in the label files of blended images.
 BLENDED_NOTE = "SnakeSeg: tiles were blended, as this network's normalisation depends on the tile"
@@ -126,7 +126,7 @@ def _inside_and_outside_box(
     predictor: Predictor, image: Raster, stride: Sequence[int], tiles: Sequence[Region], background: np.ndarray
 ) -> Iterator[Piece]:
     """Yield tiles outside the foreground box, with `background` in every pixel, then predicted tiles."""
-    box = foreground_box(image.array, predictor.description.prepare)
+    box = content_box(image.array, predictor.description.prepare)
     for tile in tiles:
         if not regions_overlap(tile, box):
             yield tile, np.broadcast_to(background, (len(background), *(side.stop - side.start for side in tile)))

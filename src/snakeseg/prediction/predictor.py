@@ -22,7 +22,7 @@ from snakeseg.networks.geometry import Geometry, combine, magnified
 from snakeseg.prediction.images import OpenImage
 from snakeseg.prediction.overlap_tile import TileFunction, tile_logits_at_scales, tile_probabilities
 from snakeseg.prediction.tile_plan import TileCosts, TileMeasurement, TilePlan, plan_tiles, price_tiles
-from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS, tile_shape
+from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS, fixed_stride
 from snakeseg.prediction.timing import cache_path, read_samples, used_memory, write_samples
 from snakeseg.progress import log
 from snakeseg.transforms.flips import orientations
@@ -174,7 +174,7 @@ def plan_image(predictor: Predictor, shape: Sequence[int], budget: float | None 
     if description.predict.tile == "auto":
         budget = costs.fixed + free_memory(device) / 2 if budget is None else budget
         return plan_tiles(shape, predictor.geometry, costs, budget)
-    stride = tile_shape(shape, predictor.geometry, description.predict.tile)
+    stride = fixed_stride(shape, predictor.geometry, description.predict.tile)
     return price_tiles(shape, stride, predictor.geometry, costs)
 
 
@@ -187,7 +187,7 @@ def choose_stride(predictor: Predictor, shape: Sequence[int], budget: float | No
     tile, default = predictor.description.predict.tile, DEFAULT_TILE_PIXELS[predictor.description.dims]
     if tile == "auto" and max(shape) > default:
         return plan_image(predictor, shape, budget).stride
-    return tile_shape(shape, predictor.geometry, default if tile == "auto" else tile)
+    return fixed_stride(shape, predictor.geometry, default if tile == "auto" else tile)
 
 
 def choose_strides(

@@ -9,7 +9,7 @@ from snakeseg.networks.geometry import Geometry
 DEFAULT_TILE_PIXELS = {2: 384, 3: 64}
 
 
-def tile_shape(shape: Sequence[int], geometry: Geometry, largest: int) -> tuple[int, ...]:
+def fixed_stride(shape: Sequence[int], geometry: Geometry, largest: int) -> tuple[int, ...]:
     """Return the stride of the smallest number of equal tiles that are no longer than `largest` along each axis.
 
     Strides are multiples of `geometry.multiple`, so that pooling windows are the same in every tile.

@@ -24,9 +24,9 @@ from snakeseg.models.checkpoint import load_model
 from snakeseg.models.description import Description
 from snakeseg.networks.folding import fold_normalisation
 from snakeseg.networks.measures import count_operations, count_parameters, network_checkerboard
-from snakeseg.prediction.overlap_tile import TileFunction, tile_logits, tiled_logits
+from snakeseg.prediction.overlap_tile import TileFunction, make_tile_function, predict_logits
 from snakeseg.prediction.tile_plan import TileMeasurement
-from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS, tile_shape
+from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS, fixed_stride
 from snakeseg.settings import Network
 
 # Strides of measured tiles, in pixels, by the number of axes.
@@ -52,7 +52,7 @@ def measure_tiles(folder: Path, device: torch.device, budget: float) -> list[Til
         Memory in bytes; see `MAX_MEASURING_MEMORY_SHARE`.
     """
     network, description = load_model(folder, device)
-    compute_logits = tile_logits(fold_normalisation(network), description.geometry)
+    compute_logits = make_tile_function(fold_normalisation(network), description.geometry)
     return list(sample_tiles(compute_logits, description, device, budget))
 
 
@@ -74,7 +74,7 @@ def sample_tiles(
     geometry = description.geometry
     begun, before = time.perf_counter(), peak_memory(device)
     for stride in MEASURED_STRIDES_PIXELS[description.dims]:
-        sides = geometry.input_size(tile_shape([stride] * description.dims, geometry, stride))
+        sides = geometry.input_size(fixed_stride([stride] * description.dims, geometry, stride))
         tile_input = torch.rand(description.channels, *sides, device=device)
         times = []
         with torch.inference_mode(), autocast(description.predict.precision, device):
@@ -174,15 +174,15 @@ def measure_model(folder: Path, device: torch.device, threads: int) -> dict:
     network, description = load_model(folder, device)
     geometry, dims, channels = description.geometry, description.dims, description.channels
     tile = DEFAULT_TILE_PIXELS[dims]
-    stride = tile_shape([tile] * dims, geometry, tile)
+    stride = fixed_stride([tile] * dims, geometry, tile)
     flops = count_operations(description.make_network, channels, geometry.input_size(stride))
     sizes = {"parameters": count_parameters(network), "checkerboard": network_checkerboard(network, channels, geometry)}
     network = fold_normalisation(network)
     image = np.zeros((channels, *[TIMED_SIDE_PIXELS[dims]] * dims), np.float32)
     with autocast(description.predict.precision, device):
-        tiled_logits(network, image, geometry, tile, device)  # the first pass allocates memory
+        predict_logits(network, image, geometry, tile, device)  # the first pass allocates memory
         start = time.perf_counter()
-        tiled_logits(network, image, geometry, tile, device)
+        predict_logits(network, image, geometry, tile, device)
         seconds = time.perf_counter() - start
     return {
         "network": _describe_network(description.network),

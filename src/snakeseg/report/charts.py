@@ -106,12 +106,12 @@ def scores_over_thresholds(summary: pd.DataFrame) -> Chart | None:
 
 
 # Methods of `objects.segment`.
-METHODS = ("components", "distance", "soft", "core")
+METHOD_NAMES = ("components", "distance", "soft", "core")
 # Parameters that were tuned: column of the trials, methods that use it, name.
-PARAMETERS = (
-    ("threshold", METHODS, "foreground threshold"),
-    ("smallest", METHODS, "smallest size in pixels"),
-    ("grow", METHODS, "growth into gaps in pixels"),
+TUNED_PARAMETERS = (
+    ("threshold", METHOD_NAMES, "foreground threshold"),
+    ("smallest", METHOD_NAMES, "smallest size in pixels"),
+    ("grow", METHOD_NAMES, "growth into gaps in pixels"),
     ("depth", ("distance", "soft"), "depth of distance maxima in pixels"),
     ("depth", ("core",), "threshold of seeds"),
 )
@@ -138,7 +138,7 @@ def sensitivity(parameters: dict[str, dict]) -> list[Chart]:
         return []
     trials["series"] = trials["experiment" if len(parameters) > 1 else "method"]
     charts = []
-    for column, methods, name in PARAMETERS:
+    for column, methods, name in TUNED_PARAMETERS:
         if column not in trials:  # models of earlier versions
             continue
         tried = trials[trials["method"].isin(methods)]

@@ -10,8 +10,8 @@ from snakeseg.settings import Augment, Config
 from snakeseg.transforms.elastic import MAX_STD_SHARE
 from snakeseg.transforms.flips import Symmetry
 
-AXES = ("first", "second", "third")
-NORMALISATIONS = {
+AXIS_NAMES = ("first", "second", "third")
+INTENSITY_CLAUSES = {
     ("percentile", "image"): "Intensities were scaled by the percentiles {low:g} and {high:g} of each image.",
     ("percentile", "dataset"): "Intensities were scaled by the percentiles {low:g} and {high:g}, averaged over the"
     " training images.",
@@ -69,7 +69,7 @@ def _preparation(used: UsedSettings) -> Iterator[str]:
         yield f"Images were resampled to a pixel size of {_times(prepare.spacing)} in the unit of the files."
     if prepare.crop:
         yield "Constant margins of images were excluded."
-    template = NORMALISATIONS.get((prepare.normalise, prepare.scope), "Intensities were not normalised.")
+    template = INTENSITY_CLAUSES.get((prepare.normalise, prepare.scope), "Intensities were not normalised.")
     yield template.format(low=prepare.low, high=prepare.high)
     if used.has_copies:
         copies = "copies" if config.augment.copies > 1 else "copy"
@@ -179,7 +179,7 @@ def _displacements(augment: Augment, dims: int) -> str:
 
 def _axes(axes: Sequence[int]) -> str:
     """Name axes, such as "the first and third axes"."""
-    return f"the {_listed([AXES[axis] for axis in axes])} {'axis' if len(axes) == 1 else 'axes'}"
+    return f"the {_listed([AXIS_NAMES[axis] for axis in axes])} {'axis' if len(axes) == 1 else 'axes'}"
 
 
 def _listed(items: Sequence) -> str:

@@ -20,7 +20,7 @@ from snakeseg.settings.sections import (
 from snakeseg.settings.training import Loss, Train
 
 # Pattern of names that become parts of folder names.
-NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+RUN_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 SECTIONS: dict[str, type] = {
     "labels": Labels,
     "simulate": Simulate,
@@ -82,7 +82,7 @@ class Settings(Overridable):
 class Run:
     """Keys on the run as a whole: its name, inputs, threads, folds and seeds."""
 
-    name: str = key(MISSING, "name of the run; results go to `results/NAME`", pattern=NAME)
+    name: str = key(MISSING, "name of the run; results go to `results/NAME`", pattern=RUN_NAME)
     sheet: str = key(MISSING, "path of the sample sheet, from the working folder")
     data: str | None = key(None, "folder that relative paths in the sheet start from; by default the sheet's folder")
     model: str | None = key(

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from snakeseg.settings import Labels
-from snakeseg.setup.proposal import Key, Proposal
+from snakeseg.setup.proposal import Proposal, ProposedKey
 from snakeseg.setup.survey import Survey
 
 MAX_COMMENT_CHARS = 110
@@ -33,7 +33,12 @@ def config_text(name: str, sheet: Path, data: Path, survey: Survey, folds: tuple
     str
         The text of the config file.
     """
-    head = [Key("name", name), Key("sheet", str(sheet)), Key("data", str(data)), Key("spatial_dims", survey.dims)]
+    head = [
+        ProposedKey("name", name),
+        ProposedKey("sheet", str(sheet)),
+        ProposedKey("data", str(data)),
+        ProposedKey("spatial_dims", survey.dims),
+    ]
     fold_keys, fold_comment = folds
     parts = [
         "# Written by `snakeseg init`: settings to start with, not tuned. All keys are listed in config/README.md.",
@@ -44,25 +49,27 @@ def config_text(name: str, sheet: Path, data: Path, survey: Survey, folds: tuple
         *_lines(_labels(survey.labels), "  "),
         "",
         *_comment(fold_comment, ""),
-        *_lines([Key(key, value) for key, value in fold_keys.items()], ""),
+        *_lines([ProposedKey(key, value) for key, value in fold_keys.items()], ""),
     ]
     for section, values in proposal.sections.items():
         parts += ["", f"{section}:", *_lines(values, "  ")] if values else []
     return "\n".join(parts) + "\n"
 
 
-def _labels(labels: Labels) -> list[Key]:
+def _labels(labels: Labels) -> list[ProposedKey]:
     """Return the keys of the section `labels`."""
-    keys = [Key("kind", labels.kind)]
+    keys = [ProposedKey("kind", labels.kind)]
     if labels.kind == "semantic":
         numbered = any(name.startswith("class-") for name in labels.values)
-        keys.append(Key("values", labels.values, "The names can be changed." if numbered else ""))
+        keys.append(ProposedKey("values", labels.values, "The names can be changed." if numbered else ""))
     if labels.ignore is not None:
-        keys.append(Key("ignore", labels.ignore, "Pixels with this value are excluded from training and scores."))
+        keys.append(
+            ProposedKey("ignore", labels.ignore, "Pixels with this value are excluded from training and scores.")
+        )
     return keys
 
 
-def _lines(keys: list[Key], indent: str) -> list[str]:
+def _lines(keys: list[ProposedKey], indent: str) -> list[str]:
     """Format keys as lines of YAML, each after its comment."""
     lines = []
     for key in keys:

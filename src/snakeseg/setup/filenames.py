@@ -42,7 +42,7 @@ NUMBERED = re.compile(
 )
 
 
-class Named(NamedTuple):
+class ParsedPath(NamedTuple):
     """Interpretation of the path of a file.
 
     Attributes
@@ -100,7 +100,7 @@ def read_by_names(root: Path) -> Layout:
     return Layout("images and labels paired by name", root, sheet_of(rows), validation=validation, problems=problems)
 
 
-def interpret_path(path: Path, by_stem: bool) -> Named:
+def interpret_path(path: Path, by_stem: bool) -> ParsedPath:
     """Determine role, part and key of a file from the words in its path.
 
     Parameters
@@ -120,10 +120,10 @@ def interpret_path(path: Path, by_stem: bool) -> Named:
     words = _words(stem_and_suffix(path.name)[0], parts=False)
     if words.role and (not role or words.role == "other" or (by_stem and words.role == "label")):
         role, word = words.role, words.word
-    return Named(path, role or "image", word, part, (*key, words.rest))
+    return ParsedPath(path, role or "image", word, part, (*key, words.rest))
 
 
-class Words(NamedTuple):
+class ParsedName(NamedTuple):
     """Interpretation of a name: role, the word that determines it, part, and the remaining words."""
 
     role: str
@@ -132,7 +132,7 @@ class Words(NamedTuple):
     rest: str
 
 
-def _words(text: str, parts: bool = True) -> Words:
+def _words(text: str, parts: bool = True) -> ParsedName:
     """Split a name into words and interpret them; words for parts only if `parts` is True."""
     for pattern, replacement in REPLACEMENTS:
         text = re.sub(pattern, replacement, text)
@@ -147,7 +147,7 @@ def _words(text: str, parts: bool = True) -> Words:
     role, role_word = max(roles, key=lambda pair: ("image", "label", "other").index(pair[0]), default=("", ""))
     part = next((PART_WORDS[w.lower()] for w in words if parts and w.lower() in PART_WORDS), "")
     rest = [w for w in words if not _role(w.lower()) and not (parts and w.lower() in PART_WORDS)]
-    return Words(role, role_word, part, "_".join(rest))
+    return ParsedName(role, role_word, part, "_".join(rest))
 
 
 def _role(word: str) -> str:
@@ -155,11 +155,11 @@ def _role(word: str) -> str:
     return "label" if word in LABEL_WORDS else "image" if word in IMAGE_WORDS else "other" if word in SKIP_WORDS else ""
 
 
-def _pairs(files: list[Named]) -> tuple[list[tuple[Named, Named | None]], list[Named]]:
+def _pairs(files: list[ParsedPath]) -> tuple[list[tuple[ParsedPath, ParsedPath | None]], list[ParsedPath]]:
     """Pair each image with its label, or with None; also return the unpaired labels."""
     images = [file for file in files if file.role == "image"]
     labels = [file for file in files if file.role == "label"]
-    label_of: dict[Path, Named] = {}
+    label_of: dict[Path, ParsedPath] = {}
     taken: set[Path] = set()
     # Compare, from strict to lenient: the whole name; the key, with and without the part; the last part of the key.
     for key_of in (
@@ -193,12 +193,12 @@ def _pairs(files: list[Named]) -> tuple[list[tuple[Named, Named | None]], list[N
     return [(image, label_of.get(image.path)) for image in images], [f for f in labels if f.path not in used]
 
 
-def _same_part(image: Named, label: Named) -> bool:
+def _same_part(image: ParsedPath, label: ParsedPath) -> bool:
     """Return True unless image and label belong to different parts."""
     return image.part == label.part or not (image.part and label.part)
 
 
-def _rows(pairs: list[tuple[Named, Named | None]]) -> tuple[list[dict], list[str]]:
+def _rows(pairs: list[tuple[ParsedPath, ParsedPath | None]]) -> tuple[list[dict], list[str]]:
     """Return the rows of the sheet, and patterns of the samples in the validation part of the folder."""
     names, groups = _sample_names([image for image, _ in pairs]), _groups([image for image, _ in pairs])
     rows = []
@@ -218,13 +218,13 @@ def _rows(pairs: list[tuple[Named, Named | None]]) -> tuple[list[dict], list[str
     return rows, ["val-*"] if held_out else []
 
 
-def _sample_names(images: list[Named]) -> list[str]:
+def _sample_names(images: list[ParsedPath]) -> list[str]:
     """Return the shortest distinct names; names of the validation part begin with "val-"."""
 
-    def short(image: Named) -> str:
+    def short(image: ParsedPath) -> str:
         return stem_and_suffix(image.path.name)[0] if image.key[-1] else "-".join(image.key[:-1])
 
-    def whole(image: Named) -> str:
+    def whole(image: ParsedPath) -> str:
         return "-".join(filter(None, [*image.key[:-1], short(image)])) if image.key[-1] else short(image)
 
     namings = (short, whole, lambda f: "-".join(filter(None, [f.part, whole(f)])),
@@ -239,7 +239,7 @@ def _sample_names(images: list[Named]) -> list[str]:
     return [f"{name}-{number}" for number, name in enumerate(names, 1)]
 
 
-def _groups(images: list[Named]) -> list[str]:
+def _groups(images: list[ParsedPath]) -> list[str]:
     """Return groups by folder, else by the name before a final number; "" for all images if neither gives groups."""
     folders = ["-".join(image.key[:-1]) for image in images]
     numbered = [match["group"] if (match := NUMBERED.fullmatch(image.key[-1])) else "" for image in images]
@@ -250,7 +250,7 @@ def _groups(images: list[Named]) -> list[str]:
     return [""] * len(images)
 
 
-def _unused_files(root: Path, files: list[Named], pairs: list, unpaired: list[Named]) -> Iterator[str]:
+def _unused_files(root: Path, files: list[ParsedPath], pairs: list, unpaired: list[ParsedPath]) -> Iterator[str]:
     """Yield problems: labels without an image, several labels of one image, files that are neither."""
     labels_in = defaultdict(list)
     for label in unpaired:

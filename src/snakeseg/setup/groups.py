@@ -25,7 +25,7 @@ def assign_groups(sheet: pd.DataFrame, dims: int) -> tuple[pd.DataFrame, str]:
     Parameters
     ----------
     sheet : DataFrame
-        With the columns of `layout.COLUMNS`.
+        With the columns of `layout.LAYOUT_COLUMNS`.
     dims : int
         Number of spatial axes, 2 or 3.
 
@@ -87,7 +87,7 @@ def choose_folds(sheet: pd.DataFrame, validation: list[str], classes: dict[str, 
     Parameters
     ----------
     sheet : DataFrame
-        With the columns of `layout.COLUMNS`.
+        With the columns of `layout.LAYOUT_COLUMNS`.
     validation : list of str
         Patterns of the samples that the folder itself holds out.
     classes : dict of set of str

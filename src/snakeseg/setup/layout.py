@@ -11,7 +11,7 @@ import pandas as pd
 from snakeseg.io.file_names import file_and_number, stem_and_suffix
 from snakeseg.io.images import list_images_in_file
 
-COLUMNS = ("sample", "image", "label", "subset", "group")
+LAYOUT_COLUMNS = ("sample", "image", "label", "subset", "group")
 # Maximum number of files that a message names.
 MAX_FILES_IN_MESSAGE = 3
 # Folders that a run creates in its working folder.
@@ -29,7 +29,7 @@ class Layout:
     root : path
         Folder that the paths of the sheet start from.
     sheet : DataFrame
-        One row per image with the text columns `COLUMNS`; group is "" for images without a group.
+        One row per image with the text columns `LAYOUT_COLUMNS`; group is "" for images without a group.
     kind : str
         "semantic" or "instance" if the layout determines the kind of labels; else "".
     classes : dict of int
@@ -74,8 +74,8 @@ class Listing(NamedTuple):
 
 
 def sheet_of(rows: list[dict]) -> pd.DataFrame:
-    """Return rows as a sheet with `COLUMNS`; missing values are ""."""
-    return pd.DataFrame([{**dict.fromkeys(COLUMNS, ""), **row} for row in rows], columns=list(COLUMNS))
+    """Return rows as a sheet with `LAYOUT_COLUMNS`; missing values are ""."""
+    return pd.DataFrame([{**dict.fromkeys(LAYOUT_COLUMNS, ""), **row} for row in rows], columns=list(LAYOUT_COLUMNS))
 
 
 def list_files(root: Path) -> Listing:

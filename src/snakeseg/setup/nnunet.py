@@ -12,7 +12,7 @@ from snakeseg.text import legal_name
 
 # nnU-Net stores each channel of an image in a file of its own, whose name ends in the number of the channel.
 CHANNEL = re.compile(r"(.+)_(\d{4})")
-PARTS = (("imagesTr", "labelsTr", "train"), ("imagesTs", "labelsTs", "test"))
+DATASET_FOLDERS = (("imagesTr", "labelsTr", "train"), ("imagesTs", "labelsTs", "test"))
 
 
 def is_nnunet(root: Path) -> bool:
@@ -43,7 +43,7 @@ def read_nnunet(root: Path) -> Layout:
     """
     description = _read_description(root / "dataset.json")
     rows, problems, has_channel_files = [], [], False
-    for images, labels, subset in PARTS:
+    for images, labels, subset in DATASET_FOLDERS:
         cases, label_of = _cases(root, images), _by_name(root, labels)
         has_channel_files |= any(len(files) > 1 for files in cases.values())
         for name, files in cases.items():

@@ -9,7 +9,7 @@ from snakeseg.io.sheet import assign_folds
 from snakeseg.setup.config_file import config_text
 from snakeseg.setup.detect import read_layout
 from snakeseg.setup.groups import assign_groups, choose_folds
-from snakeseg.setup.layout import COLUMNS, Layout
+from snakeseg.setup.layout import LAYOUT_COLUMNS, Layout
 from snakeseg.setup.proposal import Proposal, propose_settings
 from snakeseg.setup.survey import Survey, survey_files
 
@@ -88,5 +88,5 @@ def plan_setup(folder: Path, layout: str | None) -> SetupPlan:
         left_out += "; predict them later with snakeseg predict"
     sheet = sheet.drop(index=dropped)
     paths = images.sheet.loc[sheet.index, ["image", "label"]]
-    kept = [column for column in COLUMNS if column != "group" or (sheet["group"] != "").any()]
+    kept = [column for column in LAYOUT_COLUMNS if column != "group" or (sheet["group"] != "").any()]
     return SetupPlan(images, survey, sheet.assign(**paths)[kept], together, folds, proposal, left_out)

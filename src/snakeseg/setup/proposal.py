@@ -26,7 +26,7 @@ NETWORK_WIDTH = {2: 16, 3: 8}
 DENSE_FOREGROUND_SHARE = 0.5
 
 
-class Key(NamedTuple):
+class ProposedKey(NamedTuple):
     """A key of the config with its value and a comment that explains the value."""
 
     name: str
@@ -47,7 +47,7 @@ class Proposal(NamedTuple):
         Number of unlabelled images to predict within the time budget.
     """
 
-    sections: dict[str, list[Key]]
+    sections: dict[str, list[ProposedKey]]
     minutes: float
     predicted: int
 
@@ -79,49 +79,51 @@ def propose_settings(survey: Survey) -> Proposal:
         "prepare": _prepare(survey),
         "augment": _augment(survey, side),
         "weigh": _weigh(survey),
-        "loss": [Key("name", "dice")] if survey.labels.kind == "semantic" else [],
+        "loss": [ProposedKey("name", "dice")] if survey.labels.kind == "semantic" else [],
         "network": network,
         "train": _train(survey, steps, batch, patch, steps * seconds / 60),
         "predict": []
         if average
         else [
-            Key("average", False, "Set true to average predictions over flips and turns: more accurate, but slower.")
+            ProposedKey(
+                "average", False, "Set true to average predictions over flips and turns: more accurate, but slower."
+            )
         ],
         "instances": _instances(survey),
     }
     return Proposal(sections, steps * seconds / 60, predicted)
 
 
-def _network(survey: Survey, depth: int) -> list[Key]:
+def _network(survey: Survey, depth: int) -> list[ProposedKey]:
     """Return the keys of the section `network`."""
     return [
-        Key(
+        ProposedKey(
             "width",
             NETWORK_WIDTH[survey.dims],
             "Channels of the first level: doubling them raises the capacity and quadruples the time.",
         ),
-        Key("depth", depth),
-        Key("padded", True),
-        Key("normalisation", "batch"),
-        Key("dropout", 0.1),
+        ProposedKey("depth", depth),
+        ProposedKey("padded", True),
+        ProposedKey("normalisation", "batch"),
+        ProposedKey("dropout", 0.1),
         *_border(survey),
     ]
 
 
-def _train(survey: Survey, steps: int, batch: int, patch: list[int], minutes: float) -> list[Key]:
+def _train(survey: Survey, steps: int, batch: int, patch: list[int], minutes: float) -> list[ProposedKey]:
     """Return the keys of the section `train`."""
     advice = "To improve the model, raise this first: ten times as many steps are usual."
     flips = "Anatomy is symmetric from left to right only. If classes distinguish left and right, set flips: false."
     return [
-        Key("steps", steps, f"About {max(1, round(minutes))} min on two cores of a laptop. {advice}"),
-        Key("batch", batch),
-        Key("patch", patch[0] if len(set(patch)) == 1 else patch, _patch_comment(survey)),
-        Key("optimiser", "adamw"),
-        Key("learning_rate", 0.003),
-        Key("weight_decay", 0.01),
-        Key("schedule", "cosine"),
+        ProposedKey("steps", steps, f"About {max(1, round(minutes))} min on two cores of a laptop. {advice}"),
+        ProposedKey("batch", batch),
+        ProposedKey("patch", patch[0] if len(set(patch)) == 1 else patch, _patch_comment(survey)),
+        ProposedKey("optimiser", "adamw"),
+        ProposedKey("learning_rate", 0.003),
+        ProposedKey("weight_decay", 0.01),
+        ProposedKey("schedule", "cosine"),
         *_foreground(survey),
-        *([Key("flips", [0], flips), Key("turns", False)] if survey.body else []),
+        *([ProposedKey("flips", [0], flips), ProposedKey("turns", False)] if survey.body else []),
     ]
 
 
@@ -170,7 +172,7 @@ def _plan_prediction(survey: Survey, settings: dict) -> tuple[bool, int]:
     return average, int(min(unlabelled, max(affordable, 4)))
 
 
-def _prepare(survey: Survey) -> list[Key]:
+def _prepare(survey: Survey) -> list[ProposedKey]:
     """Return the keys of the section `prepare`."""
     facts, keys = survey.facts, []
     if survey.body:
@@ -180,62 +182,64 @@ def _prepare(survey: Survey) -> list[Key]:
             if is_ct
             else "Intensities of MRI have no absolute scale: each volume is normalised by itself."
         )
-        keys = [Key("normalise", "zscore", comment), *([Key("scope", "dataset")] if is_ct else [])]
+        keys = [ProposedKey("normalise", "zscore", comment), *([ProposedKey("scope", "dataset")] if is_ct else [])]
     else:
         types = sorted(set(facts["type"])) if "type" in facts else []
         channels = {1: "Intensities", 3: "Colours, each channel separately,"}
         intensities = channels.get(survey.channels, f"{survey.channels} channels")
         intensities += f" of type {' and '.join(types)}" if types else ""
-        keys = [Key("normalise", "percentile", f"{intensities}: the range of each image becomes 0 to 1.")]
+        keys = [ProposedKey("normalise", "percentile", f"{intensities}: the range of each image becomes 0 to 1.")]
     sizes = np.array(survey.spacings)
     if (sizes.max(axis=0) > SAME_SPACING_RATIO * sizes.min(axis=0)).any():
-        keys.append(Key("spacing", "auto", "Pixel sizes differ: all images are resampled to the median pixel size."))
+        keys.append(
+            ProposedKey("spacing", "auto", "Pixel sizes differ: all images are resampled to the median pixel size.")
+        )
     return keys
 
 
-def _augment(survey: Survey, side: np.ndarray) -> list[Key]:
+def _augment(survey: Survey, side: np.ndarray) -> list[ProposedKey]:
     """Return the keys of the section `augment`: fewer copies of large data sets, small deformations of small images."""
     pixels = sum(map(math.prod, survey.shapes)) / len(survey.shapes) * (survey.sheet["label"] != "").sum()
     std = float(np.clip(round(0.02 * side.min()), 1, 10)) if survey.dims == 2 else 3
-    return [Key("copies", 4 if pixels < 2e7 else 1), Key("std", int(std))]
+    return [ProposedKey("copies", 4 if pixels < 2e7 else 1), ProposedKey("std", int(std))]
 
 
-def _weigh(survey: Survey) -> list[Key]:
+def _weigh(survey: Survey) -> list[ProposedKey]:
     """Return the keys of the section `weigh`."""
     if survey.labels.kind == "semantic":
         return [
-            Key("w0", 0, "Semantic labels have no borders between touching objects: no border weights."),
-            Key("classes", "equal"),
+            ProposedKey("w0", 0, "Semantic labels have no borders between touching objects: no border weights."),
+            ProposedKey("classes", "equal"),
         ]
-    return [Key("w0", 5), Key("sigma", 3), Key("classes", "equal")]
+    return [ProposedKey("w0", 5), ProposedKey("sigma", 3), ProposedKey("classes", "equal")]
 
 
-def _border(survey: Survey) -> list[Key]:
+def _border(survey: Survey) -> list[ProposedKey]:
     """Return the key of the border class, if many objects touch."""
     if survey.labels.kind != "instance" or "touching" not in survey.facts:
         return []
     share = survey.facts["touching"].sum() / max(survey.facts["objects"].sum(), 1)
     comment = f"{share:.0%} of the objects touch another: their borders are a class of their own."
-    return [Key("border", 1, comment)] if share > TOUCHING_SHARE else []
+    return [ProposedKey("border", 1, comment)] if share > TOUCHING_SHARE else []
 
 
-def _foreground(survey: Survey) -> list[Key]:
+def _foreground(survey: Survey) -> list[ProposedKey]:
     """Return the keys that place more patches on rare classes."""
     shares = pd.DataFrame([share for share in survey.facts.get("shares", []) if isinstance(share, dict)])
     means = shares.iloc[:, 1:].mean()
     if shares.empty or means.min() >= RARE_SHARE:
         return []
-    balanced = [Key("balanced", True)] if len(shares.columns) > 2 else []
+    balanced = [ProposedKey("balanced", True)] if len(shares.columns) > 2 else []
     comment = f"{means.idxmin()} covers {means.min():.1%} of an image: a third of the patches contain foreground."
-    return [Key("foreground", 0.33, comment), *balanced]
+    return [ProposedKey("foreground", 0.33, comment), *balanced]
 
 
-def _instances(survey: Survey) -> list[Key]:
+def _instances(survey: Survey) -> list[ProposedKey]:
     """Return the key of the score that selects the object parameters."""
     if survey.labels.kind == "semantic":
         return []
     dense = "foreground" in survey.facts and survey.facts["foreground"].mean() > DENSE_FOREGROUND_SHARE
     if dense and survey.labels.kind == "binary":
         comment = "Objects fill the image, and a gap in a border merges two of them: this score compares partitions."
-        return [Key("select_by", "adapted_rand_error", comment)]
-    return [Key("select_by", "ap_0.50")]
+        return [ProposedKey("select_by", "adapted_rand_error", comment)]
+    return [ProposedKey("select_by", "ap_0.50")]

@@ -74,7 +74,7 @@ def choose_patch_and_batch(
     if settings.batch == "auto":
         pixels = math.prod(patch_sides(patch, dims))
         limit = MAX_BATCH if device.type == "cuda" else min(MAX_BATCH, MAX_CPU_BATCH_PIXELS // pixels)
-        share = _largest_share(limit / processes, lambda share: needed(patch, share) <= budget)
+        share = _largest_batch_per_process(limit / processes, lambda share: needed(patch, share) <= budget)
     used, batch = needed(patch, share), share * processes
     if used > budget:
         raise BadInput(
@@ -97,7 +97,7 @@ def _largest_patch(
     return patch[0] if len(set(patch)) == 1 else list(patch)
 
 
-def _largest_share(limit: float, fits: Callable[[int], bool]) -> int:
+def _largest_batch_per_process(limit: float, fits: Callable[[int], bool]) -> int:
     """Return the largest power of two up to `limit` such that it and all smaller powers fit; 1 if none does."""
     share = 1
     while 2 * share <= limit and fits(2 * share):

@@ -92,7 +92,7 @@ def _read_item(group, term: np.ndarray, target: TargetSettings, with_objects: bo
 
 
 def _mapped_item(item: Item, folder: Path | None) -> Item:
-    return Item(*(None if array is None else _mapped(array, folder) for array in item))
+    return Item(*(None if array is None else _memory_mapped(array, folder) for array in item))
 
 
 def count_classes(names: set[str], prepared: Sequence[Path], labels: Labels) -> np.ndarray:
@@ -119,7 +119,7 @@ def count_classes(names: set[str], prepared: Sequence[Path], labels: Labels) -> 
     return counts
 
 
-def _mapped(array: np.ndarray, folder: Path | None) -> np.ndarray:
+def _memory_mapped(array: np.ndarray, folder: Path | None) -> np.ndarray:
     """Return the array mapped from a nameless file, which is removed when the process ends for any reason."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:

@@ -40,10 +40,10 @@ ALONE = Team()
 # Environment variables that torchrun sets, in the order in which `launched_team` reads them.
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 # Largest text that rank 0 sends, in bytes of UTF-8.
-MAX_TEXT_BYTES = 4096
+MAX_BROADCAST_BYTES = 4096
 
 
-class Place(NamedTuple):
+class ProcessPosition(NamedTuple):
     """Position of a process on its machine, and the rendezvous of its team.
 
     Parameters
@@ -62,7 +62,7 @@ class Place(NamedTuple):
     rendezvous: str | Path | None
 
 
-def launched_team() -> tuple[Team, Place] | None:
+def launched_team() -> tuple[Team, ProcessPosition] | None:
     """Return the team and place of a process that `torchrun` or `srun` started with others; None for any other."""
     if all(name in os.environ for name in ("MASTER_ADDR", "MASTER_PORT", *TORCHRUN)):
         rank, size, local_rank, local_size = (int(os.environ[name]) for name in TORCHRUN)
@@ -74,7 +74,7 @@ def launched_team() -> tuple[Team, Place] | None:
         local_size, rendezvous = -(-size // nodes), None
     else:
         return None
-    return Team(rank, size), Place(local_rank, local_size, rendezvous)
+    return Team(rank, size), ProcessPosition(local_rank, local_size, rendezvous)
 
 
 def run_together(processes: int, gpus: int, folder: Path | None, work: Callable, *arguments) -> None:
@@ -114,7 +114,7 @@ def run_together(processes: int, gpus: int, folder: Path | None, work: Callable,
         _run_process(0, LocalTeam(*started, gpus, folder), work, arguments)
     else:
         with private_folder() as private:
-            place = Place(0, processes, private / "store")
+            place = ProcessPosition(0, processes, private / "store")
             _start_processes(LocalTeam(Team(0, processes), place, gpus, folder), work, arguments)
 
 
@@ -132,7 +132,7 @@ class LocalTeam(NamedTuple):
     """
 
     first: Team
-    place: Place
+    place: ProcessPosition
     gpus: int
     folder: Path | None
 
@@ -176,7 +176,7 @@ def _run_process(number: int, local: LocalTeam, work: Callable, arguments: tuple
         dist.destroy_process_group()
 
 
-def _connect(backend: str, team: Team, place: Place, folder: Path | None) -> None:
+def _connect(backend: str, team: Team, place: ProcessPosition, folder: Path | None) -> None:
     """Connect this process to the others of its team."""
     one_machine = place.local_size == team.size
     if one_machine:
@@ -245,7 +245,7 @@ def broadcast_text(text: str, team: Team) -> str:
     Raises
     ------
     BadInput
-        If it is longer than `MAX_TEXT_BYTES`.
+        If it is longer than `MAX_BROADCAST_BYTES`.
     """
     if team.size == 1:
         return text
@@ -253,8 +253,8 @@ def broadcast_text(text: str, team: Team) -> str:
     content = torch.tensor(list(text.encode()), dtype=torch.uint8, device=device)
     length = torch.tensor(len(content), device=device)
     dist.broadcast(length, src=0)
-    if not 0 <= length.item() <= MAX_TEXT_BYTES:
-        found, expected = f"a text of {length.item()} bytes", f"at most {MAX_TEXT_BYTES} bytes"
+    if not 0 <= length.item() <= MAX_BROADCAST_BYTES:
+        found, expected = f"a text of {length.item()} bytes", f"at most {MAX_BROADCAST_BYTES} bytes"
         raise BadInput("rank 0", found, expected, "run the same command again")
     if team.rank:
         content = torch.empty(length.item(), dtype=torch.uint8, device=device)

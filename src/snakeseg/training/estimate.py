@@ -23,7 +23,7 @@ from snakeseg.training.auto_size import choose_patch_and_batch, step_memory
 # Time of a training step as a multiple of the time of its convolutions.
 STEP_TIME_FACTOR = 1.5
 # Timed convolutions: side length of the image in pixels, by the number of axes, and number of runs.
-TIMED_SIDE_PIXELS, TIMED_RUNS = {2: 192, 3: 32}, 4
+ESTIMATE_SIDE_PX, TIMED_RUNS = {2: 192, 3: 32}, 4
 # Compressed bytes per pixel of classes, objects and weights in stores; images take 4 bytes per channel in addition.
 STORED_BYTES_PER_PIXEL = 4
 # Disk space of results that does not depend on the images, in bytes.
@@ -31,7 +31,7 @@ FIXED_RESULT_BYTES = 1e7
 CPU = torch.device("cpu")
 
 
-class Work(NamedTuple):
+class EstimatedWork(NamedTuple):
     """Computations of one experiment on one fold.
 
     Parameters
@@ -53,7 +53,7 @@ class Work(NamedTuple):
     predict: float
 
 
-class Images(NamedTuple):
+class ImageTotals(NamedTuple):
     """Images of a run.
 
     Parameters
@@ -107,17 +107,17 @@ def estimate_run(parts: pd.Series, facts: pd.DataFrame, settings: Settings, fold
     yield _time_line(works, settings, folds)
 
 
-def _images(parts: pd.Series, facts: pd.DataFrame) -> Images:
+def _images(parts: pd.Series, facts: pd.DataFrame) -> ImageTotals:
     shapes = [tuple(map(int, text.split("x"))) for text in facts["shape"]]
     learned = ~parts.isin(["test", "predict"]).to_numpy()
     learned_shapes = [shape for shape, is_learned in zip(shapes, learned, strict=True) if is_learned]
     pixels = np.array([math.prod(shape) for shape in shapes], float)
-    return Images(pixels, learned, learned_shapes, int(facts["channels"].iloc[0]))
+    return ImageTotals(pixels, learned, learned_shapes, int(facts["channels"].iloc[0]))
 
 
-def _works(settings: Settings, images: Images) -> list[Work]:
+def _works(settings: Settings, images: ImageTotals) -> list[EstimatedWork]:
     """Return the work of every experiment; experiments that differ only in the seed are computed once."""
-    known: dict[str, Work] = {}
+    known: dict[str, EstimatedWork] = {}
     works = []
     for name, experiment in settings.experiments.items():
         key = repr((experiment.network, experiment.predict, replace(experiment.train, seed=0)))
@@ -126,7 +126,7 @@ def _works(settings: Settings, images: Images) -> list[Work]:
     return works
 
 
-def _work(experiment: Experiment, settings: Settings, images: Images) -> Work:
+def _work(experiment: Experiment, settings: Settings, images: ImageTotals) -> EstimatedWork:
     dims, network, predict = settings.spatial_dims, experiment.network, experiment.predict
     description = Description(dims, images.channels, settings.labels, network, settings.prepare, predict, None)
     train, _ = choose_patch_and_batch(experiment.train, description, images.shapes, CPU)
@@ -135,10 +135,12 @@ def _work(experiment: Experiment, settings: Settings, images: Images) -> Work:
     orientations = (2**dims * 2 if train.flips is True else 2) if predict.average else 1
     passes = orientations * sum(scale**dims for scale in predict.scales)
     step = step_operations(dims, asdict(network), patch_sides(train.patch, dims), train.batch)
-    return Work("", train, memory, step, passes * prediction_operations(dims, asdict(network), images.pixels.sum()))
+    return EstimatedWork(
+        "", train, memory, step, passes * prediction_operations(dims, asdict(network), images.pixels.sum())
+    )
 
 
-def _disk_line(images: Images, copies: int, works: int, folder: Path) -> str:
+def _disk_line(images: ImageTotals, copies: int, works: int, folder: Path) -> str:
     """Return the line about disk space: stores of the training images, and labels of all images."""
     bytes_per_pixel = 4 * images.channels + STORED_BYTES_PER_PIXEL
     stored = bytes_per_pixel * (1 + copies) * images.pixels[images.learned].sum()
@@ -151,7 +153,7 @@ def _disk_line(images: Images, copies: int, works: int, folder: Path) -> str:
     return f"disk: about {needed / 1e9:.2g} GB for results; {free / 1e9:.2g} GB free"
 
 
-def _time_line(works: list[Work], settings: Settings, folds: int) -> str:
+def _time_line(works: list[EstimatedWork], settings: Settings, folds: int) -> str:
     """Return the line about time, from the present speed of convolutions on this machine."""
     if torch.cuda.is_available():
         return "time: not estimated for GPUs; the log of the training shows the time left"
@@ -180,14 +182,14 @@ def operations_per_second(dims: int, width: int, precision: str) -> float:
         Precision of `train.precision`.
     """
     layer = CONVOLUTION[dims](width, width, 3, padding=1)
-    image = torch.rand(1, width, *[TIMED_SIDE_PIXELS[dims]] * dims)
+    image = torch.rand(1, width, *[ESTIMATE_SIDE_PX[dims]] * dims)
     times = []
     with torch.inference_mode(), autocast(precision, CPU):
         for _ in range(TIMED_RUNS):
             start = time.perf_counter()
             layer(image)
             times.append(time.perf_counter() - start)
-    return 2 * width**2 * 3**dims * TIMED_SIDE_PIXELS[dims] ** dims / min(times)
+    return 2 * width**2 * 3**dims * ESTIMATE_SIDE_PX[dims] ** dims / min(times)
 
 
 def _format_time(seconds: float) -> str:

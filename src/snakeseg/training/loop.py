@@ -24,8 +24,8 @@ from snakeseg.training.history import StepRecord
 from snakeseg.training.losses import Criterion
 from snakeseg.training.optimiser import derive_seed, learning_rate_factor, make_optimiser
 from snakeseg.training.patches import Item, Patch, PatchPlan, prefetch, sample_image_indices
-from snakeseg.training.state import StateSettings, TrainingState, resume, spent_share, steps_left, take_snapshot
-from snakeseg.training.state_files import stop_requests, write_state
+from snakeseg.training.state import StateFileOptions, TrainingState, resume, spent_share, steps_left, take_snapshot
+from snakeseg.training.state_files import catch_stop_signals, write_training_state
 from snakeseg.training.step import Learner, train_step
 
 # Number of computations of the validation loss in a training, if `train.select` is "best".
@@ -53,7 +53,7 @@ class FitOptions:
     """
 
     names: Sequence[str] = ()
-    states: StateSettings | None = None
+    states: StateFileOptions | None = None
     validate: Callable[[nn.Module], float] | None = None
     team: Team = ALONE
     observe: Callable[[dict], None] | None = None
@@ -113,7 +113,7 @@ def fit(
     learner = Learner(forward, make_optimiser(network, settings), criterion, settings, device, options.team)
     context = FitContext(network, learner, items, plan, options, 1 + max(int(item.target.max()) for item in items))
     state = resume(network, learner.optimiser, options.states) or TrainingState()
-    with stop_requests(options.team.size > 1) if options.states else nullcontext(lambda: None) as stop_requested:
+    with catch_stop_signals(options.team.size > 1) if options.states else nullcontext(lambda: None) as stop_requested:
         _run(context, state, stop_requested)
     if state.kept:
         network.load_state_dict(state.kept, strict=False)
@@ -136,10 +136,10 @@ def _run(context: FitContext, state: TrainingState, stop_requested: Callable[[],
     settings, options, first = context.plan.train, context.options, state.step
     batches = with_waiting_time(prefetch(context.items, context.plan, state.step, *options.team))
     due = time.monotonic() + (options.states.seconds if options.states else 0)
-    for _ in _reported(context, state):
+    for _ in _steps_with_progress(context, state):
         before = spent_share(state, settings)
         take_step(context, state, *next(batches))
-        choose_weights(context.network, state, before, settings, options.validate)
+        update_kept_weights(context.network, state, before, settings, options.validate)
         if options.observe:
             options.observe(state.history[-1].named())
         if settings.compile and state.step == first + 2:
@@ -149,7 +149,7 @@ def _run(context: FitContext, state: TrainingState, stop_requested: Callable[[],
             requests = _requests(context, stop_requested() is not None)
             if options.team.rank == 0 and (requests.stop or time.monotonic() >= due):
                 snapshot = take_snapshot(context.network, context.learner.optimiser, state)
-                write_state(options.states.folder, options.states.digest, snapshot)
+                write_training_state(options.states.folder, options.states.digest, snapshot)
                 due = time.monotonic() + options.states.seconds
             if requests.stop:
                 _stop(context, state)
@@ -159,7 +159,7 @@ def _run(context: FitContext, state: TrainingState, stop_requested: Callable[[],
     batches.close()
 
 
-def _reported(context: FitContext, state: TrainingState) -> Iterable[int]:
+def _steps_with_progress(context: FitContext, state: TrainingState) -> Iterable[int]:
     """Return the remaining steps; in rank 0, with a report of the progress."""
     settings = context.plan.train
     steps = steps_left(state, settings)
@@ -189,7 +189,7 @@ def _requests(context: FitContext, signalled: bool) -> StopRequests:
     return StopRequests(bool(end), bool(stop))
 
 
-def _stop_file(states: StateSettings) -> Path:
+def _stop_file(states: StateFileOptions) -> Path:
     return states.folder.parent / "stop"
 
 
@@ -242,7 +242,7 @@ def take_step(context: FitContext, state: TrainingState, batch: Patch, wait: flo
     state.step += 1
 
 
-def choose_weights(network: nn.Module, state: TrainingState, before: float, settings: Train, validate) -> None:
+def update_kept_weights(network: nn.Module, state: TrainingState, before: float, settings: Train, validate) -> None:
     """Update the weights that the training keeps: their running average, or those of the lowest validation loss.
 
     Parameters

@@ -65,7 +65,7 @@ def weighted_cross_entropy(logits: torch.Tensor, target: torch.Tensor, weight: t
     return (weight * functional.cross_entropy(logits.float(), target, reduction="none")).mean()
 
 
-def _plain(balance: torch.Tensor) -> Criterion:
+def _unweighted(balance: torch.Tensor) -> Criterion:
     return lambda logits, target, weight: weighted_cross_entropy(logits, target, (weight > 0).float())
 
 
@@ -77,7 +77,7 @@ def _balanced(balance: torch.Tensor) -> Criterion:
 
 
 def _sum(balance: torch.Tensor) -> Criterion:
-    return lambda logits, target, weight: _plain(balance)(logits, target, weight) * target[0].numel()
+    return lambda logits, target, weight: _unweighted(balance)(logits, target, weight) * target[0].numel()
 
 
 def _dice(balance: torch.Tensor) -> Criterion:
@@ -96,7 +96,7 @@ def _dice(balance: torch.Tensor) -> Criterion:
 
 LOSSES: dict[str, Callable[[torch.Tensor], Criterion]] = {
     "border": lambda balance: weighted_cross_entropy,
-    "plain": _plain,
+    "plain": _unweighted,
     "balanced": _balanced,
     "sum": _sum,
     "dice": _dice,

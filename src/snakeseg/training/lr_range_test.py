@@ -25,7 +25,7 @@ TEST_BATCHES = 4
 # The loss has diverged if it exceeds the lowest loss by this factor.
 DIVERGENCE_FACTOR = 2.0
 # Smallest number of steps that give a useful curve.
-MIN_STEPS = 10
+MIN_TEST_STEPS = 10
 
 
 def range_test(
@@ -52,7 +52,7 @@ def range_test(
     Raises
     ------
     BadInput
-        If the loss diverges, or is not finite, within the first `MIN_STEPS` steps.
+        If the loss diverges, or is not finite, within the first `MIN_TEST_STEPS` steps.
     """
     # This process takes the whole batch of a team, so in as many more parts.
     parts = plan.train.accumulate * plan.train.processes
@@ -65,10 +65,10 @@ def range_test(
         rows.append({"learning_rate": rate, "loss": loss})
         if not loss <= DIVERGENCE_FACTOR * min(row["loss"] for row in rows):
             break
-    if len(rows) < MIN_STEPS:
+    if len(rows) < MIN_TEST_STEPS:
         raise BadInput(
             "learning-rate range test", f"a loss of {rows[-1]['loss'] if rows else 'NaN'} after {len(rows)} steps",
-            f"a loss that does not double in the first {MIN_STEPS} steps, from a learning rate of {LOWEST_RATE}",
+            f"a loss that does not double in the first {MIN_TEST_STEPS} steps, from a learning rate of {LOWEST_RATE}",
             "set train.precision to float32, and check the labels",
         )  # fmt: skip
     return rows

@@ -121,7 +121,7 @@ def sample_patch(items: Sequence[Item], plan: PatchPlan, index: int) -> Patch:
         `plan.output` and input = output + 2 * halo along each axis. Images that are too small are mirrored.
     """
     rng = make_generator(plan.train.seed, index)
-    image_index, start = _sample_location(rng, items, plan)
+    image_index, start = _location_of_patch(rng, items, plan)
     cut = _deform if plan.train.elastic == "online" else _cut
     patch = cut(rng, items[image_index], start, plan)
     patch = _vary_orientation(rng, patch, plan.symmetry)
@@ -169,10 +169,10 @@ def sample_image_indices(items: Sequence[Item], plan: PatchPlan, step: int) -> l
     """Return the index of the image of each patch of a training step."""
     first = step * plan.train.batch
     indices = range(first, first + plan.train.batch)
-    return [_sample_location(make_generator(plan.train.seed, index), items, plan)[0] for index in indices]
+    return [_location_of_patch(make_generator(plan.train.seed, index), items, plan)[0] for index in indices]
 
 
-def _sample_location(rng: Generator, items: Sequence[Item], plan: PatchPlan) -> tuple[int, list[int]]:
+def _location_of_patch(rng: Generator, items: Sequence[Item], plan: PatchPlan) -> tuple[int, list[int]]:
     shapes = [item.target.shape for item in items]
     return sample_location(rng, shapes, plan.output, plan.foreground, plan.train.foreground, plan.train.draw)
 

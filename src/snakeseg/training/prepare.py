@@ -15,7 +15,7 @@ from snakeseg.settings import Augment, Labels, Prepare, Weigh
 from snakeseg.training.targets import TargetSettings, border_term
 from snakeseg.transforms.elastic import IMAGE_ORDER, apply_field, sample_field
 from snakeseg.transforms.labels import interpret_labels
-from snakeseg.transforms.normalise import foreground_box, intensity_statistics, normalise
+from snakeseg.transforms.normalise import content_box, intensity_statistics, normalise
 from snakeseg.transforms.resample import grid_shape, nearest, on_spacing, resampled_classes
 
 # Name, attributes and arrays of an entry of a store.
@@ -45,7 +45,7 @@ def data_statistics(rows: pd.DataFrame, dims: int, settings: Prepare) -> dict:
     offsets, scales = [], []
     for path in rows["image"]:
         image = read(path, dims).array
-        offset, scale = intensity_statistics(image[(slice(None), *foreground_box(image, settings))], settings)
+        offset, scale = intensity_statistics(image[(slice(None), *content_box(image, settings))], settings)
         offsets.append(offset)
         scales.append(scale)
     return {
@@ -90,7 +90,7 @@ def prepare_rows(
             target = statistics["spacing"] if settings.spacing == "auto" else settings.spacing
             image, label = on_spacing(image, spacing, target), _label_on_spacing(label, labels, spacing, target)
             spacing = target
-        box = foreground_box(image, settings)
+        box = content_box(image, settings)
         classes, objects = interpret_labels(label.array[box], labels, row.label)
         attributes = {
             "group": row.group,

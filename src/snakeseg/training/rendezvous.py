@@ -24,8 +24,8 @@ import torch.distributed as dist
 from snakeseg.errors import BadInput
 
 # Time limit of the rendezvous, and interval at which the announcement is looked for, in seconds.
-TIMEOUT_S = 1800
-POLL_S = 0.2
+RENDEZVOUS_TIMEOUT_S = 1800
+ANNOUNCEMENT_POLL_S = 0.2
 # Largest announcement (address, port and secret), in bytes.
 MAX_ANNOUNCEMENT_BYTES = 1024
 LOOPBACK = "127.0.0.1"
@@ -80,7 +80,7 @@ def address_towards(host: str) -> str:
         return probe.getsockname()[0]
 
 
-def open_store(path: Path, rank: int, size: int, address: str, timeout_s: float = TIMEOUT_S) -> dist.Store:
+def open_store(path: Path, rank: int, size: int, address: str, timeout_s: float = RENDEZVOUS_TIMEOUT_S) -> dist.Store:
     """Open the store of a team; return when rank 0 and this process are connected.
 
     Parameters
@@ -162,7 +162,7 @@ def _await_announcement(path: Path, timeout_s: float) -> Announcement:
             # Listing the folder makes NFS look for new files at once.
             if path.name in os.listdir(path.parent):
                 return _read_private(path)
-        time.sleep(POLL_S)
+        time.sleep(ANNOUNCEMENT_POLL_S)
     raise BadInput(
         path, f"no such file after {timeout_s:g} s", "the address of rank 0",
         "read the error of rank 0 in the log, keep results on a file system that all nodes share, and run again",

@@ -12,10 +12,10 @@ from snakeseg.progress import log
 from snakeseg.settings import Train
 from snakeseg.training.history import StepRecord, record_of
 from snakeseg.training.optimiser import LossScale
-from snakeseg.training.state_files import State, read_state
+from snakeseg.training.state_files import State, read_training_state
 
 
-class StateSettings(NamedTuple):
+class StateFileOptions(NamedTuple):
     """Settings of state files.
 
     Parameters
@@ -82,7 +82,7 @@ def take_snapshot(network: nn.Module, optimiser: torch.optim.Optimizer, state: T
 
 
 def resume(
-    network: nn.Module, optimiser: torch.optim.Optimizer, settings: StateSettings | None
+    network: nn.Module, optimiser: torch.optim.Optimizer, settings: StateFileOptions | None
 ) -> TrainingState | None:
     """Restore network and optimiser, in place, from the newest valid state file.
 
@@ -98,7 +98,7 @@ def resume(
     TrainingState or None
         None if there is no valid state file, or `settings` is None.
     """
-    saved = read_state(settings.folder, settings.digest, log) if settings else None
+    saved = read_training_state(settings.folder, settings.digest, log) if settings else None
     if saved is None:
         return None
     parts: dict[str, dict] = {"network": {}, "optimiser": {}, "kept": {}}

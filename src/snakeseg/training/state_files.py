@@ -24,7 +24,7 @@ from snakeseg.io.files import TEMPORARY, atomic_file
 # Number of states to keep: the newest, and the previous one in case the newest is damaged.
 KEPT_STATES = 2
 # Interval at which a lock is tried again, and time limit for a lock without a living holder, in seconds.
-POLL_S, NO_HOLDER_S = 1.0, 60.0
+LOCK_POLL_S, NO_HOLDER_S = 1.0, 60.0
 # Names of files that a killed process leaves: temporary files of this program and of safetensors, and announcements.
 LEFT_BY_KILLED = (TEMPORARY, re.compile(r"\.tmp[A-Za-z0-9]{6}"), re.compile(r"\..*\.rendezvous.*", re.DOTALL))
 Tensors = dict[str, torch.Tensor]
@@ -37,7 +37,7 @@ class State(NamedTuple):
     tensors: Tensors
 
 
-def write_state(folder: Path, digest: str, state: State) -> None:
+def write_training_state(folder: Path, digest: str, state: State) -> None:
     """Write a state file, and remove old ones beyond `KEPT_STATES`.
 
     Parameters
@@ -70,7 +70,7 @@ def write_state(folder: Path, digest: str, state: State) -> None:
         old.unlink(missing_ok=True)
 
 
-def read_state(folder: Path, digest: str, log: Callable[[str], None]) -> State | None:
+def read_training_state(folder: Path, digest: str, log: Callable[[str], None]) -> State | None:
     """Read the newest valid state; log each skipped state file with the reason.
 
     Parameters
@@ -166,7 +166,7 @@ def _acquire_lock(path: Path, folder: Path, log: Callable[[str], None]) -> int:
         if not _may_be_alive(holder) and time.monotonic() - begun > NO_HOLDER_S:
             found = f"a lock that no training holds ({_describe_holder(holder)})"
             raise BadInput(path, found, "no lock", "end the program that has the file open, or delete the file")
-        time.sleep(POLL_S)
+        time.sleep(LOCK_POLL_S)
 
 
 def _open_lock_file(path: Path) -> int:
@@ -200,7 +200,7 @@ def _may_be_alive(holder: str) -> bool:
 
 
 @contextmanager
-def stop_requests(keep_handlers: bool = False) -> Iterator[Callable[[], str | None]]:
+def catch_stop_signals(keep_handlers: bool = False) -> Iterator[Callable[[], str | None]]:
     """Record SIGTERM, SIGINT and SIGUSR1 instead of ending at them.
 
     Parameters

@@ -11,7 +11,7 @@ from torch import nn
 from snakeseg.devices import total_memory
 from snakeseg.errors import BadInput
 from snakeseg.models.description import Description
-from snakeseg.models.pretrained import read_state, start_from
+from snakeseg.models.pretrained import read_pretrained, start_from
 from snakeseg.prediction.tiles import DEFAULT_TILE_PIXELS
 from snakeseg.progress import log
 from snakeseg.settings import Loss, Settings, Train
@@ -163,7 +163,7 @@ def initialise_training(task: Task, loss: Loss, start: Path | None) -> tuple[nn.
     torch.manual_seed(derive_seed(task.plan.train.seed, -1))
     network = task.description.make_network()
     if start:
-        state = read_state(start, is_unit_range=task.description.prepare.normalise == "percentile")
+        state = read_pretrained(start, is_unit_range=task.description.prepare.normalise == "percentile")
         log(f"{start_from(network, state, start)} of {len(network.state_dict())} tensors from {start}")
     return network, make_loss(loss, class_balance(task.items, task.description.classes))
 

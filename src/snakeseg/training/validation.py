@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from snakeseg.networks.geometry import Geometry
-from snakeseg.prediction.overlap_tile import tiled_logits
+from snakeseg.prediction.overlap_tile import predict_logits
 from snakeseg.training.losses import weighted_cross_entropy
 
 
@@ -26,7 +26,7 @@ def validation_loss(network: nn.Module, items, geometry: Geometry, tile: int, de
     network.eval()
     losses = []
     for image, target, weight, _objects in items:
-        logits = torch.from_numpy(tiled_logits(network, image, geometry, tile, device))[None]
+        logits = torch.from_numpy(predict_logits(network, image, geometry, tile, device))[None]
         losses.append(
             weighted_cross_entropy(logits, torch.from_numpy(target).long()[None], torch.from_numpy(weight)[None])
         )

@@ -51,7 +51,7 @@ def intensity_statistics(image, settings: Prepare) -> tuple[np.ndarray, np.ndarr
     return offset, np.where(scale > 0, scale, 1.0)
 
 
-def foreground_box(image, settings: Prepare) -> Region:
+def content_box(image, settings: Prepare) -> Region:
     """Compute the bounding box of the pixels that differ from the constant margin of an image.
 
     The first corner pixel determines the intensity of the margin.

@@ -28,7 +28,7 @@ MAX_COMPARED_IMAGES = 2000
 # Maximum number of samples that a warning line names.
 MAX_SAMPLES_IN_WARNING = 3
 REPORT_COMMAND = "snakemake data_report --cores all --configfile CONFIG"
-COLUMNS = ["severity", "topic", "samples", "at", "found", "means", "remedy"]
+FINDING_COLUMNS = ["severity", "topic", "samples", "at", "found", "means", "remedy"]
 
 
 class Findings(NamedTuple):
@@ -169,6 +169,6 @@ def problem_findings(problems: list[str], sheet: pd.DataFrame) -> Iterator[Findi
 
 
 def as_table(findings: list[Finding]) -> pd.DataFrame:
-    """Return findings as a table with the columns `COLUMNS`, one row per finding; samples are separated by spaces."""
+    """Return findings as a table with the columns `FINDING_COLUMNS`, one row per finding; samples are separated by spaces."""
     rows = [asdict(finding) | {"samples": " ".join(finding.samples)} for finding in findings]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=FINDING_COLUMNS)

@@ -12,7 +12,7 @@ from snakeseg.checks.near_duplicates import connected_components, find_near_dupl
 # Minimum correlation of the signatures of near-duplicates. It lies above that of neighbouring sections of a stack and
 # of brains of different patients (at most 0.91), and below that of an image with itself after a change of gamma
 # (docs/how-to/check-your-data.md).
-LEAST = 0.95
+MIN_REPORTED_CORRELATION = 0.95
 # Maximum number of samples that a finding names.
 MAX_SAMPLES_IN_FINDING = 6
 
@@ -37,7 +37,9 @@ def leakage_findings(table: pd.DataFrame, dims: int) -> Iterator[Finding]:
     table = table[(table["subset"] != "predict") & table["signature"].notna()].reset_index(drop=True)
     if table.empty:
         return
-    pairs, correlations = find_near_duplicates(np.stack([decoded(text) for text in table["signature"]]), dims, LEAST)
+    pairs, correlations = find_near_duplicates(
+        np.stack([decoded(text) for text in table["signature"]]), dims, MIN_REPORTED_CORRELATION
+    )
     component = connected_components(pairs, len(table))
     firsts, _ = pairs.T
     linked = component[firsts]

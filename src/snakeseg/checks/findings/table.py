@@ -4,7 +4,7 @@ import pandas as pd
 
 from snakeseg.evaluation.target_ceiling import CEILING_COLUMNS
 
-COLUMNS = (
+FACT_COLUMNS = (
     "sample", "subset", "part", "group", "path", "label", "shape", "channels", "type", "spacing", "smallest", "p1",
     "p50", "p99", "largest", "darkest", "brightest", "levels", "constant_channels", "values", "looks_like", "ids",
     "gaps", "split", "split_ids", "split_at", "objects", "extent_5", "extent_50", "extent_95", "specks", "speck_at",
@@ -29,10 +29,10 @@ def build_facts_table(sheet: pd.DataFrame, facts: pd.DataFrame, parts: pd.Series
     Returns
     -------
     DataFrame
-        One row per image with `COLUMNS`, share_NAME for every class, and `HIDDEN`; NaN for unknown facts.
+        One row per image with `FACT_COLUMNS`, share_NAME for every class, and `HIDDEN`; NaN for unknown facts.
     """
     rows = sheet[["sample", "subset", "group", "label"]].assign(part=parts)
-    table = rows.merge(facts, on="sample", how="left", validate="one_to_one").reindex(columns=[*COLUMNS, *HIDDEN])
+    table = rows.merge(facts, on="sample", how="left", validate="one_to_one").reindex(columns=[*FACT_COLUMNS, *HIDDEN])
     shares = pd.DataFrame(
         [value if isinstance(value, dict) else {} for value in table["shares"]], table.index, dtype=float
     ).add_prefix("share_")

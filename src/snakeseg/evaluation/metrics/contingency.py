@@ -55,8 +55,8 @@ def overlaps(truth: np.ndarray, predicted: np.ndarray) -> Overlaps:
     Overlaps
     """
     starts, lengths = constant_stretches(truth, predicted)
-    true_ids, i = _dense(truth.reshape(-1)[starts], truth.size)
-    predicted_ids, j = _dense(predicted.reshape(-1)[starts], truth.size)
+    true_ids, i = _distinct_and_index(truth.reshape(-1)[starts], truth.size)
+    predicted_ids, j = _distinct_and_index(predicted.reshape(-1)[starts], truth.size)
     table = coo_array((lengths, (i, j)), shape=(len(true_ids), len(predicted_ids))).tocsr()
     true_sizes, predicted_sizes = table.sum(axis=1), table.sum(axis=0)
     table = table.tocoo()
@@ -111,7 +111,7 @@ def constant_stretches(*labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts, np.diff(starts, append=is_start.size)
 
 
-def _dense(labels: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+def _distinct_and_index(labels: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct ids in increasing order, and each label's index among them; sort only for ids > `limit`."""
     if labels.max(initial=0) > limit:
         return np.unique(labels, return_inverse=True)

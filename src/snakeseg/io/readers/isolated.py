@@ -24,8 +24,8 @@ import numpy as np
 import psutil
 
 _CALL_LOCK = Lock()
-TIMEOUT_S = 120  # planes of gigabytes take about ten seconds
-MAX_TEXT_BYTES = 2**24  # JSON of a reply: enough for the names and origins of 50,000 DICOM files
+READER_TIMEOUT_S = 120  # planes of gigabytes take about ten seconds
+MAX_REPLY_TEXT_BYTES = 2**24  # JSON of a reply: enough for the names and origins of 50,000 DICOM files
 PIPE_BYTES = 2**20  # with the default of 64 kB, images take twice as long
 LENGTH = struct.Struct("<Q")
 
@@ -41,7 +41,7 @@ def call_isolated(function: Callable, *args, extra_s: float = 0):
     args
         Arguments that can be pickled.
     extra_s : float
-        Time limit of the call in addition to `TIMEOUT_S`, in seconds.
+        Time limit of the call in addition to `READER_TIMEOUT_S`, in seconds.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def call_isolated(function: Callable, *args, extra_s: float = 0):
     call = pickle.dumps((function, args))
     with _CALL_LOCK:
         process = _started(os.getpid())
-        deadline = time.monotonic() + TIMEOUT_S + extra_s
+        deadline = time.monotonic() + READER_TIMEOUT_S + extra_s
         try:
             _send(process.stdin.fileno(), call, deadline)
             reply = _receive(process.stdout.fileno(), deadline)
@@ -104,7 +104,7 @@ def _send(pipe: int, content: bytes, deadline: float) -> None:
 
 def _receive(pipe: int, deadline: float) -> dict:
     (length,) = LENGTH.unpack(_read(pipe, LENGTH.size, deadline))
-    if length > MAX_TEXT_BYTES:
+    if length > MAX_REPLY_TEXT_BYTES:
         raise ValueError(f"{length} bytes of text")
 
     def array(item: dict):

@@ -9,7 +9,7 @@ from snakeseg.errors import BadInput
 from snakeseg.io.readers.sidecar_files import require_beside
 
 # Attributes with counts or indices.
-COUNT = re.compile("Size[A-Z]|First[A-Z]|IFD|NumPlanes|PlaneCount")
+PLANE_COUNT = re.compile("Size[A-Z]|First[A-Z]|IFD|NumPlanes|PlaneCount")
 # Attributes of elements ModuloAlong* (subdivided axes), with their default values.
 MODULO_DEFAULTS = {"Start": 0, "End": 0, "Step": 1}
 # Attributes that count planes, and sizes along axes within a plane.
@@ -33,7 +33,7 @@ def require_harmless(path: Path, text: str) -> None:
     names, planes = [], 0
     for element in ElementTree.fromstring(text).iter():
         attributes = element.attrib
-        numbers = {key: int(value) for key, value in attributes.items() if COUNT.fullmatch(key)}
+        numbers = {key: int(value) for key, value in attributes.items() if PLANE_COUNT.fullmatch(key)}
         if element.tag.split("}")[-1].startswith("ModuloAlong"):
             start, end, step = (float(attributes.get(key, default)) for key, default in MODULO_DEFAULTS.items())
             numbers["steps"] = int((end - start) / step)

@@ -9,7 +9,7 @@ from nibabel.orientations import io_orientation
 from snakeseg.arrays import Lazy, Region
 
 
-class Turn(NamedTuple):
+class AxisPermutation(NamedTuple):
     """Permutation and reversal of axes.
 
     Parameters
@@ -24,13 +24,13 @@ class Turn(NamedTuple):
     flips: tuple[bool, ...]
 
     @property
-    def back(self) -> "Turn":
+    def back(self) -> "AxisPermutation":
         """The inverse of this turn."""
         order = [self.order.index(axis) for axis in range(len(self.order))]
-        return Turn(tuple(order), tuple(self.flips[axis] for axis in order))
+        return AxisPermutation(tuple(order), tuple(self.flips[axis] for axis in order))
 
 
-def to_canonical(affine: np.ndarray) -> Turn:
+def to_canonical(affine: np.ndarray) -> AxisPermutation:
     """Compute the turn that brings the axes of a volume as close as possible to right, front and top.
 
     Parameters
@@ -40,10 +40,10 @@ def to_canonical(affine: np.ndarray) -> Turn:
     """
     orientation = io_orientation(affine)
     order = np.argsort(orientation[:, 0])
-    return Turn(tuple(order.tolist()), tuple((orientation[order, 1] < 0).tolist()))
+    return AxisPermutation(tuple(order.tolist()), tuple((orientation[order, 1] < 0).tolist()))
 
 
-def turned(array, turn: Turn) -> Lazy:
+def turned(array, turn: AxisPermutation) -> Lazy:
     """Turn the first axes of an array-like lazily: a region is read and turned on demand."""
     rest = tuple(range(len(turn.order), len(array.shape)))
     order = (*turn.order, *rest)
@@ -77,7 +77,7 @@ def with_axes(array, shape: list[int]) -> Lazy:
     return Lazy(tuple(shape), array.dtype, read)
 
 
-def turned_affine(affine: np.ndarray, shape: Sequence[int], turn: Turn) -> np.ndarray:
+def turned_affine(affine: np.ndarray, shape: Sequence[int], turn: AxisPermutation) -> np.ndarray:
     """Compute the affine of a turned volume.
 
     Parameters

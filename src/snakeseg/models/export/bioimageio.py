@@ -15,7 +15,7 @@ import yaml
 from snakeseg.arrays import read_mirrored
 from snakeseg.errors import BadInput
 from snakeseg.models.description import DESCRIPTION, PARAMETERS, WEIGHTS, Description
-from snakeseg.models.export.graphs import AXES, INPUT, OPSET, OUTPUT, write_onnx, write_torchscript
+from snakeseg.models.export.graphs import DYNAMIC_AXES, INPUT, OPSET, OUTPUT, write_onnx, write_torchscript
 from snakeseg.models.export.metadata import class_names
 from snakeseg.models.export.tested_model import Model
 from snakeseg.models.golden import write_golden
@@ -124,7 +124,7 @@ def _citation(entry: str) -> dict[str, str]:
 
 def _input(description: Description) -> dict:
     geometry = description.geometry
-    sizes = zip(AXES[description.dims], geometry.input_size(1), geometry.multiple, strict=True)
+    sizes = zip(DYNAMIC_AXES[description.dims], geometry.input_size(1), geometry.multiple, strict=True)
     axes = [
         {"type": "space", "id": axis, "size": {"min": smallest, "step": step}, "concatenable": False}
         for axis, smallest, step in sizes
@@ -141,7 +141,7 @@ def _input(description: Description) -> dict:
 
 def _preprocessing(description: Description) -> Iterator[dict]:
     """Yield preprocessing steps that normalise as `snakeseg.transforms.normalise.normalise` does."""
-    prepare, statistics, axes = description.prepare, description.statistics, list(AXES[description.dims])
+    prepare, statistics, axes = description.prepare, description.statistics, list(DYNAMIC_AXES[description.dims])
     if prepare.normalise == "none":
         return
     if prepare.scope == "dataset":
@@ -162,7 +162,7 @@ def _output(description: Description) -> dict:
         size = {"tensor_id": INPUT, "axis_id": name, "offset": 0 if geometry.padded else -2 * halo}
         return {"type": "space", "id": name, "size": size, **({"halo": halo} if geometry.padded else {})}
 
-    axes = map(axis, AXES[description.dims], geometry.halo)
+    axes = map(axis, DYNAMIC_AXES[description.dims], geometry.halo)
     return {
         "id": OUTPUT,
         "axes": [{"type": "batch"}, {"type": "channel", "channel_names": _identifiers(description)}, *axes],

@@ -12,11 +12,11 @@ from snakeseg.errors import BadInput
 from snakeseg.networks.geometry import Geometry
 
 # Maximum difference of a probability between a network and its exported file.
-PROBABILITY_TOLERANCE = 1e-4
+EXPORT_TOLERANCE = 1e-4
 # Version of the ONNX operator set.
 OPSET = 17
 # Names of the spatial axes, by their number.
-AXES = {2: ("y", "x"), 3: ("z", "y", "x")}
+DYNAMIC_AXES = {2: ("y", "x"), 3: ("z", "y", "x")}
 # Names of the input and output tensors.
 INPUT, OUTPUT = "image", "probabilities"
 
@@ -170,7 +170,7 @@ def write_onnx(
     import onnxruntime
 
     example = inputs[0]
-    axes = dict(enumerate(("batch", "channel", *AXES[example.dim() - 2])))
+    axes = dict(enumerate(("batch", "channel", *DYNAMIC_AXES[example.dim() - 2])))
     del axes[1]
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -203,7 +203,7 @@ def compare_outputs(
     Raises
     ------
     BadInput
-        If the shapes differ, or a probability differs by more than `PROBABILITY_TOLERANCE`.
+        If the shapes differ, or a probability differs by more than `EXPORT_TOLERANCE`.
     """
     remedy = "export another format: --format, and report this error to the developers"
     for example in inputs:
@@ -214,6 +214,6 @@ def compare_outputs(
             found = f"an output of shape {output.shape} for an input of {size}"
             raise BadInput(path, found, f"{expected.shape}", remedy)
         difference = float(np.abs(output - expected).max())
-        if not difference <= PROBABILITY_TOLERANCE:
+        if not difference <= EXPORT_TOLERANCE:
             found = f"probabilities for an input of {size} that differ by {difference:.2g}"
-            raise BadInput(path, found, f"at most {PROBABILITY_TOLERANCE:g}, as the network computes", remedy)
+            raise BadInput(path, found, f"at most {EXPORT_TOLERANCE:g}, as the network computes", remedy)

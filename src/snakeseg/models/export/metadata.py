@@ -11,12 +11,12 @@ import pandas as pd
 from snakeseg import __version__
 from snakeseg.io.files import checksum
 from snakeseg.models.description import DESCRIPTION, PARAMETERS, WEIGHTS, Description
-from snakeseg.models.export.graphs import AXES
+from snakeseg.models.export.graphs import DYNAMIC_AXES
 from snakeseg.networks.geometry import Geometry, along_axes
 from snakeseg.settings import Export
 
 # Description of each `prepare.normalise`, and of each `prepare.scope`.
-NORMALISATIONS = {
+INTENSITY_SENTENCES = {
     "percentile": "each channel: (value - p) / (q - p), with the percentiles p ({low:g}) and q ({high:g}) of {scope}"
     " (if they are equal, q is the maximum)",
     "zscore": "each channel: (value - mean) / standard deviation of {scope}",
@@ -50,13 +50,13 @@ def describe_model(folder: Path, description: Description, settings: Export, sco
         "cite": settings.cite,
         "snakeseg": __version__,
         "input": {
-            "axes": ["batch", "channel", *AXES[description.dims]],
+            "axes": ["batch", "channel", *DYNAMIC_AXES[description.dims]],
             "channels": description.channels,
             "pixel_size": description.spacing,
             "normalise": describe_normalisation(description),
             "statistics": description.statistics,
         },
-        "output": {"axes": ["batch", "class", *AXES[description.dims]], "classes": class_names(description)},
+        "output": {"axes": ["batch", "class", *DYNAMIC_AXES[description.dims]], "classes": class_names(description)},
         "geometry": asdict(description.geometry),
         "average": {**asdict(description.averaged), "scales": description.predict.scales},
         "model": json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")),
@@ -96,7 +96,7 @@ def describe_normalisation(description: Description) -> str:
     prepare = description.prepare
     is_cropped = prepare.crop and prepare.scope == "image"
     scope = SCOPES[prepare.scope] + " without its uniform margin" * is_cropped
-    return NORMALISATIONS[prepare.normalise].format(low=prepare.low, high=prepare.high, scope=scope)
+    return INTENSITY_SENTENCES[prepare.normalise].format(low=prepare.low, high=prepare.high, scope=scope)
 
 
 def _title(description: Description) -> str:

@@ -45,7 +45,7 @@ def export(folder: Path, kind: str, output: Path, settings: Export, scores: pd.D
     folder : path
         Model folder.
     kind : str
-        A key of `FORMATS`.
+        A key of `PACKAGE_FORMATS`.
     output : path
         A new folder, or a file that ends in .zip.
     settings : Export
@@ -60,7 +60,7 @@ def export(folder: Path, kind: str, output: Path, settings: Export, scores: pd.D
         If a library is missing, the model is invalid or fails its golden check, the output folder exists, or the
         package fails its test.
     """
-    package_format = FORMATS[kind]
+    package_format = PACKAGE_FORMATS[kind]
     missing = [package for module, package in package_format.requirements.items() if not _is_installed(module)]
     if missing:
         remedy = f"pip install {' '.join(missing)}"
@@ -117,7 +117,7 @@ def _write_golden(model: Model, folder: Path) -> None:
 
 
 _ONNX = {"onnx": "onnx", "onnxruntime": "onnxruntime"}
-FORMATS = {
+PACKAGE_FORMATS = {
     "bioimageio": Format(
         bioimageio.write_bioimageio,
         {**_ONNX, "bioimageio.spec": "bioimageio.spec", "bioimageio.core": "bioimageio.core"},

@@ -19,7 +19,7 @@ from snakeseg.report.tables import format_score, readable_name
 EXAMPLES = 3
 # Pictures of a training image in a figure: itself and its elastic copies.
 PICTURES_PER_IMAGE = 5
-SIDE_PIXELS = 360
+PICTURE_SIDE_PX = 360
 
 
 def draw_examples(folder: Path, stores: dict[str, Path], views: Views, rows: pd.DataFrame, metric: str) -> None:
@@ -93,10 +93,10 @@ def _overlay(views: Views, row: dict, metric: str) -> Picture:
     """Return an image, or a slice of a volume, with its true and predicted outlines."""
     view = views.view(row["sample"])
     view = middle_slice(view) if view.frame else view
-    truth = None if view.truth is None else shrink_labels(view.truth, SIDE_PIXELS)
-    predicted = shrink_labels(view.predicted[row["experiment"]], SIDE_PIXELS)
+    truth = None if view.truth is None else shrink_labels(view.truth, PICTURE_SIDE_PX)
+    predicted = shrink_labels(view.predicted[row["experiment"]], PICTURE_SIDE_PX)
     score = f", {readable_name(metric)} {format_score(row, metric)}" if row["status"] == "scored" else ""
-    outlined = draw_outlines(shrink(view.picture, SIDE_PIXELS), truth, predicted)
+    outlined = draw_outlines(shrink(view.picture, PICTURE_SIDE_PX), truth, predicted)
     return f"{row['sample']}\n{row['rank']}{score}", outlined
 
 
@@ -125,7 +125,7 @@ def _weighted(stores: dict[str, Path], dims: int) -> Iterator[list[Picture]]:
         arrays = group["objects"][:], group["image"][:], maps[name]["border"][:]
         objects, image, weights = _planes(dims, attributes, *arrays)
         caption = f"border term {weights.min():.2g} to {weights.max():.3g}"
-        yield [(name, _outlined(objects, image)), (caption, shrink(weights, SIDE_PIXELS))]
+        yield [(name, _outlined(objects, image)), (caption, shrink(weights, PICTURE_SIDE_PX))]
 
 
 def _planes(dims: int, attributes: dict, objects: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
@@ -142,4 +142,4 @@ def _planes(dims: int, attributes: dict, objects: np.ndarray, *arrays: np.ndarra
 
 def _outlined(objects: np.ndarray, image: np.ndarray) -> np.ndarray:
     """Return a prepared image (channels, y, x) as a picture with the outlines of its objects (y, x)."""
-    return draw_outlines(shrink(stretch_to_rgb(image), SIDE_PIXELS), shrink_labels(objects, SIDE_PIXELS), None)
+    return draw_outlines(shrink(stretch_to_rgb(image), PICTURE_SIDE_PX), shrink_labels(objects, PICTURE_SIDE_PX), None)

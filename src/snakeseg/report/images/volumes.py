@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from snakeseg.arrays import Lazy, Region, as_lazy
-from snakeseg.io.file_names import FORMATS
+from snakeseg.io.file_names import IMAGE_SUFFIXES
 from snakeseg.io.formats import suffix_of
 from snakeseg.io.images import Raster
 
@@ -53,7 +53,7 @@ class Frame:
 
 def is_anatomical(path: str | Path) -> bool:
     """Return True if the file's format has anatomical axes (see `Frame`)."""
-    return FORMATS.get(suffix_of(path).lower(), "itk") in ("nifti", "itk")
+    return IMAGE_SUFFIXES.get(suffix_of(path).lower(), "itk") in ("nifti", "itk")
 
 
 def frame_of(raster: Raster, spacing: tuple[float, ...]) -> Frame:
