@@ -79,8 +79,9 @@ def complete_sheet(sheet: pd.DataFrame, data: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns `SHEET_COLUMNS`, text but for `parts` (int). Paths in `image` and `label` start from the working folder;
-        those of several files are separated by ";" (see `file_names.split_file_names`). `label` is "" without a label.
+        The columns `SHEET_COLUMNS`, text but for `parts` (int). Paths in `image` and `label` start from the working
+        folder; those of several files are separated by ";" (see `file_names.split_file_names`). `label` is "" without a
+        label.
     """
     folder = "" if data == Path() else str(data)
     sheet = sheet.assign(**{column: "" for column in SHEET_COLUMNS if column not in sheet})[list(SHEET_COLUMNS)]

@@ -169,6 +169,6 @@ def problem_findings(problems: list[str], sheet: pd.DataFrame) -> Iterator[Findi
 
 
 def as_table(findings: list[Finding]) -> pd.DataFrame:
-    """Return findings as a table with the columns `FINDING_COLUMNS`, one row per finding; samples are separated by spaces."""
+    """Return findings as a table of `FINDING_COLUMNS`, one row per finding; samples are separated by spaces."""
     rows = [asdict(finding) | {"samples": " ".join(finding.samples)} for finding in findings]
     return pd.DataFrame(rows, columns=FINDING_COLUMNS)
