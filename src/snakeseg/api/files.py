@@ -82,7 +82,7 @@ def write_labels(path: str | Path, labels: np.ndarray, like: Raster) -> None:
     Parameters
     ----------
     path : str or path
-        File to write, replaced only when complete; its suffix is that of labels of `like`.
+        File to write, replaced only when complete. Its suffix must be one for labels of the format of `like`.
     labels : array of non-negative integers, shape (*spatial)
         In the axis order of `like`.
     like : Raster

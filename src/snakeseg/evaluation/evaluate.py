@@ -74,7 +74,8 @@ def score_table(scores: list[dict], rows: pd.DataFrame, experiment: str, fold: i
     Returns
     -------
     DataFrame
-        Training images are in the subset "validation": they are scored when held out.
+        One row per entry of `scores`. The subset of training images is "validation", since they are scored when they
+        are held out.
     """
     subset = dict(zip(rows["sample"], rows["subset"].replace("train", "validation"), strict=True))
     table = pd.DataFrame(scores, columns=None if scores else ["sample"])

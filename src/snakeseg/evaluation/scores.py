@@ -208,7 +208,11 @@ def _object_rows(table: Overlaps, truth, predicted, spacing: tuple[float, ...], 
 
 
 def _partner_columns(table: Overlaps, pair: np.ndarray, partner: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Id of each object's partner (blank without one), and its largest IoU with any object of the other side."""
+    """Return columns for the objects of one side: the id of the partner (blank without one), and the largest IoU.
+
+    `pair` holds each pair's index of the object on this side, `partner` the index of each object's partner on the
+    other side (-1 without one), and `ids` the ids of the other side.
+    """
     largest_iou = np.zeros(len(partner))
     np.maximum.at(largest_iou, pair, table.pair_iou)
     return {"partner": np.array([int(ids[p]) if p >= 0 else "" for p in partner], object), "iou": largest_iou}

@@ -112,7 +112,10 @@ def temporary_name(path: Path) -> Path:
 
 @contextmanager
 def _locked(handle: int) -> Iterator[None]:
-    """Lock an open file or folder to mark its process as alive, if the file system supports locks; then close it."""
+    """Hold a lock on an open file or folder, which shows other processes that it is in use; close it at the end.
+
+    Without support for locks by the file system, or if another process holds the lock, continue without it.
+    """
     try:
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -24,7 +24,7 @@ TARGETS = ("default", "all", "predict", "total")
 
 
 def name_of_run(name: str | None) -> str:
-    """Return the name of a run.
+    """Return the name of a run as the folders of its logs and results have it.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def name_of_run(name: str | None) -> str:
     Returns
     -------
     str
-        "(none)" if the working folder has no run.
+        The last part of `name`, which is not checked; without `name`, "(none)" if there are logs, but of no run.
 
     Raises
     ------

@@ -50,7 +50,7 @@ def base_chart(rows: list[dict]) -> alt.Chart:
 
 
 def series_colours(names, field: str = "series") -> alt.Color:
-    """Return the colours of the values of a field, with a legend if there are several."""
+    """Return the colour encoding of a chart by the values of a field, with a legend for two or more values."""
     names = list(dict.fromkeys(names))
     legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=260) if len(names) > 1 else None
     return alt.Color(f"{field}:N", legend=legend, sort=names, scale=alt.Scale(range=SERIES_COLOURS))

@@ -80,6 +80,6 @@ def objects_of_images(table: pd.DataFrame) -> Chart | None:
 
 
 def _spaced_rows(table: pd.DataFrame, columns: list[str]) -> list[dict]:
-    """Return at most `MAX_MARKS` rows, at equal distances."""
+    """Return at most `MAX_MARKS` rows of a table, evenly spaced by position."""
     chosen = np.unique(np.linspace(0, len(table) - 1, MAX_MARKS).astype(int)) if len(table) else []
     return table.iloc[chosen][columns].to_dict("records")

@@ -126,12 +126,15 @@ class Predict:
     )  # fmt: skip
     tile: Literal["auto"] | int = key(
         "auto",
-        "largest stride of tiles in pixels; affects time and memory, not results. `auto`: the fastest size that fits "
+        "largest stride of tiles in pixels; affects time and memory, and results only with the normalisations `instance` "
+        "and `group`. `auto`: the fastest size that fits "
         "in half of the free memory, measured at the first large image on a device (half a minute, once, stored in "
         "`~/.cache/snakeseg`)",
         minimum=1,
     )
-    precision: Literal["auto", "float32", "bfloat16"] = key("float32", "as in `train`")
+    precision: Literal["auto", "float32", "bfloat16"] = key(
+        "float32", "`auto`: bfloat16 if the device multiplies it in hardware, else float32"
+    )
     spacing: Literal["refuse", "resample", "ignore"] = key(
         "refuse",
         "images whose pixel size differs from that of the training by a fifth or more: `refuse` them, `resample` them"

@@ -80,7 +80,7 @@ def _nifti_files(folder: Path, pattern: str, prefix: str) -> list[Path]:
 
 
 def _entities(path: Path) -> dict[str, str]:
-    """Parse the entities of a file name."""
+    """Return the key-value parts of a BIDS file name ("entities"), such as sub-01 and ses-2, as a dict."""
     return dict(ENTITY.findall(path.name))
 
 

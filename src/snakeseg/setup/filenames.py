@@ -295,5 +295,5 @@ def _unsupported_formats(root: Path, others: list[Path]) -> Iterator[str]:
 
 
 def _problem(where: Path, found: str, expected: str, remedy: str) -> str:
-    """Return the text of a problem."""
+    """Return the message of a `BadInput` as text."""
     return str(BadInput(where, found, expected, remedy))

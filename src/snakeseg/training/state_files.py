@@ -170,7 +170,7 @@ def _acquire_lock(path: Path, folder: Path, log: Callable[[str], None]) -> int:
 
 
 def _open_lock_file(path: Path) -> int:
-    """Open or create the lock file; it must belong to this user, and others cannot open it."""
+    """Return a handle of the lock file, readable by this user alone; raise BadInput for a link or a file of others."""
     expected = "no lock, or one of your own"
     remedy = "run in a folder of your own, or ask the file's owner to delete it when no training runs"
     try:

@@ -29,7 +29,7 @@ def classes_and_objects(label: np.ndarray, settings: Labels) -> tuple[np.ndarray
         Index of the class; `IGNORED` for pixels with the value `settings.ignore`.
     objects : int32 array, shape (*spatial)
         0 for background, and object ids 1..n. Objects are the ids of the label (instance), numbered in increasing
-        order, or the face-connected components of one class (binary, semantic).
+        order, or the face-connected components of the foreground (binary) or of each class (semantic).
 
     Raises
     ------
