@@ -126,10 +126,9 @@ class Predict:
     )  # fmt: skip
     tile: Literal["auto"] | int = key(
         "auto",
-        "largest stride of tiles in pixels; affects time and memory, and results only with the normalisations `instance` "
-        "and `group`. `auto`: the fastest size that fits "
-        "in half of the free memory, measured at the first large image on a device (half a minute, once, stored in "
-        "`~/.cache/snakeseg`)",
+        "largest stride of tiles in pixels; affects time and memory, and results only with the normalisations "
+        "`instance` and `group`. `auto`: the fastest size that fits in half of the free memory, measured at the first "
+        "large image on a device (half a minute, once, stored in `~/.cache/snakeseg`)",
         minimum=1,
     )
     precision: Literal["auto", "float32", "bfloat16"] = key(
