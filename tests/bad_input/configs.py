@@ -36,6 +36,14 @@ CASES: dict[str, Case] = {
     "config: a billion laughs": bad(BILLION_LAUGHS, ENDLESS),
     "config: a billion laughs in a key": bad(f"{BILLION_LAUGHS}validation: *a9\n", ENDLESS),
     "config: a list in itself": bad("validation: &v [*v]\n", ENDLESS),
+    "config: a section twice": bad(
+        "train: {steps: 5}\nlabels: {kind: binary}\ntrain: {batch: 2}\n",
+        "c.yaml: found the key 'train' in lines ...; expected each key once; merge these lines into one key",
+    ),
+    "config: a key of a section twice": bad(
+        "train:\n  steps: 5\n  steps: 6\n",
+        "c.yaml: found the key 'steps' in lines ...; expected each key once; merge these lines into one key",
+    ),
     "config: an unknown key": bad(
         "trian: {}\n", "config: found unknown key 'trian'; expected one of name, ...; did you mean 'train'?"
     ),

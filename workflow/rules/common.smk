@@ -86,6 +86,8 @@ if config.get("images"):
     config["sheet"] = f"results/{config.get('name', '')}/samples.tsv"
 SCHEMA_FILE = workflow.source_path("../schemas/config.schema.yaml")
 SCHEMA = yaml.safe_load(Path(SCHEMA_FILE).read_text(encoding="utf-8"))
+if problems := [problem for path in workflow.configfiles for problem in repetition_problems(path)]:
+    raise refusal(*problems)
 if problems := find_problems(config, SCHEMA):
     raise refusal(*problems)
 validate(config, SCHEMA_FILE)

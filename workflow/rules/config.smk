@@ -6,6 +6,7 @@ import re
 from math import isfinite
 from pathlib import Path
 
+import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from snakemake.exceptions import WorkflowError
@@ -46,6 +47,27 @@ ConfigValidator = extend(
 def find_problems(config, schema):
     """Return the problems of a config before its defaults are filled in."""
     return [*value_problems(config)] or [*schema_problems(config, schema, "config"), *path_problems(config)]
+
+
+def repetition_problems(path):
+    """Yield a problem for each key that a mapping in a config file has twice; YAML would use the last one silently."""
+    try:
+        todo, seen = [yaml.compose(Path(path).read_text(encoding="utf-8"))], set()
+    except yaml.YAMLError:  # JSON with tabs, which Snakemake reads as JSON
+        return
+    while todo:
+        node = todo.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue
+        seen.add(id(node))
+        is_mapping, lines_of = isinstance(node, yaml.MappingNode), {}
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)] if is_mapping else []:
+            lines_of.setdefault(key.value, []).append(key.start_mark.line + 1)
+        for key, (first, *others) in lines_of.items():
+            if others:
+                found = f"the key '{key}' in lines {first} and {others[-1]}"
+                yield BadInput(os.path.relpath(path), found, "each key once", "merge these lines into one key")
+        todo += [item for entry in node.value for item in (entry if is_mapping else [entry])]
 
 
 def schema_problems(values, schema, where):
