@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bad_input.case import Case, folder, pipe, sheet, table
 
-TEXT_TABLE = "expected text in UTF-8, its columns separated by tabs (.csv: by commas); save the sheet as such text"
+TEXT_TABLE = "expected text, its columns separated by tabs, commas or semicolons; save the sheet as such text"
 NAME = "expected a name of letters, digits and . _ - that begins with a letter or digit; correct the cell"
 MISSING = "expected the sample sheet; correct the config key 'sheet'"
 HEADER = b"sample\timage\tlabel\tsubset\n"
@@ -38,8 +38,15 @@ CASES: dict[str, Case] = {
     "sheet: a link to nothing": table(lambda: os.symlink("t.tsv", "s.tsv"), f"s.tsv: found no such file; {MISSING}"),
     "sheet: nothing in it": table(b"", f"s.tsv: found no table (No columns to parse from file); {TEXT_TABLE}"),
     "sheet: only a header": table(HEADER, "s.tsv: found no rows; expected one row per image; add a row for each image"),
-    "sheet: UTF-16": table("sample\timage\na\tb.tif\n".encode("utf-16"), f"s.tsv: found no table (...); {TEXT_TABLE}"),
-    "sheet: Latin-1": table(HEADER + b"a\t\xe9.tif\t\ttrain\n", f"s.tsv: found no table (...); {TEXT_TABLE}"),
+    "sheet: UTF-16 that is cut off": table(
+        "sample\timage\na\tb.tif\n".encode("utf-16")[:-1], f"s.tsv: found no table (...); {TEXT_TABLE}"
+    ),
+    "sheet: neither UTF-8 nor Windows-1252": table(
+        HEADER + b"a\t\x81.tif\t\ttrain\n", f"s.tsv: found no table (...); {TEXT_TABLE}"
+    ),
+    "sheet: only separators": table(
+        b",,\n,,\n", f"s.tsv: found no table (No columns to parse from file); {TEXT_TABLE}"
+    ),
     "sheet: bytes": table(bytes(range(256)) * 9, f"s.tsv: found no table (...); {TEXT_TABLE}"),
     "sheet: a cell too many": table(
         HEADER + b"a\timage.tif\t\ttrain\tx\n",
@@ -56,6 +63,10 @@ CASES: dict[str, Case] = {
     "sheet: a column missing": table(
         write_rows(["a", "x"], header="sample\tlabel"),
         "s.tsv: found no column 'image'; expected the columns sample and image; add it (columns are separated by tabs)",
+    ),
+    "sheet: a column missing between semicolons": table(
+        b"sample;label\na;x\n",
+        "s.tsv: found no column 'image'; expected the columns sample and image; add it (columns are separated by semicolons)",
     ),
     "sheet: a column twice": table(
         write_rows(["a", "image.tif", "b.tif"], header="sample\timage\timage"),
@@ -95,7 +106,11 @@ CASES: dict[str, Case] = {
     ),
     "sheet: a spacing in words": table(
         write_rows(["a", "image.tif", "half"], header="sample\timage\tspacing"),
-        "s.tsv, row 2: found spacing 'half'; expected one positive number, or one per axis; correct the cell",
+        "s.tsv, row 2: found spacing 'half'; expected one positive number (0.65), or one per axis (0.65 0.65); correct the cell",
+    ),
+    "sheet: a decimal comma": table(
+        b"sample;image;spacing\r\na;image.tif;1,5\r\n",
+        "s.tsv, row 2: found spacing '1,5'; expected one positive number (0.65), or one per axis (0.65 0.65); correct the cell",
     ),
     "sheet: two label files": table(
         write_rows(["a", "image.tif", "b.tif;c.tif", ""]),

@@ -27,7 +27,8 @@ CELL_PATTERNS = {
     "group": (".*", "a name that all images of a patient, mouse or plate share"),
     "batch": (f"({NAME})?", NAME_IN_WORDS),
     "parts": ("([1-9][0-9]{0,3})?", "the number of jobs that predict the image, 1 to 9999"),
-    "spacing": ("[0-9.eE+, -]*", "one positive number, or one per axis"),
+    # Without a point, a comma between digits may be a decimal comma: 1,5.
+    "spacing": (r"(?!\d+,\d+$)[0-9.eE+, -]*", "one positive number (0.65), or one per axis (0.65 0.65)"),
 }
 # Largest number of bad cells reported per column, and of repeated sample names.
 MAX_REPORTED = 20
@@ -44,7 +45,7 @@ def read_sheet(path: str | Path, data: str | Path | None = None) -> pd.DataFrame
     Parameters
     ----------
     path : path
-        CSV or Parquet by its suffix, otherwise TSV.
+        Parquet by its suffix, otherwise text, from `text_table.read_text_table`.
     data : path, optional
         Folder that relative paths start from; by default the sheet's folder.
 
@@ -84,6 +85,7 @@ def complete_sheet(sheet: pd.DataFrame, data: Path) -> pd.DataFrame:
         label.
     """
     folder = "" if data == Path() else str(data)
+    sheet = sheet.reset_index(drop=True)
     sheet = sheet.assign(**{column: "" for column in SHEET_COLUMNS if column not in sheet})[list(SHEET_COLUMNS)]
     for column in ("image", "label"):
         sheet[column] = [in_folder(folder, cell) if cell else "" for cell in column_as_list(sheet[column])]
@@ -111,13 +113,14 @@ def _read_table(path: Path) -> pd.DataFrame:
         found = found if os.path.exists(path) else "no such file"
         raise BadInput(path, found, "the sample sheet", "correct the config key 'sheet'")
     try:
-        return read_text_table(path)
+        sheet = read_text_table(path)
+        return sheet.set_axis([name.lower() if name.lower() in SHEET_COLUMNS else name for name in sheet], axis=1)
     except ImportError as error:
         remedy = "pip install pyarrow, or save the sheet as .tsv"
         raise BadInput(path, "no pyarrow", "the package pyarrow, for Parquet", remedy) from error
     except Exception as error:  # any error of pandas and pyarrow on a file that is not a table
         found = f"no table ({' '.join(str(error).split())[:200]})"
-        expected = "text in UTF-8, its columns separated by tabs (.csv: by commas)"
+        expected = "text, its columns separated by tabs, commas or semicolons"
         raise BadInput(path, found, expected, "save the sheet as such text") from error
 
 
@@ -140,7 +143,8 @@ def sheet_problems(sheet: pd.DataFrame, path: Path) -> Iterator[BadInput]:
         yield BadInput(path, f"unknown column '{column}'", f"only {', '.join(SHEET_COLUMNS)}", remedy)
     for column in [column for column in ("sample", "image") if column not in columns]:
         expected = "the columns sample and image"
-        yield BadInput(path, f"no column '{column}'", expected, "add it (columns are separated by tabs)")
+        separator = sheet.attrs.get("separator", "tabs")
+        yield BadInput(path, f"no column '{column}'", expected, f"add it (columns are separated by {separator})")
         return
     if sheet.empty:
         yield BadInput(path, "no rows", "one row per image", "add a row for each image")

@@ -3,7 +3,10 @@
 The workflow loads this file by its path (`load_shared` in `workflow/rules/shared.smk`).
 """
 
+import codecs
 import os
+import re
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -15,20 +18,34 @@ MAX_ROWS_PER_BYTE, MAX_UNPACKED_PER_BYTE = 10, 1000
 MAX_CELL_BYTES, MAX_TABLE_BYTES = 2**15, 2**31
 # A valid sheet has at most eight columns. pandas is slow with very many.
 MAX_SHEET_COLUMNS = 100
+# Separators of columns and their names. In locales with a decimal comma, Excel separates the columns of a CSV by ";".
+SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
+# Encodings by the first bytes of a file: byte order marks, then UTF-16 without one, whose first character is ASCII.
+ENCODINGS = (
+    (re.compile(re.escape(codecs.BOM_UTF8)), "utf-8-sig"),
+    (re.compile(b"\xff\xfe|\xfe\xff"), "utf-16"),
+    (re.compile(b"[^\0]\0", re.DOTALL), "utf-16-le"),
+    (re.compile(b"\0[^\0]", re.DOTALL), "utf-16-be"),
+)
 
 
 def read_text_table(path: Path) -> pd.DataFrame:
     """Read all cells of a sheet as text.
 
+    The header line determines the separator: the one of `SEPARATORS` that it contains most often. Without any, it is
+    that of the suffix. Text is UTF-8, UTF-16 or Windows-1252, which contains Latin-1.
+
     Parameters
     ----------
     path : path
-        Parquet or CSV by its suffix, otherwise TSV.
+        Parquet by its suffix, otherwise text.
 
     Returns
     -------
     DataFrame
-        Text columns; empty cells are "". Column names may repeat.
+        Text columns; empty cells are "". Column names may repeat. Rows and columns without any
+        text are left out. The index is the row's line in the file, from 0 for the second line. `attrs["separator"]`
+        is the name of the separator.
 
     Raises
     ------
@@ -37,14 +54,62 @@ def read_text_table(path: Path) -> pd.DataFrame:
     Exception
         Errors of pandas or pyarrow for a file that is not a table, and ValueError for a table beyond the limits.
     """
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         return _read_parquet(path)
-    separator = "," if path.suffix == ".csv" else "\t"
-    with open(path, encoding="utf-8", errors="replace") as file:
-        _require_few_columns(file.readline().count(separator) + 1)
+    text = _decode(path.read_bytes())
+    lines = text.split("\n")
+    header = _header_line(lines)
+    if header.lower() in (f"sep={separator}" for separator in SEPARATORS):  # Excel reads and hides this line
+        text = text.replace(header, "", 1)
+        lines[lines.index(header)] = ""
+        header = _header_line(lines)
+    if not header:
+        raise ValueError("No columns to parse from file")
+    usual = "," if path.suffix.lower() == ".csv" else "\t"
+    separator = max(SEPARATORS, key=lambda candidate: (header.count(candidate), candidate == usual))
+    width = 1 + max(line.count(separator) for line in lines)
+    _require_few_columns(width)
     # Without a header, since pandas would take a surplus cell for a row name, and rename repeated columns.
-    cells = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False).fillna("")
-    return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis=1).reset_index(drop=True)
+    cells = pd.read_csv(
+        StringIO(text), sep=separator, header=None, names=range(width), dtype=str, keep_default_na=False,
+        skip_blank_lines=False,
+    ).fillna("")  # fmt: skip
+    return _without_empty_edges(cells, separator)
+
+
+def _decode(content: bytes) -> str:
+    """Decode a file with Unix line ends; raise ValueError for a file that is not text."""
+    encoding = next((name for start, name in ENCODINGS if start.match(content)), "")
+    if encoding:
+        text = content.decode(encoding)
+    else:
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError:
+            text = content.decode("cp1252")
+    if "\0" in text:
+        raise ValueError("bytes that are not text")
+    return re.sub("\r\n?", "\n", text)
+
+
+def _header_line(lines: list[str]) -> str:
+    """Return the first line with text."""
+    return next((line for line in lines if line.strip(' "' + "".join(SEPARATORS))), "")
+
+
+def _without_empty_edges(cells: pd.DataFrame, separator: str) -> pd.DataFrame:
+    """Split cells into header and rows, without the rows and columns that a spreadsheet program saved empty."""
+    is_filled = cells != ""
+    cells = cells.loc[is_filled.any(axis=1), is_filled.any(axis=0)]
+    names = [name.strip() for name in cells.iloc[0]]
+    rows = cells.iloc[1:].set_axis(cells.index[1:] - 1)
+    if "" in names:
+        column = rows.iloc[:, names.index("")]
+        line = column.index[column != ""][0] + 2
+        raise ValueError(f"Expected {names.index('')} fields in line {line}, saw {names.index('') + 1}")
+    rows = rows.set_axis(names, axis=1)
+    rows.attrs["separator"] = SEPARATORS[separator]
+    return rows
 
 
 def _require_few_columns(count: int) -> None:
