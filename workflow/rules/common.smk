@@ -33,8 +33,7 @@ def read_sheet(path, data):
     try:
         if not IMAGES:
             return sheets.read_sheet(path, data)
-        names = [file_names.sample_name(path) for path in IMAGES]
-        table = pd.DataFrame({"sample": names, "image": IMAGES, "subset": "predict"})
+        table = pd.DataFrame({"sample": file_names.sample_names(IMAGES), "image": IMAGES, "subset": "predict"})
         if problems := [*sheets.sheet_problems(table, path)]:
             raise errors.BadInputs(problems)
         return sheets.complete_sheet(table, data)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from snakeseg.errors import BadInput
-from snakeseg.io.file_names import find_images, sample_name
+from snakeseg.io.file_names import find_images, sample_names
 from snakeseg.io.files import atomic_folder, atomic_output, write_text
 from snakeseg.io.tables import write_table
 from snakeseg.settings import read_settings
@@ -23,8 +23,8 @@ def sheet(args: Namespace) -> None:
     from snakeseg.io.images import list_images_in_file
 
     images = [image for path in find_images(args.images) for image in list_images_in_file(Path(path))]
-    rows = [{"sample": sample_name(image), "image": str(image), "subset": "predict"} for image in images]
-    write_table(args.output, pd.DataFrame(rows, columns=["sample", "image", "subset"]))
+    columns = {"sample": sample_names(images), "image": list(map(str, images)), "subset": "predict"}
+    write_table(args.output, pd.DataFrame(columns))
 
 
 def convert(args: Namespace) -> None:

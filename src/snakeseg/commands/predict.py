@@ -9,7 +9,7 @@ from pathlib import Path
 
 from snakeseg.commands.inputs import read_json, rows_of_part
 from snakeseg.errors import BadInput
-from snakeseg.io.files import temporary_folder, write_text
+from snakeseg.io.files import make_folder, require_no_file, temporary_folder, write_text
 from snakeseg.progress import progress
 from snakeseg.text import printable_lines
 
@@ -63,7 +63,7 @@ def _predict_files(args: Namespace, predictor) -> None:
     images = open_images(predictor.description, files_by_label_name(list_images(args.images), args.output))
     strides = choose_strides(predictor, images, _bytes(args.memory_gb))
     tick = _ticker(images, strides, (0, 1))
-    args.output.mkdir(parents=True, exist_ok=True)
+    make_folder(args.output)
     parameters = load_parameters(predictor.folders[0], predictor.description.labels)
     kept, labels = args.keep_probabilities or args.uncertainty, predictor.description.labels
     for name, image in drain_images(images):
@@ -120,6 +120,8 @@ def _require_inputs_and_outputs(args: Namespace) -> None:
     _require_images(args)
     if args.images and args.output is None:
         raise BadInput("predict", "images but no output folder", "-o FOLDER", "add -o FOLDER")
+    if args.images:
+        require_no_file(args.output)
     if args.sheet and args.probabilities is None:
         remedy = "add --probabilities FILE.zarr.zip, or give image files and -o FOLDER"
         raise BadInput("predict", "--sheet but no --probabilities", "a store to write", remedy)

@@ -5,9 +5,11 @@ The workflow loads this file by its path (`load_shared` in `workflow/rules/share
 
 import os
 import re
+from collections.abc import Iterable
 from glob import escape, glob
 from pathlib import Path
 
+from ..errors import BadInput, BadInputs
 from ..text import legal_name
 
 # Module of the reader by suffix, imported on first use. Longer suffixes come first: .ome.tif before .tif.
@@ -59,15 +61,28 @@ def stem_and_suffix(name: str) -> tuple[str, str]:
     return f"{stem}-{number}" if number else stem, suffix
 
 
-def sample_name(path: str | Path) -> str:
-    """Return the sample name of an image file that is not listed in a sheet."""
-    return legal_name(stem_and_suffix(str(path))[0])
+def sample_names(paths: Iterable[str | Path]) -> list[str]:
+    """Return the sample names of image files that are not listed in a sheet; raise BadInputs if two are equal."""
+    path_of: dict[str, str | Path] = {}
+    problems = []
+    for path in paths:
+        name = legal_name(stem_and_suffix(Path(path).name)[0])
+        if name in path_of:
+            found, remedy = f"the sample name '{name}', as of {path_of[name]}", "rename one of the two files"
+            problems.append(BadInput(path, found, "file names that differ before the suffix", remedy))
+        path_of[name] = path
+    if problems:
+        raise BadInputs(problems)
+    return list(path_of)
 
 
 def find_images(where: str) -> list[str]:
-    """Return the sorted paths of the image files in a folder or matching a pattern."""
-    where = f"{escape(where)}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
-    return sorted(path for path in glob(where) if path.lower().endswith(tuple(IMAGE_SUFFIXES)))
+    """Return the sorted paths of the image files in a folder or matching a pattern; an image is its own only match."""
+    if stem_and_suffix(os.path.basename(where))[1] and os.path.exists(where):
+        return [where]
+    # The name of a folder may contain characters of a pattern.
+    pattern = os.path.join(escape(where), "*") if os.path.isdir(where) else where
+    return sorted(path for path in glob(pattern) if path.lower().endswith(tuple(IMAGE_SUFFIXES)))
 
 
 def list_fold_folders(folder: Path) -> list[Path]:

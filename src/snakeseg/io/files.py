@@ -35,10 +35,12 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     BadInput
-        If the disk or the user's quota is full.
+        If `path` is a folder, a parent folder is a file, or the disk or the user's quota is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.isdir(path):
+        raise BadInput(path, "a folder", "a file, or nothing", "give the name of a file to write")
+    make_folder(path.parent)
     _remove_leftovers(path)
     temporary = temporary_name(path)
     handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
@@ -72,7 +74,7 @@ def atomic_folder(path: str | Path, mark: str | None = None) -> Iterator[Path]:
     """
     path = Path(path)
     _require_replaceable(path, mark)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with temporary_folder(path) as temporary, _full_disk_as_bad_input(path):
         yield temporary
         shutil.rmtree(path, ignore_errors=True)
@@ -82,6 +84,19 @@ def atomic_folder(path: str | Path, mark: str | None = None) -> Iterator[Path]:
 def atomic_output(path: Path) -> AbstractContextManager[Path]:
     """Return `atomic_folder` for an OME-Zarr folder, `atomic_file` for a file of any other format."""
     return atomic_folder(path, "zarr.json") if path.suffix == ".zarr" else atomic_file(path)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, unless they exist; errors as in `require_no_file`."""
+    require_no_file(path)
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def require_no_file(folder: Path) -> None:
+    """Raise BadInput if a folder to write to, or one of its parents, is a file."""
+    for part in (folder, *folder.parents):
+        if os.path.exists(part) and not os.path.isdir(part):
+            raise BadInput(part, "a file", "a folder, or nothing", "move it away, or write to another folder")
 
 
 def _require_replaceable(path: Path, mark: str | None) -> None:
