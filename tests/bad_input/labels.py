@@ -56,6 +56,14 @@ CASES: dict[str, Case] = {
         "found label values [-2, -1]; expected the classes ...; correct the label or the key labels.values",
         **SEMANTIC,
     ),
+    "label: pixels that are not annotated": bad(
+        write_tiff(np.where(IDS == 2, -1, IDS).astype(np.int16)),
+        "found negative ids -1; expected 0 for background, and positive ids; set labels.ignore: -1, if these pixels are not annotated",
+    ),
+    "label: several negative ids": bad(
+        write_tiff(-IDS.astype(np.int32)),
+        "found negative ids -2, -1; expected 0 for background, and positive ids; give pixels that are not annotated one value, and set labels.ignore to it",
+    ),
     "label: a terapixel": bad(
         lambda: write_terapixel(),
         "found 1000000 x 1000000 pixels in one piece; expected at most ... million (half of the memory); convert it to a tiled TIFF or Zarr",

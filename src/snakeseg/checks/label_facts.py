@@ -28,15 +28,15 @@ def value_facts(label: np.ndarray) -> dict:
     Returns
     -------
     dict
-        values (as text); ids (number of values other than 0); gaps (number of positive values missing below the
-        largest); split (number of fragmented ids: in several pieces that do not touch, not even at a corner, at least
-        one of them away from the edge of the image); split_ids (the first three, as text); split_at (index of a pixel
-        of the smallest such piece away from the edge, as text); looks_like (from `appearance_of`; there, ids whose
-        pieces all reach the edge count as fragmented, too).
+        values (as text); ids (number of positive values, since negative ones mark pixels without annotation); gaps
+        (number of positive values missing below the largest); split (number of fragmented ids: in several pieces that
+        do not touch, not even at a corner, at least one of them away from the edge of the image); split_ids (the first
+        three, as text); split_at (index of a pixel of the smallest such piece away from the edge, as text);
+        looks_like (from `appearance_of`; there, ids whose pieces all reach the edge count as fragmented, too).
     """
     values = np.unique(label)
-    ids = values[values != 0]
-    numbers = number_objects(label)
+    ids = values[values > 0]
+    numbers = number_objects(np.maximum(label, 0))
     pieces = connected_components(numbers, background=0, connectivity=numbers.ndim)
     owners = np.zeros(pieces.max(initial=0) + 1, np.int64)
     owners[pieces] = numbers

@@ -11,8 +11,11 @@ from snakeseg.errors import BadInput
 from snakeseg.settings import Labels
 from snakeseg.setup.layout import Layout
 
-# Conventional value of pixels to ignore, if the values of classes are 0, 1, 2, ...
+# Conventional value of pixels to ignore, if the values of classes are consecutive.
 IGNORE_VALUE = 255
+# Number of values of labels without 0 that are classes if one of them is the background, which fills more than this
+# share of every label image.
+CLASSES_WITHOUT_ZERO, MIN_BACKGROUND_SHARE = (2, 3), 0.5
 
 
 class LabelSummary(NamedTuple):
@@ -24,10 +27,13 @@ class LabelSummary(NamedTuple):
         From `label_facts.value_facts`; "" if it was not determined.
     values : integer array, shape (n,), or None
         Distinct values; None if they were not read.
+    counts : integer array, shape (n,), or None
+        Number of pixels of each value.
     """
 
     looks_like: str
     values: np.ndarray | None
+    counts: np.ndarray | None = None
 
 
 def infer_labels(summaries: list[LabelSummary], layout: Layout, body: bool) -> tuple[Labels, str]:
@@ -52,11 +58,13 @@ def infer_labels(summaries: list[LabelSummary], layout: Layout, body: bool) -> t
     Raises
     ------
     BadInput
-        If all label images are empty.
+        If all label images are empty, or have several negative values.
     """
     if layout.classes:
         return Labels("semantic", layout.classes, layout.ignore), f"classes of {layout.source}"
     sets = [frozenset(summary.values.tolist()) for summary in summaries if summary.values is not None]
+    ignore = _unannotated_value(sets, layout)
+    sets = [values - {ignore} for values in sets]
     union = sorted(frozenset().union(*sets))
     if not set(union) - {0}:
         raise BadInput(
@@ -65,6 +73,11 @@ def infer_labels(summaries: list[LabelSummary], layout: Layout, body: bool) -> t
             "at least one labelled object",
             "open the label files and check them",
         )
+    values = " ".join(map(str, union)) if len(union) <= MAX_CLASS_VALUES else f"{union[0]} to {union[-1]}"
+    background = _background_without_zero(summaries, union, ignore)
+    if background is not None and layout.kind != "instance":
+        reason = f"no 0, and most of every label image is {background}"
+        return _semantic_labels(union, layout.only_class, ignore, background), f"{reason}: {values}"
     appearances = Counter(
         summary.looks_like for summary in summaries if summary.looks_like in DESCRIPTION_OF_APPEARANCE
     )
@@ -73,21 +86,50 @@ def infer_labels(summaries: list[LabelSummary], layout: Layout, body: bool) -> t
     most_frequent = Counter(sets).most_common(1)[0][1]
     identical = len(sets) >= MIN_LABELS_FOR_CLASSES and most_frequent == len(sets) and len(union) > 2
     anatomical = body and few and (usual != "ids" or most_frequent * 2 >= len(sets))
-    values = " ".join(map(str, union)) if len(union) <= MAX_CLASS_VALUES else f"{union[0]} to {union[-1]}"
     classes = few and (identical or anatomical or usual == "classes")
     if layout.kind == "semantic" or (classes and layout.kind != "instance"):
         reason = "the same few values in all label images" if identical else "few distinct values"
-        return _semantic_labels(union, layout.only_class), f"{reason}: {values}"
+        return _semantic_labels(union, layout.only_class, ignore), f"{reason}: {values}"
     reason = "one object in each label image"
     if appearances:
         description = DESCRIPTION_OF_APPEARANCE[usual]
         reason = f"{appearances[usual]} of {appearances.total()} label images examined have {description}"
-    return Labels(layout.kind or {"mask": "binary"}.get(usual, "instance")), f"{reason}: {values}"
+    return Labels(layout.kind or {"mask": "binary"}.get(usual, "instance"), ignore=ignore), f"{reason}: {values}"
 
 
-def _semantic_labels(values: list[int], only_class: str) -> Labels:
-    """Make a class of each value; the lowest is the background."""
-    ignore = IGNORE_VALUE if IGNORE_VALUE in values and len(values) > 2 and values[-2] == len(values) - 2 else None
-    background, *others = [value for value in values if value != ignore]
+def _unannotated_value(sets: list[frozenset], layout: Layout) -> int | None:
+    """Return the negative value of the labels, which marks pixels without annotation; None without one."""
+    union = frozenset().union(*sets)
+    negative = sorted(value for value in union if value < 0)
+    # Without 0, two values are the classes -1 and 1.
+    if not negative or (0 not in union and len(union) == 2):
+        return None
+    if len(negative) > 1:
+        expected = "at most one, for pixels without annotation"
+        remedy = "give pixels that are not annotated one value, and the others positive values"
+        raise BadInput(layout.root, f"the negative label values {negative[:5]}", expected, remedy)
+    return negative[0]
+
+
+def _background_without_zero(summaries: list[LabelSummary], union: list[int], ignore: int | None) -> int | None:
+    """Return the value that fills most of every label image, if the labels have a few values without 0."""
+    if 0 in union or len(union) not in CLASSES_WITHOUT_ZERO:
+        return None
+    fillers = set()
+    for summary in summaries:
+        if summary.values is not None and summary.counts is not None:
+            counts = np.where(summary.values == ignore, 0, summary.counts)
+            is_filled = counts.max() > MIN_BACKGROUND_SHARE * counts.sum()
+            if counts.any():
+                fillers.add(int(summary.values[counts.argmax()]) if is_filled else None)
+    return fillers.pop() if len(fillers) == 1 else None
+
+
+def _semantic_labels(values: list[int], only_class: str, ignore: int | None, background: int | None = None) -> Labels:
+    """Make a class of each value; the background is the lowest unless it is known."""
+    if ignore is None and len(values) > 2 and values == [*range(values[0], values[-2] + 1), IGNORE_VALUE]:
+        ignore = IGNORE_VALUE
+    background = values[0] if background is None else background
+    others = [value for value in values if value not in (ignore, background)]
     names = [only_class or "foreground"] if len(others) == 1 else [f"class-{value}" for value in others]
     return Labels("semantic", {"background": background, **dict(zip(names, others, strict=True))}, ignore)

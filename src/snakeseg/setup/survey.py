@@ -207,7 +207,7 @@ def _summarise_labels(rows: pd.DataFrame, rasters: dict, dims: int, problems: li
             summaries[index] = LabelSummary("", None)
         elif (label := collect(problems, lambda path=path: _label_part(path, dims))) is not None:
             facts = value_facts(label) if index in classified else {"looks_like": ""}
-            summaries[index] = LabelSummary(facts["looks_like"], np.unique(label))
+            summaries[index] = LabelSummary(facts["looks_like"], *np.unique(label, return_counts=True))
     return summaries
 
 

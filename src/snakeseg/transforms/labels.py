@@ -34,9 +34,12 @@ def classes_and_objects(label: np.ndarray, settings: Labels) -> tuple[np.ndarray
     Raises
     ------
     ValueError
-        If a value of a semantic label is not among the classes.
+        If a value of a semantic label is not among the classes, or an id is negative. The message has three parts:
+        found, expected, remedy.
     """
     ignored = np.zeros(label.shape, bool) if settings.ignore is None else label == settings.ignore
+    if settings.kind != "semantic":
+        _require_positive_ids(label[~ignored])
     label = np.where(ignored, 0 if settings.kind != "semantic" else settings.values[settings.classes[0]], label)
     if settings.kind == "semantic":
         classes = _class_indices(label, settings)
@@ -55,12 +58,13 @@ def classes_and_objects(label: np.ndarray, settings: Labels) -> tuple[np.ndarray
 
 
 def interpret_labels(label: np.ndarray, settings: Labels, where: object) -> tuple[np.ndarray, np.ndarray]:
-    """Compute classes and objects as `classes_and_objects`; raise BadInput with the file `where` for unknown values."""
+    """Compute classes and objects as `classes_and_objects`; raise BadInput with the file `where` for wrong values."""
     try:
         return classes_and_objects(label, settings)
     except ValueError as error:
-        found, _, expected = str(error).partition("; expected ")
-        raise BadInput(where, found, expected, "correct the label or the key labels.values") from error
+        found, _, rest = str(error).partition("; expected ")
+        expected, _, remedy = rest.rpartition("; ")
+        raise BadInput(where, found, expected, remedy) from error
 
 
 def number_objects(label: np.ndarray) -> np.ndarray:
@@ -149,11 +153,23 @@ def _class_indices(label: np.ndarray, settings: Labels) -> np.ndarray:
     values = list(settings.values.values())
     unknown = np.setdiff1d(np.unique(label), values)
     if unknown.size:
-        raise ValueError(f"label values {unknown[:5].tolist()}; expected the classes {settings.values}")
+        remedy = "correct the label or the key labels.values"
+        raise ValueError(f"label values {unknown[:5].tolist()}; expected the classes {settings.values}; {remedy}")
     classes = np.zeros(label.shape, np.uint8)
     for index, value in enumerate(values):
         classes[label == value] = index
     return classes
+
+
+def _require_positive_ids(ids: np.ndarray) -> None:
+    """Raise ValueError for negative ids, by which other programs mark pixels without annotation."""
+    if ids.dtype.kind != "u" and ids.min(initial=0) < 0:
+        negative = np.unique(ids[ids < 0])
+        remedy = f"set labels.ignore: {negative[0]}, if these pixels are not annotated"
+        if len(negative) > 1:
+            remedy = "give pixels that are not annotated one value, and set labels.ignore to it"
+        listed = ", ".join(map(str, negative[:5]))
+        raise ValueError(f"negative ids {listed}; expected 0 for background, and positive ids; {remedy}")
 
 
 def drop_at_edge(objects: np.ndarray) -> np.ndarray:

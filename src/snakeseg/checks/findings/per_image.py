@@ -77,7 +77,8 @@ LABELS = (
         "warning", "Labels without background", lambda t: t["foreground"] > MAX_FOREGROUND_SHARE,
         "{foreground:.1%} of the pixels are foreground",
         "the label may be inverted, or its background may have a value other than 0",
-        "set the background of the label to 0",
+        "set the background of the label to 0, or, if its values are classes, set labels: {kind: semantic, "
+        "values: {background: 1, foreground: 2}}",
     ),
     ImageCheck(
         "note", "Test images without labels", lambda t: (t["subset"] == "test") & (t["label"] == ""),
