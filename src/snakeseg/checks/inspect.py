@@ -10,6 +10,7 @@ from snakeseg.checks.image_facts import image_facts
 from snakeseg.checks.label_facts import object_facts, value_facts
 from snakeseg.errors import BadInput, collect
 from snakeseg.evaluation.target_ceiling import target_ceiling
+from snakeseg.io.formats import is_shown_inverted
 from snakeseg.io.images import Raster, has_same_geometry, open_image, read_label, require_same_shape
 from snakeseg.io.sheet import spacing_of
 from snakeseg.progress import progress
@@ -33,9 +34,9 @@ def inspect_rows(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[di
     -------
     facts : list of dict
         One per image: sample, path, shape, channels, type, spacing; the keys of `image_facts`, `value_facts` and
-        `object_facts`; elsewhere (True if the label file states another pixel size or position than the image);
-        foreground, ignored (shares of the pixels); shares (dict: share of the pixels of each class). Facts that could
-        not be read are missing.
+        `object_facts`; inverted, label_inverted (from `formats.is_shown_inverted`); elsewhere (True if the label file
+        states another pixel size or position than the image); foreground, ignored (shares of the pixels); shares (dict:
+        share of the pixels of each class). Facts that could not be read are missing.
     problems : list of str
         Texts of `BadInput`, one per problem.
     """
@@ -54,7 +55,10 @@ def _row_facts(row, dims: int, labels: Labels, problems: list[str]) -> dict:
         return facts or {}
     class_facts = collect(problems, lambda: _class_facts(label.array, labels, row.label))
     elsewhere = raster is not None and not has_same_geometry(raster, label)
-    return {**(facts or {}), **value_facts(label.array), "elsewhere": elsewhere, **(class_facts or {})}
+    return {
+        **(facts or {}), **value_facts(label.array), "elsewhere": elsewhere,
+        "label_inverted": is_shown_inverted(row.label), **(class_facts or {}),
+    }  # fmt: skip
 
 
 def _image_facts(row, raster: Raster) -> dict:
@@ -72,6 +76,7 @@ def _image_facts(row, raster: Raster) -> dict:
         "channels": array.shape[0],
         "type": str(array.dtype),
         "spacing": " ".join(f"{size:g}" for size in spacing),
+        "inverted": is_shown_inverted(row.image),
         **facts,
     }
 

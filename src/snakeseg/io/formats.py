@@ -57,6 +57,15 @@ def images_of_folder(path: Path) -> list[Path]:
     return sorted(p for p in path.iterdir() if stem_and_suffix(p.name)[1] and not p.name.startswith("."))
 
 
+def is_shown_inverted(path: str | Path) -> bool:
+    """Return True if an image that can be opened is a TIFF whose small values viewers show bright."""
+    if IMAGE_SUFFIXES.get(suffix_of(path).lower()) != "tiff":
+        return False
+    from snakeseg.io.readers import tiff
+
+    return any(tiff.is_shown_inverted(file) for file in split_file_names(path))
+
+
 def label_suffix(image: str | Path) -> str:
     """Return the suffix of the label files that are written for an image; errors as in `suffix_of`."""
     suffix = suffix_of(image)

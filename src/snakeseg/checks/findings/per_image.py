@@ -40,6 +40,12 @@ class ImageCheck(NamedTuple):
 
 IMAGES = (
     ImageCheck(
+        "warning", "Images that viewers show inverted", lambda t: t["inverted"].eq(True),
+        "the tag PhotometricInterpretation of the image is WhiteIsZero",
+        "intensities are read as they are stored: small values are dark, although viewers show them bright",
+        "compare with the other images, which should all be stored in the same way",
+    ),
+    ImageCheck(
         "warning", "Images with a single intensity value", lambda t: t["levels"] == 1,
         "all pixels have the value {smallest:g}", "the image contains nothing to learn from",
         "remove the row, or check for a failed exposure or export",
@@ -67,6 +73,11 @@ IMAGES = (
 )  # fmt: skip
 
 LABELS = (
+    ImageCheck(
+        "warning", "Labels that viewers show inverted", lambda t: t["label_inverted"].eq(True),
+        "the tag PhotometricInterpretation of the label is WhiteIsZero", "values are read as they are stored: 0 is "
+        "background, although viewers show it white", "check whether the outlines fit; if not, invert the label",
+    ),
     ImageCheck(
         "warning", "Labels on a different grid", lambda t: t["elsewhere"].eq(True),
         "the files of image and label state different pixel sizes or positions",

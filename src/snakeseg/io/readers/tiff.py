@@ -39,7 +39,20 @@ def read(path) -> StoredImage:
         sizes = _ome_sizes(file)
         spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
         _require_all_data(path, series)
-        return StoredImage(_lazy_series(path, file, series), axes, spacing)
+        lazy = _lazy_series(path, file, series)
+        if _is_white_zero(series.keyframe) and series.keyframe.bitspersample == 1:
+            lazy = lazy.map(np.logical_not, lazy.dtype)  # as viewers show masks of fax compression: 1 is black
+        return StoredImage(lazy, axes, spacing)
+
+
+def is_shown_inverted(path) -> bool:
+    """Return True if the first page states that 0 is white, but keeps its values, as those with more than 1 bit do."""
+    with tifffile.TiffFile(path, is_ndtiff=False, is_mmstack=False) as file:
+        return _is_white_zero(file.pages.first) and file.pages.first.bitspersample != 1
+
+
+def _is_white_zero(page) -> bool:
+    return page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
 
 
 def _require_end_of_pages(file: tifffile.TiffFile) -> None:
