@@ -37,9 +37,16 @@ CASES: dict[str, Case] = {
         "found 576 pixels that are NaN or infinite; expected finite numbers; repair or drop the image",
     ),
     "label: colours": bad(
-        lambda: Image.fromarray(np.stack([IDS.astype(np.uint8)] * 3, 2)).save("label.png"),
+        lambda: Image.fromarray(np.stack([IDS.astype(np.uint8), *[np.zeros((24, 24), np.uint8)] * 2], 2)).save(
+            "label.png"
+        ),
         "found 3 channels; expected a label image of one channel; save object ids or class values, not colours",
         "label.png",
+    ),
+    "label: JPEG": bad(
+        lambda: Image.fromarray(IDS.astype(np.uint8)).save("label.jpg"),
+        "found a label in JPEG, which changes values near edges; expected a label in PNG or TIFF; export the label again from the program in which it was drawn",
+        "label.jpg",
     ),
     "label: another shape": bad(
         write_tiff(IDS[:20]),

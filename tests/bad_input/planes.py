@@ -137,7 +137,7 @@ CASES: dict[str, Case] = {
     "png: PostScript": image("a.png", write_postscript, damaged("cannot identify image file ...")),
     "png: colours for a model of one channel": image(
         "a.png",
-        lambda: Image.fromarray(np.stack([SMALL] * 3, 2)).save("a.png"),
+        lambda: Image.fromarray(np.stack([SMALL, SMALL, SMALL ^ 1], 2)).save("a.png"),
         "found 3 channels; expected 1, as in training; save it with the channels of the training images",
     ),
     "png: a folder": image("a.png", folder("a.png"), f"found a folder, not a file; {IMAGE}"),
@@ -155,7 +155,7 @@ CASES: dict[str, Case] = {
     "a name that is too long": image(
         "a" * 300 + ".tif", lambda: None, "found no such file; expected an image; correct the path"
     ),
-    "another format": image("a.jpg", b"x", "found format '.jpg'; expected .ome.tiff, ...; convert it to one of these"),
+    "another format": image("a.gif", b"x", "found format '.gif'; expected .ome.tiff, ...; convert it to one of these"),
     "tiff: nothing in it": image("a.tif", b"", damaged()),
     "tiff: text": image("a.tif", b"no image" * 99, damaged("not a TIFF file...")),
     "tiff: cut off": image("a.tif", changed(lambda b: b[: len(b) // 2]), damaged()),

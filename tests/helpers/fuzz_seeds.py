@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import imagecodecs
 import nibabel
 import numpy as np
 import pandas as pd
@@ -86,6 +87,9 @@ def pngs(folder: Path) -> None:
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
         Image.fromarray(colours).convert(mode).save(folder / f"{mode}.png")
     Image.fromarray(PLANE).save(folder / "deep.png")
+    for samples in (2, 3, 4):
+        pixels = RNG.integers(0, 60_000, (20, 30, samples)).astype(np.uint16)
+        (folder / f"deep{samples}.png").write_bytes(imagecodecs.png_encode(pixels))
 
 
 def repair_png(content: bytes) -> bytes:
@@ -97,6 +101,13 @@ def repair_png(content: bytes) -> bytes:
         out += content[at : at + 4] + body + struct.pack(">I", zlib.crc32(body))
         at += 12 + size
     return bytes(out) + content[at:]
+
+
+def jpegs(folder: Path) -> None:
+    colours = RNG.integers(0, 255, (40, 50, 3)).astype(np.uint8)
+    for mode in ("L", "RGB"):
+        Image.fromarray(colours).convert(mode).save(folder / f"{mode}.jpg")
+    Image.fromarray(colours).save(folder / "progressive.jpg", progressive=True)
 
 
 def tiffs(folder: Path) -> None:
@@ -242,6 +253,7 @@ def read_config(path: Path) -> None:
 
 READERS = {
     "png": Reader(pngs, read_image, repair_png),
+    "jpeg": Reader(jpegs, read_image),
     "tiff": Reader(tiffs, read_image),
     "ome-tiff": Reader(omes, read_image),
     "nifti": Reader(niftis, read_image),

@@ -115,13 +115,13 @@ def test_labels_of_another_subset_are_not_used(folder):
 
 def test_all_problems_are_reported(folder):
     root = folder(
-        "images/a.png", "images/b.png", "labels/a.png", "labels/other.png", "photos/x.jpg", "photos/y.jpg",
+        "images/a.png", "images/b.png", "labels/a.png", "labels/other.png", "photos/x.bmp", "photos/y.bmp",
         "images/a_flows.tif", "labels/a_seg.npy",
     )  # fmt: skip
     layout = read_by_names(root)
     assert pairs_of(layout) == {"images/a.png": "labels/a.png", "images/b.png": ""}
     problems = "\n".join(layout.problems)
-    assert f"{root}/photos: found 2 files of the format .jpg (x.jpg, y.jpg); expected" in problems
+    assert f"{root}/photos: found 2 files of the format .bmp (x.bmp, y.bmp); expected" in problems
     assert f"{root}/labels: found labels without an image: other.png; expected" in problems
     assert "found files that seem to be neither images nor labels: a_flows.tif; expected" in problems
     assert "found 1 files of the format _seg.npy" in problems or "_seg.npy" not in problems
@@ -157,9 +157,9 @@ def test_a_folder_without_images_is_an_error(folder):
 
 def test_a_folder_of_other_formats_is_an_error(folder):
     with pytest.raises(
-        BadInputs, match=r"found 2 files of the format .jpg \(a.jpg, b.jpg\); expected PNG, TIFF, .*; conv"
+        BadInputs, match=r"found 2 files of the format .bmp \(a.bmp, b.bmp\); expected PNG, TIFF, .*; conv"
     ):
-        read_by_names(folder("a.jpg", "b.jpg"))
+        read_by_names(folder("a.bmp", "b.bmp"))
 
 
 def test_results_of_runs_and_hidden_files_are_skipped(folder):

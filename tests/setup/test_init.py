@@ -124,14 +124,22 @@ def test_init_prompts_once_at_a_terminal(cells, monkeypatch, reply, written):
 
 def test_unusable_files_are_left_out_and_reported(cells, capsys):
     """Another shape, another number of channels and a damaged file are all reported."""
-    for name, array in (("images", np.zeros((64, 64, 3), np.uint8)), ("masks", np.ones((64, 64), np.uint8))):
+    colours = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    for name, array in (("images", colours), ("masks", np.ones((64, 64), np.uint8))):
         tifffile.imwrite(cells / f"cells/{name}/rgb.tif", array)
     for name, side in (("images", 64), ("masks", 63)):
         tifffile.imwrite(cells / f"cells/{name}/odd.tif", np.zeros((side, side), np.uint16))
     (cells / "cells/images/torn.tif").write_bytes(b"II*\0")
     tifffile.imwrite(cells / "cells/masks/torn.tif", np.ones((64, 64), np.uint16))
     assert main(["init", "cells"]) == 0
-    problems = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("checking: ")]
+    output = capsys.readouterr()
+    problems = [line for line in output.err.splitlines() if not line.startswith("checking: ")]
+    use = output.out.splitlines()[-1]
+    assert use.startswith("9 images: 6 used, 3 left out (")
+    assert "rgb.tif: 3 channels" in use
+    assert "torn.tif: a damaged file" in use
+    comment = " ".join(line.removeprefix("# ") for line in (cells / "cells.yaml").read_text().splitlines()[1:5])
+    assert use in comment
     assert len(problems) == 3
     assert "found 3 channels; expected 1, as in most images" in " ".join(problems)
     assert "found shape (63, 63); expected (64, 64), the shape of" in " ".join(problems)

@@ -10,6 +10,8 @@ from snakeseg.checks.near_duplicates import GRID_BOXES, box_coverage, box_sums, 
 from snakeseg.transforms.normalise import BITS, sort_keys, value_of
 
 PERCENTILES = (1, 50, 99)
+# Number of channels of a colour image.
+COLOURS = 3
 
 
 def image_facts(image) -> dict:
@@ -26,7 +28,8 @@ def image_facts(image) -> dict:
         smallest, largest (intensities); darkest, brightest (shares of the pixels with these intensities); p1, p50, p99
         (percentiles: exact for integers of up to 16 bits, else the lower edge of a bin with a relative width of 1/128);
         levels (number of different intensities, or of bins that are not empty); constant_channels (number of channels
-        with a single intensity); pixels (hash of shape and intensities, independent of file format and integer type);
+        with a single intensity); equal_channels (True for three equal channels: a grey image stored as colours);
+        pixels (hash of shape and intensities, independent of file format and integer type);
         signature (text, see `decoded`).
     """
     statistics, fingerprint = _IntensityStatistics(image.shape[0], image.dtype), _Fingerprint(image.shape)
@@ -52,6 +55,7 @@ class _IntensityStatistics:
         self.key_bits = sort_keys(np.zeros(0, self.dtype)).dtype.itemsize * 8
         # Extreme intensity and its number of pixels.
         self.lowest, self.highest = (np.inf, 0), (-np.inf, 0)
+        self.equal_channels = channels == COLOURS
         self.channel_minima, self.channel_maxima = np.full(channels, np.inf), np.full(channels, -np.inf)
 
     def add(self, block: np.ndarray, region: Region) -> None:
@@ -59,6 +63,8 @@ class _IntensityStatistics:
         flat = block.reshape(len(block), -1)
         self.channel_minima[region[0]] = np.minimum(self.channel_minima[region[0]], flat.min(axis=1))
         self.channel_maxima[region[0]] = np.maximum(self.channel_maxima[region[0]], flat.max(axis=1))
+        if self.equal_channels:  # a block that lacks a channel shows nothing
+            self.equal_channels = len(block) == COLOURS and bool((block[1:] == block[:1]).all())
         self.lowest = _update_extreme(self.lowest, block, block.min().item(), min)
         self.highest = _update_extreme(self.highest, block, block.max().item(), max)
         keys = sort_keys(block.ravel().astype(self.dtype, copy=False))
@@ -76,6 +82,7 @@ class _IntensityStatistics:
             "brightest": self.highest[1] / total,
             **{f"p{percent}": value for percent, value in zip(PERCENTILES, values, strict=True)},
             "levels": int(np.count_nonzero(self.counts)),
+            "equal_channels": self.equal_channels,
             "constant_channels": int((self.channel_minima == self.channel_maxima).sum()),
         }
 

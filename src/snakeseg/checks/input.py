@@ -43,11 +43,19 @@ def read_inspected(batches: list[dict], sheet: pd.DataFrame, settings: Settings)
     Inspected
         Facts about all images and all problems.
     """
-    facts = pd.DataFrame([fact for batch in batches for fact in batch["facts"]])
+    facts = _with_grey_images(pd.DataFrame([fact for batch in batches for fact in batch["facts"]]))
     problems = [problem for batch in batches for problem in batch["problems"]]
     problems += check_input(sheet, facts, settings.folds, settings.validation)
     problems += check_networks(settings.experiments, facts, settings.spatial_dims, settings.labels)
     return Inspected(facts, list(dict.fromkeys(problems)))  # Rows may share a file, and then its problems.
+
+
+def _with_grey_images(facts: pd.DataFrame) -> pd.DataFrame:
+    """Set the number of channels to 1 if all images are grey, some of them stored as colours."""
+    if not {"channels", "equal_channels"} <= set(facts):
+        return facts
+    is_grey = facts["channels"].isna() | (facts["channels"] == 1) | facts["equal_channels"].eq(True)
+    return facts.assign(channels=facts["channels"].clip(upper=1)) if is_grey.all() else facts
 
 
 def check_input(sheet: pd.DataFrame, facts: pd.DataFrame, folds: int, validation: list[str]) -> list[str]:

@@ -42,6 +42,7 @@ def init(args: Namespace) -> int:
     else:
         print(f"wrote:  {config}, {table}; look at {picture}\nnext:   {next_command(config)}")
         print(f"then:   results/{name}/report.html")
+        print(printable_lines(made.use))
     return 0
 
 

@@ -21,6 +21,8 @@ IMAGE_SUFFIXES = {
     ".tif": "tiff",
     ".nii": "nifti",
     ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
     ".ome.zarr": "ome_zarr",
     ".zarr": "ome_zarr",
     ".mha": "itk",

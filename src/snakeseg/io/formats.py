@@ -18,6 +18,8 @@ LABEL_SUFFIXES = {
     ".mhd": ".mha",
     ".nhdr": ".nrrd",
     DICOM: ".nii.gz",
+    ".jpg": ".tif",
+    ".jpeg": ".tif",
     **dict.fromkeys(MICROSCOPES, ".ome.tif"),
 }
 
@@ -55,6 +57,14 @@ def images_of_folder(path: Path) -> list[Path]:
     if not os.path.isdir(path) or stem_and_suffix(path.name)[1]:
         return []
     return sorted(p for p in path.iterdir() if stem_and_suffix(p.name)[1] and not p.name.startswith("."))
+
+
+def require_lossless(path: str | Path) -> Path:
+    """Return the path of a label image; raise BadInput for JPEG, which changes the values of pixels."""
+    if IMAGE_SUFFIXES.get(suffix_of(path).lower()) == "jpeg":
+        remedy = "export the label again from the program in which it was drawn"
+        raise BadInput(path, "a label in JPEG, which changes values near edges", "a label in PNG or TIFF", remedy)
+    return Path(path)
 
 
 def is_shown_inverted(path: str | Path) -> bool:

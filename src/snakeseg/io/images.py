@@ -1,10 +1,8 @@
 """Read images and write label images, independently of their format."""
 
-import errno
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import product
@@ -17,9 +15,10 @@ import psutil
 
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput, BadInputs, collect
+from snakeseg.io.colours import expand_palette, first_channel, has_equal_channels
 from snakeseg.io.file_names import IMAGE_SUFFIXES, split_file_names
-from snakeseg.io.formats import DICOM, suffix_of
-from snakeseg.io.input_checks import require_kind
+from snakeseg.io.formats import DICOM, require_lossless, suffix_of
+from snakeseg.io.input_checks import damage_as_bad_input, require_kind
 from snakeseg.io.readers import StoredImage
 
 SPATIAL = "XYZ"
@@ -45,6 +44,8 @@ class Raster:
         Letters of the spatial axes, such as "zyx".
     affine : array, shape (4, dims + 1), optional
         Maps indices to world coordinates, for formats with an affine.
+    palette : array, shape (entries, 3), optional
+        Colours, if the pixels are indices of a palette, as in label images.
     """
 
     array: np.ndarray | Lazy
@@ -52,6 +53,7 @@ class Raster:
     path: Path
     axes: str = ""
     affine: np.ndarray | None = None
+    palette: np.ndarray | None = None
 
 
 def _reader_of(path: Path) -> ModuleType:
@@ -80,7 +82,8 @@ def open_image(path: str | Path, dims: int) -> Raster:
     """
     files = split_file_names(path)
     if len(files) == 1:
-        return _open_file(files[0], dims)
+        raster = _open_file(files[0], dims)
+        return replace(raster, array=expand_palette(raster.array, raster.palette), palette=None)
     problems: list[str] = []
     opened = [collect(problems, lambda file=file: _open_file(file, dims)) for file in files]
     rasters = [raster for raster in opened if raster]
@@ -118,7 +121,7 @@ def _open_file(path: Path, dims: int) -> Raster:
     reader, suffix = _reader_of(path), suffix_of(path).lower()
     folder = suffix == DICOM or IMAGE_SUFFIXES[suffix] == "ome_zarr"
     require_kind(path, folder, "an image", "correct the path in the sample sheet or the key 'data'")
-    with _damage_as_bad_input(path):
+    with damage_as_bad_input(path):
         stored = reader.read(path)
         array, spacing = stored.array, stored.spacing
         if array.dtype.kind not in "biuf":
@@ -141,15 +144,24 @@ def list_images_in_file(path: Path) -> list[Path]:
     A file that cannot be opened counts as one image: opening it later raises the error.
     """
     count = 1
-    with suppress(BadInput), _damage_as_bad_input(path):
+    with suppress(BadInput), damage_as_bad_input(path):
         if os.path.isfile(path) and hasattr(_reader_of(path), "count"):
             count = _reader_of(path).count(path)
     return [path.with_name(f"{path.name}#{n}") for n in range(1, count + 1)] if count > 1 else [path]
 
 
+def open_label(path: str | Path, dims: int) -> Raster:
+    """Open a label image as `open_image`, but with the indices of a palette, and one channel of a grey colour image."""
+    raster = _open_file(require_lossless(path), dims)
+    return replace(raster, array=first_channel(raster.array)) if has_equal_channels(raster.array) else raster
+
+
 def read(path: str | Path, dims: int) -> Raster:
     """Read a whole image into memory; parameters and errors as in `open_image`, and BadInput if it does not fit."""
-    raster = open_image(path, dims)
+    return _in_memory(path, open_image(path, dims))
+
+
+def _in_memory(path: str | Path, raster: Raster) -> Raster:
     size, memory = np.prod(raster.array.shape, dtype=float) * raster.array.dtype.itemsize, psutil.virtual_memory().total
     if size > memory:
         found = f"{size / 1e9:.0f} GB of pixels ({raster.array.shape})"
@@ -170,7 +182,7 @@ def read_label(path: str | Path, dims: int) -> Raster:
     BadInput
         As `read`, and if the file has several channels or values that are not integers.
     """
-    raster = read(path, dims)
+    raster = _in_memory(path, open_label(path, dims))
     array = raster.array
     if len(array) != 1:
         remedy = "save object ids or class values, not colours"
@@ -237,28 +249,9 @@ def _has_whole_numbers(array: np.ndarray) -> bool:
     return bool((array == np.rint(array)).all())
 
 
-@contextmanager
-def _damage_as_bad_input(path: Path) -> Iterator[None]:
-    """Convert the errors that decoders raise on damaged files to BadInput."""
-    try:
-        yield
-    except BadInput:
-        raise
-    except MemoryError as error:
-        found = f"more in one piece than the memory holds ({f'MemoryError {error}'.strip()})"
-        raise BadInput(path, found, "pieces that fit in memory", "convert it to a tiled TIFF or Zarr") from error
-    except Exception as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
-            raise  # a full disk, or too many open files
-        cause = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BadInput(
-            path, f"a damaged file ({cause})", "a readable image", "copy it again from its source"
-        ) from error
-
-
 def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
     """Reorder the axes to (channel, *spatial) and drop surplus axes of length 1."""
-    array, axes, spacing, affine = stored
+    array, axes, spacing, affine, palette = stored
     size_of = dict(zip((letter for letter in axes if letter in SPATIAL), spacing, strict=True))
     kept = axes
     for letter in sorted(axes, key="Z".find, reverse=True):  # Z first: a stack of one slice is a plane
@@ -278,7 +271,7 @@ def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
 
     def read_region(region: Region) -> np.ndarray:
         slices = dict(zip(["C", *spatial], region, strict=True))
-        with _damage_as_bad_input(path):
+        with damage_as_bad_input(path):
             pixels = np.asarray(array[tuple(slices[a] if a in kept else slice(0, 1) for a in axes)])
         pixels = pixels.squeeze(tuple(i for i, a in enumerate(axes) if a not in kept))
         pixels = pixels.transpose([kept.index(a) for a in order])
@@ -293,7 +286,7 @@ def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
     lazy = Lazy(shape, array.dtype, read_region, chunks if math.prod(chunks) > 1 else None)
     if affine is not None:
         affine = affine[:, [*("XYZ".index(letter) for letter in spatial), 3]]
-    return Raster(lazy, tuple(size_of[a] for a in spatial), path, "".join(spatial).lower(), affine)
+    return Raster(lazy, tuple(size_of[a] for a in spatial), path, "".join(spatial).lower(), affine, palette)
 
 
 def _chunks(array) -> tuple[int, ...]:

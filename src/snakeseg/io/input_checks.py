@@ -1,8 +1,10 @@
 """Checks of input files before their pixels are read: kind of file, memory, and bytes stored for the pixels."""
 
+import errno
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -109,3 +111,22 @@ def stored_bytes(folder: str | Path, enough: float) -> int:
                 else:
                     total += entry.stat(follow_symlinks=False).st_size
     return total
+
+
+@contextmanager
+def damage_as_bad_input(path: Path) -> Iterator[None]:
+    """Convert the errors that decoders raise on damaged files to BadInput."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except MemoryError as error:
+        found = f"more in one piece than the memory holds ({f'MemoryError {error}'.strip()})"
+        raise BadInput(path, found, "pieces that fit in memory", "convert it to a tiled TIFF or Zarr") from error
+    except Exception as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
+            raise  # a full disk, or too many open files
+        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        raise BadInput(
+            path, f"a damaged file ({cause})", "a readable image", "copy it again from its source"
+        ) from error

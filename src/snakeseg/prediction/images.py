@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from snakeseg.errors import BadInput, BadInputs
+from snakeseg.io.colours import COLOURS, first_channel, has_equal_channels
 from snakeseg.io.file_names import file_and_number, split_file_names, stem_and_suffix
 from snakeseg.io.formats import images_of_folder, label_suffix
 from snakeseg.io.images import Raster, list_images_in_file, open_image
@@ -88,6 +89,10 @@ def drain_images(images: dict[str, OpenImage]) -> Iterator[tuple[str, OpenImage]
 
 def _open(description: Description, file: ImageFile) -> OpenImage:
     source = open_image(file.path, description.dims)
+    # Opened once more, since some formats keep the pixels in memory after the first read.
+    is_coloured = description.channels == 1 and source.array.shape[0] == COLOURS
+    if is_coloured and has_equal_channels(open_image(file.path, description.dims).array):
+        source = replace(source, array=first_channel(source.array))
     fitted = fit_to_model(description, replace(source, spacing=spacing_of(file.spacing, source.spacing)))
     if source.affine is not None:
         affine = stretched_affine(source.affine, source.array.shape[1:], fitted.array.shape[1:])

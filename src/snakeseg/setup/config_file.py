@@ -1,26 +1,26 @@
 """Format the proposed settings as a config file with comments."""
 
 import textwrap
-from pathlib import Path
 
 import yaml
 
 from snakeseg.settings import Labels
 from snakeseg.setup.proposal import Proposal, ProposedKey
 from snakeseg.setup.survey import Survey
+from snakeseg.text import printable
 
 MAX_COMMENT_CHARS = 110
 
 
-def config_text(name: str, sheet: Path, data: Path, survey: Survey, folds: tuple[dict, str], proposal: Proposal) -> str:
+def config_text(paths: dict[str, str], use: str, survey: Survey, folds: tuple[dict, str], proposal: Proposal) -> str:
     """Format a config as YAML, with comments that explain the choices.
 
     Parameters
     ----------
-    name : str
-        Name of the run.
-    sheet, data : path
-        Paths of the sample sheet, and of the folder that its paths start from.
+    paths : dict of str
+        Keys name, sheet and data of the config.
+    use : str
+        Number of images that are used, from `left_out.describe_use`.
     survey : Survey
         Facts about the images and labels.
     folds : (dict, str)
@@ -33,15 +33,11 @@ def config_text(name: str, sheet: Path, data: Path, survey: Survey, folds: tuple
     str
         The text of the config file.
     """
-    head = [
-        ProposedKey("name", name),
-        ProposedKey("sheet", str(sheet)),
-        ProposedKey("data", str(data)),
-        ProposedKey("spatial_dims", survey.dims),
-    ]
+    head = [*(ProposedKey(key, value) for key, value in paths.items()), ProposedKey("spatial_dims", survey.dims)]
     fold_keys, fold_comment = folds
     parts = [
         "# Written by `snakeseg init`: settings to start with, not tuned. All keys are listed in config/README.md.",
+        *_comment(f"{printable(use)}.", ""),
         *_lines(head, ""),
         "",
         *_comment(f"Labels: {survey.why}.", ""),

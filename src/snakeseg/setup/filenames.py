@@ -14,7 +14,7 @@ from snakeseg.text import legal_name
 MERGE = "merge the masks of each image: snakeseg convert FOLDER --like IMAGE --output LABEL"
 # Suffixes of image formats that cannot be read.
 UNSUPPORTED_SUFFIXES = (
-    ".jpg", ".jpeg", ".gif", ".bmp", ".dcm", ".oib", ".vsi", ".svs", ".h5", ".hdf5", ".ims", "_seg.npy",
+    ".gif", ".bmp", ".dcm", ".oib", ".vsi", ".svs", ".h5", ".hdf5", ".ims", "_seg.npy",
 )  # fmt: skip
 # A name that ends in a number, such as mouse1_slice03; what stands before the number may be a group.
 NUMBERED = re.compile(
@@ -53,11 +53,18 @@ def read_by_names(root: Path) -> Layout:
     folders = {folder for path in listing.images for folder in path.parts[:-1]}
     has_label_folders = any(parse_name(folder).role == "label" for folder in folders)
     files = [interpret_path(path, by_stem=not has_label_folders) for path in listing.images]
+    interpreted = files
     files, of_equal_stems = _split_equal_stems(root, files)
+    left_out = {str(file.path): "equal names" for file in interpreted if file not in files and file.role == "image"}
+    for path in listing.others:
+        is_image = path.suffix.lower() in UNSUPPORTED_SUFFIXES
+        if is_image and interpret_path(path, by_stem=not has_label_folders).role == "image":
+            left_out[str(path)] = f"format {path.suffix.lower()}"
     pairs, unpaired = _pairs(files)
     problems += [*of_equal_stems, *_unused_files(root, files, pairs, unpaired)]
     rows, validation = _rows(pairs)
-    return Layout("images and labels paired by name", root, sheet_of(rows), validation=validation, problems=problems)
+    options = {"validation": validation, "problems": problems, "left_out": left_out}
+    return Layout("images and labels paired by name", root, sheet_of(rows), **options)
 
 
 def _split_equal_stems(root: Path, files: list[ParsedPath]) -> tuple[list[ParsedPath], list[str]]:

@@ -44,6 +44,8 @@ class Layout:
         Patterns of the samples in the validation part of the folder.
     problems : list of str
         Texts of `BadInput` about files that are not used.
+    left_out : dict of str
+        Reason for each image that is not in the sheet, by its path relative to `root`.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Layout:
     only_class: str = ""
     validation: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 class Listing(NamedTuple):

@@ -10,6 +10,7 @@ from snakeseg.setup.config_file import config_text
 from snakeseg.setup.detect import read_layout
 from snakeseg.setup.groups import assign_groups, choose_folds
 from snakeseg.setup.layout import LAYOUT_COLUMNS, Layout
+from snakeseg.setup.left_out import describe_use
 from snakeseg.setup.proposal import Proposal, propose_settings
 from snakeseg.setup.survey import Survey, survey_files
 
@@ -33,6 +34,8 @@ class SetupPlan(NamedTuple):
         Proposed settings.
     left_out : str
         Description of unlabelled images that are not in the sheet, to save time; "" without any.
+    use : str
+        Number of images that are used, and reasons for those that are left out.
     """
 
     layout: Layout
@@ -42,10 +45,12 @@ class SetupPlan(NamedTuple):
     folds: tuple[dict, str]
     proposal: Proposal
     left_out: str
+    use: str
 
     def config(self, name: str, sheet: Path) -> str:
         """Return the text of the config of a run, given its name and the path of its sheet."""
-        return config_text(name, sheet, self.layout.root, self.found, self.folds, self.proposal)
+        paths = {"name": name, "sheet": str(sheet), "data": str(self.layout.root)}
+        return config_text(paths, self.use, self.found, self.folds, self.proposal)
 
 
 def plan_setup(folder: Path, layout: str | None) -> SetupPlan:
@@ -89,4 +94,5 @@ def plan_setup(folder: Path, layout: str | None) -> SetupPlan:
     sheet = sheet.drop(index=dropped)
     paths = images.sheet.loc[sheet.index, ["image", "label"]]
     kept = [column for column in LAYOUT_COLUMNS if column != "group" or (sheet["group"] != "").any()]
-    return SetupPlan(images, survey, sheet.assign(**paths)[kept], together, folds, proposal, left_out)
+    use = describe_use(images, survey, sheet)
+    return SetupPlan(images, survey, sheet.assign(**paths)[kept], together, folds, proposal, left_out, use)

@@ -44,6 +44,7 @@ def plan_as_dict(plan: SetupPlan) -> dict:
         "root": str(plan.layout.root),
         "subsets": count_subsets(plan),
         "left_out": plan.left_out,
+        "use": plan.use,
         "groups": plan.together,
         "labels": plan.found.why,
         "minutes": round(plan.proposal.minutes, 1),

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,8 @@ import pandas as pd
 from snakeseg.checks.inspect import inspect_rows
 from snakeseg.checks.label_facts import value_facts
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.images import Raster, open_image, read_label, require_same_shape
+from snakeseg.io.colours import first_channel, has_equal_channels
+from snakeseg.io.images import Raster, open_image, open_label, read_label, require_same_shape
 from snakeseg.io.sheet import in_folder
 from snakeseg.settings import Labels
 from snakeseg.setup.label_section import LabelSummary, infer_labels
@@ -126,12 +127,23 @@ def _open_rows(rows: pd.DataFrame, dims: int, problems: list[str]) -> dict[int, 
     """Open images, and keep those with the most frequent number of channels."""
     rasters = {index: collect(problems, partial(_open, row, dims)) for index, row in rows.iterrows()}
     rasters = {index: raster for index, raster in rasters.items() if raster is not None}
+    rasters = _as_grey(rasters, rows, dims)
     usual = Counter(raster.array.shape[0] for raster in rasters.values()).most_common(1)
     different = {index: raster for index, raster in rasters.items() if raster.array.shape[0] != usual[0][0]}
     for raster in different.values():
         found, expected = f"{raster.array.shape[0]} channels", f"{usual[0][0]}, as in most images"
         problems.append(str(BadInput(raster.path, found, expected, "save all images with the same channels")))
     return {index: raster for index, raster in rasters.items() if index not in different}
+
+
+def _as_grey(rasters: dict[int, Raster], rows: pd.DataFrame, dims: int) -> dict[int, Raster]:
+    """Take the first channel of all images if they are grey, some of them stored as colours."""
+    coloured = [index for index, raster in rasters.items() if raster.array.shape[0] != 1]
+    # Opened once more, since some formats keep the pixels in memory after the first read.
+    is_grey = (has_equal_channels(open_image(rows.at[index, "image"], dims).array) for index in coloured)
+    if not coloured or not all(is_grey):
+        return rasters
+    return {index: replace(raster, array=first_channel(raster.array)) for index, raster in rasters.items()}
 
 
 def _require_known_classes(summary: LabelSummary, labels: Labels, row) -> bool:
@@ -213,7 +225,7 @@ def _summarise_labels(rows: pd.DataFrame, rasters: dict, dims: int, problems: li
 
 def _label_part(path: str, dims: int) -> np.ndarray:
     """Read a label image, or the central part of a large one."""
-    array = open_image(path, dims).array
+    array = open_label(path, dims).array
     if math.prod(array.shape) <= MAX_WHOLE_PIXELS:
         return read_label(path, dims).array
     starts = [max(0, (side - CENTRAL_SIDE_PX[dims]) // 2) for side in array.shape[1:]]

@@ -74,15 +74,24 @@ def load_items(
     """
     options = options or LoadOptions()
     terms = {name: group for store in weights for name, _, group in read_store(store)}
+    channels = _largest_channels(names, stores)
     items, attributes, loaded_bytes = [], [], 0
     for store in stores:
         for name, stored, group in read_store(store):
             if stored.get("copy_of", name) in names:
                 item = _read_item(group, terms[name]["border"][:], target, options.objects)
+                if len(item.image) < channels:  # a grey image among coloured ones was prepared as one channel
+                    item = item._replace(image=np.repeat(item.image, channels, axis=0))
                 loaded_bytes += sum(array.nbytes for array in item.arrays())
                 items.append(item if loaded_bytes <= options.memory else _mapped_item(item, options.folder))
                 attributes.append({**stored, "name": name})
     return items, attributes
+
+
+def _largest_channels(names: set[str], stores: Sequence[Path]) -> int:
+    """Return the largest number of channels of the images to load."""
+    groups = (group for store in stores for name, _, group in read_store(store) if name in names)
+    return max((group["image"].shape[0] for group in groups), default=1)
 
 
 def _read_item(group, term: np.ndarray, target: TargetSettings, with_objects: bool) -> Item:

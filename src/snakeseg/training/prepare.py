@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from snakeseg.io.colours import has_equal_channels
 from snakeseg.io.files import checksum
 from snakeseg.io.images import Raster, open_image, read, read_label, require_same_shape
 from snakeseg.io.sheet import spacing_of
@@ -44,13 +45,13 @@ def data_statistics(rows: pd.DataFrame, dims: int, settings: Prepare) -> dict:
     spacings = [spacing_of(row.spacing, open_image(row.image, dims).spacing) for row in rows.itertuples()]
     offsets, scales = [], []
     for path in rows["image"]:
-        image = read(path, dims).array
+        image = _without_equal_channels(read(path, dims).array)
         offset, scale = intensity_statistics(image[(slice(None), *content_box(image, settings))], settings)
         offsets.append(offset)
         scales.append(scale)
     return {
-        "offset": np.mean(offsets, axis=0).tolist(),
-        "scale": np.mean(scales, axis=0).tolist(),
+        "offset": _mean_per_channel(offsets),
+        "scale": _mean_per_channel(scales),
         "spacing": np.median(spacings, axis=0).tolist() if settings.spacing == "auto" else settings.spacing,
     }
 
@@ -85,7 +86,10 @@ def prepare_rows(
     for row in rows.itertuples():
         raster, label = read(row.image, dims), read_label(row.label, dims)
         require_same_shape(raster, label)
-        image, spacing = raster.array, spacing_of(row.spacing, raster.spacing)
+        image = _without_equal_channels(raster.array)
+        if settings.scope == "dataset":
+            image = np.broadcast_to(image, (len(statistics["offset"]), *image.shape[1:]))
+        spacing = spacing_of(row.spacing, raster.spacing)
         if settings.spacing:
             target = statistics["spacing"] if settings.spacing == "auto" else settings.spacing
             image, label = on_spacing(image, spacing, target), _label_on_spacing(label, labels, spacing, target)
@@ -102,6 +106,16 @@ def prepare_rows(
         }
         image = normalise(image, settings, statistics, box)[(slice(None), *box)]
         yield row.sample, attributes, {"image": image, "classes": classes, "objects": objects}
+
+
+def _without_equal_channels(image: np.ndarray) -> np.ndarray:
+    """Return the first channel of a grey image that is stored as colours, shape (1, *spatial); else the image."""
+    return image[:1] if has_equal_channels(image) else image
+
+
+def _mean_per_channel(statistics: list) -> list[float]:
+    """Average over images; the statistic of a grey image counts for each channel of the others."""
+    return np.mean(np.broadcast_arrays(*statistics), axis=0).tolist()
 
 
 def _label_on_spacing(label: Raster, labels: Labels, spacing: Sequence[float], target: Sequence[float]) -> Raster:

@@ -16,9 +16,12 @@ class StoredImage(NamedTuple):
         Pixel size along each spatial axis, in the order of `axes`; 1 if the file does not state it.
     affine : array or None, shape (4, 4)
         Maps indices (x, y, z) to world coordinates; None for formats without an affine.
+    palette : array or None, shape (entries, 3)
+        Colours, uint8 or uint16, if the pixels are indices of a palette.
     """
 
     array: Any
     axes: str
     spacing: tuple[float, ...]
     affine: Any = None
+    palette: Any = None

@@ -16,6 +16,8 @@ from snakeseg.io.readers.ome_xml import require_harmless
 
 # tifffile's letters for channels and samples.
 CHANNELS = "CS"
+# Meanings of extra samples that are no channels.
+ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 # Attributes of the OME header with the pixel size along each axis.
 OME_SIZES = {"Z": "PhysicalSizeZ", "Y": "PhysicalSizeY", "X": "PhysicalSizeX"}
 # Side of tiles in pixels. Larger labels than MAX_BLOCK_PIXELS are written in tiles, so that no page must fit in memory.
@@ -39,10 +41,35 @@ def read(path) -> StoredImage:
         sizes = _ome_sizes(file)
         spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
         _require_all_data(path, series)
-        lazy = _lazy_series(path, file, series)
+        lazy = _without_alpha(_lazy_series(path, file, series), series)
         if _is_white_zero(series.keyframe) and series.keyframe.bitspersample == 1:
             lazy = lazy.map(np.logical_not, lazy.dtype)  # as viewers show masks of fax compression: 1 is black
-        return StoredImage(lazy, axes, spacing)
+        return StoredImage(lazy, axes, spacing, palette=_palette(series.keyframe))
+
+
+def _without_alpha(lazy: Lazy, series: tifffile.TiffPageSeries) -> Lazy:
+    """Drop the last samples of a pixel that the tag ExtraSamples calls alpha; unspecified ones are channels."""
+    kinds = list(series.keyframe.extrasamples)
+    count = 0
+    while kinds and kinds.pop() in ALPHA:
+        count += 1
+    if not count or "S" not in series.axes:
+        return lazy
+    axis = series.axes.index("S")
+
+    def without(sizes: tuple[int, ...], size: int) -> tuple[int, ...]:
+        return (*sizes[:axis], min(sizes[axis], size), *sizes[axis + 1 :])
+
+    kept = lazy.shape[axis] - count
+    return Lazy(without(lazy.shape, kept), lazy.dtype, lazy.read, lazy.chunks and without(lazy.chunks, kept))
+
+
+def _palette(page) -> np.ndarray | None:
+    """Return the colours of a page of palette indices, uint8 if 8 bits hold them, else uint16; None without any."""
+    if page.photometric != tifffile.PHOTOMETRIC.PALETTE or page.colormap is None:
+        return None
+    colours = np.asarray(page.colormap, np.uint16).T
+    return (colours >> 8).astype(np.uint8) if page.dtype == np.uint8 else colours
 
 
 def is_shown_inverted(path) -> bool:

@@ -1,0 +1,72 @@
+"""Colours of images and label images: palettes, grey images stored as colours."""
+
+import numpy as np
+
+from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, as_lazy, iterate_blocks
+
+# Number of channels of a colour image.
+COLOURS = 3
+# A palette of at least so many entries, whose neighbours differ by at most so many of 255 levels, only displays
+# intensities in other colours, as the lookup tables of ImageJ do.
+MIN_RAMP_ENTRIES, MAX_RAMP_STEP = 64, 32
+
+
+def has_equal_channels(array) -> bool:
+    """Return True if a colour image is grey: its three channels are equal in every pixel.
+
+    Parameters
+    ----------
+    array : array-like, shape (channels, *spatial)
+        Read block by block until the channels differ.
+    """
+    if array.shape[0] != COLOURS:
+        return False
+    chunks = getattr(array, "chunks", None)
+    for region in iterate_blocks(array.shape[1:], chunks and chunks[1:], MAX_BLOCK_PIXELS // COLOURS):
+        block = np.asarray(array[(slice(None), *region)])
+        if (block[1:] != block[:1]).any():
+            return False
+    return True
+
+
+def first_channel(array) -> Lazy:
+    """Return the first channel of an array-like, shape (channels, *spatial), as a lazy array (1, *spatial)."""
+    source = as_lazy(array)
+    chunks = source.chunks and (1, *source.chunks[1:])
+    return Lazy((1, *source.shape[1:]), source.dtype, lambda region: source[(slice(0, 1), *region[1:])], chunks)
+
+
+def expand_palette(array, palette: np.ndarray | None) -> Lazy:
+    """Replace palette indices by their colours, unless the palette is grey or a ramp that displays intensities.
+
+    Parameters
+    ----------
+    array : array-like of unsigned integers, shape (1, *spatial)
+        Indices of the palette.
+    palette : uint8 or uint16 array, shape (entries, 3), or None
+        Colours by index; None for images without a palette.
+
+    Returns
+    -------
+    Lazy, shape (3, *spatial), of the dtype of the palette; or (1, *spatial) with the indices
+    """
+    indices = as_lazy(array)
+    if palette is None or is_ramp(palette):
+        return indices
+
+    def read(region: Region) -> np.ndarray:
+        # Indices beyond the palette are black, as in viewers.
+        rows = np.concatenate([palette, np.zeros((1, COLOURS), palette.dtype)])
+        colours = rows[np.minimum(indices[(slice(0, 1), *region[1:])][0].astype(np.intp), len(palette))]
+        return np.moveaxis(colours, -1, 0)[region[0]]
+
+    chunks = indices.chunks and (COLOURS, *indices.chunks[1:])
+    return Lazy((COLOURS, *indices.shape[1:]), palette.dtype, read, chunks)
+
+
+def is_ramp(palette: np.ndarray) -> bool:
+    """Return True for a palette of intensities: grey levels equal to their indices, or colours without jumps."""
+    levels = palette.astype(float) * (255 / np.iinfo(palette.dtype).max)
+    if (palette == np.arange(len(palette))[:, None] * (257 if palette.dtype == np.uint16 else 1)).all():
+        return True
+    return len(palette) >= MIN_RAMP_ENTRIES and bool(np.abs(np.diff(levels, axis=0)).max() <= MAX_RAMP_STEP)
