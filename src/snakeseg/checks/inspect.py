@@ -6,6 +6,7 @@ Torch is not imported here: every batch is a process of its own, and the import 
 import numpy as np
 import pandas as pd
 
+from snakeseg.arrays import iterate_blocks
 from snakeseg.checks.image_facts import image_facts
 from snakeseg.checks.label_facts import object_facts, value_facts
 from snakeseg.errors import BadInput, collect
@@ -51,6 +52,8 @@ def _row_facts(row, dims: int, labels: Labels, problems: list[str]) -> dict:
     raster = collect(problems, lambda: open_image(row.image, dims))
     facts = raster and collect(problems, lambda: _image_facts(row, raster))
     label = collect(problems, lambda: _read_label(row, dims, raster))
+    if label and facts:
+        label = collect(problems, lambda: _require_no_copy(label, raster))
     if label is None:
         return facts or {}
     class_facts = collect(problems, lambda: _class_facts(label.array, labels, row.label))
@@ -93,6 +96,17 @@ def _read_label(row, dims: int, raster: Raster | None) -> Raster | None:
     label = read_label(row.label, dims)
     if raster is not None:
         require_same_shape(raster, label)
+    return label
+
+
+def _require_no_copy(label: Raster, image: Raster) -> Raster:
+    """Return a label; raise BadInput if it equals all channels of its image, except a black image with no objects."""
+    # Block by block, as most images differ from the label in the first one.
+    regions = iterate_blocks(image.array.shape, getattr(image.array, "chunks", None))
+    is_constant = label.array.min() == label.array.max()
+    if not is_constant and all((image.array[region] == label.array[region[1:]]).all() for region in regions):
+        found, remedy = f"the same pixels as in its image {image.path}", "correct the column label of the sheet"
+        raise BadInput(label.path, found, "a label image", remedy)
     return label
 
 

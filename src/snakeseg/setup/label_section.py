@@ -13,6 +13,9 @@ from snakeseg.setup.layout import Layout
 
 # Conventional value of pixels to ignore, if the values of classes are consecutive.
 IGNORE_VALUE = 255
+# A value of a single label image is stray, among at least so many label images, if it has less than these shares of the
+# pixels of the label image, and of the median area of the other values.
+MIN_LABELS_FOR_STRAY, STRAY_SHARE, STRAY_AREA_SHARE = 5, 0.001, 0.1
 # Number of values of labels without 0 that are classes if one of them is the background, which fills more than this
 # share of every label image.
 CLASSES_WITHOUT_ZERO, MIN_BACKGROUND_SHARE = (2, 3), 0.5
@@ -62,6 +65,41 @@ def infer_labels(summaries: list[LabelSummary], layout: Layout, body: bool) -> t
     """
     if layout.classes:
         return Labels("semantic", layout.classes, layout.ignore), f"classes of {layout.source}"
+    if stray := _stray_values(summaries):
+        labels, reason = _infer_from_values([_without_values(summary, stray) for summary in summaries], layout, body)
+        if labels.kind == "semantic":
+            listed = ", ".join(f"{value} in {pixels} pixels" for value, pixels in stray.items())
+            question = f"erase {listed} of a single label image, or add a class to labels.values if it is meant"
+            return labels, f"{reason}; {question}"
+    return _infer_from_values(summaries, layout, body)
+
+
+def _stray_values(summaries: list[LabelSummary]) -> dict[int, int]:
+    """Return the few pixels of values that only one of several label images has: their numbers, by value."""
+    counted = [summary for summary in summaries if summary.values is not None and summary.counts is not None]
+    if len(counted) < MIN_LABELS_FOR_STRAY:
+        return {}
+    owners: dict[int, list[tuple[int, float]]] = {}
+    areas = []
+    for summary in counted:
+        shares = summary.counts / summary.counts.sum()
+        for value, pixels, share in zip(summary.values.tolist(), summary.counts.tolist(), shares, strict=True):
+            owners.setdefault(value, []).append((pixels, share))
+            areas += [pixels] if pixels < summary.counts.max() else []
+    limit = STRAY_AREA_SHARE * np.median(areas) if areas else 0
+    single = {value: owned[0] for value, owned in owners.items() if value > 0 and len(owned) == 1}
+    return {value: pixels for value, (pixels, share) in single.items() if pixels < limit and share < STRAY_SHARE}
+
+
+def _without_values(summary: LabelSummary, dropped: dict[int, int]) -> LabelSummary:
+    if summary.values is None or summary.counts is None:
+        return summary
+    is_kept = ~np.isin(summary.values, list(dropped))
+    return LabelSummary(summary.looks_like, summary.values[is_kept], summary.counts[is_kept])
+
+
+def _infer_from_values(summaries: list[LabelSummary], layout: Layout, body: bool) -> tuple[Labels, str]:
+    """Infer the section `labels` as `infer_labels`, without classes of the layout."""
     sets = [frozenset(summary.values.tolist()) for summary in summaries if summary.values is not None]
     ignore = _unannotated_value(sets, layout)
     sets = [values - {ignore} for values in sets]

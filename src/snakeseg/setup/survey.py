@@ -151,7 +151,10 @@ def _require_known_classes(summary: LabelSummary, labels: Labels, row) -> bool:
     known = {*labels.values.values(), labels.ignore} if labels.kind == "semantic" else None
     unknown = [] if known is None or summary.values is None else sorted(set(summary.values.tolist()) - known)
     if unknown:
-        found, expected = f"label values {unknown[:5]}", f"the classes {labels.values}"
+        pixels = (
+            "" if summary.counts is None else f" in {summary.counts[np.isin(summary.values, unknown)].sum()} pixels"
+        )
+        found, expected = f"label values {unknown[:5]}{pixels}", f"the classes {labels.values}"
         raise BadInput(row["label"], found, expected, "correct the label or the key labels.values")
     return True
 
