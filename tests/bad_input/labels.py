@@ -37,11 +37,20 @@ CASES: dict[str, Case] = {
         "found 576 pixels that are NaN or infinite; expected finite numbers; repair or drop the image",
     ),
     "label: colours": bad(
-        lambda: Image.fromarray(np.stack([IDS.astype(np.uint8), *[np.zeros((24, 24), np.uint8)] * 2], 2)).save(
+        lambda: Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 24, 3)).astype(np.uint8)).save(
             "label.png"
         ),
-        "found 3 channels; expected a label image of one channel; save object ids or class values, not colours",
+        "found ... colours; expected a label image of one channel, or of at most 256 colours; save object ids or class values, not colours",
         "label.png",
+    ),
+    "label: colours for ids": bad(
+        lambda: Image.fromarray(np.stack([IDS, IDS, 0 * IDS], 2).astype(np.uint8)).save("label.png"),
+        "found a label in colours; expected ids, since labels.kind is not semantic; set labels.kind: semantic, with a value for each colour, which snakeseg init proposes",
+        "label.png",
+    ),
+    "label: two channels": bad(
+        write_tiff(np.stack([IDS, IDS]), photometric="minisblack", planarconfig="separate"),
+        "found 2 channels; expected a label image of one channel; save object ids or class values, not colours",
     ),
     "label: JPEG": bad(
         lambda: Image.fromarray(IDS.astype(np.uint8)).save("label.jpg"),

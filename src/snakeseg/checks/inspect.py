@@ -11,6 +11,7 @@ from snakeseg.checks.image_facts import image_facts
 from snakeseg.checks.label_facts import object_facts, value_facts
 from snakeseg.errors import BadInput, collect
 from snakeseg.evaluation.target_ceiling import target_ceiling
+from snakeseg.io.colours import COLOUR_BASE
 from snakeseg.io.formats import is_shown_inverted
 from snakeseg.io.images import Raster, has_same_geometry, open_image, read_label, require_same_shape
 from snakeseg.io.sheet import spacing_of
@@ -112,6 +113,9 @@ def _require_no_copy(label: Raster, image: Raster) -> Raster:
 
 def _class_facts(label: np.ndarray, labels: Labels, where: str) -> dict:
     """Return facts about the objects and the shares of classes; raise BadInput for values that are no class."""
+    if labels.kind != "semantic" and label.max() >= COLOUR_BASE:
+        remedy = "set labels.kind: semantic, with a value for each colour, which snakeseg init proposes"
+        raise BadInput(where, "a label in colours", "ids, since labels.kind is not semantic", remedy)
     classes, objects = interpret_labels(label, labels, where)
     shares = np.bincount(classes.ravel(), minlength=IGNORED + 1) / classes.size
     return {

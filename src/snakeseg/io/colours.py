@@ -3,12 +3,16 @@
 import numpy as np
 
 from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, as_lazy, iterate_blocks
+from snakeseg.errors import BadInput
 
 # Number of channels of a colour image.
 COLOURS = 3
 # A palette of at least so many entries, whose neighbours differ by at most so many of 255 levels, only displays
 # intensities in other colours, as the lookup tables of ImageJ do.
 MIN_RAMP_ENTRIES, MAX_RAMP_STEP = 64, 32
+# Value of a colour in a label image: its levels of red, green and blue in decimal digits after a 1, so that red is
+# 1255000000. Grey levels keep their value. Label images of more colours are pictures.
+COLOUR_BASE, MAX_LABEL_COLOURS = 10**9, 256
 
 
 def has_equal_channels(array) -> bool:
@@ -70,3 +74,26 @@ def is_ramp(palette: np.ndarray) -> bool:
     if (palette == np.arange(len(palette))[:, None] * (257 if palette.dtype == np.uint16 else 1)).all():
         return True
     return len(palette) >= MIN_RAMP_ENTRIES and bool(np.abs(np.diff(levels, axis=0)).max() <= MAX_RAMP_STEP)
+
+
+def encode_colours(colours: np.ndarray) -> np.ndarray:
+    """Return the value of each colour of a label image, int64, shape (*spatial), of levels, shape (3, *spatial)."""
+    red, green, blue = colours.astype(np.int64)
+    is_grey = (red == green) & (green == blue)
+    return np.where(is_grey, red, COLOUR_BASE + 10**6 * red + 10**3 * green + blue)
+
+
+def encode_label(where: object, colours: np.ndarray) -> np.ndarray:
+    """Return the values of a label image in colours as `encode_colours`; raise BadInput if the file is a picture."""
+    values = encode_colours(colours)
+    if (count := len(np.unique(values))) > MAX_LABEL_COLOURS:
+        expected = f"a label image of one channel, or of at most {MAX_LABEL_COLOURS} colours"
+        raise BadInput(where, f"{count} colours", expected, "save object ids or class values, not colours")
+    return values
+
+
+def decode_colours(values: np.ndarray) -> np.ndarray:
+    """Return the colours of values from `encode_colours`, uint8, shape (*values.shape, 3)."""
+    values = np.asarray(values, np.int64)
+    digits = np.where(values < COLOUR_BASE, values * 1_001_001, values - COLOUR_BASE)
+    return np.stack([digits // 10**6, digits // 10**3 % 10**3, digits % 10**3], -1).astype(np.uint8)

@@ -15,7 +15,7 @@ import psutil
 
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.colours import expand_palette, first_channel, has_equal_channels
+from snakeseg.io.colours import COLOURS, encode_label, expand_palette, first_channel, has_equal_channels
 from snakeseg.io.file_names import IMAGE_SUFFIXES, split_file_names
 from snakeseg.io.formats import DICOM, require_lossless, suffix_of
 from snakeseg.io.input_checks import damage_as_bad_input, require_kind
@@ -175,7 +175,7 @@ def read_label(path: str | Path, dims: int) -> Raster:
     Returns
     -------
     Raster
-        With an array of integers, shape (*spatial).
+        With an array of integers, shape (*spatial). The values of colours are those of `colours.encode_colours`.
 
     Raises
     ------
@@ -184,6 +184,8 @@ def read_label(path: str | Path, dims: int) -> Raster:
     """
     raster = _in_memory(path, open_label(path, dims))
     array = raster.array
+    if len(array) == COLOURS and array.dtype == np.uint8:
+        array = encode_label(path, array)[None]
     if len(array) != 1:
         remedy = "save object ids or class values, not colours"
         raise BadInput(path, f"{len(array)} channels", "a label image of one channel", remedy)

@@ -8,6 +8,7 @@ import numpy as np
 from snakeseg.checks.findings.label_kind import DESCRIPTION_OF_APPEARANCE, MIN_LABELS_FOR_CLASSES
 from snakeseg.checks.label_facts import MAX_CLASS_VALUES
 from snakeseg.errors import BadInput
+from snakeseg.io.colours import COLOUR_BASE, decode_colours
 from snakeseg.settings import Labels
 from snakeseg.setup.layout import Layout
 
@@ -112,6 +113,8 @@ def _infer_from_values(summaries: list[LabelSummary], layout: Layout, body: bool
             "open the label files and check them",
         )
     values = " ".join(map(str, union)) if len(union) <= MAX_CLASS_VALUES else f"{union[0]} to {union[-1]}"
+    if union[-1] >= COLOUR_BASE and layout.kind != "instance":
+        return _colour_classes(union), "colours of the label images, named by red, green and blue in hexadecimal"
     background = _background_without_zero(summaries, union, ignore)
     if background is not None and layout.kind != "instance":
         reason = f"no 0, and most of every label image is {background}"
@@ -161,6 +164,15 @@ def _background_without_zero(summaries: list[LabelSummary], union: list[int], ig
             if counts.any():
                 fillers.add(int(summary.values[counts.argmax()]) if is_filled else None)
     return fillers.pop() if len(fillers) == 1 else None
+
+
+def _colour_classes(values: list[int]) -> Labels:
+    """Make a class of each colour, named class-RRGGBB; the darkest is the background."""
+    colours = decode_colours(np.array(values))
+    ranks = np.argsort(colours.sum(axis=-1, dtype=int), kind="stable")
+    names = [f"class-{colours[rank].tobytes().hex()}" for rank in ranks]
+    named = zip(["background", *names[1:]], (values[rank] for rank in ranks), strict=True)
+    return Labels("semantic", dict(named))
 
 
 def _semantic_labels(values: list[int], only_class: str, ignore: int | None, background: int | None = None) -> Labels:

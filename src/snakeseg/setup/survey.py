@@ -14,7 +14,7 @@ import pandas as pd
 from snakeseg.checks.inspect import inspect_rows
 from snakeseg.checks.label_facts import value_facts
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.colours import first_channel, has_equal_channels
+from snakeseg.io.colours import COLOURS, encode_colours, first_channel, has_equal_channels
 from snakeseg.io.images import Raster, open_image, open_label, read_label, require_same_shape
 from snakeseg.io.sheet import in_folder
 from snakeseg.settings import Labels
@@ -232,7 +232,8 @@ def _label_part(path: str, dims: int) -> np.ndarray:
     if math.prod(array.shape) <= MAX_WHOLE_PIXELS:
         return read_label(path, dims).array
     starts = [max(0, (side - CENTRAL_SIDE_PX[dims]) // 2) for side in array.shape[1:]]
-    part = array[(slice(0, 1), *(slice(start, start + CENTRAL_SIDE_PX[dims]) for start in starts))][0]
+    part = array[(slice(None), *(slice(start, start + CENTRAL_SIDE_PX[dims]) for start in starts))]
+    part = encode_colours(part) if len(part) == COLOURS else part[0]
     return part if part.dtype.kind in "iu" else part.astype(np.int64)
 
 

@@ -9,6 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from snakeseg.arrays import decode_on_first_read
 from snakeseg.errors import BadInput
+from snakeseg.io.colours import COLOUR_BASE, decode_colours
 from snakeseg.io.input_checks import DEFLATE_RATIO, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
 
@@ -95,11 +96,12 @@ def _require_chunks_in_file(path) -> None:
 
 
 def write(path, labels, source, largest, note) -> None:
-    """Write labels with 8 bits if the ids fit, else 16; the image must fit in memory."""
-    if largest > 65535:
+    """Write labels with 8 bits if the ids fit, else 16, or in colours; the image must fit in memory."""
+    if 65535 < largest < COLOUR_BASE:
         raise BadInput(path, f"{largest} objects", "at most 65535 in a PNG", "convert the images to TIFF")
     info = PngInfo()
     if note:
         info.add_text("Comment", note)
     dtype = np.uint8 if largest < 256 else np.uint16
-    Image.fromarray(labels[:].astype(dtype)).save(path, format="PNG", pnginfo=info)
+    pixels = decode_colours(labels[:]) if largest >= COLOUR_BASE else labels[:].astype(dtype)
+    Image.fromarray(pixels).save(path, format="PNG", pnginfo=info)
