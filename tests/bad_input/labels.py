@@ -40,7 +40,7 @@ CASES: dict[str, Case] = {
         lambda: Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 24, 3)).astype(np.uint8)).save(
             "label.png"
         ),
-        "found ... colours; expected a label image of one channel, or of at most 256 colours; save object ids or class values, not colours",
+        "found ... colours; expected a label image of one channel, or of at most 36 colours; save object ids or class values, not colours",
         "label.png",
     ),
     "label: colours for ids": bad(

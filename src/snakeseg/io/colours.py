@@ -11,8 +11,10 @@ COLOURS = 3
 # intensities in other colours, as the lookup tables of ImageJ do.
 MIN_RAMP_ENTRIES, MAX_RAMP_STEP = 64, 32
 # Value of a colour in a label image: its levels of red, green and blue in decimal digits after a 1, so that red is
-# 1255000000. Grey levels keep their value. Label images of more colours are pictures.
-COLOUR_BASE, MAX_LABEL_COLOURS = 10**9, 256
+# 1255000000. Grey levels keep their value.
+COLOUR_BASE = 10**9
+# Label images of more colours are pictures: in any image, in a small image, and per pixel of others.
+MAX_LABEL_COLOURS, MIN_LABEL_COLOURS, LABEL_COLOURS_PER_PIXEL = 256, 8, 1 / 16
 
 
 def has_equal_channels(array) -> bool:
@@ -86,8 +88,9 @@ def encode_colours(colours: np.ndarray) -> np.ndarray:
 def encode_label(where: object, colours: np.ndarray) -> np.ndarray:
     """Return the values of a label image in colours as `encode_colours`; raise BadInput if the file is a picture."""
     values = encode_colours(colours)
-    if (count := len(np.unique(values))) > MAX_LABEL_COLOURS:
-        expected = f"a label image of one channel, or of at most {MAX_LABEL_COLOURS} colours"
+    limit = min(MAX_LABEL_COLOURS, max(MIN_LABEL_COLOURS, int(LABEL_COLOURS_PER_PIXEL * values.size)))
+    if (count := len(np.unique(values))) > limit:
+        expected = f"a label image of one channel, or of at most {limit} colours"
         raise BadInput(where, f"{count} colours", expected, "save object ids or class values, not colours")
     return values
 
