@@ -104,8 +104,8 @@ def test_status_lists_the_resources_of_a_finished_run(results, monkeypatch, caps
     status = json.loads(capsys.readouterr().out)
     assert (status["name"], status["cases"], status["waiting"], status["complaint"]) == ("small", [], {}, [])
     assert set(status["advice"]) == {
-        "simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh", "train", "measure", "validate",
-        "tune", "infer", "instances", "evaluate", "summarise", "compare", "report",
+        "simulate", "inspect", "check", "prepare", "augment", "weigh", "train", "measure", "validate", "tune", "infer",
+        "instances", "evaluate", "summarise", "compare", "report",
     }  # fmt: skip
     assert 0 < status["finished"]["train/plain/fold-0"]["device"] < 1
 
