@@ -31,8 +31,8 @@ IMAGE_SUFFIXES = {
 }
 # Suffixes of microscope formats, whose files can contain several images.
 MICROSCOPES = tuple(suffix for suffix, reader in IMAGE_SUFFIXES.items() if reader == "microscope")
-# Path of one image in a microscope file, counted from 1: experiment.lif#2.
-NUMBERED_IMAGE = re.compile(r"(.+\.(?:czi|nd2|lif))#([0-9]{1,6})", re.IGNORECASE)
+# Path of one image in a file with several, counted from 1: experiment.lif#2.
+NUMBERED_IMAGE = re.compile(r"(.+\.(?:czi|nd2|lif|tiff?))#([0-9]{1,6})", re.IGNORECASE)
 
 FOLD = re.compile("fold-[0-9]{1,6}")
 
@@ -48,10 +48,15 @@ def file_and_number(path: str | Path) -> tuple[Path, int | None]:
     return (Path(match[1]), int(match[2])) if match else (Path(path), None)
 
 
+def number_images(path: Path, count: int) -> list[Path]:
+    """Return the paths of the images in a file: `name.lif#1`, `name.lif#2`, ..., or the file itself if it has one."""
+    return [path.with_name(f"{path.name}#{n}") for n in range(1, count + 1)] if count > 1 else [path]
+
+
 def stem_and_suffix(name: str) -> tuple[str, str]:
     """Split a file name into its stem and its format's suffix in lower case ("" for an unknown format).
 
-    The stem of an image in a microscope file ends in its number: `experiment.lif#2` gives "experiment-2".
+    The stem of an image in a file with several ends in its number: `experiment.lif#2` gives "experiment-2".
     """
     path, number = file_and_number(name)
     suffix = next((suffix for suffix in IMAGE_SUFFIXES if path.name.lower().endswith(suffix)), "")
