@@ -87,8 +87,12 @@ def test_ome_images_keep_their_pixel_sizes(tmp_path):
         assert label.spacing == size
 
 
-def write_set(folder, images):
-    """Write a set of OME-TIFF files with one image each; all have the header of the whole set."""
+SPACE = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+SETS = ["every file", "companion.ome", "field0.ome.tif"]
+
+
+def write_set(folder, images, header_in):
+    """Write a set of OME-TIFF files with one image each; the header is in every file, or in a single one."""
     names = [f"field{n}.ome.tif" for n in range(len(images))]
     parts = "".join(
         f'<Image ID="Image:{n}" Name="field {n}"><Pixels ID="Pixels:{n}" DimensionOrder="XYZCT" Type="uint8"'
@@ -96,20 +100,43 @@ def write_set(folder, images):
         f'<TiffData IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{n}</UUID></TiffData></Pixels></Image>'
         for n, name in enumerate(names)
     )
+    if header_in == names[0]:  # the planes of the file with the header need no file name
+        parts = parts.replace(f'<UUID FileName="{names[0]}">urn:uuid:0</UUID>', "")
+    other = f'<BinaryOnly MetadataFile="{header_in}" UUID="urn:uuid:header"/>'
     for n, name in enumerate(names):
-        space = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
-        xml = f'<?xml version="1.0"?><OME {space} UUID="urn:uuid:{n}">{parts}</OME>'
+        inside = parts if header_in in ("every file", name) else other
+        xml = f'<?xml version="1.0"?><OME {SPACE} UUID="urn:uuid:{n}">{inside}</OME>'
         tifffile.imwrite(folder / name, images[n], description=xml, metadata=None)
+    if header_in.endswith("companion.ome"):
+        (folder / "companion.ome").write_text(f'<OME {SPACE} UUID="urn:uuid:header">{parts}</OME>', encoding="utf-8")
     return [folder / name for name in names]
 
 
-def test_file_of_a_set_has_its_own_image(tmp_path):
+@pytest.mark.parametrize("header_in", SETS)
+def test_file_of_a_set_has_its_own_image(tmp_path, header_in):
     images = [noise(24, 30) for _ in range(3)]
-    for n, path in enumerate(write_set(tmp_path, images)):
+    for n, path in enumerate(write_set(tmp_path, images, header_in)):
         assert list_images_in_file(path) == [path]
         raster = read(path, 2)
         np.testing.assert_array_equal(raster.array, images[n][None])
         assert raster.spacing == (n + 1, n + 1)
+
+
+def test_header_of_a_set_must_lie_beside_it(tmp_path):
+    first, *_ = write_set(tmp_path, [noise(24, 30)], "companion.ome")
+    (tmp_path / "companion.ome").unlink()
+    with pytest.raises(BadInput, match=r"found no file companion.ome of at most 256 MB beside it; expected this file"):
+        open_image(first, 2)
+    (tmp_path / "companion.ome").symlink_to("/etc/passwd")
+    with pytest.raises(BadInput, match="found a link to /etc/passwd"):
+        open_image(first, 2)
+    first, *_ = write_set(tmp_path, [noise(24, 30)], "../other.ome")
+    with pytest.raises(BadInput, match=r"found '../other.ome' in its header; expected files in its own folder"):
+        open_image(first, 2)
+    first, *_ = write_set(tmp_path, [noise(24, 30)], "bomb.ome")
+    (tmp_path / "bomb.ome").write_text('<!DOCTYPE a [<!ENTITY b "c">]><OME>&b;</OME>', encoding="utf-8")
+    with pytest.raises(BadInput, match=r"bomb.ome: found a document type in its OME header"):
+        open_image(first, 2)
 
 
 def test_init_takes_pages_for_what_the_labels_say(tmp_path):

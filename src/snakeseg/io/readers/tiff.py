@@ -14,7 +14,7 @@ from snakeseg.errors import BadInput
 from snakeseg.io.file_names import file_and_number, number_images
 from snakeseg.io.input_checks import PIXELS_PER_BYTE, image_index, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
-from snakeseg.io.readers.ome_xml import require_harmless
+from snakeseg.io.readers.ome_xml import read_header_elsewhere, require_harmless
 from snakeseg.io.readers.tiff_series import list_images as images_of
 
 # tifffile's letters for channels and samples.
@@ -50,7 +50,13 @@ def read(path) -> StoredImage:
 
 def _open(path) -> tifffile.TiffFile:
     """Open a file; formats of several files other than OME are off."""
-    return tifffile.TiffFile(path, is_ndtiff=False, is_mmstack=False)
+    options = {"is_ndtiff": False, "is_mmstack": False}
+    file = tifffile.TiffFile(path, **options)
+    if not file.is_ome or "BinaryOnly" not in file.ome_metadata:
+        return file
+    with file:
+        header = read_header_elsewhere(path, file.ome_metadata)
+    return tifffile.TiffFile(path, omexml=header, **options)
 
 
 def _images_of(path, file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
