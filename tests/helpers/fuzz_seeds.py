@@ -111,6 +111,10 @@ def tiffs(folder: Path) -> None:
     tifffile.imwrite(folder / "jpeg.tif", RNG.integers(0, 255, (32, 32, 3)).astype(np.uint8), compression="jpeg")
     tifffile.imwrite(folder / "imagej.tif", STACK, imagej=True, metadata={"axes": "ZYX"})
     tifffile.imwrite(folder / "pages.tif", STACK, metadata=None, photometric="minisblack")
+    for name, images in {"stack": STACK, "numbered": (PLANE[::3, ::3], PLANE, STACK)}.items():
+        with tifffile.TiffWriter(folder / f"{name}.tif") as file:
+            for image in images:
+                file.write(image, photometric="minisblack")
 
 
 def omes(folder: Path) -> None:
@@ -151,6 +155,11 @@ def zarrs(folder: Path) -> None:
         group.attrs.update(
             {"multiscales": scales} if version == 2 else {"ome": {"version": "0.5", "multiscales": scales}}
         )
+    plate = zarr.create_group(folder / "plate.zarr", zarr_format=2, attributes={"plate": {"wells": [{"path": "A/1"}]}})
+    well = plate.create_group("A/1", attributes={"well": {"images": [{"path": "0"}, {"path": "1"}]}})
+    for name in "01":
+        field = well.create_group(name, attributes={"multiscales": [{"axes": ["y", "x"], "datasets": [{"path": "0"}]}]})
+        field.create_array("0", data=PLANE, chunks=(16, 16))
 
 
 def itks(folder: Path) -> None:

@@ -31,8 +31,10 @@ IMAGE_SUFFIXES = {
 }
 # Suffixes of microscope formats, whose files can contain several images.
 MICROSCOPES = tuple(suffix for suffix, reader in IMAGE_SUFFIXES.items() if reader == "microscope")
-# Path of one image in a microscope file, counted from 1: experiment.lif#2.
-NUMBERED_IMAGE = re.compile(r"(.+\.(?:czi|nd2|lif))#([0-9]{1,6})", re.IGNORECASE)
+# Files of which each Zarr folder has one: its metadata in Zarr versions 2 and 3.
+ZARR_METADATA = (".zattrs", ".zgroup", ".zarray", "zarr.json")
+# Path of one image in a file with several, counted from 1: experiment.lif#2.
+NUMBERED_IMAGE = re.compile(r"(.+\.(?:czi|nd2|lif|tiff?))#([0-9]{1,6})", re.IGNORECASE)
 
 FOLD = re.compile("fold-[0-9]{1,6}")
 
@@ -48,10 +50,15 @@ def file_and_number(path: str | Path) -> tuple[Path, int | None]:
     return (Path(match[1]), int(match[2])) if match else (Path(path), None)
 
 
+def number_images(path: Path, count: int) -> list[Path]:
+    """Return the paths of the images in a file: `name.lif#1`, `name.lif#2`, ..., or the file itself if it has one."""
+    return [path.with_name(f"{path.name}#{n}") for n in range(1, count + 1)] if count > 1 else [path]
+
+
 def stem_and_suffix(name: str) -> tuple[str, str]:
     """Split a file name into its stem and its format's suffix in lower case ("" for an unknown format).
 
-    The stem of an image in a microscope file ends in its number: `experiment.lif#2` gives "experiment-2".
+    The stem of an image in a file with several ends in its number: `experiment.lif#2` gives "experiment-2".
     """
     path, number = file_and_number(name)
     suffix = next((suffix for suffix in IMAGE_SUFFIXES if path.name.lower().endswith(suffix)), "")
@@ -59,15 +66,34 @@ def stem_and_suffix(name: str) -> tuple[str, str]:
     return f"{stem}-{number}" if number else stem, suffix
 
 
+def is_zarr(path: str | Path) -> bool:
+    """Return True for a folder with the metadata of a Zarr group or array, whatever its name."""
+    return os.path.isdir(path) and any(os.path.lexists(os.path.join(path, name)) for name in ZARR_METADATA)
+
+
+def is_image_name(path: str | Path) -> bool:
+    """Return True for a path with the suffix of an image format, or a Zarr folder."""
+    return bool(stem_and_suffix(str(path))[1]) or is_zarr(path)
+
+
+def image_stem(path: str | Path) -> str:
+    """Return the stem of an image's name; in a Zarr, its path from there: `plate.zarr/A/1/0` gives "plate-A-1-0"."""
+    path = Path(path)
+    outer = [parent for parent in path.parents if parent.suffix.lower() == ".zarr" or is_zarr(parent)]
+    names = [outer[-1].name, *path.relative_to(outer[-1]).parts] if outer else [path.name]
+    return "-".join(stem_and_suffix(name)[0] for name in names)
+
+
 def sample_name(path: str | Path) -> str:
     """Return the sample name of an image file that is not listed in a sheet."""
-    return legal_name(stem_and_suffix(str(path))[0])
+    return legal_name(image_stem(path))
 
 
 def find_images(where: str) -> list[str]:
     """Return the sorted paths of the image files in a folder or matching a pattern."""
-    where = f"{escape(where)}/*" if os.path.isdir(where) and not where.endswith(".zarr") else where
-    return sorted(path for path in glob(where) if path.lower().endswith(tuple(IMAGE_SUFFIXES)))
+    is_folder = os.path.isdir(where) and not where.endswith(".zarr") and not is_zarr(where)
+    where = f"{escape(where)}/*" if is_folder else where
+    return sorted(path for path in glob(where) if is_image_name(path))
 
 
 def list_fold_folders(folder: Path) -> list[Path]:

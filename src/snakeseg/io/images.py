@@ -136,15 +136,14 @@ def _open_file(path: Path, dims: int) -> Raster:
 
 
 def list_images_in_file(path: Path) -> list[Path]:
-    """List the images in a file; those of a microscope file with several are `name.lif#1`, `name.lif#2`, ...
+    """List the images in a file: `name.lif#1`, `name.lif#2`, ..., or the fields and series in an OME-Zarr.
 
     A file that cannot be opened counts as one image: opening it later raises the error.
     """
-    count = 1
     with suppress(BadInput), _damage_as_bad_input(path):
-        if os.path.isfile(path) and hasattr(_reader_of(path), "count"):
-            count = _reader_of(path).count(path)
-    return [path.with_name(f"{path.name}#{n}") for n in range(1, count + 1)] if count > 1 else [path]
+        if os.path.exists(path) and hasattr(_reader_of(path), "list_images"):
+            return _reader_of(path).list_images(path)
+    return [path]
 
 
 def read(path: str | Path, dims: int) -> Raster:

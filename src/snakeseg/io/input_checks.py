@@ -109,3 +109,27 @@ def stored_bytes(folder: str | Path, enough: float) -> int:
                 else:
                     total += entry.stat(follow_symlinks=False).st_size
     return total
+
+
+def image_index(path: Path, number: int | None, count: int) -> int | None:
+    """Return the index of an image in its file, from 0; None if the file contains only this image.
+
+    Parameters
+    ----------
+    path : path
+    number : int or None
+        Number in the path, from 1; None without one.
+    count : int
+        Number of images in the file.
+
+    Raises
+    ------
+    BadInput
+        If the file contains several images and the path names none, or no image has the number.
+    """
+    if number is None and count > 1:
+        remedy = f"name each image: {path.name}#1 to #{count}"
+        raise BadInput(path, f"{count} images", "the number of an image", remedy)
+    if number is not None and not 1 <= number <= count:
+        raise BadInput(path, f"image number {number}", f"a number from 1 to {count}", "correct the number after #")
+    return number - 1 if count > 1 else None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from snakeseg.errors import BadInput, BadInputs
-from snakeseg.io.file_names import file_and_number, split_file_names, stem_and_suffix
+from snakeseg.io.file_names import file_and_number, image_stem, split_file_names
 from snakeseg.io.formats import images_of_folder, label_suffix
 from snakeseg.io.images import Raster, list_images_in_file, open_image
 from snakeseg.io.readers.orientation import stretched_affine
@@ -200,4 +200,4 @@ def files_by_label_name(images: Sequence[Path], output: Path) -> dict[str, Image
 
 def label_name(image: Path) -> str:
     """Return the name of an image's label file: the image's name, with another suffix if labels need one."""
-    return stem_and_suffix(split_file_names(image)[0].name)[0] + label_suffix(image)
+    return image_stem(split_file_names(image)[0]) + label_suffix(image)

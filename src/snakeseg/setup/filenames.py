@@ -4,64 +4,23 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.file_names import stem_and_suffix
 from snakeseg.setup.layout import Layout, format_first, list_files, sheet_of
+from snakeseg.setup.name_words import LABEL_WORDS, ParsedPath, interpret_name, interpret_path
 from snakeseg.text import legal_name
 
-# Words in names of labels. If an image has several labels, the one whose word comes first is used.
-LABEL_WORDS = (
-    "instances", "instance", "labels", "label", "lbls", "lbl", "masks", "mask", "segmentations", "segmentation",
-    "segmented", "segs", "seg", "annotations", "annotation", "annotated", "gt", "truth", "manual", "targets", "target",
-)  # fmt: skip
-IMAGE_WORDS = (
-    "images", "image", "imgs", "img", "ims", "im", "raw", "raws", "originals", "original", "inputs", "input",
-    "sources", "source",
-)  # fmt: skip
-PART_WORDS = {
-    **dict.fromkeys(("train", "training", "tr"), "train"),
-    **dict.fromkeys(("test", "testing", "ts"), "test"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("predict", "unlabelled", "unlabeled"), "predict"),
-}
 MERGE = "merge the masks of each image: snakeseg convert FOLDER --like IMAGE --output LABEL"
-# Words in names of files that other programs write beside labels, such as x_flows.tif of Cellpose.
-SKIP_WORDS = ("flows", "outlines", "output", "overlay", "overlays", "probabilities", "prob", "preview")
 # Suffixes of image formats that cannot be read.
 UNSUPPORTED_SUFFIXES = (
     ".jpg", ".jpeg", ".gif", ".bmp", ".dcm", ".oib", ".vsi", ".svs", ".h5", ".hdf5", ".ims", "_seg.npy",
 )  # fmt: skip
-# Replacements in names: spellings of one word, and a separator between lower and upper case.
-REPLACEMENTS = ((r"(?i)ground[ _-]?truth", "gt"), (r"(?i)cp[_-](masks|output)", r"\1"), (r"(?<=[a-z])(?=[A-Z])", "_"))
 # A name that ends in a number, such as mouse1_slice03; what stands before the number may be a group.
 NUMBERED = re.compile(
     r"(?P<group>.+?)[_\-. ]+(?:t|z|s|f|c|frame|slice|tile|crop|patch|field|fov|site|time|section)?[_\- ]?\d+",
     re.IGNORECASE,
 )
-
-
-class ParsedPath(NamedTuple):
-    """Interpretation of the path of a file.
-
-    Attributes
-    ----------
-    path : path
-        Path relative to the folder.
-    role, word : str
-        "image", "label" or "other", and the word that determines it ("" without one).
-    part : str
-        "train", "test", "val", "predict" or "".
-    key : tuple of str
-        Names of folders and file without the words above.
-    """
-
-    path: Path
-    role: str
-    word: str
-    part: str
-    key: tuple[str, ...]
 
 
 def read_by_names(root: Path) -> Layout:
@@ -91,68 +50,33 @@ def read_by_names(root: Path) -> Layout:
             raise BadInputs(problems)
         found = f"no images ({len(listing.others)} other files)"
         raise BadInput(root, found, "images and labels", "give the folder that contains them: snakeseg init FOLDER")
-    folders = {folder for path in listing.images for folder in path.parts[:-1]}
-    has_label_folders = any(_words(folder).role == "label" for folder in folders)
-    files = [interpret_path(path, by_stem=not has_label_folders) for path in listing.images]
+    images = set(listing.images)
+    owners = {path: parent for path in listing.images for parent in path.parents if parent in images}
+    folders = {folder for path in listing.images if path not in owners for folder in path.parts[:-1]}
+    by_stem = not any(interpret_name(folder).role == "label" for folder in folders)
+    files = [
+        _inner_label(path, owners[path]) if path in owners else interpret_path(path, by_stem) for path in listing.images
+    ]
+    problems += list(_several_inner_labels(root, owners))
     pairs, unpaired = _pairs(files)
-    problems += list(_unused_files(root, files, pairs, unpaired))
+    problems += list(_unused_files(root, files, pairs, [label for label in unpaired if label.path not in owners]))
     rows, validation = _rows(pairs)
     return Layout("images and labels paired by name", root, sheet_of(rows), validation=validation, problems=problems)
 
 
-def interpret_path(path: Path, by_stem: bool) -> ParsedPath:
-    """Determine role, part and key of a file from the words in its path.
-
-    Parameters
-    ----------
-    path : path
-        Path relative to the folder.
-    by_stem : bool
-        If True, a word for labels in the file name takes precedence over the names of folders.
-    """
-    role, word, part, key = "", "", "", []
-    for folder in path.parts[:-1]:
-        words = _words(folder)
-        if words.role in ("image", "label"):
-            role, word = words.role, words.word
-        part = words.part or part
-        key += [words.rest] if words.rest else []
-    words = _words(stem_and_suffix(path.name)[0], parts=False)
-    if words.role and (not role or words.role == "other" or (by_stem and words.role == "label")):
-        role, word = words.role, words.word
-    return ParsedPath(path, role or "image", word, part, (*key, words.rest))
+def _inner_label(path: Path, image: Path) -> ParsedPath:
+    """Interpret the path of a label image in the group `labels` of an OME-Zarr: it has the key of its image."""
+    return interpret_path(image, by_stem=False)._replace(path=path, role="label", word="labels")
 
 
-class ParsedName(NamedTuple):
-    """Interpretation of a name: role, the word that determines it, part, and the remaining words."""
-
-    role: str
-    word: str
-    part: str
-    rest: str
-
-
-def _words(text: str, parts: bool = True) -> ParsedName:
-    """Split a name into words and interpret them; words for parts only if `parts` is True."""
-    for pattern, replacement in REPLACEMENTS:
-        text = re.sub(pattern, replacement, text)
-    words = [word for word in re.split(r"[_\-. ]+", text) if word]
-    split = [re.fullmatch(r"([A-Za-z]+)(\d+)", word) for word in words]
-    words = [
-        piece
-        for word, match in zip(words, split, strict=True)
-        for piece in (match.groups() if match and _role(match[1].lower()) else (word,))
-    ]
-    roles = [(role, word.lower()) for word in words if (role := _role(word.lower()))]
-    role, role_word = max(roles, key=lambda pair: ("image", "label", "other").index(pair[0]), default=("", ""))
-    part = next((PART_WORDS[w.lower()] for w in words if parts and w.lower() in PART_WORDS), "")
-    rest = [w for w in words if not _role(w.lower()) and not (parts and w.lower() in PART_WORDS)]
-    return ParsedName(role, role_word, part, "_".join(rest))
-
-
-def _role(word: str) -> str:
-    """Return the role that a word indicates: "label", "image", "other" or ""."""
-    return "label" if word in LABEL_WORDS else "image" if word in IMAGE_WORDS else "other" if word in SKIP_WORDS else ""
+def _several_inner_labels(root: Path, owners: dict[Path, Path]) -> Iterator[str]:
+    """Yield a problem if an OME-Zarr has several label images, of which the first is used."""
+    for image, count in Counter(owners.values()).items():
+        if count > 1:
+            labels = sorted(path for path in owners if owners[path] == image)
+            found, expected = f"{count} label images: {format_first(labels)}", f"one ({labels[0]} is used)"
+            yield _problem(root / image, found, expected, "name another one in the column label of the sheet")
+            return
 
 
 def _pairs(files: list[ParsedPath]) -> tuple[list[tuple[ParsedPath, ParsedPath | None]], list[ParsedPath]]:
@@ -161,11 +85,13 @@ def _pairs(files: list[ParsedPath]) -> tuple[list[tuple[ParsedPath, ParsedPath |
     labels = [file for file in files if file.role == "label"]
     label_of: dict[Path, ParsedPath] = {}
     taken: set[Path] = set()
-    # Compare, from strict to lenient: the whole name; the key, with and without the part; the last part of the key.
+    # Compare, from strict to lenient: the whole name; the key, with and without the part; the key as a single name
+    # (plate-A-1-0 for plate.zarr/A/1/0); the last part of the key.
     for key_of in (
         lambda f: (f.part, *f.key, stem_and_suffix(f.path.name)[0]),
         lambda f: (f.part, *f.key),
         lambda f: f.key,
+        lambda f: "_".join(f.key),
         lambda f: (f.part, f.key[-1]),
         lambda f: f.key[-1],
     ):

@@ -180,12 +180,13 @@ def _spread(index: pd.Index, count: int) -> pd.Index:
 
 
 def _infer_dims(sheet: pd.DataFrame) -> int:
-    """Infer the number of spatial axes by majority over five images; 2 if none can be opened."""
+    """Infer the number of spatial axes by majority over five images and their labels; 2 if none can be opened."""
     labelled = sheet[sheet["label"] != ""]
-    examples = _spread((labelled if len(labelled) else sheet).index, 5)
+    examples = sheet.loc[_spread((labelled if len(labelled) else sheet).index, 5)]
     votes = Counter({2: 0, 3: 0})
-    for image, dims in product(sheet.loc[examples, "image"], (2, 3)):
-        votes[dims] += collect([], lambda image=image, dims=dims: open_image(image, dims)) is not None
+    # Labels have no channels: pages of an image that may be channels or slices are channels beside a plane of labels.
+    for path, dims in product(filter(None, [*examples["image"], *examples["label"]]), (2, 3)):
+        votes[dims] += collect([], lambda path=path, dims=dims: open_image(path, dims)) is not None
     return votes.most_common(1)[0][0]
 
 

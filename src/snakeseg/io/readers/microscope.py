@@ -8,13 +8,14 @@ import math
 import os
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput
-from snakeseg.io.file_names import file_and_number
-from snakeseg.io.input_checks import require_memory
+from snakeseg.io.file_names import file_and_number, number_images
+from snakeseg.io.input_checks import image_index, require_memory
 from snakeseg.io.readers import StoredImage, tiff
 from snakeseg.io.readers.isolated import call_isolated
 
@@ -34,11 +35,16 @@ def count(path) -> int:
     return {".czi": _czi_count, ".nd2": _nd2_count, ".lif": _lif_count}[path.suffix.lower()](path)
 
 
+def list_images(path) -> list[Path]:
+    """Return the paths of the images in a file."""
+    return number_images(path, count(path))
+
+
 def read(path) -> StoredImage:
     """Open an image; the path ends in its number if the file contains several."""
     file, number = file_and_number(path)
     try:
-        index = _image_index(path, number, count(file))
+        index = image_index(path, number, count(file))
         return {".czi": _read_czi, ".nd2": _read_nd2, ".lif": _read_lif}[file.suffix.lower()](file, index)
     except MemoryError as error:  # opening needs little memory, so the header states impossible sizes
         raise ValueError("sizes that no memory holds") from error
@@ -56,16 +62,6 @@ def _import_reader(path, name: str, package: str):
     except ImportError as error:
         remedy = f"pip install {package}, or save the image as OME-TIFF or OME-Zarr"
         raise BadInput(path, f"no {package}", f"the package {package}, for this format", remedy) from error
-
-
-def _image_index(path, number: int | None, count: int) -> int | None:
-    """Return the index of an image in its file, from 0; None if the file contains only this image."""
-    if number is None and count > 1:
-        remedy = f"name each image: {path.name}#1 to #{count}"
-        raise BadInput(path, f"{count} images", "the number of an image", remedy)
-    if number is not None and not 1 <= number <= count:
-        raise BadInput(path, f"image number {number}", f"a number from 1 to {count}", "correct the number after #")
-    return number - 1 if count > 1 else None
 
 
 def _require_single(path, count: int, noun: str) -> None:

@@ -4,15 +4,18 @@ import math
 import struct
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, as_lazy, decode_on_first_read
 from snakeseg.errors import BadInput
-from snakeseg.io.input_checks import PIXELS_PER_BYTE, require_memory, require_stored
+from snakeseg.io.file_names import file_and_number, number_images
+from snakeseg.io.input_checks import PIXELS_PER_BYTE, image_index, require_memory, require_stored
 from snakeseg.io.readers import StoredImage
-from snakeseg.io.readers.ome_xml import require_harmless
+from snakeseg.io.readers.ome_xml import read_header_elsewhere, require_harmless
+from snakeseg.io.readers.tiff_series import list_images as images_of
 
 # tifffile's letters for channels and samples.
 CHANNELS = "CS"
@@ -26,24 +29,51 @@ COARSEST_PAGE_SIDE = 1024
 SIZE_TAGS, MAX_PAGE_SIZES = (256, 257), 500
 
 
+def list_images(path) -> list[Path]:
+    """Return the paths of the images in a file."""
+    with _open(path) as file:
+        return number_images(path, len(_images_of(path, file)))
+
+
 def read(path) -> StoredImage:
-    """Open the first series. Pages without named axes become the z axis."""
-    # Formats of several files other than OME are off. The file is closed here, and tifffile opens it again for the
-    # first tile, so that opened images keep no file handles.
-    with tifffile.TiffFile(path, is_ndtiff=False, is_mmstack=False) as file:
-        _require_end_of_pages(file)
-        if file.is_ome:
-            require_harmless(path, file.ome_metadata)
-        series = file.series[0]
+    """Open an image; the path ends in its number if the file contains several. Unnamed axes become the z axis."""
+    # The file is closed here, and tifffile opens it again for the first tile, so that opened images keep no handles.
+    name, number = file_and_number(path)
+    with _open(name) as file:
+        series = _image(path, file, number)
         axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
-        sizes = _ome_sizes(file)
+        sizes = _ome_sizes(file, series)
         spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
         _require_all_data(path, series)
-        return StoredImage(_lazy_series(path, file, series), axes, spacing)
+        return StoredImage(_lazy_series(name, file, series), axes, spacing)
 
 
-def _require_end_of_pages(file: tifffile.TiffFile) -> None:
-    """Raise ValueError if the chain of pages has a cycle, or pages of many sizes, which take tifffile minutes."""
+def _open(path) -> tifffile.TiffFile:
+    """Open a file; formats of several files other than OME are off."""
+    options = {"is_ndtiff": False, "is_mmstack": False}
+    file = tifffile.TiffFile(path, **options)
+    if not file.is_ome or "BinaryOnly" not in file.ome_metadata:
+        return file
+    with file:
+        header = read_header_elsewhere(path, file.ome_metadata)
+    return tifffile.TiffFile(path, omexml=header, **options)
+
+
+def _images_of(path, file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """Return the images in a file; `path` is for errors."""
+    pages = _count_pages(file)
+    if file.is_ome:
+        require_harmless(path, file.ome_metadata)
+    return images_of(file) if pages > 1 else images_of(file)[:1]
+
+
+def _image(path, file: tifffile.TiffFile, number: int | None) -> tifffile.TiffPageSeries:
+    images = _images_of(path, file)
+    return images[image_index(path, number, len(images)) or 0]
+
+
+def _count_pages(file: tifffile.TiffFile) -> int:
+    """Count the pages; raise ValueError for a cycle of pages, or pages of many sizes, which take tifffile minutes."""
     layout, handle, offsets, sizes = file.tiff, file.filehandle, set(), set()
     offset = file.pages.first.offset
     while 0 < offset < handle.size - layout.tagnosize:
@@ -54,7 +84,7 @@ def _require_end_of_pages(file: tifffile.TiffFile) -> None:
         (tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
         end = offset + layout.tagnosize + tags * layout.tagsize
         if end + layout.offsetsize > handle.size:
-            return
+            break
         content = handle.read(tags * layout.tagsize)
         entries = [content[i : i + layout.tagsize] for i in range(0, len(content), layout.tagsize)]
         sizes.add(b"".join(tag for tag in entries if struct.unpack_from(layout.tagformat1, tag)[0] in SIZE_TAGS))
@@ -62,6 +92,7 @@ def _require_end_of_pages(file: tifffile.TiffFile) -> None:
             raise ValueError(f"pages of more than {MAX_PAGE_SIZES} sizes")
         handle.seek(end)
         (offset,) = struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))
+    return len(offsets)
 
 
 def _require_all_data(path, series: tifffile.TiffPageSeries) -> None:
@@ -162,9 +193,12 @@ def _subsampled(labels, step: int) -> Lazy:
 
 
 def _geometry_of(path, metadata: dict) -> dict:
-    """Return tifffile's options (see `write_as`) that reproduce the pixel size of a file."""
-    with tifffile.TiffFile(path) as file:
-        tags, options = file.pages[0].tags, {"ome": file.is_ome, "metadata": {**metadata, **_ome_sizes(file)}}
+    """Return tifffile's options (see `write_as`) that reproduce the pixel size of an image."""
+    name, number = file_and_number(path)
+    with _open(name) as file:
+        series = _image(path, file, number)
+        tags, sizes = series.keyframe.tags, _ome_sizes(file, series)
+        options = {"ome": file.is_ome, "metadata": {**metadata, **sizes}}
         sizes = [tags.valueof(name) for name in ("XResolution", "YResolution")]
         if all(isinstance(size, tuple) and len(size) == 2 and min(size) > 0 for size in sizes):
             unit = tags.valueof("ResolutionUnit")
@@ -185,10 +219,14 @@ def _tiles(labels) -> Iterator[np.ndarray]:
                 yield np.ascontiguousarray(band[:, column : column + TILE_SIDE])
 
 
-def _ome_sizes(file: tifffile.TiffFile) -> dict:
-    """Return the attributes PhysicalSize* (pixel size and unit) of the first image of an OME header."""
+def _ome_sizes(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> dict:
+    """Return the attributes PhysicalSize* (pixel size and unit) of an image in an OME header."""
     if not file.is_ome:
         return {}
     images = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
-    pixels = (images[0] if isinstance(images, list) else images)["Pixels"]
-    return {k: v for k, v in pixels.items() if k.startswith("PhysicalSize")}
+    pixels = [image["Pixels"] for image in (images if isinstance(images, list) else [images])]
+    sizes = [{k: v for k, v in image.items() if k.startswith("PhysicalSize")} for image in pixels]
+    if len(sizes) == len(file.series):
+        return next(size for size, image in zip(sizes, file.series, strict=True) if image is series)
+    # The number of the image is unknown, as tifffile skips images without data.
+    return sizes[0] if all(size == sizes[0] for size in sizes) else {}
