@@ -109,3 +109,12 @@ def test_the_page_works_offline_in_a_browser(tmp_path, open_offline, viewport):
     head.press("Enter")
     head.press("Enter")
     assert names.all_inner_texts() == ["s2", "s0"]
+
+
+def test_images_that_are_only_examples_have_no_finding_in_the_table(tmp_path):
+    """Trial of the demo: three examples of touching objects looked like the only images with touching objects."""
+    examples = Finding("note", "touching", ("s0", "s2"), "many touch", "means", "do", has_examples=True)
+    page = without_vega(page_of(tmp_path, [examples, Finding("note", "odd", ("s1",), "found", "means", "do")]))
+    rows = dict(re.findall(r'<tr data-sample="(s\d)".*?data-state="(\w*)"', page))
+    assert rows == {"s0": "", "s1": "note", "s2": ""}
+    assert "Examples:" in page

@@ -11,7 +11,6 @@ from made_run import make_run
 from snakeseg.report.choices import Choices
 from snakeseg.report.tables import NOTHING, count_nothing, format_score, image_rows
 from snakeseg.report.verdict import verdict
-from snakeseg.settings import read_config
 
 COLUMNS = ["sample", "true_objects", "predicted_objects", "missed", "empty", "ap_0.50", "pixel_error", "splits"]
 IMAGES = pd.DataFrame(
@@ -28,8 +27,7 @@ SUMMARY = pd.DataFrame([{"experiment": "x", "subset": "validation", "metric": "a
 
 
 def said_of(images: pd.DataFrame, metric: str = "ap_0.50") -> dict[str, str]:
-    config = read_config({"name": "run", "sheet": "samples.tsv"})
-    return verdict(image_rows(images, metric), SUMMARY.assign(metric=metric), {"x": "unet"}, config, metric, CHOICES)
+    return verdict(image_rows(images, metric), SUMMARY.assign(metric=metric), metric, CHOICES)
 
 
 def test_the_cell_says_nothing_to_find_and_the_numbers_stay():

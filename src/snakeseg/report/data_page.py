@@ -112,10 +112,13 @@ def _part_values(table: pd.DataFrame) -> dict:
 
 
 def _order_by_severity(table: pd.DataFrame, findings: list) -> pd.DataFrame:
-    """Add the worst severity (`state`) and the topics of each image's findings, and sort the images by them."""
+    """Add the worst severity (`state`) and the topics of each image's findings, and sort the images by them.
+
+    A finding that names only examples is left out: other images that it concerns would seem to be free of it.
+    """
     by_sample: dict[str, dict[str, str]] = {}
     for finding in findings:
-        for sample in finding.samples:
+        for sample in () if finding.has_examples else finding.samples:
             by_sample.setdefault(sample, {}).setdefault(finding.topic, finding.severity)
     severities = [by_sample.get(sample, {}) for sample in table["sample"]]
     states = [next(iter(topics.values()), "") for topics in severities]
@@ -135,7 +138,14 @@ def _topics(findings: list, views: Views, pictures: dict[str, dict]) -> Iterator
             "severity": severity,
             "topic": topic,
             "findings": [
-                {"samples": f.samples, "found": f.found, "means": f.means, "remedy": f.remedy, "pictures": shown}
+                {
+                    "samples": f.samples,
+                    "found": f.found,
+                    "means": f.means,
+                    "remedy": f.remedy,
+                    "pictures": shown,
+                    "has_examples": f.has_examples,
+                }
                 for f, shown in first
             ],
             "count": len(members),

@@ -24,7 +24,7 @@ from snakeseg.report.run_results import RunResults
 from snakeseg.report.tables import SCORE_COLUMNS, STATES, applicable_scores, class_scores, count_nothing
 from snakeseg.report.templating import number_charts, render
 from snakeseg.report.used_settings import used_settings
-from snakeseg.report.verdict import headline_part, verdict
+from snakeseg.report.verdict import describe_training, headline_part, verdict
 from snakeseg.settings import Config
 
 # Names of the viewer's layers, by layer, from bottom to top.
@@ -120,10 +120,12 @@ def _render(
         "cite": "Cite",
     }  # fmt: skip
     config, choices = results.config, results.choices
-    sentences = verdict(results.rows, results.summary, results.networks, config, results.metric, choices)
+    total = int((results.sheet["subset"] == "train").sum())
+    trained = describe_training(results.networks, config, results.trained, total)
+    sentences = {"trained": trained, **verdict(results.rows, results.summary, results.metric, choices)}
     return render(
         "report.html.j2", drawn, **_verdict_values(results), **_table_values(results), **_training_values(results),
-        **_citation_values(results, provenance, sentences["trained"]), name=results.config.name,
+        **_citation_values(results, provenance, trained), name=results.config.name,
         layers=LAYERS, ranking=results.metric, sections=sections, verdict=sentences, kinds=KINDS, figures=figures,
         volumes=views.dims == 3, classes=class_colours(views), gallery=pictures,
         unpictured=len(set(results.rows["sample"]) - set(pictures)),
