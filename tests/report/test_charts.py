@@ -37,7 +37,7 @@ def test_no_pixel_is_uncertain():
     ("select_by", "scores", "text"),
     [
         ("ap_0.50", (0.98, 0.98, 0.98), "All values tried reach the same AP 0.50, 0.980."),
-        ("ap_0.50", (0.97, 0.98, 0.98), "Best AP 0.50 of the values: from 0.970 to 0.980 (at 1 and 2)."),
+        ("ap_0.50", (0.97, 0.98, 0.98), "Best AP 0.50 of the values: from 0.970 to 0.980 (at 1, 2)."),
         (
             "adapted_rand_error",
             (0.9, 0.7, 0.8),

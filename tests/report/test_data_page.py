@@ -54,7 +54,8 @@ def test_findings_come_with_pictures_and_text_is_escaped(tmp_path):
     own_html = without_vega(page)
     assert "<script>alert" not in own_html
     assert own_html.count("&lt;script&gt;alert") >= 7  # name, title, topic, found, means, remedy, experiment
-    assert "1 error, 1 warning, 20 notes" in own_html
+    assert "Findings of 3 kinds: 1 error, 1 warning, 20 notes" in own_html
+    assert "around y 30, x 60" in own_html
     assert "found 5" in own_html
     assert "found 6" not in own_html
     assert "14 more" in own_html

@@ -35,6 +35,7 @@ def test_the_cell_says_nothing_to_find_and_the_numbers_stay():
     cells = {row["sample"]: [format_score(row, name) for name in COLUMNS[5:]] for row in rows.to_dict("records")}
     assert cells["nothing"] == [NOTHING, "0.000", "0"]
     assert cells["good"] == ["1.000", "0.000", "0"]
+    assert format_score({"nothing": False, "splits": 2.0}, "splits") == "2"  # a column with gaps holds floats
     assert cells["false"] == ["0.000", "0.100", "0"]
     assert rows["sample"].tolist() == ["half", "good", "false", "nothing"]
     assert rows.set_index("sample")["ap_0.50"].to_dict() == IMAGES.set_index("sample")["ap_0.50"].to_dict()

@@ -171,8 +171,9 @@ def test_methods_in_use_are_cited():
     )
     for part in (
         "SnakeSeg 1.2 (PyTorch 3.4)",
-        "of 7 pixels at 3 x 3",
-        "fcn8s, width 64: 5 steps of sgd",
+        "3 x 3 control points, displaced at random with a standard deviation of 7 pixels",
+        "Training: 5 steps of SGD",
+        ", one patch of 8 x 8 pixels per step",
         "loss: cross entropy;",
     ):
         assert part in text

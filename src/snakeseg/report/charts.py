@@ -32,7 +32,7 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Chart:
         y=alt.Y("loss:Q", title="weighted loss", scale=alt.Scale(type="log", nice=False)),
         color=series_colours(histories),
     )  # fmt: skip
-    text = "Training loss on patches, as a running mean. It should fall and level off."
+    text = "Error in training, smoothed. It should fall, then stay flat (log axis)."
     return Chart("Learning curves", text, f"At the end: {list_numbers(final_losses)}", chart)
 
 
@@ -101,7 +101,7 @@ def scores_over_thresholds(summary: pd.DataFrame) -> Chart | None:
         y=alt.Y("AP:Q", title="AP, pooled", scale=UNIT_SCALE), color=series_colours([v["series"] for v in values]),
         tooltip=tooltips(values),
     )  # fmt: skip
-    text = "A higher threshold counts fewer objects as matches. AP that stays high up to 0.9 means exact outlines."
+    text = "A higher IoU threshold demands better outlines. High AP up to 0.9 means exact outlines."
     return Chart("AP over IoU thresholds", text, f"At an IoU of 0.5: {list_numbers(at_half)}", chart)
 
 
@@ -112,8 +112,8 @@ TUNED_PARAMETERS = (
     ("threshold", METHOD_NAMES, "foreground threshold"),
     ("smallest", METHOD_NAMES, "smallest size in pixels"),
     ("grow", METHOD_NAMES, "growth into gaps in pixels"),
-    ("depth", ("distance", "soft"), "depth of distance maxima in pixels"),
-    ("depth", ("core",), "threshold of seeds"),
+    ("depth", ("distance", "soft"), "depth of a splitting neck (pixels)"),
+    ("depth", ("core",), "core probability"),
 )
 
 # Names of the scores by which they are chosen, unless it is AP 0.50; higher is better (`objects.trials.SCORES`).
@@ -164,7 +164,7 @@ def _describe_best(scores: pd.Series, name: str) -> str:
     is_best = np.isclose(scores, scores.max(), rtol=0, atol=1e-9, equal_nan=True)
     if is_best.all():
         return f"All values tried reach the same {name}, {scores.max():.3f}."
-    values = " and ".join(f"{value:g}" for value in scores.index[is_best])
+    values = ", ".join(f"{value:g}" for value in scores.index[is_best])
     return f"Best {name} of the values: from {scores.min():.3f} to {scores.max():.3f} (at {values})."
 
 
@@ -217,6 +217,8 @@ def _calibration_errors(measured: dict[str, dict]) -> str:
     return " ".join(sentences)
 
 
+# Minimum number of images for a rank correlation.
+MIN_TREND = 10
 # Properties of images: column, name, and name in the PNG's file name.
 PROPERTIES = (
     ("true_objects", "number of objects"),
@@ -248,15 +250,22 @@ def score_over_properties(rows: pd.DataFrame, metric: str) -> list[Chart]:
         is_wide = min(values) > 0 and max(values) > 20 * min(values)
         scale = alt.Scale(type="log", nice=False) if is_wide else alt.Scale(zero=False)
         chart = base_chart(points).mark_circle(size=60, opacity=0.7).encode(
-            x=alt.X("value:Q", title=name, scale=scale),
+            x=alt.X("value:Q", title=name + " (log axis)" * is_wide, scale=scale),
             y=alt.Y("score:Q", title=readable_name(metric), scale=alt.Scale(zero=False)),
             color=series_colours(sorted({p["series"] for p in points})), tooltip=tooltips(points),
         )  # fmt: skip
-        rank = pd.Series(values).corr(pd.Series([p["score"] for p in points]), method="spearman")
-        text = f"{len(points)} predictions" + (f"; rank correlation {rank:+.2f}." if rank == rank else ".")
+        text = _describe_trend(values, [p["score"] for p in points])
         score = readable_name(metric)
         charts.append(Chart(f"{score} against {name}", text, "", chart))
     return charts
+
+
+def _describe_trend(values: list[float], scores: list[float]) -> str:
+    """Describe the rank correlation of scores with a property, for at least `MIN_TREND` images."""
+    if len(values) < MIN_TREND:
+        return f"{len(values)} points: too few for a trend."
+    rank = pd.Series(values).corr(pd.Series(scores), method="spearman")
+    return f"{len(values)} points" + (f"; rank correlation {rank:+.2f}." if rank == rank else ".")
 
 
 def _scored(rows: pd.DataFrame, metric: str) -> list[dict]:

@@ -84,7 +84,7 @@ def data_page(report: DataReport, page: Path) -> str:
     views = Views(page.parent, sources, pd.DataFrame(columns=["sample"]), pd.DataFrame(), report.dims, None)
     pictures = gallery(views, listed["sample"], page)
     sections = {"verdict": "Verdict", "findings": "Findings", "overview": "At a glance",
-                **({"objects": "Objects"} if objects else {}), "images": "Images"}  # fmt: skip
+                **({"objects": "Objects"} if objects else {}), "images": "Every image"}  # fmt: skip
     drawn = number_charts({
         "intensities": [intensity_ranges(table)],
         "objects": [object_lengths(objects["bars"]), objects_of_images(table)] if objects else [],
@@ -160,7 +160,10 @@ def _pictures(finding, views: Views, pictures: dict[str, dict]) -> Iterator[dict
         if finding.at:
             with suppress(ValueError):  # an image that cannot be read has a finding of its own
                 url = _place_url(views.sources.loc[sample], views.dims, finding.at)
-                yield {"sample": sample, "at": finding.at, "url": url}
+                at = ", ".join(
+                    f"{axis} {number}" for axis, number in zip("zyx"[-views.dims :], finding.at.split(), strict=True)
+                )
+                yield {"sample": sample, "at": at, "url": url}
         elif "picture" in pictures.get(sample, {}):
             yield {"sample": sample, "part": views.sources.at[sample, "part"]}
 
@@ -192,13 +195,13 @@ def _overview_row(part: str, rows: pd.DataFrame) -> dict:
     names = [key for key in rows if key.startswith("share_")][1:]
     shares = {name.removeprefix("share_"): rows[name].mean() for name in names}
     return {
-        "part": part, "sizes": _commonest(rows["shape"]), "types": _commonest(rows["type"]),
-        "pixel sizes": _commonest(rows["spacing"]), "images": len(rows), "with label": int(labelled.sum()),
+        "part": part, "shape": _commonest(rows["shape"]), "data type": _commonest(rows["type"]),
+        "pixel size": _commonest(rows["spacing"]), "images": len(rows), "with label": int(labelled.sum()),
         "lowest intensity": rows["smallest"].min(), "median intensity": rows["p50"].median(),
         "highest intensity": rows["largest"].max(),
         "objects": int(rows["objects"].sum()) if labelled.any() else None,
         "objects per image (median)": rows["objects"].median(),
-        **{f"{name}, %": f"{100 * share:.1f}" if share == share else None for name, share in shares.items()},
+        **{f"share of {name}": f"{share:.3f}" if share == share else None for name, share in shares.items()},
     }  # fmt: skip
 
 
@@ -207,7 +210,7 @@ def _network_rows(experiments: list[dict], median_length: float) -> list[dict]:
     return [
         {"experiment": e["experiment"], "network": e["network"], "receptive field, pixels": e["field"],
          "patch side, pixels": e["patch"],
-         "median objects per patch side": None if e["patch"] == "auto" else f"{e['patch'] / median_length:.1f}"}
+         "patch side / median object": None if e["patch"] == "auto" else f"{e['patch'] / median_length:.1f}"}
         for e in experiments
     ]  # fmt: skip
 

@@ -109,9 +109,9 @@ class RunResults:
     @cached_property
     def choices(self) -> Choices:
         """What was chosen on held-out images."""
-        groups = self.rows.loc[self.rows["subset"] == "validation", "group"].nunique()
+        groups = self.rows[self.rows["subset"] == "validation"].groupby("group")["sample"].nunique()
         parameters, models = self.first_models("instances.json"), self.first_models("model.json")
-        return collect_choices(parameters, models, groups, len(self.folds))
+        return collect_choices(parameters, models, len(groups), len(self.folds), bool((groups > 1).any()))
 
     @cached_property
     def networks(self) -> dict[str, str]:

@@ -65,7 +65,7 @@ def verdict(rows: pd.DataFrame, summary: pd.DataFrame, metric: str, choices: Cho
     failed = _list_states(states, {"unreadable": "could not be scored", "missed": "missed all objects in the image"})
     number = states.get("unreadable", 0) + states.get("missed", 0)
     return {
-        "good": _mean_score(summary, metric, rows["experiment"].nunique(), choices),
+        "good": _judge_score(summary, metric, rows["experiment"].nunique(), choices),
         **_nothing_to_find(rows, headline_part(summary, metric), metric),
         "failed": f"{format_count(number, 'prediction')} failed: {failed}." if failed else "No image failed.",
         **_others(rows),
@@ -98,11 +98,32 @@ def describe_training(networks: dict[str, str], config: Config, trained: list[in
     return f"{text[0].upper()}{text[1:]} on {format_count(trained[0], 'image')}; {validation}."
 
 
-def _mean_score(summary: pd.DataFrame, metric: str, experiments: int, choices: Choices) -> str:
-    """Return sentences with the mean headline score, its number of images, confidence interval and meaning."""
+def _judge_score(summary: pd.DataFrame, metric: str, experiments: int, choices: Choices) -> str:
+    """Return the sentence with the mean headline score, its meaning, and a warning if it is of few images."""
     headline = headline_part(summary, metric)
     if headline is None:
         return "No image has a score, so the quality of the predictions is unknown: label some test images."
+    number, subset = int(headline["n"]), headline["subset"]
+    images = format_count(number, f"{subset} image")
+    meaning = f" {MEANING[metric]}." if metric in MEANING else ""
+    few = f" {images} {'is' if number == 1 else 'are'} few: label {MIN_IMAGES} or more." if number < MIN_IMAGES else ""
+    return f"{mean_score(headline, metric, experiments, choices)}{meaning}{few}"
+
+
+def mean_score(headline: dict, metric: str, experiments: int, choices: Choices) -> str:
+    """Return a sentence with the mean headline score, its number of images and its confidence interval.
+
+    Parameters
+    ----------
+    headline : dict
+        From `headline_part`.
+    metric : str
+        The score by which experiments are ranked.
+    experiments : int
+        Number of experiments.
+    choices : Choices
+        What was chosen on held-out images.
+    """
     number, subset, score = int(headline["n"]), headline["subset"], readable_name(metric)
     use = "not used in training" if subset == "test" else choices.describe_use(headline["experiment"])
     low, high = headline.get("low"), headline.get("high")
@@ -110,10 +131,7 @@ def _mean_score(summary: pd.DataFrame, metric: str, experiments: int, choices: C
     single = f"the mean {score} is"
     best = f"the best of {experiments} experiments is {headline['experiment']}, with a mean {score} of"
     mean = f"{best if experiments > 1 else single} {headline['mean']:.3f}{interval}"
-    meaning = f" {MEANING[metric]}." if metric in MEANING else ""
-    images = format_count(number, f"{subset} image")
-    few = f" {images} {'is' if number == 1 else 'are'} few: label {MIN_IMAGES} or more." if number < MIN_IMAGES else ""
-    return f"On {images}, {use}, {mean}.{meaning}{few}"
+    return f"On {format_count(number, f'{subset} image')}, {use}, {mean}."
 
 
 def _nothing_to_find(rows: pd.DataFrame, headline: dict | None, metric: str) -> dict[str, str]:

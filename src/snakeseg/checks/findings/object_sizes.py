@@ -262,7 +262,7 @@ def _advise_scale(median: float, large: float, experiments: list[dict]) -> str:
     narrow = [experiment for experiment in experiments if experiment["field"] < large]
     if narrow:
         return _advise_deeper_or_smaller(min(narrow, key=lambda experiment: experiment["field"]), large)
-    return "no need to rescale: the objects are neither too small nor too large"
+    return "no need to rescale; the objects are neither too small nor too large"
 
 
 def _advise_upsampling(median: float) -> str:
