@@ -204,7 +204,7 @@ def _citation_values(results: RunResults, provenance: dict, trained: str) -> dic
 def _object_sentences(results: RunResults) -> Iterator[str]:
     """Yield sentences on how objects, or classes, were made from probabilities; one for each choice of settings."""
     if results.config.labels.kind == "semantic":
-        yield "Each pixel got its most probable class. The pieces of classes to keep were chosen on the validation images."
+        yield "Each pixel got its most probable class. Pieces of classes to keep were chosen on the validation images."
     tuned = {name: values for name, values in results.first_models("instances.json").items() if values["chosen"]}
     texts = {name: describe_objects(values["chosen"]) for name, values in tuned.items()}
     names = {text: ", ".join(name for name in texts if texts[name] == text) for text in texts.values()}
