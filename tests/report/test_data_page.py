@@ -13,7 +13,7 @@ from snakeseg.checks.findings.object_sizes import describe_experiments, overview
 from snakeseg.checks.findings.table import build_facts_table
 from snakeseg.checks.inspect import inspect_rows
 from snakeseg.io.sheet import SHEET_COLUMNS
-from snakeseg.report.data_page import MAX_TABLE_ROWS, DataReport, data_page
+from snakeseg.report.data_page import MAX_TABLE_ROWS, RING_COLOUR, DataReport, data_page, draw_ring
 from snakeseg.settings import Experiment, Labels, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
@@ -119,3 +119,12 @@ def test_images_that_are_only_examples_have_no_finding_in_the_table(tmp_path):
     rows = dict(re.findall(r'<tr data-sample="(s\d)".*?data-state="(\w*)"', page))
     assert rows == {"s0": "", "s1": "note", "s2": ""}
     assert "Examples:" in page
+
+
+@pytest.mark.parametrize("place", [(0, 0), (5, 299), (299, 150), (150, 150)])
+def test_the_ring_around_a_place_is_whole(place):
+    """Trial of the data report: near the edge of an image, the ring left the picture."""
+    ringed = draw_ring(np.zeros((300, 300, 3), np.uint8), *place)
+    whole = draw_ring(np.zeros((300, 300, 3), np.uint8), 150, 150)
+    assert (ringed == RING_COLOUR).all(axis=2).sum() == (whole == RING_COLOUR).all(axis=2).sum() > 300
+    assert whole.shape == (300, 300, 3)

@@ -178,7 +178,26 @@ def _place_url(source: pd.Series, dims: int, at: str) -> str:
     outlined = draw_outlines(stretch_to_rgb(image), label, None)
     picture = np.ascontiguousarray(outlined.repeat(MAGNIFICATION, 0).repeat(MAGNIFICATION, 1))
     y, x = (int(MAGNIFICATION * (at - own.start + 0.5)) for at, own in zip(place[-2:], region[-2:], strict=True))
-    return jpeg_url(cv2.circle(picture, (x, y), RING_RADIUS_PIXELS, RING_COLOUR, 2, cv2.LINE_AA), 80)
+    return jpeg_url(draw_ring(picture, y, x), 80)
+
+
+def draw_ring(picture: np.ndarray, y: int, x: int) -> np.ndarray:
+    """Draw a ring around a place; a picture that the ring would leave is extended by black pixels.
+
+    Parameters
+    ----------
+    picture : uint8 array, shape (y, x, 3)
+        In RGB.
+    y, x : int
+        The place, in pixels of the picture.
+    """
+    reach = RING_RADIUS_PIXELS + 2  # the line is two pixels wide
+    margins = [
+        (max(0, reach - at), max(0, at + reach + 1 - size)) for at, size in zip((y, x), picture.shape, strict=False)
+    ]
+    extended = np.pad(picture, [*margins, (0, 0)])
+    centre = (x + margins[1][0], y + margins[0][0])
+    return cv2.circle(extended, centre, RING_RADIUS_PIXELS, RING_COLOUR, 2, cv2.LINE_AA)
 
 
 def _region_around(place: list[int], shape: tuple[int, ...]) -> Region:
