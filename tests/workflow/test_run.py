@@ -76,7 +76,7 @@ def test_the_report_is_self_contained(results):
     assert len(page) < 10_000_000
     without_scripts = re.sub("<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"""(src|href)\s*=\s*["']?(?!data:)(\w+:|/)""", without_scripts)
-    for word in ("Verdict", "Every image", "How to cite", "elastic copies", "Loss weights", "cells-08", "SHA-256"):
+    for word in ("Verdict", "Every image", "How to cite", "elastic copies", "Weight maps", "cells-08", "SHA-256"):
         assert word in page
     assert "no difference shown between online and plain in ap_0.50" in page
 
