@@ -17,15 +17,13 @@ from snakeseg.arrays import as_lazy
 from snakeseg.errors import BadInput
 from snakeseg.io.images import (
     IMAGE_SUFFIXES,
-    Raster,
-    has_same_geometry,
     open_image,
     read,
     read_label,
-    require_same_shape,
     suffix_of,
     write_labels,
 )
+from snakeseg.io.raster import Raster, has_same_geometry, require_same_shape
 from snakeseg.io.readers import nifti, ome_zarr, tiff
 
 RNG = np.random.default_rng(0)

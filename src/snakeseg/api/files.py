@@ -8,7 +8,7 @@ from snakeseg.errors import BadInput
 from snakeseg.io import images
 from snakeseg.io.files import atomic_output
 from snakeseg.io.formats import label_suffix, suffix_of
-from snakeseg.io.images import Raster
+from snakeseg.io.raster import Raster
 from snakeseg.transforms.argument_checks import require_labels
 
 

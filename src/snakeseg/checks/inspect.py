@@ -10,7 +10,8 @@ from snakeseg.checks.image_facts import image_facts
 from snakeseg.checks.label_facts import object_facts, value_facts
 from snakeseg.errors import BadInput, collect
 from snakeseg.evaluation.target_ceiling import target_ceiling
-from snakeseg.io.images import Raster, has_same_geometry, open_image, read_label, require_same_shape
+from snakeseg.io.images import open_image, read_label, read_label_for
+from snakeseg.io.raster import Raster, has_same_geometry
 from snakeseg.io.sheet import spacing_of
 from snakeseg.progress import progress
 from snakeseg.settings import Labels
@@ -85,10 +86,7 @@ def _read_label(row, dims: int, raster: Raster | None) -> Raster | None:
                 "add one, or set the row's subset to 'predict'",
             )  # fmt: skip
         return None
-    label = read_label(row.label, dims)
-    if raster is not None:
-        require_same_shape(raster, label)
-    return label
+    return read_label(row.label, dims) if raster is None else read_label_for(raster, row.label)
 
 
 def _class_facts(label: np.ndarray, labels: Labels, where: str) -> dict:

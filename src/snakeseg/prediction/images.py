@@ -11,7 +11,8 @@ import numpy as np
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.file_names import file_and_number, split_file_names, stem_and_suffix
 from snakeseg.io.formats import images_of_folder, label_suffix
-from snakeseg.io.images import Raster, list_images_in_file, open_image
+from snakeseg.io.images import list_images_in_file, open_image
+from snakeseg.io.raster import Raster
 from snakeseg.io.readers.orientation import stretched_affine
 from snakeseg.io.sheet import spacing_of
 from snakeseg.models.description import Description

@@ -14,7 +14,8 @@ import pandas as pd
 from snakeseg.checks.inspect import inspect_rows
 from snakeseg.checks.label_facts import value_facts
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.images import Raster, open_image, read_label, require_same_shape
+from snakeseg.io.images import open_image, read_label
+from snakeseg.io.raster import Raster, fit_to_image
 from snakeseg.io.sheet import in_folder
 from snakeseg.settings import Labels
 from snakeseg.setup.label_section import LabelSummary, infer_labels
@@ -190,10 +191,10 @@ def _infer_dims(sheet: pd.DataFrame) -> int:
 
 
 def _open(row, dims: int) -> Raster:
-    """Open an image, and check that its label, if it has one, has the same shape."""
+    """Open an image, and check that its label, if it has one, lies on it."""
     raster = open_image(row["image"], dims)
     if row["label"]:
-        require_same_shape(raster, open_image(row["label"], dims))
+        fit_to_image(raster, open_image(row["label"], dims))
     return raster
 
 
