@@ -33,10 +33,11 @@ def inspect_rows(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[di
     Returns
     -------
     facts : list of dict
-        One per image: sample, path, shape, channels, type, spacing; the keys of `image_facts`, `value_facts` and
+        One per image: sample, path, shape, channels, type, spacing; unknown (axes whose pixel size neither file nor
+        sheet states) and doubt (contradictory sizes in the file); the keys of `image_facts`, `value_facts` and
         `object_facts`; elsewhere (True if the label file states another pixel size or position than the image);
-        foreground, ignored (shares of the pixels); shares (dict: share of the pixels of each class). Facts that could
-        not be read are missing.
+        rounded (largest distance of a label value from a whole number); foreground, ignored (shares of the pixels);
+        shares (dict: share of the pixels of each class). Facts that could not be read are missing.
     problems : list of str
         Texts of `BadInput`, one per problem.
     """
@@ -55,7 +56,8 @@ def _row_facts(row, dims: int, labels: Labels, problems: list[str]) -> dict:
         return facts or {}
     class_facts = collect(problems, lambda: _class_facts(label.array, labels, row.label))
     elsewhere = raster is not None and not has_same_geometry(raster, label)
-    return {**(facts or {}), **value_facts(label.array), "elsewhere": elsewhere, **(class_facts or {})}
+    own_facts = {**value_facts(label.array), "elsewhere": elsewhere, "rounded": label.rounded}
+    return {**(facts or {}), **own_facts, **(class_facts or {})}
 
 
 def _image_facts(row, raster: Raster) -> dict:
@@ -73,6 +75,8 @@ def _image_facts(row, raster: Raster) -> dict:
         "channels": array.shape[0],
         "type": str(array.dtype),
         "spacing": " ".join(f"{size:g}" for size in spacing),
+        "unknown": "" if row.spacing else raster.unknown,
+        "doubt": "" if row.spacing else raster.doubt,
         **facts,
     }
 

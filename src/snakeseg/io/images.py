@@ -21,6 +21,7 @@ from snakeseg.io.formats import DICOM, reader_name, suffix_of
 from snakeseg.io.input_checks import require_kind
 from snakeseg.io.raster import Raster, fit_to_image, has_same_geometry
 from snakeseg.io.readers import StoredImage
+from snakeseg.io.whole_numbers import to_integers
 
 SPATIAL = "XYZ"
 # Headers with more pixels are damaged; the largest existing images have a thousandth of it.
@@ -102,8 +103,9 @@ def _open_file(path: Path, dims: int) -> Raster:
             raise BadInput(path, f"shape {array.shape}", "at least one pixel", "remove its row from the sheet")
         if math.prod(sides) > MAX_PIXELS:
             raise BadInput(path, f"shape {array.shape}", f"at most {MAX_PIXELS:.0e} pixels", "export the image again")
-        if not all(0 < size < math.inf for size in spacing):
-            found = f"pixels of {' x '.join(f'{size:g}' for size in spacing)}"
+        known = [size for size in spacing if size is not None]
+        if not all(0 < size < math.inf for size in known):
+            found = f"pixels of {' x '.join(f'{size:g}' for size in known)}"
             raise BadInput(path, found, "positive sizes", "correct the pixel size in its header")
         return _canonical(path, stored, dims)
 
@@ -141,16 +143,21 @@ def read_label(path: str | Path, dims: int) -> Raster:
     Raises
     ------
     BadInput
-        As `read`, and if the file has several channels or values that are not integers.
+        As `read`, and if the file has several channels or values that are not whole numbers (see `to_integers`).
     """
     raster = read(path, dims)
     array = raster.array
     if len(array) != 1:
         remedy = "save object ids or class values, not colours"
         raise BadInput(path, f"{len(array)} channels", "a label image of one channel", remedy)
-    if not (array.dtype.kind in "iub" or (raster.affine is not None and _has_whole_numbers(array))):
-        raise BadInput(path, f"labels of type {array.dtype}", "integers", "round them and save as uint8 or uint16")
-    return replace(raster, array=array[0] if array.dtype.kind in "iu" else array[0].astype(np.int64))
+    labels, distance = label_integers(path, array[0])
+    return replace(raster, array=labels, rounded=distance)
+
+
+def label_integers(path: str | Path, array: np.ndarray) -> tuple[np.ndarray, float]:
+    """Convert the values of a label file, or a part of it, to integers (see `to_integers`)."""
+    step = getattr(_reader_of(Path(path)), "value_step", None) if array.dtype.kind == "f" else None
+    return to_integers(path, array, step(Path(path)) if step else 0.0)
 
 
 def read_label_for(image: Raster, path: str | Path) -> Raster:
@@ -180,10 +187,6 @@ def write_labels(path: Path, labels, source: Raster, largest: int | None = None,
     _reader_of(source.path).write(path, labels, source, largest, note)
 
 
-def _has_whole_numbers(array: np.ndarray) -> bool:
-    return bool((array == np.rint(array)).all())
-
-
 @contextmanager
 def _damage_as_bad_input(path: Path) -> Iterator[None]:
     """Convert the errors that decoders raise on damaged files to BadInput."""
@@ -205,7 +208,7 @@ def _damage_as_bad_input(path: Path) -> Iterator[None]:
 
 def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
     """Reorder the axes to (channel, *spatial) and drop surplus axes of length 1."""
-    array, axes, spacing, affine = stored
+    array, axes, spacing, affine, doubt = stored
     size_of = dict(zip((letter for letter in axes if letter in SPATIAL), spacing, strict=True))
     kept = axes
     for letter in sorted(axes, key="Z".find, reverse=True):  # Z first: a stack of one slice is a plane
@@ -241,7 +244,11 @@ def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
     lazy = Lazy(shape, array.dtype, read_region, chunks if math.prod(chunks) > 1 else None)
     if affine is not None:
         affine = affine[:, [*("XYZ".index(letter) for letter in spatial), 3]]
-    return Raster(lazy, tuple(size_of[a] for a in spatial), path, "".join(spatial).lower(), affine)
+    sizes = [size_of[letter] for letter in spatial]
+    unknown = "".join(letter.lower() for letter in spatial if size_of[letter] is None)
+    assumed = min((size for size in sizes if size is not None), default=1.0)
+    spacing = tuple(assumed if size is None else size for size in sizes)
+    return Raster(lazy, spacing, path, "".join(spatial).lower(), affine, unknown, doubt)
 
 
 def _chunks(array) -> tuple[int, ...]:

@@ -26,13 +26,20 @@ class Raster:
     array : array or Lazy, shape (channels, *spatial)
         The spatial axes are (y, x) or (z, y, x); for formats with an affine (x, y, z), to the right, front and top.
     spacing : tuple of float
-        Pixel size along each spatial axis, in the file's unit; 1 if the file does not state it.
+        Pixel size along each spatial axis: in millimetres for formats with an affine, in micrometres for others. Along
+        an axis without a stated size, that of the finest other axis is assumed; without any, 1.
     path : Path
         File of the image, the first if there are several; label files take their format and header from it.
     axes : str
         Letters of the spatial axes, such as "zyx".
     affine : array, shape (4, dims + 1), optional
         Maps indices to world coordinates, for formats with an affine.
+    unknown : str
+        Letters of the axes whose pixel size the file does not state.
+    doubt : str
+        How two statements of the pixel size in the file contradict each other; "" if they do not.
+    rounded : float
+        Largest distance of a value in the file from the whole number that it became, for label images.
     """
 
     array: np.ndarray | Lazy
@@ -40,6 +47,9 @@ class Raster:
     path: Path
     axes: str = ""
     affine: np.ndarray | None = None
+    unknown: str = ""
+    doubt: str = ""
+    rounded: float = 0.0
 
     @property
     def sides(self) -> tuple[int, ...]:
@@ -151,8 +161,11 @@ def has_same_geometry(image: Raster, label: Raster) -> bool:
         return _distance(image, label) <= MAX_OFFSET_PIXELS * min(image.spacing)
     if reader_name(image.path) != reader_name(label.path):
         return True
-    is_unknown = {1.0} in (set(image.spacing), set(label.spacing))
-    return is_unknown or np.allclose(image.spacing, label.spacing, rtol=0.01)
+    if {1.0} in (set(image.spacing), set(label.spacing)):  # the convention for unknown sizes
+        return True
+    unknown = {*image.unknown, *label.unknown}
+    sizes = zip(image.axes.ljust(len(image.spacing)), image.spacing, label.spacing, strict=True)
+    return all(np.isclose(own, other, rtol=0.01) for axis, own, other in sizes if axis not in unknown)
 
 
 def _distance(image: Raster, label: Raster) -> float:

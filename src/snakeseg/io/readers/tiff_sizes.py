@@ -1,0 +1,150 @@
+"""Pixel sizes of TIFF files: OME header, ImageJ description, resolution tags; and how labels state them again."""
+
+import math
+from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
+
+import numpy as np
+import tifffile
+
+from snakeseg.arrays import MAX_BLOCK_PIXELS
+from snakeseg.io.units import MICROMETRES_PER_INCH, micrometres
+
+# Attributes of the OME header with the pixel size along each axis.
+OME_SIZES = {"Z": "PhysicalSizeZ", "Y": "PhysicalSizeY", "X": "PhysicalSizeX"}
+RESOLUTION_TAGS = {"Y": "YResolution", "X": "XResolution"}
+# Micrometres in the units of the resolution tags.
+RESOLUTION_UNITS = {2: MICROMETRES_PER_INCH, 3: 1e4}
+# Resolutions in pixels per inch that programs write without a known pixel size: none, and those of screens. ImageJ
+# ignores 72, too.
+PLACEHOLDERS_PER_INCH, PLACEHOLDER_RTOL = (1, 72, 96), 1e-3
+# Keys of ImageJ's description that state the pixel size.
+IMAGEJ_KEYS = ("unit", "yunit", "zunit", "spacing")
+# A TIFF of more bytes needs 64-bit offsets.
+MAX_CLASSIC_BYTES = 2**32 - 2**25
+
+
+def stated_sizes(file: tifffile.TiffFile) -> dict[str, float]:
+    """Return the pixel size in micrometres along each axis (X, Y, Z) for which the file states it.
+
+    The OME header counts before ImageJ's description, and that before the resolution tags.
+    """
+    return _ome_sizes(file) or _imagej_sizes(file) or _tag_sizes(file)
+
+
+def contradiction(file: tifffile.TiffFile) -> str:
+    """Describe how the OME header and the resolution tags contradict each other; "" if they do not."""
+    header, tags = _ome_sizes(file), _tag_sizes(file)
+    for axis in sorted(header.keys() & tags.keys()):
+        if not math.isclose(header[axis], tags[axis], rel_tol=0.01):
+            return f"{header[axis]:g} µm along {axis.lower()} in the OME header, {tags[axis]:g} µm by the resolution"
+    return ""
+
+
+def ome_attributes(file: tifffile.TiffFile) -> dict[str, str]:
+    """Return the attributes PhysicalSize* (pixel size and unit) of the first image of an OME header."""
+    if not file.is_ome:
+        return {}
+    images = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
+    pixels = (images[0] if isinstance(images, list) else images)["Pixels"]
+    return {k: v for k, v in pixels.items() if k.startswith("PhysicalSize")}
+
+
+def _ome_sizes(file: tifffile.TiffFile) -> dict[str, float]:
+    attributes = ome_attributes(file)
+    units = {axis: micrometres(str(attributes.get(f"{name}Unit", "µm"))) for axis, name in OME_SIZES.items()}
+    known = {axis: name for axis, name in OME_SIZES.items() if name in attributes and units[axis]}
+    return {axis: float(attributes[name]) * units[axis] for axis, name in known.items()}
+
+
+def _imagej_sizes(file: tifffile.TiffFile) -> dict[str, float]:
+    """Return the sizes of an ImageJ file; the resolution is in pixels per unit of its description."""
+    description = (file.imagej_metadata or {}) if file.is_imagej else {}
+    names = {axis: description.get(f"{axis.lower()}unit", description.get("unit", "")) for axis in "XYZ"}
+    units = {axis: micrometres(str(name)) for axis, name in names.items()}
+    sizes = {axis: 1 / resolution for axis, resolution in _resolutions(file).items()}
+    if "spacing" in description:
+        sizes["Z"] = abs(float(description["spacing"]))
+    return {axis: size * units[axis] for axis, size in sizes.items() if units[axis]}
+
+
+def _tag_sizes(file: tifffile.TiffFile) -> dict[str, float]:
+    """Return the sizes by the resolution tags, unless they have no unit or are those of a screen."""
+    unit = RESOLUTION_UNITS.get(file.pages.first.tags.valueof("ResolutionUnit"))
+    if unit is None:
+        return {}
+    sizes = {axis: unit / resolution for axis, resolution in _resolutions(file).items()}
+    per_inch = [MICROMETRES_PER_INCH / size for size in sizes.values()]
+    is_placeholder = any(np.isclose(n, PLACEHOLDERS_PER_INCH, rtol=PLACEHOLDER_RTOL).any() for n in per_inch)
+    return {} if is_placeholder else sizes
+
+
+def _resolutions(file: tifffile.TiffFile) -> dict[str, float]:
+    """Return the pixels per unit of the resolution tags, if both tags have positive numbers."""
+    values = {axis: file.pages.first.tags.valueof(name) for axis, name in RESOLUTION_TAGS.items()}
+    are_fractions = all(isinstance(value, tuple) and len(value) == 2 and min(value) > 0 for value in values.values())
+    return {axis: value[0] / value[1] for axis, value in values.items()} if are_fractions else {}
+
+
+def label_options(path, shape: tuple[int, ...], dtype: np.dtype, largest: int) -> dict:
+    """Return tifffile's options for labels that state the pixel size of an image as its file does.
+
+    Labels of an ImageJ stack are one, too, unless it cannot hold them: ids above 65535, planes that do not fit in
+    memory, and more than 4 GB. These become OME-TIFF.
+
+    Parameters
+    ----------
+    path : path
+        File of the image.
+    shape : tuple of int
+        Shape of the labels, (y, x) or (z, y, x).
+    dtype : dtype
+        Data type of the labels.
+    largest : int
+        Largest label.
+
+    Returns
+    -------
+    dict
+        Options of `TiffWriter.write` with the dtype to write, and `ome` and `imagej` of `TiffWriter`.
+    """
+    with tifffile.TiffFile(path) as file:
+        dtype = np.dtype(np.uint16) if file.is_imagej and dtype.itemsize > 2 and largest < 2**16 else dtype
+        is_imagej = file.is_imagej and not file.is_ome and _fits_imagej(shape, dtype)
+        is_ome = file.is_ome or (file.is_imagej and not is_imagej)
+        if file.is_ome:
+            sizes = ome_attributes(file)
+        else:
+            stated = {key: value for key, value in (file.imagej_metadata or {}).items() if key in IMAGEJ_KEYS}
+            sizes = ome_metadata(_imagej_sizes(file)) if is_ome else stated
+        metadata = {"axes": "ZYX"[-len(shape) :], **sizes, **({"UUID": fixed_uuid(path)} if is_ome else {})}
+        return {"ome": is_ome, "imagej": is_imagej, "metadata": metadata, "dtype": dtype, **_resolution_options(file)}
+
+
+def _fits_imagej(shape: tuple[int, ...], dtype: np.dtype) -> bool:
+    """Return True if an ImageJ stack can hold labels, whose planes are written one at a time."""
+    is_small = math.prod(shape) * dtype.itemsize <= MAX_CLASSIC_BYTES
+    return is_small and math.prod(shape[-2:]) <= MAX_BLOCK_PIXELS and dtype.itemsize <= 2
+
+
+def _resolution_options(file: tifffile.TiffFile) -> dict:
+    """Return tifffile's options that repeat the resolution tags of a file."""
+    if not _resolutions(file):
+        return {}
+    tags = file.pages.first.tags
+    unit = tags.valueof("ResolutionUnit")
+    return {
+        "resolution": tuple(tags.valueof(name) for name in ("XResolution", "YResolution")),
+        "resolutionunit": unit if isinstance(unit, int) and unit in list(tifffile.RESUNIT) else None,
+    }
+
+
+def ome_metadata(sizes: dict[str, float]) -> dict:
+    """Return tifffile's metadata for sizes in micrometres by axis (X, Y, Z), with the unit of each."""
+    names = {OME_SIZES[axis]: size for axis, size in sizes.items()}
+    return names | {f"{name}Unit": "µm" for name in names}
+
+
+def fixed_uuid(path) -> str:
+    """Return the identifier of the labels of an image in their OME header, equal in every run."""
+    return str(uuid5(NAMESPACE_URL, Path(path).name))
