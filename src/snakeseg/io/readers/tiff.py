@@ -10,7 +10,7 @@ import tifffile
 
 from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, as_lazy, decode_on_first_read
 from snakeseg.errors import BadInput
-from snakeseg.io.input_checks import PIXELS_PER_BYTE, require_memory, require_stored
+from snakeseg.io.input_checks import PIXELS_PER_BYTE, require_memory, require_stored, require_upright
 from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.ome_xml import require_harmless
 from snakeseg.io.readers.tiff_sizes import MAX_CLASSIC_BYTES, OME_SIZES, contradiction, label_options, stated_sizes
@@ -35,6 +35,7 @@ def read(path) -> StoredImage:
             require_harmless(path, file.ome_metadata)
         series = file.series[0]
         axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
+        require_upright(path, series.keyframe.tags.valueof("Orientation"))
         sizes = stated_sizes(file)
         spacing = tuple(sizes.get(a) for a in axes if a in OME_SIZES)
         _require_all_data(path, series)
