@@ -135,6 +135,26 @@ def test_labels_of_imagej_stacks_are_imagej_stacks(tmp_path, dtype):
         np.testing.assert_array_equal(file.asarray(), LABELS)
 
 
+@pytest.mark.parametrize(
+    "unit", ["µm".encode("latin-1"), "µm".encode(), b"\\u00B5m"], ids=["latin-1", "utf-8", "escaped"]
+)
+def test_micro_sign_of_imagej_is_kept(tmp_path, unit):
+    """Programs write the sign in three ways."""
+    path = save_imagej(tmp_path / "a.tif", unit="x" * len(unit), spacing=2)
+    path.write_bytes(path.read_bytes().replace(b"unit=" + b"x" * len(unit), b"unit=" + unit))
+    source = open_image(path, 3)
+    write_labels(tmp_path / "b.tif", LABELS, source)
+    assert open_image(tmp_path / "b.tif", 3).spacing == source.spacing == pytest.approx((2, 0.2, 0.2))
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.imagej_metadata["unit"] == "\\u00B5m"
+
+
+@pytest.mark.parametrize("spacing", [0.0, "NaN", float("inf")])
+def test_depth_that_is_no_size_is_unknown(tmp_path, spacing):
+    raster = open_image(save_imagej(tmp_path / "a.tif", unit="um", spacing=spacing), 3)
+    assert (raster.spacing, raster.unknown) == ((0.2, 0.2, 0.2), "z")
+
+
 def test_imagej_labels_are_written_plane_by_plane(tmp_path, monkeypatch):
     """ImageJ reads no tiles."""
     for module in ("tiff", "tiff_sizes"):

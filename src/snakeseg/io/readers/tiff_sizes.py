@@ -63,8 +63,9 @@ def _imagej_sizes(file: tifffile.TiffFile) -> dict[str, float]:
     names = {axis: description.get(f"{axis.lower()}unit", description.get("unit", "")) for axis in "XYZ"}
     units = {axis: micrometres(str(name)) for axis, name in names.items()}
     sizes = {axis: 1 / resolution for axis, resolution in _resolutions(file).items()}
-    if "spacing" in description:
-        sizes["Z"] = abs(float(description["spacing"]))
+    depth = abs(float(description.get("spacing", 0)))
+    if 0 < depth < math.inf:  # ImageJ writes 0 and NaN, too, where it has no size
+        sizes["Z"] = depth
     return {axis: size * units[axis] for axis, size in sizes.items() if units[axis]}
 
 
@@ -115,10 +116,18 @@ def label_options(path, shape: tuple[int, ...], dtype: np.dtype, largest: int) -
         if file.is_ome:
             sizes = ome_attributes(file)
         else:
-            stated = {key: value for key, value in (file.imagej_metadata or {}).items() if key in IMAGEJ_KEYS}
+            description = file.imagej_metadata or {}
+            stated = {key: _escaped(description[key]) for key in IMAGEJ_KEYS if key in description}
             sizes = ome_metadata(_imagej_sizes(file)) if is_ome else stated
         metadata = {"axes": "ZYX"[-len(shape) :], **sizes, **({"UUID": fixed_uuid(path)} if is_ome else {})}
         return {"ome": is_ome, "imagej": is_imagej, "metadata": metadata, "dtype": dtype, **_resolution_options(file)}
+
+
+def _escaped(value: object) -> object:
+    """Escape letters other than ASCII in a text as ImageJ does; its descriptions are ASCII."""
+    if not isinstance(value, str):
+        return value
+    return "".join(letter if letter.isascii() else f"\\u{ord(letter):04X}" for letter in value)
 
 
 def _fits_imagej(shape: tuple[int, ...], dtype: np.dtype) -> bool:
