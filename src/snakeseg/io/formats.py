@@ -64,6 +64,11 @@ def suffix_of(path: str | Path) -> str:
     raise BadInput(path, found, ", ".join(IMAGE_SUFFIXES), remedy)
 
 
+def reader_name(path: str | Path) -> str:
+    """Return the name of the module in `io.readers` that reads an image; errors as in `suffix_of`."""
+    return IMAGE_SUFFIXES.get(suffix_of(path).lower(), "itk")
+
+
 def images_of_folder(path: Path) -> list[Path]:
     """Return the sorted image files in a folder; an empty list for a file, or a folder that is an image itself."""
     if not os.path.isdir(path) or is_image_name(path):

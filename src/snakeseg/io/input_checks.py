@@ -44,6 +44,21 @@ def require_kind(path: str | Path, folder: bool, what: str, remedy: str) -> None
     raise BadInput(path, "a link to nothing" if os.path.islink(file) else "no such file", what, remedy)
 
 
+def require_upright(path: str | Path, orientation: object) -> None:
+    """Check the tag Orientation of TIFF and EXIF. Other values than 1 turn or mirror the pixels in some viewers only.
+
+    Raises
+    ------
+    BadInput
+        If viewers that obey the tag show the image differently from those that ignore it (ImageJ, napari), so that
+        nobody can say on which of the two a label was drawn.
+    """
+    if orientation in range(2, 9):
+        found = f"orientation {orientation} in its header, which viewers obey or ignore"
+        remedy = "save the pixels upright, without the tag, for instance by magick mogrify -auto-orient"
+        raise BadInput(path, found, "1 (upright)", remedy)
+
+
 def require_memory(path: str | Path, shape: Sequence[int], size: int, remedy: str) -> None:
     """Check that pixels that can only be read together fit in half of the machine's memory.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from snakeseg.arrays import Region
-from snakeseg.io.images import open_image, read_label
+from snakeseg.io.images import open_image, read_label_for
 from snakeseg.report.data_charts import intensity_ranges, object_lengths, objects_of_images
 from snakeseg.report.images.gallery import gallery
 from snakeseg.report.images.pictures import draw_outlines, jpeg_url, stretch_to_rgb
@@ -170,10 +170,11 @@ def _pictures(finding, views: Views, pictures: dict[str, dict]) -> Iterator[dict
 
 def _place_url(source: pd.Series, dims: int, at: str) -> str:
     """Return a data URL of the surroundings of a pixel, with outlines of objects and a ring around the pixel."""
-    array = open_image(source["image"], dims).array
+    raster = open_image(source["image"], dims)
+    array = raster.array
     place = [int(number) for number in at.split()]
     region = _region_around(place, array.shape[1:])
-    image, label = array[(slice(0, 3), *region)], read_label(source["label"], dims).array[region]
+    image, label = array[(slice(0, 3), *region)], read_label_for(raster, source["label"]).array[region]
     image, label = (crop.reshape(*crop.shape[:-dims], *crop.shape[-2:]) for crop in (image, label))
     outlined = draw_outlines(stretch_to_rgb(image), label, None)
     picture = np.ascontiguousarray(outlined.repeat(MAGNIFICATION, 0).repeat(MAGNIFICATION, 1))

@@ -14,7 +14,8 @@ import pandas as pd
 from snakeseg.checks.inspect import inspect_rows
 from snakeseg.checks.label_facts import value_facts
 from snakeseg.errors import BadInput, BadInputs, collect
-from snakeseg.io.images import Raster, open_image, read_label, require_same_shape
+from snakeseg.io.images import label_integers, open_image, read_label
+from snakeseg.io.raster import Raster, fit_to_image
 from snakeseg.io.sheet import in_folder
 from snakeseg.settings import Labels
 from snakeseg.setup.label_section import LabelSummary, infer_labels
@@ -191,10 +192,10 @@ def _infer_dims(sheet: pd.DataFrame) -> int:
 
 
 def _open(row, dims: int) -> Raster:
-    """Open an image, and check that its label, if it has one, has the same shape."""
+    """Open an image, and check that its label, if it has one, lies on it."""
     raster = open_image(row["image"], dims)
     if row["label"]:
-        require_same_shape(raster, open_image(row["label"], dims))
+        fit_to_image(raster, open_image(row["label"], dims))
     return raster
 
 
@@ -219,7 +220,7 @@ def _label_part(path: str, dims: int) -> np.ndarray:
         return read_label(path, dims).array
     starts = [max(0, (side - CENTRAL_SIDE_PX[dims]) // 2) for side in array.shape[1:]]
     part = array[(slice(0, 1), *(slice(start, start + CENTRAL_SIDE_PX[dims]) for start in starts))][0]
-    return part if part.dtype.kind in "iu" else part.astype(np.int64)
+    return label_integers(path, part)[0]
 
 
 def _require_two(layout: Layout, usable: Sized, problems: list[str]) -> None:

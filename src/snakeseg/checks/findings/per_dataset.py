@@ -32,12 +32,13 @@ def dataset_findings(table: pd.DataFrame, settings: Settings, networks: dict[str
     Yields
     ------
     Finding
-        Groups in training and test, different pixel sizes, different intensity ranges, missing and rare classes,
-        classes that a fold does not train on, large elastic deformations, touching objects.
+        Groups in training and test, different and unknown pixel sizes, different intensity ranges, missing and rare
+        classes, classes that a fold does not train on, large elastic deformations, touching objects.
     """
     train = table[table["subset"] == "train"]
     yield from _check_groups(table)
     yield from _check_pixel_sizes(table)
+    yield from _check_unknown_sizes(table)
     if settings.prepare.scope == "dataset":
         yield from _check_intensity_ranges(train)
     yield from _check_class_shares(train, settings.labels)
@@ -72,6 +73,21 @@ def _check_pixel_sizes(table: pd.DataFrame) -> Iterator[Finding]:
             "pixel sizes range from {} to {}".format(*table.loc[ends, "spacing"]),
             "objects of the same size cover different numbers of pixels, which is harder to learn",
             "set prepare: {spacing: auto}, or correct the column spacing of the sheet", has_examples=True,
+        )  # fmt: skip
+
+
+def _check_unknown_sizes(table: pd.DataFrame) -> Iterator[Finding]:
+    """Detect volumes without the pixel size of an axis. In planes, distances are measured in pixels all the same."""
+    is_volume = table["shape"].astype(str).str.count("x") == 2
+    rows = table[is_volume & (table.get("unknown", pd.Series("", table.index)).fillna("") != "")]
+    if len(rows):
+        axes = ", ".join(sorted(set("".join(rows["unknown"])), reverse=True))
+        yield Finding(
+            "warning", "Unknown pixel sizes", tuple(rows["sample"][:3]),
+            f"the files of {len(rows)} volume{'s' if len(rows) > 1 else ''} do not state the pixel size along {axes}",
+            "it is taken to be that of the other axes, or 1; slices are often thicker, which changes deformations, "
+            "border weights, turns and surface distances",
+            "write the size into the column spacing of the sheet, such as 2.5 0.3 0.3 for z, y, x",
         )  # fmt: skip
 
 

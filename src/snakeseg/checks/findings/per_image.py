@@ -66,12 +66,26 @@ IMAGES = (
     ),
 )  # fmt: skip
 
+SIZES = (
+    ImageCheck(
+        "warning", "Contradictory pixel sizes", lambda t: t["doubt"].fillna("") != "",
+        "the file states {doubt}", "distances and deformations may be those of another magnification",
+        "write the correct size into the column spacing of the sheet",
+    ),
+)  # fmt: skip
+
 LABELS = (
     ImageCheck(
         "warning", "Labels on a different grid", lambda t: t["elsewhere"].eq(True),
         "the files of image and label state different pixel sizes or positions",
         "the label may be flipped, rotated or scaled, although it has as many pixels as the image along each axis",
         "check whether the outlines fit; if not, resample the label to the image",
+    ),
+    ImageCheck(
+        "note", "Rounded labels", lambda t: t["rounded"] > 0,
+        "values of the label are up to {rounded:.2g} away from whole numbers, and were rounded",
+        "a program stored them as scaled integers or floats, which is harmless unless it also interpolated",
+        "save labels as integers, without scaling",
     ),
     ImageCheck(
         "warning", "Labels without background", lambda t: t["foreground"] > MAX_FOREGROUND_SHARE,
@@ -138,7 +152,7 @@ def image_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
     Finding
         One for each rule and row that meets its condition.
     """
-    rules = IMAGES + LABELS
+    rules = IMAGES + SIZES + LABELS
     rules += OBJECTS if labels.kind != "semantic" else ()
     rules += IDS if labels.kind == "instance" else ()
     for rule in rules:

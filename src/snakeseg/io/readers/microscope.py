@@ -18,6 +18,7 @@ from snakeseg.io.file_names import file_and_number, number_images
 from snakeseg.io.input_checks import image_index, require_memory
 from snakeseg.io.readers import StoredImage, tiff
 from snakeseg.io.readers.isolated import call_isolated
+from snakeseg.io.readers.tiff_sizes import fixed_uuid, ome_metadata
 
 # Dtype and number of values (blue, green, red) per pixel of libCZI's pixel types.
 CZI_PIXELS = {"Gray8": ("u1", 1), "Gray16": ("u2", 1), "Gray32Float": ("f4", 1), "Bgr24": ("u1", 3), "Bgr48": ("u2", 3)}
@@ -52,8 +53,10 @@ def read(path) -> StoredImage:
 
 def write(path, labels, source, largest, note) -> None:
     """Write labels as OME-TIFF with the source's pixel sizes."""
-    sizes = {tiff.OME_SIZES[axis.upper()]: size for axis, size in zip(source.axes, source.spacing, strict=True)}
-    tiff.write_as(path, labels, {"ome": True, "metadata": {"axes": source.axes.upper(), **sizes}}, note)
+    sizes = dict(zip(source.axes.upper(), source.spacing, strict=True))
+    known = {axis: size for axis, size in sizes.items() if axis.lower() not in source.unknown}
+    metadata = {"axes": source.axes.upper(), **ome_metadata(known), "UUID": fixed_uuid(source.path)}
+    tiff.write_as(path, labels, {"ome": True, "metadata": metadata}, note)
 
 
 def _import_reader(path, name: str, package: str):
@@ -155,7 +158,7 @@ def _read_nd2(path, index: int | None) -> StoredImage:
             return np.asarray(file.to_dask()[slices])
 
     axes = axes.replace("S", "C")
-    spacing = tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ")
+    spacing = tuple(sizes.get(axis) for axis in axes if axis in "XYZ")
     return StoredImage(Lazy(shape, dtype, read_region, frame), axes, spacing)
 
 
@@ -236,6 +239,6 @@ def _lazy_planes(lengths: dict[str, int], frame: tuple[int, int, int], dtype, re
 
 
 def _stored_image(array: Lazy, leading: str, sizes: dict[str, float]) -> StoredImage:
-    """Name the axes of an array of planes with the given leading axes; unknown pixel sizes become 1."""
+    """Name the axes of an array of planes with the given leading axes; axes without a size in `sizes` have None."""
     axes = f"{leading}YX" + "C" * (array.ndim - len(leading) - 2)
-    return StoredImage(array, axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"))
+    return StoredImage(array, axes, tuple(sizes.get(axis) for axis in axes if axis in "XYZ"))

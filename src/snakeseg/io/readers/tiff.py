@@ -12,15 +12,14 @@ import tifffile
 from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, as_lazy, decode_on_first_read
 from snakeseg.errors import BadInput
 from snakeseg.io.file_names import file_and_number, number_images
-from snakeseg.io.input_checks import PIXELS_PER_BYTE, image_index, require_memory, require_stored
+from snakeseg.io.input_checks import PIXELS_PER_BYTE, image_index, require_memory, require_stored, require_upright
 from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.ome_xml import read_header_elsewhere, require_harmless
 from snakeseg.io.readers.tiff_series import list_images as images_of
+from snakeseg.io.readers.tiff_sizes import MAX_CLASSIC_BYTES, OME_SIZES, contradiction, label_options, stated_sizes
 
 # tifffile's letters for channels and samples.
 CHANNELS = "CS"
-# Attributes of the OME header with the pixel size along each axis.
-OME_SIZES = {"Z": "PhysicalSizeZ", "Y": "PhysicalSizeY", "X": "PhysicalSizeX"}
 # Side of tiles in pixels. Larger labels than MAX_BLOCK_PIXELS are written in tiles, so that no page must fit in memory.
 TILE_SIDE = 256
 # Largest side of the coarsest level of a pyramid, in pixels.
@@ -42,10 +41,11 @@ def read(path) -> StoredImage:
     with _open(name) as file:
         series = _image(path, file, number)
         axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
-        sizes = _ome_sizes(file, series)
-        spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
+        require_upright(name, series.keyframe.tags.valueof("Orientation"))
+        sizes = stated_sizes(file, series)
+        spacing = tuple(sizes.get(a) for a in axes if a in OME_SIZES)
         _require_all_data(path, series)
-        return StoredImage(_lazy_series(name, file, series), axes, spacing)
+        return StoredImage(_lazy_series(name, file, series), axes, spacing, doubt=contradiction(file, series))
 
 
 def _open(path) -> tifffile.TiffFile:
@@ -142,33 +142,42 @@ def _lazy_series(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries)
 
 
 def write(path, labels, source, largest, note) -> None:
-    """Write labels in their dtype, compressed by deflate, with the source's resolution or OME pixel sizes.
+    """Write labels in their dtype, compressed by deflate, with the pixel size of the source (see `label_options`).
 
     Large OME-TIFF files are written as pyramids.
     """
-    write_as(path, labels, _geometry_of(source.path, {"axes": "ZYX"[-labels.ndim :]}), note)
+    name, number = file_and_number(source.path)
+    with _open(name) as file:
+        series = _image(source.path, file, number)
+        options = label_options(file, series, source.path, labels.shape, labels.dtype, largest)
+    write_as(path, labels, options, note)
 
 
 def write_as(path, labels, options: dict, note: str) -> None:
-    """Write labels with tifffile's options for the geometry: `ome`, `metadata`, and optionally a resolution.
+    """Write labels with tifffile's options for the geometry.
 
     Parameters
     ----------
     path : path
     labels : array-like of unsigned integers, shape (y, x) or (z, y, x)
     options : dict
-        Options of `TiffWriter.write`, and `ome` of `TiffWriter`.
+        Options of `TiffWriter.write`, and `ome` and `imagej` of `TiffWriter`; optionally the dtype to write.
     note : str
         Value of the tag Software.
     """
-    pixels = math.prod(labels.shape)
+    dtype, pixels = options.get("dtype", labels.dtype), math.prod(labels.shape)
+    labels = as_lazy(labels).map(lambda block: block.astype(dtype, copy=False), dtype)
     # BigTIFF if offsets may exceed 4 GB; "minisblack", since tifffile takes some shapes for colours.
-    is_large = pixels * labels.dtype.itemsize > 2**32 - 2**25
+    is_large = pixels * labels.dtype.itemsize > MAX_CLASSIC_BYTES
     options = {**options, "compression": "zlib", "photometric": "minisblack", "software": note or "tifffile.py"}
     steps = _pyramid_steps(labels.shape) if options["ome"] and pixels > MAX_BLOCK_PIXELS else []
-    with tifffile.TiffWriter(path, bigtiff=is_large, ome=options.pop("ome")) as file:
+    ome, imagej, _ = options.pop("ome"), options.pop("imagej", False), options.pop("dtype", None)
+    with tifffile.TiffWriter(path, bigtiff=is_large, ome=ome, imagej=imagej) as file:
         if pixels <= MAX_BLOCK_PIXELS:
             file.write(labels[:], **options)
+            return
+        if imagej:  # ImageJ reads no tiles
+            file.write(_planes(labels), shape=labels.shape, dtype=labels.dtype, **options)
             return
         for step in [1, *steps]:
             level = as_lazy(labels) if step == 1 else _subsampled(labels, step)
@@ -192,21 +201,10 @@ def _subsampled(labels, step: int) -> Lazy:
     return Lazy((*labels.shape[:-2], rows, columns), labels.dtype, read)
 
 
-def _geometry_of(path, metadata: dict) -> dict:
-    """Return tifffile's options (see `write_as`) that reproduce the pixel size of an image."""
-    name, number = file_and_number(path)
-    with _open(name) as file:
-        series = _image(path, file, number)
-        tags, sizes = series.keyframe.tags, _ome_sizes(file, series)
-        options = {"ome": file.is_ome, "metadata": {**metadata, **sizes}}
-        sizes = [tags.valueof(name) for name in ("XResolution", "YResolution")]
-        if all(isinstance(size, tuple) and len(size) == 2 and min(size) > 0 for size in sizes):
-            unit = tags.valueof("ResolutionUnit")
-            options |= {
-                "resolution": tuple(sizes),
-                "resolutionunit": unit if isinstance(unit, int) and unit in list(tifffile.RESUNIT) else None,
-            }
-    return options
+def _planes(labels) -> Iterator[np.ndarray]:
+    """Yield the planes of labels, shape (z, y, x), one at a time."""
+    for z in range(labels.shape[0]):
+        yield labels[z : z + 1, :, :][0]
 
 
 def _tiles(labels) -> Iterator[np.ndarray]:
@@ -217,16 +215,3 @@ def _tiles(labels) -> Iterator[np.ndarray]:
             band = labels[(*(slice(i, i + 1) for i in page), slice(row, row + TILE_SIDE))].reshape(-1, width)
             for column in range(0, width, TILE_SIDE):
                 yield np.ascontiguousarray(band[:, column : column + TILE_SIDE])
-
-
-def _ome_sizes(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> dict:
-    """Return the attributes PhysicalSize* (pixel size and unit) of an image in an OME header."""
-    if not file.is_ome:
-        return {}
-    images = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
-    pixels = [image["Pixels"] for image in (images if isinstance(images, list) else [images])]
-    sizes = [{k: v for k, v in image.items() if k.startswith("PhysicalSize")} for image in pixels]
-    if len(sizes) == len(file.series):
-        return next(size for size, image in zip(sizes, file.series, strict=True) if image is series)
-    # The number of the image is unknown, as tifffile skips images without data.
-    return sizes[0] if all(size == sizes[0] for size in sizes) else {}
