@@ -110,6 +110,9 @@ def tiffs(folder: Path) -> None:
         tifffile.imwrite(folder / f"{name}.tif", PLANE, **options)
     tifffile.imwrite(folder / "jpeg.tif", RNG.integers(0, 255, (32, 32, 3)).astype(np.uint8), compression="jpeg")
     tifffile.imwrite(folder / "imagej.tif", STACK, imagej=True, metadata={"axes": "ZYX"})
+    metadata = {"axes": "ZYX", "unit": "um", "spacing": 1.5}
+    tifffile.imwrite(folder / "sizes.tif", STACK, imagej=True, resolution=(5, 4), metadata=metadata)
+    tifffile.imwrite(folder / "resolution.tif", PLANE, resolution=(5000, 4000), resolutionunit="CENTIMETER")
     tifffile.imwrite(folder / "pages.tif", STACK, metadata=None, photometric="minisblack")
     for name, images in {"stack": STACK, "numbered": (PLANE[::3, ::3], PLANE, STACK)}.items():
         with tifffile.TiffWriter(folder / f"{name}.tif") as file:
