@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not follow `__getat
     from snakeseg.api.prediction import load_model, predict
     from snakeseg.api.scoring import score
     from snakeseg.errors import BadInput
-    from snakeseg.io.images import Raster
+    from snakeseg.io.raster import Raster
     from snakeseg.settings import Labels
     from snakeseg.transforms.border_weights import border_weights
     from snakeseg.transforms.elastic import elastic_deform
@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 _PUBLIC_NAMES = {
     "BadInput": "snakeseg.errors",
     "Labels": "snakeseg.settings",
-    "Raster": "snakeseg.io.images",
+    "Raster": "snakeseg.io.raster",
     "border_weights": "snakeseg.transforms.border_weights",
     "elastic_deform": "snakeseg.transforms.elastic",
     "load_model": "snakeseg.api.prediction",

@@ -211,9 +211,9 @@ def test_faults_of_one_label_are_reported(data, baseline, pictures):
     rewrite(data, 3, label=draw_faulty_label(pictures[3][1]))
     findings = find_all(data)[0]
     texts = findings[findings["samples"] == "s3"].set_index("topic")["found"]
-    assert texts["Objects in several pieces"] == "1 of 5 ids (5) consist of pieces that do not touch"
+    assert texts["Objects in several pieces"] == "1 of 5 objects (5)"
     assert texts["Missing ids"] == "1 ids below the largest are missing"
-    assert texts["Objects with holes"] == "1 of 5 objects have background inside"
+    assert texts["Objects with holes"] == "1 of 5 objects"
     assert texts["Objects much smaller than the others"].startswith("1 of 5 objects")
 
 

@@ -64,7 +64,7 @@ def test_all_problems_are_reported_at_once(rows, tmp_path):
     (tmp_path / "l1.tif").write_bytes(b"damaged")
     tifffile.imwrite(tmp_path / "l2.tif", LABEL[:5])
     tifffile.imwrite(tmp_path / "i3.tif", np.full((8, 10), np.nan, np.float32))
-    tifffile.imwrite(tmp_path / "l4.tif", LABEL.astype(np.float32))
+    tifffile.imwrite(tmp_path / "l4.tif", LABEL.astype(np.float32) / 8)
     rows.loc[5, "label"] = ""
     facts, problems = inspect_all(rows)
     assert len(facts) == 6

@@ -121,7 +121,14 @@ def tiffs(folder: Path) -> None:
         tifffile.imwrite(folder / f"{name}.tif", PLANE, **options)
     tifffile.imwrite(folder / "jpeg.tif", RNG.integers(0, 255, (32, 32, 3)).astype(np.uint8), compression="jpeg")
     tifffile.imwrite(folder / "imagej.tif", STACK, imagej=True, metadata={"axes": "ZYX"})
+    metadata = {"axes": "ZYX", "unit": "um", "spacing": 1.5}
+    tifffile.imwrite(folder / "sizes.tif", STACK, imagej=True, resolution=(5, 4), metadata=metadata)
+    tifffile.imwrite(folder / "resolution.tif", PLANE, resolution=(5000, 4000), resolutionunit="CENTIMETER")
     tifffile.imwrite(folder / "pages.tif", STACK, metadata=None, photometric="minisblack")
+    for name, images in {"stack": STACK, "numbered": (PLANE[::3, ::3], PLANE, STACK)}.items():
+        with tifffile.TiffWriter(folder / f"{name}.tif") as file:
+            for image in images:
+                file.write(image, photometric="minisblack")
 
 
 def omes(folder: Path) -> None:
@@ -162,6 +169,11 @@ def zarrs(folder: Path) -> None:
         group.attrs.update(
             {"multiscales": scales} if version == 2 else {"ome": {"version": "0.5", "multiscales": scales}}
         )
+    plate = zarr.create_group(folder / "plate.zarr", zarr_format=2, attributes={"plate": {"wells": [{"path": "A/1"}]}})
+    well = plate.create_group("A/1", attributes={"well": {"images": [{"path": "0"}, {"path": "1"}]}})
+    for name in "01":
+        field = well.create_group(name, attributes={"multiscales": [{"axes": ["y", "x"], "datasets": [{"path": "0"}]}]})
+        field.create_array("0", data=PLANE, chunks=(16, 16))
 
 
 def itks(folder: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from snakeseg.errors import BadInput
 from snakeseg.io.colours import has_equal_channels, is_ramp
-from snakeseg.io.images import read, read_label, write_labels
+from snakeseg.io.images import read, read_label, read_label_for, write_labels
 
 RNG = np.random.default_rng(0)
 DEEP = RNG.integers(0, 4096, (64, 80, 4)).astype(np.uint16)
@@ -160,6 +160,19 @@ def test_the_orientation_of_jpeg_is_obeyed(tmp_path, orientation):
 
     shown = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")))
     np.testing.assert_array_equal(read(tmp_path / "a.jpg", 2).array, np.moveaxis(shown, -1, 0))
+
+
+def test_labels_of_jpeg_fit_the_image_as_it_is_shown(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(COLOURS).save(tmp_path / "a.jpg", exif=exif)
+    Image.fromarray(IDS).save(tmp_path / "stored.png")
+    Image.fromarray(IDS.T).save(tmp_path / "shown.png")
+    image = read(tmp_path / "a.jpg", 2)
+    assert (image.sides, image.unknown, image.spacing) == ((30, 24), "yx", (1, 1))
+    np.testing.assert_array_equal(read_label_for(image, tmp_path / "shown.png").array, IDS.T)
+    with pytest.raises(BadInput, match=r"found shape \(24, 30\); expected \(30, 24\), the shape of"):
+        read_label_for(image, tmp_path / "stored.png")
 
 
 def test_jpeg_is_refused_where_it_cannot_be_read_or_is_a_label(tmp_path):

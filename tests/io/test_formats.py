@@ -17,15 +17,13 @@ from snakeseg.arrays import as_lazy
 from snakeseg.errors import BadInput
 from snakeseg.io.images import (
     IMAGE_SUFFIXES,
-    Raster,
-    has_same_geometry,
     open_image,
     read,
     read_label,
-    require_same_shape,
     suffix_of,
     write_labels,
 )
+from snakeseg.io.raster import Raster, has_same_geometry, require_same_shape
 from snakeseg.io.readers import nifti, ome_zarr, tiff
 
 RNG = np.random.default_rng(0)
@@ -218,7 +216,9 @@ def test_ome_sizes_and_units_are_kept(tmp_path):
     image = RNG.integers(0, 99, (5, 2, 13, 17)).astype(np.uint8)
     source = read(save(tmp_path / "a.ome.tif", image, metadata=metadata), 3)
     written = write_and_read(source, np.broadcast_to(LABELS, (5, 13, 17)), tmp_path)
-    assert written.spacing == source.spacing == (2.5, 0.3, 0.25)
+    assert (
+        written.spacing == source.spacing == pytest.approx((2500, 0.3, 0.25e-3))
+    )  # all in micrometres (issue 22, item 2)
     with tifffile.TiffFile(written.path) as file:
         pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
         assert file.series[0].axes == "ZYX"
@@ -389,7 +389,7 @@ def test_complex_and_structured_pixels_are_refused(tmp_path, dtype):
             reader(path, 3)
 
 
-@pytest.mark.parametrize(("name", "array"), [("a.tif", PLANE.astype(np.float32)), ("a.tif", PLANE.astype(np.float64))])
+@pytest.mark.parametrize(("name", "array"), [("a.tif", (PLANE / 2).astype(np.float32)), ("a.tif", PLANE / 2)])
 def test_label_with_fractions_is_refused(tmp_path, name, array):
     with pytest.raises(BadInput, match=r"found labels of type float\d\d; expected integers"):
         read_label(save(tmp_path / name, array), 2)

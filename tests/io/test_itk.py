@@ -11,7 +11,8 @@ from nifti_files import save_right_of_bright
 from snakeseg.cli import main
 from snakeseg.errors import BadInput
 from snakeseg.io.formats import label_suffix
-from snakeseg.io.images import has_same_geometry, open_image, read, read_label, require_same_shape, write_labels
+from snakeseg.io.images import open_image, read, read_label, write_labels
+from snakeseg.io.raster import has_same_geometry, require_same_shape
 
 sitk = pytest.importorskip("SimpleITK")
 RNG = np.random.default_rng(0)

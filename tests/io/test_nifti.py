@@ -14,7 +14,8 @@ from nifti_files import ORIENTATIONS, in_orientation, save_nifti, save_right_of_
 from snakeseg.arrays import as_lazy
 from snakeseg.cli import main
 from snakeseg.errors import BadInput
-from snakeseg.io.images import has_same_geometry, open_image, read, read_label, require_same_shape, write_labels
+from snakeseg.io.images import open_image, read, read_label, write_labels
+from snakeseg.io.raster import has_same_geometry, require_same_shape
 from snakeseg.io.readers import nifti
 from snakeseg.io.store import read_store
 from snakeseg.settings import Predict

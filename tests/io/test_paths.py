@@ -9,6 +9,7 @@ from snakeseg.cli import main
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.file_names import find_images, sample_names
 from snakeseg.io.files import atomic_file, make_folder
+from snakeseg.setup.filenames import read_by_names
 
 
 @pytest.fixture
@@ -46,8 +47,21 @@ def test_a_zarr_is_an_image_whatever_its_name(tmp_path):
 
 def test_equal_stems_are_named():
     assert sample_names(["x/a.tif", "x/b.png", "x/c.lif#2"]) == ["a", "b", "c-2"]
+    assert sample_names(["x/p.zarr/A/1/0", "x/p.zarr/A/2/0"]) == ["p-A-1-0", "p-A-2-0"]
     with pytest.raises(BadInputs, match=r"x/a\.tif: found the sample name 'a', as of x/a\.png; expected file names"):
         sample_names(["x/a.png", "x/a.tif"])
+
+
+def test_a_zarr_of_an_equal_stem_is_left_out_with_its_labels(tmp_path, plane):
+    for name in ("a.tif", "b.tif", "masks/b.tif"):
+        plane(name)
+    for folder in ("a.ome.zarr", "a.ome.zarr/labels/cells"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / ".zgroup").write_text('{"zarr_format": 2}')
+    layout = read_by_names(tmp_path)
+    assert layout.sheet[["image", "label"]].to_numpy().tolist() == [["b.tif", "masks/b.tif"]]
+    assert layout.left_out == {"a.tif": "equal names", "a.ome.zarr": "equal names"}
+    assert len(layout.problems) == 1
 
 
 def test_init_names_files_with_equal_stems(tmp_path, plane, monkeypatch, capsys):

@@ -12,6 +12,7 @@ from PIL import Image
 from snakeseg.checks.findings.per_image import image_findings
 from snakeseg.checks.findings.table import build_facts_table
 from snakeseg.checks.inspect import inspect_rows
+from snakeseg.io.formats import is_shown_inverted
 from snakeseg.io.images import read, read_label
 from snakeseg.settings import Labels
 
@@ -53,3 +54,10 @@ def test_more_bits_are_read_as_stored_with_a_finding(tmp_path, photometric):
     topics = {finding.topic for finding in image_findings(table, labels)}
     inverted = {"Images that viewers show inverted", "Labels that viewers show inverted"}
     assert topics & inverted == (inverted if photometric == "miniswhite" else set())
+
+
+def test_each_image_of_a_file_has_its_own_tag(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(np.zeros((20, 30), np.uint8), photometric="minisblack", metadata=None)
+        file.write(np.zeros((25, 22), np.uint8), photometric="miniswhite", metadata=None)
+    assert [is_shown_inverted(tmp_path / f"a.tif#{number}") for number in (1, 2)] == [False, True]

@@ -11,7 +11,8 @@ import torch
 from snakeseg.arrays import as_lazy
 from snakeseg.cli import main
 from snakeseg.errors import BadInput
-from snakeseg.io.images import Raster, open_image, read_label
+from snakeseg.io.images import open_image, read_label
+from snakeseg.io.raster import Raster
 from snakeseg.io.store import Streamed, read_parts, write_store
 from snakeseg.models.checkpoint import save_model
 from snakeseg.models.description import Description

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from snakeseg.report.choices import Choices, collect_choices
+from snakeseg.report.choices import Choices, collect_choices, describe_objects
 
 COMBINATIONS = [
     Choices(*values, selected, 0.0125)
@@ -18,9 +18,9 @@ COMBINATIONS = [
 def test_every_reason_for_optimism_is_named_and_no_other(choices):
     text = " ".join(choices.sentences())
     assert ("The pieces of a class" in text) == choices.is_semantic
-    assert ("Thresholds" in text) == (not choices.is_semantic)
-    assert ("on the other groups (cross-fitting)" in text) == choices.is_cross_fitted
-    assert ("does not make validation scores optimistic" in text) == choices.is_cross_fitted
+    assert ("Object settings (threshold, size, growth)" in text) == (not choices.is_semantic)
+    assert ("for each validation image on the others (cross-fitting)" in text) == choices.is_cross_fitted
+    assert ("validation scores are not optimistic for this reason" in text) == choices.is_cross_fitted
     assert ("the only held-out group" in text) == (not choices.is_cross_fitted and choices.groups == 1)
     assert ("on all validation images, so" in text) == (not choices.is_cross_fitted and choices.groups > 1)
     assert ("mean of 5 models" in text) == (choices.models > 1)
@@ -41,7 +41,7 @@ def test_use_of_validation_images(choices):
         assert use.startswith("held out of training")
         assert ("select the weights" in use) == (experiment in choices.selected)
         assert ("to choose" in use) == (not choices.is_cross_fitted)
-        assert ("chosen on the other groups" in use) == choices.is_cross_fitted
+        assert ("chosen on the other images" in use) == choices.is_cross_fitted
         assert ("pieces" in use) == choices.is_semantic
 
 
@@ -64,3 +64,29 @@ def test_no_page_calls_scores_slightly_optimistic(repository):
     pages = [path for folder in ("src", "docs", "config", "benchmarks") for path in (repository / folder).rglob("*")]
     texts = {path: path.read_text(encoding="utf-8") for path in pages if path.suffix in (".py", ".md", ".j2", ".yaml")}
     assert [str(path) for path, text in texts.items() if re.search(r"slightly\s+optimistic", text)] == []
+
+
+def test_groups_are_named_where_they_have_several_images():
+    grouped = Choices(False, True, 3, 1, has_groups=True)
+    assert "for each group of validation images on the other groups (cross-fitting)" in grouped.sentences()[0]
+    assert "chosen on the other groups" in grouped.describe_use("a")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "foreground from probability 0.5, depth 4 pixels, any size, growth 2 pixels"),
+        ({"smallest": 20, "grow": 0}, "foreground from probability 0.5, depth 4 pixels, at least 20 pixels, no growth"),
+        ({"method": "core", "depth": 0.8, "grow": 1},
+         "foreground from probability 0.5, cores from probability 0.8, any size, growth 1 pixel"),
+        ({"method": "components", "fill_holes": True, "drop_at_edge": True},
+         "foreground from probability 0.5, any size, growth 2 pixels, holes filled, objects at the edge of the image"
+         " left out"),
+    ],
+)  # fmt: skip
+def test_object_settings_are_described_in_words(changes, text):
+    """Trial of the report: "a depth or seed threshold of 4.0" left open which of both it was."""
+    chosen = {"method": "soft", "threshold": 0.5, "depth": 4.0, "smallest": 0, "grow": 2, **changes}
+    described = describe_objects(chosen)
+    assert described.startswith(f"method {chosen['method']} (")
+    assert described.partition("), ")[2] == text

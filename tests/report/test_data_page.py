@@ -13,7 +13,7 @@ from snakeseg.checks.findings.object_sizes import describe_experiments, overview
 from snakeseg.checks.findings.table import build_facts_table
 from snakeseg.checks.inspect import inspect_rows
 from snakeseg.io.sheet import SHEET_COLUMNS
-from snakeseg.report.data_page import MAX_TABLE_ROWS, DataReport, data_page
+from snakeseg.report.data_page import MAX_TABLE_ROWS, RING_COLOUR, DataReport, data_page, draw_ring
 from snakeseg.settings import Experiment, Labels, Train, UNetSettings
 from snakeseg.transforms.simulate import simulate_cells
 
@@ -54,7 +54,8 @@ def test_findings_come_with_pictures_and_text_is_escaped(tmp_path):
     own_html = without_vega(page)
     assert "<script>alert" not in own_html
     assert own_html.count("&lt;script&gt;alert") >= 7  # name, title, topic, found, means, remedy, experiment
-    assert "1 error, 1 warning, 20 notes" in own_html
+    assert "Findings of 3 kinds: 1 error, 1 warning, 20 notes" in own_html
+    assert "around y 30, x 60" in own_html
     assert "found 5" in own_html
     assert "found 6" not in own_html
     assert "14 more" in own_html
@@ -109,3 +110,21 @@ def test_the_page_works_offline_in_a_browser(tmp_path, open_offline, viewport):
     head.press("Enter")
     head.press("Enter")
     assert names.all_inner_texts() == ["s2", "s0"]
+
+
+def test_images_that_are_only_examples_have_no_finding_in_the_table(tmp_path):
+    """Trial of the demo: three examples of touching objects looked like the only images with touching objects."""
+    examples = Finding("note", "touching", ("s0", "s2"), "many touch", "means", "do", has_examples=True)
+    page = without_vega(page_of(tmp_path, [examples, Finding("note", "odd", ("s1",), "found", "means", "do")]))
+    rows = dict(re.findall(r'<tr data-sample="(s\d)".*?data-state="(\w*)"', page))
+    assert rows == {"s0": "", "s1": "note", "s2": ""}
+    assert "Examples:" in page
+
+
+@pytest.mark.parametrize("place", [(0, 0), (5, 299), (299, 150), (150, 150)])
+def test_the_ring_around_a_place_is_whole(place):
+    """Trial of the data report: near the edge of an image, the ring left the picture."""
+    ringed = draw_ring(np.zeros((300, 300, 3), np.uint8), *place)
+    whole = draw_ring(np.zeros((300, 300, 3), np.uint8), 150, 150)
+    assert (ringed == RING_COLOUR).all(axis=2).sum() == (whole == RING_COLOUR).all(axis=2).sum() > 300
+    assert whole.shape == (300, 300, 3)

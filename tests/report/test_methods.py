@@ -24,6 +24,7 @@ from snakeseg.transforms.border_weights import border_weights
 from snakeseg.transforms.flips import orientations
 
 DRAWS = 300
+OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
 PACKAGES = {"snakeseg": "1.2", "torch": "3.4"}
 # Values of each key, from which each draw takes one.
 CHOICES = {
@@ -108,7 +109,7 @@ def loss_name(config: dict) -> str:
 
 def clauses(text: str) -> list[str]:
     """Clauses on the experiment."""
-    return re.search(r"a network: (.*?; seed \d+)\.(?: |$)", text)[1].split("; ")
+    return re.search(r"Training: (.*?; seed \d+)\.(?: |$)", text)[1].split("; ")
 
 
 def the_clause(text: str, start: str) -> str | None:
@@ -156,8 +157,9 @@ def test_loss_weights(drawn):
 def test_elastic_deformation(drawn):
     for config, _, text in drawn:
         copied, is_moved = config["augment"]["copies"], config["augment"]["std"] > 0
-        size = f"{config['augment']['std']:g} pixels at {' x '.join('3' * config['spatial_dims'])} control points"
-        copies = re.findall(r"(\d+) elastically deformed cop(?:y|ies) of each training image (?:was|were) added", text)
+        points = f"{' x '.join('3' * config['spatial_dims'])} control points, displaced at random"
+        size = f"{points} with a standard deviation of {config['augment']['std']:g} pixels"
+        copies = re.findall(r"For each training image, (\d+) elastically deformed cop(?:y was|ies were) added", text)
         assert copies == ([str(copied)] if is_moved and copied else [])
         online = the_clause(text, "each patch was deformed elastically")
         assert (online is not None) == (is_moved and config["train"]["elastic"] == "online")
@@ -226,7 +228,7 @@ def test_images(drawn):
     words = {"percentile": "percentiles 1 and 99.8", "zscore": "deviation", "none": "were not normalised"}
     for config, model, text in drawn:
         prepare = config["prepare"]
-        shared = text.partition(" a network: ")[0].replace("a standard deviation of", "")
+        shared = text.partition(" Training: ")[0].replace("a standard deviation of", "")
         assert [word for word in words.values() if word in shared] == [words[prepare["normalise"]]]
         assert ("each image" in shared) == (prepare["scope"] == "image" and prepare["normalise"] != "none")
         assert ("averaged over the training images" in shared) == (
@@ -247,13 +249,15 @@ def test_training(drawn):
     for config, _, text in drawn:
         train, first = config["train"], clauses(text)[0]
         assert first.startswith("12.5 minutes of" if train["minutes"] else f"{train['steps']} steps of")
-        assert f" of {train['optimiser']} " in first
+        assert f" of {OPTIMISERS[train['optimiser']]} " in first
         assert ("momentum 0.9" in first) == (train["optimiser"] == "sgd" and train["momentum"] == 0.9)
         assert ("momentum" in first) == ("momentum 0.9" in first)
         assert ("weight decay" in first) == (train["weight_decay"] > 0)
         assert ("norm of 1.5" in first) == ("clipped" in first) == (train["clip"] > 0)
         assert [key for key, word in decay.items() if word in first] == [train["schedule"]]
-        assert f"patches of {' x '.join(map(str, train['patch']))} pixels" in first
+        assert re.search(
+            rf", (one patch|\d+ patches) of {' x '.join(map(str, train['patch']))} pixels per step$", first
+        )
         assert clauses(text)[-1] == f"seed {train['seed']}"
         changes = the_clause(text, "random changes of") or ""
         assert ("contrast by up to 30 %" in changes) == ("contrast" in text) == (train["contrast"] > 0)
@@ -311,8 +315,8 @@ def test_known_answer():
     said = methods_paragraph({"x": model}, {"x": "a U-Net"}, config, PACKAGES, "It was trained on 64 volumes.")
     assert said == (
         "Images were segmented with SnakeSeg 1.2 (PyTorch 3.4). It was trained on 64 volumes. Intensities were scaled"
-        " to mean 0 and standard deviation 1 over each image. a U-Net: 6000 steps of adamw with a learning rate of"
-        " 0.003 (warm-up and cosine decay), batches of 2, patches of 40 x 56 x 40 pixels; random flips of the first"
+        " to mean 0 and standard deviation 1 over each image. Training: 6000 steps of AdamW with a learning rate of"
+        " 0.003 (warm-up and cosine decay), 2 patches of 40 x 56 x 40 pixels per step; random flips of the first"
         " axis; random changes of contrast by up to 10 % and brightness by up to 0.1 (normalised intensity); loss:"
         " cross entropy plus Dice loss; predictions were averaged over flips of the first axis; seed 0."
     )
@@ -348,7 +352,7 @@ def test_the_section_on_training_follows_the_settings_too(tmp_path):
             texts[name] = page.read_text(encoding="utf-8")
     copies = {name: "Training images and their elastic copies" in text for name, text in texts.items()}
     assert copies == {"default": True, "equal": False, "plain": True}
-    borders = {name: "between close objects has the highest weight" in text for name, text in texts.items()}
+    borders = {name: "gaps between close objects, where an error counts most" in text for name, text in texts.items()}
     assert borders == {"default": True, "equal": False, "plain": False}
     maps = {name: "<h3>Weight maps</h3>" in text for name, text in texts.items()}
     assert maps == borders

@@ -11,7 +11,6 @@ from made_run import make_run
 from snakeseg.report.choices import Choices
 from snakeseg.report.tables import NOTHING, count_nothing, format_score, image_rows
 from snakeseg.report.verdict import verdict
-from snakeseg.settings import read_config
 
 COLUMNS = ["sample", "true_objects", "predicted_objects", "missed", "empty", "ap_0.50", "pixel_error", "splits"]
 IMAGES = pd.DataFrame(
@@ -28,8 +27,7 @@ SUMMARY = pd.DataFrame([{"experiment": "x", "subset": "validation", "metric": "a
 
 
 def said_of(images: pd.DataFrame, metric: str = "ap_0.50") -> dict[str, str]:
-    config = read_config({"name": "run", "sheet": "samples.tsv"})
-    return verdict(image_rows(images, metric), SUMMARY.assign(metric=metric), {"x": "unet"}, config, metric, CHOICES)
+    return verdict(image_rows(images, metric), SUMMARY.assign(metric=metric), metric, CHOICES)
 
 
 def test_the_cell_says_nothing_to_find_and_the_numbers_stay():
@@ -37,6 +35,7 @@ def test_the_cell_says_nothing_to_find_and_the_numbers_stay():
     cells = {row["sample"]: [format_score(row, name) for name in COLUMNS[5:]] for row in rows.to_dict("records")}
     assert cells["nothing"] == [NOTHING, "0.000", "0"]
     assert cells["good"] == ["1.000", "0.000", "0"]
+    assert format_score({"nothing": False, "splits": 2.0}, "splits") == "2"  # a column with gaps holds floats
     assert cells["false"] == ["0.000", "0.100", "0"]
     assert rows["sample"].tolist() == ["half", "good", "false", "nothing"]
     assert rows.set_index("sample")["ap_0.50"].to_dict() == IMAGES.set_index("sample")["ap_0.50"].to_dict()

@@ -10,7 +10,7 @@ from snakeseg.report.citation import works_to_cite
 from snakeseg.report.images.examples import rank_images
 from snakeseg.report.methods import methods_paragraph
 from snakeseg.report.tables import MISSING, format_value, format_whole, image_rows, ranking_metric, readable_name
-from snakeseg.report.verdict import headline_part, verdict
+from snakeseg.report.verdict import describe_training, headline_part, verdict
 from snakeseg.settings import read_config
 
 IMAGES = pd.DataFrame(
@@ -64,8 +64,16 @@ def test_no_image_is_ranked_twice():
     rows = image_rows(IMAGES, "ap_0.50")
     ranked = rank_images(rows, "ap_0.50")
     assert [(row["sample"], row["rank"]) for row in ranked] == [
-        ("m", "worst"), ("a", "worst"), ("v", "worst"), ("b", "median"), ("e", "best"),
+        ("m", "1 of 5"), ("a", "2 of 5"), ("v", "3 of 5"), ("b", "4 of 5"), ("e", "5 of 5"),
     ]  # fmt: skip
+
+
+def test_the_first_the_middle_and_the_last_images_are_chosen():
+    images = [{**IMAGES.iloc[0], "sample": f"{i:02}", "ap_0.50": i / 20} for i in range(20)]
+    rows = image_rows(pd.DataFrame(images), "ap_0.50")
+    ranked = rank_images(rows, "ap_0.50")
+    assert [row["sample"] for row in ranked] == ["00", "01", "02", "08", "09", "10", "17", "18", "19"]
+    assert ranked[3]["rank"] == "9 of 20"
 
 
 @pytest.mark.parametrize(
@@ -97,33 +105,49 @@ def test_the_verdict_states_training_score_and_failures():
     table = pd.DataFrame(
         [summary("validation", 0.7, 1), summary("test", 0.6, 4, low=0.2, high=0.9), summary("predict", None, 0)]
     )
-    texts = verdict(rows, table, {"x": "unet, width 4"}, config_of(), "ap_0.50", CHOICES)
-    assert texts["trained"] == "The network (unet, width 4) was trained with 1 image held out for validation."
+    texts = verdict(rows, table, "ap_0.50", CHOICES)
     assert texts["good"].startswith(
         "On 4 test images, not used in training, the mean AP 0.50 is 0.600 (95 % interval 0.200 to 0.900)"
     )
     assert texts["failed"].startswith("2 predictions failed: 1 could not be scored, 1 missed")
-    assert texts["others"] == "Other predictions: 1 without objects in the label, 1 without a label (not scored)."
+    assert texts["others"] == "1 image has no objects in the label. 1 image has no label: not scored."
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "trained", "total", "text"),
+    [
+        ("x", {}, [13], 16, "A network (unet, width 4) was trained on 13 images; 3 more are for validation."),
+        ("x", {}, [1], 2, "A network (unet, width 4) was trained on 1 image; 1 more is for validation."),
+        ("xy", {}, [13], 16, "2 experiments (x, y) were trained on 13 images; 3 more are for validation."),
+        ("x", {"folds": 5, "fold": 1}, [8], 10,
+         "A network (unet, width 4) was trained on 8 images; 2 more are for validation (fold 1 of folds 0 to 4)."),
+        ("x", {"folds": 3}, [10, 11, 11], 16,
+         "In each of 3 folds, a network (unet, width 4) was trained on 10 to 11 of 16 images;"
+         " the others are for validation."),
+        ("xy", {"folds": 2}, [8, 8], 16,
+         "In each of 2 folds, 2 experiments (x, y) were trained on 8 of 16 images; the others are for validation."),
+    ],
+)  # fmt: skip
+def test_the_sentence_on_training_counts_the_images_trained_on(names, settings, trained, total, text):
+    """Trial of the report: the first sentence lacked the number of images that the network was trained on."""
+    networks = dict.fromkeys(names, "unet, width 4")
+    assert describe_training(networks, config_of(**settings), trained, total) == text
 
 
 def test_the_verdict_states_that_scores_are_of_validation_images():
     table = pd.DataFrame([summary("validation", 0.7, 1)])
     rows = image_rows(IMAGES[IMAGES["subset"] == "validation"], "ap_0.50")
-    texts = verdict(rows, table, {"x": "unet"}, config_of(), "ap_0.50", CHOICES)
+    texts = verdict(rows, table, "ap_0.50", CHOICES)
     assert "held out of training but used to choose thresholds, the mean" in texts["good"]
-    assert texts["good"].endswith("So few images say little about others: label 5 or more.")
-    classes = config_of(labels={"kind": "semantic"})
+    assert texts["good"].endswith(" 1 validation image is few: label 10 or more.")
     assert (
         "On 1 validation image, held out of training but used to choose which pieces to keep, the"
-        in verdict(rows, table, {"x": "unet"}, classes, "ap_0.50", replace(CHOICES, is_semantic=True))["good"]
+        in verdict(rows, table, "ap_0.50", replace(CHOICES, is_semantic=True))["good"]
     )
-    assert texts["failed"] == "No prediction failed."
+    assert texts["failed"] == "No image failed."
     assert "others" not in texts
     unscored = pd.DataFrame([summary("validation", None, 0)])
-    assert (
-        "the quality of the predictions is unknown"
-        in verdict(rows, unscored, {"x": "unet"}, config_of(folds=5), "ap_0.50", CHOICES)["good"]
-    )
+    assert "the quality of the predictions is unknown" in verdict(rows, unscored, "ap_0.50", CHOICES)["good"]
 
 
 def test_the_headline_is_the_best_experiment_on_test_images():
@@ -147,8 +171,9 @@ def test_methods_in_use_are_cited():
     )
     for part in (
         "SnakeSeg 1.2 (PyTorch 3.4)",
-        "of 7 pixels at 3 x 3",
-        "fcn8s, width 64: 5 steps of sgd",
+        "3 x 3 control points, displaced at random with a standard deviation of 7 pixels",
+        "Training: 5 steps of SGD",
+        ", one patch of 8 x 8 pixels per step",
         "loss: cross entropy;",
     ):
         assert part in text

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from snakeseg.io.images import Raster
+from snakeseg.io.raster import Raster
 from snakeseg.report.images import volumes
 from snakeseg.report.images import voxels as stacks
 from snakeseg.report.images.gallery import class_colours, gallery

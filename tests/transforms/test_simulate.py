@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from snakeseg.transforms.simulate import number_from_one, simulate_cells
+from snakeseg.transforms.simulate import keep_largest_pieces, number_from_one, simulate_cells
 
 
 def draw(seed=0, shape=(128, 96), cells=30):
@@ -53,6 +53,21 @@ def test_any_number_of_cells_gives_a_valid_image(cells, seeds):
         image, labels = draw(seed, (32, 32), cells)
         assert labels.max() <= cells
         assert image.shape == (32, 32)
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (24, 40, 44)])
+def test_each_cell_is_one_piece(shape):
+    """Trial of the demo: its own labels got 13 warnings "Objects in several pieces"."""
+    for seed in range(4):
+        _, labels = draw(seed, shape, 60)
+        pieces = [ndimage.label(labels == number)[1] for number in range(1, labels.max() + 1)]
+        assert pieces == [1] * labels.max()
+
+
+def test_the_largest_piece_of_each_id_is_kept():
+    labels = np.array([[1, 0, 2, 2], [0, 1, 0, 0], [1, 1, 0, 2]])
+    assert keep_largest_pieces(labels).tolist() == [[0, 0, 2, 2], [0, 1, 0, 0], [1, 1, 0, 0]]
+    assert not keep_largest_pieces(np.zeros((3, 3), int)).any()
 
 
 def test_ids_are_renumbered_from_one():

@@ -76,7 +76,7 @@ def test_the_report_is_self_contained(results):
     assert len(page) < 10_000_000
     without_scripts = re.sub("<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"""(src|href)\s*=\s*["']?(?!data:)(\w+:|/)""", without_scripts)
-    for word in ("Verdict", "Every image", "How to cite", "elastic copies", "Loss weights", "cells-08", "SHA-256"):
+    for word in ("Verdict", "Every image", "How to cite", "elastic copies", "Weight maps", "cells-08", "SHA-256"):
         assert word in page
     assert "no difference shown between online and plain in ap_0.50" in page
 
@@ -104,8 +104,8 @@ def test_status_lists_the_resources_of_a_finished_run(results, monkeypatch, caps
     status = json.loads(capsys.readouterr().out)
     assert (status["name"], status["cases"], status["waiting"], status["complaint"]) == ("small", [], {}, [])
     assert set(status["advice"]) == {
-        "simulate", "inspect", "check", "statistics", "prepare", "augment", "weigh", "train", "measure", "validate",
-        "tune", "infer", "instances", "evaluate", "summarise", "compare", "report",
+        "simulate", "inspect", "check", "prepare", "augment", "weigh", "train", "measure", "validate", "tune", "infer",
+        "instances", "evaluate", "summarise", "compare", "report",
     }  # fmt: skip
     assert 0 < status["finished"]["train/plain/fold-0"]["device"] < 1
 

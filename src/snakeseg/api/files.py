@@ -8,7 +8,7 @@ from snakeseg.errors import BadInput
 from snakeseg.io import images
 from snakeseg.io.files import atomic_output
 from snakeseg.io.formats import label_suffix, suffix_of
-from snakeseg.io.images import Raster
+from snakeseg.io.raster import Raster
 from snakeseg.transforms.argument_checks import require_labels
 
 
@@ -26,8 +26,9 @@ def read_image(path: str | Path, spatial_dims: int = 2) -> Raster:
     -------
     Raster
         `array`, shape (channels, *spatial), in the file's dtype; `spacing`, the pixel size along each spatial axis in
-        the file's unit, 1 where the file states none; `axes`, the letters of the spatial axes: "yx" or "zyx", of files
-        with an affine "xyz" in that order.
+        micrometres, of files with an affine in millimetres; `unknown`, the axes whose size the file does not state (as
+        the finest other one, or 1); `axes`, the letters of the spatial axes: "yx" or "zyx", of files with an affine
+        "xyz" in that order.
 
     Raises
     ------

@@ -11,7 +11,7 @@ import numpy as np
 from snakeseg.arrays import Lazy, as_lazy, iterate_blocks
 from snakeseg.devices import choose_device
 from snakeseg.errors import BadInput
-from snakeseg.io.images import Raster
+from snakeseg.io.raster import Raster
 from snakeseg.io.store import Streamed, read_parts, write_store
 from snakeseg.objects.label_files import most_probable_classes, open_labels
 from snakeseg.objects.parameters import load_parameters

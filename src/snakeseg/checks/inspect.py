@@ -13,7 +13,8 @@ from snakeseg.errors import BadInput, collect
 from snakeseg.evaluation.target_ceiling import target_ceiling
 from snakeseg.io.colours import COLOUR_BASE
 from snakeseg.io.formats import is_shown_inverted
-from snakeseg.io.images import Raster, has_same_geometry, open_image, read_label, require_same_shape
+from snakeseg.io.images import open_image, read_label, read_label_for
+from snakeseg.io.raster import Raster, has_same_geometry
 from snakeseg.io.sheet import spacing_of
 from snakeseg.progress import progress
 from snakeseg.settings import Labels
@@ -35,10 +36,12 @@ def inspect_rows(rows: pd.DataFrame, dims: int, labels: Labels) -> tuple[list[di
     Returns
     -------
     facts : list of dict
-        One per image: sample, path, shape, channels, type, spacing; the keys of `image_facts`, `value_facts` and
+        One per image: sample, path, shape, channels, type, spacing; unknown (axes whose pixel size neither file nor
+        sheet states) and doubt (contradictory sizes in the file); the keys of `image_facts`, `value_facts` and
         `object_facts`; inverted, label_inverted (from `formats.is_shown_inverted`); elsewhere (True if the label file
-        states another pixel size or position than the image); foreground, ignored (shares of the pixels); shares (dict:
-        share of the pixels of each class). Facts that could not be read are missing.
+        states another pixel size or position than the image); rounded (largest distance of a label value from a whole
+        number); foreground, ignored (shares of the pixels); shares (dict: share of the pixels of each class). Facts
+        that could not be read are missing.
     problems : list of str
         Texts of `BadInput`, one per problem.
     """
@@ -59,10 +62,11 @@ def _row_facts(row, dims: int, labels: Labels, problems: list[str]) -> dict:
         return facts or {}
     class_facts = collect(problems, lambda: _class_facts(label.array, labels, row.label))
     elsewhere = raster is not None and not has_same_geometry(raster, label)
-    return {
-        **(facts or {}), **value_facts(label.array), "elsewhere": elsewhere,
-        "label_inverted": is_shown_inverted(row.label), **(class_facts or {}),
+    own_facts = {
+        **value_facts(label.array), "elsewhere": elsewhere, "rounded": label.rounded,
+        "label_inverted": is_shown_inverted(row.label),
     }  # fmt: skip
+    return {**(facts or {}), **own_facts, **(class_facts or {})}
 
 
 def _image_facts(row, raster: Raster) -> dict:
@@ -80,6 +84,8 @@ def _image_facts(row, raster: Raster) -> dict:
         "channels": array.shape[0],
         "type": str(array.dtype),
         "spacing": " ".join(f"{size:g}" for size in spacing),
+        "unknown": "" if row.spacing else raster.unknown,
+        "doubt": "" if row.spacing else raster.doubt,
         "inverted": is_shown_inverted(row.image),
         **facts,
     }
@@ -94,10 +100,7 @@ def _read_label(row, dims: int, raster: Raster | None) -> Raster | None:
                 "add one, or set the row's subset to 'predict'",
             )  # fmt: skip
         return None
-    label = read_label(row.label, dims)
-    if raster is not None:
-        require_same_shape(raster, label)
-    return label
+    return read_label(row.label, dims) if raster is None else read_label_for(raster, row.label)
 
 
 def _require_no_copy(label: Raster, image: Raster) -> Raster:

@@ -24,14 +24,15 @@ def tune(args: Namespace) -> None:
 
 def _held_out_samples(args: Namespace, dims: int) -> Iterator:
     """Yield the held-out images with their predictions and labels."""
-    from snakeseg.io.images import read_label
+    from snakeseg.io.images import open_image, read_label_for
     from snakeseg.io.store import read_store
     from snakeseg.objects.tune import Sample
 
     rows = read_sheet(args.sheet, args.data).set_index("sample")
     for store in args.stores:
         for name, _, prediction in read_store(store):
-            yield Sample(name, rows["group"][name], prediction, read_label(rows["label"][name], dims).array)
+            label = read_label_for(open_image(rows["image"][name], dims), rows["label"][name])
+            yield Sample(name, rows["group"][name], prediction, label.array)
 
 
 def instances(args: Namespace) -> None:

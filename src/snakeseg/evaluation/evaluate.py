@@ -7,7 +7,7 @@ import pandas as pd
 from snakeseg.errors import BadInput
 from snakeseg.evaluation.scores import score
 from snakeseg.io.formats import label_suffix
-from snakeseg.io.images import open_image, read_label, require_same_shape
+from snakeseg.io.images import open_image, read_label, read_label_for
 from snakeseg.io.sheet import spacing_of
 from snakeseg.settings import Labels
 
@@ -87,12 +87,12 @@ def score_table(scores: list[dict], rows: pd.DataFrame, experiment: str, fold: i
 
 def _score_row(row, folder: Path, dims: int, labels: Labels, at_edge: bool) -> tuple[dict, list[dict]]:
     """Read the label, the prediction and the image of a row, and score the prediction."""
-    truth, image = read_label(row.label, dims), open_image(row.image, dims)
+    image = open_image(row.image, dims)
+    truth = read_label_for(image, row.label)
     path = folder / f"{row.sample}{label_suffix(row.image)}"
     predicted = read_label(path, dims).array
     if predicted.shape != truth.array.shape:
         expected = f"{truth.array.shape}, the shape of {row.label}"
         raise BadInput(path, f"shape {predicted.shape}", expected, "predict it again: snakemake -R instances")
-    require_same_shape(image, truth)
     intensities = image.array[:1][0] if predicted.size <= MAX_INTENSITY_PIXELS else None
     return score(truth.array, predicted, labels, spacing_of(row.spacing, image.spacing), intensities, at_edge)

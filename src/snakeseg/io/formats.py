@@ -4,10 +4,18 @@ import os
 from pathlib import Path
 
 from snakeseg.errors import BadInput
-from snakeseg.io.file_names import IMAGE_SUFFIXES, MICROSCOPES, file_and_number, split_file_names, stem_and_suffix
+from snakeseg.io.file_names import (
+    IMAGE_SUFFIXES,
+    MICROSCOPES,
+    file_and_number,
+    is_image_name,
+    is_zarr,
+    split_file_names,
+)
 
 # "Suffix" of a folder with a DICOM series.
 DICOM = ""
+ZARR = ".zarr"
 # Remedies for formats that are not read. NumPy files can contain a pickle, which can run code; those of Cellpose do.
 REMEDIES = {
     ".npy": "save the masks as PNG or TIFF (Cellpose: --save_png, --save_tif, or its menu File)",
@@ -35,7 +43,8 @@ def suffix_of(path: str | Path) -> str:
     Returns
     -------
     str
-        The suffix in the case in which it is written; `DICOM` for a folder without a known suffix.
+        The suffix in the case in which it is written; `ZARR` for a folder with metadata of Zarr, or a path in a folder
+        of this suffix; `DICOM` for another folder without a known suffix.
 
     Raises
     ------
@@ -43,20 +52,30 @@ def suffix_of(path: str | Path) -> str:
         If the format is unknown.
     """
     path, _ = file_and_number(split_file_names(path)[0])
+    is_inside = any(parent.suffix.lower() == ZARR for parent in path.parents)
+    if is_zarr(path) and path.suffix.lower() != ZARR:
+        return ZARR
     for suffix in IMAGE_SUFFIXES:
         if path.name.lower().endswith(suffix):
             return path.name[-len(suffix) :]
+    if is_inside:
+        return ZARR
     if os.path.isdir(path):
         return DICOM
     found, remedy = f"format '{path.suffix}'", REMEDIES.get(path.suffix.lower(), "convert it to one of these")
     raise BadInput(path, found, ", ".join(IMAGE_SUFFIXES), remedy)
 
 
+def reader_name(path: str | Path) -> str:
+    """Return the name of the module in `io.readers` that reads an image; errors as in `suffix_of`."""
+    return IMAGE_SUFFIXES.get(suffix_of(path).lower(), "itk")
+
+
 def images_of_folder(path: Path) -> list[Path]:
     """Return the sorted image files in a folder; an empty list for a file, or a folder that is an image itself."""
-    if not os.path.isdir(path) or stem_and_suffix(path.name)[1]:
+    if not os.path.isdir(path) or is_image_name(path):
         return []
-    return sorted(p for p in path.iterdir() if stem_and_suffix(p.name)[1] and not p.name.startswith("."))
+    return sorted(p for p in path.iterdir() if is_image_name(p) and not p.name.startswith("."))
 
 
 def require_lossless(path: str | Path) -> Path:

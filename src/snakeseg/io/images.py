@@ -3,9 +3,8 @@
 import math
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
-from itertools import product
 from operator import index
 from pathlib import Path
 from types import ModuleType
@@ -17,47 +16,19 @@ from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput, BadInputs, collect
 from snakeseg.io.colours import COLOURS, encode_label, expand_palette, first_channel, has_equal_channels
 from snakeseg.io.file_names import IMAGE_SUFFIXES, split_file_names
-from snakeseg.io.formats import DICOM, require_lossless, suffix_of
+from snakeseg.io.formats import DICOM, reader_name, require_lossless, suffix_of
 from snakeseg.io.input_checks import damage_as_bad_input, require_kind
+from snakeseg.io.raster import Raster, fit_to_image, has_same_geometry
 from snakeseg.io.readers import StoredImage
+from snakeseg.io.whole_numbers import to_integers
 
 SPATIAL = "XYZ"
-# Largest distance between corresponding corners of two images on one grid, in pixels.
-MAX_OFFSET_PIXELS = 0.1
 # Headers with more pixels are damaged; the largest existing images have a thousandth of it.
 MAX_PIXELS = 10**15
 
 
-@dataclass(frozen=True)
-class Raster:
-    """Image or label image with its geometry.
-
-    Parameters
-    ----------
-    array : array or Lazy, shape (channels, *spatial)
-        The spatial axes are (y, x) or (z, y, x); for formats with an affine (x, y, z), to the right, front and top.
-    spacing : tuple of float
-        Pixel size along each spatial axis, in the file's unit; 1 if the file does not state it.
-    path : Path
-        File of the image, the first if there are several; label files take their format and header from it.
-    axes : str
-        Letters of the spatial axes, such as "zyx".
-    affine : array, shape (4, dims + 1), optional
-        Maps indices to world coordinates, for formats with an affine.
-    palette : array, shape (entries, 3), optional
-        Colours, if the pixels are indices of a palette, as in label images.
-    """
-
-    array: np.ndarray | Lazy
-    spacing: tuple[float, ...]
-    path: Path
-    axes: str = ""
-    affine: np.ndarray | None = None
-    palette: np.ndarray | None = None
-
-
 def _reader_of(path: Path) -> ModuleType:
-    return import_module(f"snakeseg.io.readers.{IMAGE_SUFFIXES.get(suffix_of(path).lower(), 'itk')}")
+    return import_module(f"snakeseg.io.readers.{reader_name(path)}")
 
 
 def open_image(path: str | Path, dims: int) -> Raster:
@@ -87,23 +58,23 @@ def open_image(path: str | Path, dims: int) -> Raster:
     problems: list[str] = []
     opened = [collect(problems, lambda file=file: _open_file(file, dims)) for file in files]
     rasters = [raster for raster in opened if raster]
-    for raster in rasters:
-        collect(problems, lambda raster=raster: _require_channel(rasters[0], raster))
+    channels = [collect(problems, lambda raster=raster: _fit_channel(rasters[0], raster)) for raster in rasters]
     if problems:
         raise BadInputs(problems)
-    return _stack_channels(rasters)
+    return _stack_channels(channels)
 
 
-def _require_channel(first: Raster, raster: Raster) -> None:
-    """Raise BadInput unless a file has a single channel on the grid of the first file."""
+def _fit_channel(first: Raster, raster: Raster) -> Raster:
+    """Bring a file to the axes of the first file; raise BadInput unless it has a single channel on the same grid."""
     if raster.array.shape[0] != 1:
         found, remedy = f"{raster.array.shape[0]} channels", "name this file alone, or save each channel as a file"
         raise BadInput(raster.path, found, "one channel, as the image consists of several files", remedy)
-    require_same_shape(first, raster)
+    raster = fit_to_image(first, raster)
     if not has_same_geometry(first, raster):
         found, expected = (" x ".join(f"{size:g}" for size in file.spacing) for file in (raster, first))
         expected = f"{expected}, as in {first.path}"
         raise BadInput(raster.path, f"pixels of {found}", expected, "resample it onto that file")
+    return raster
 
 
 def _stack_channels(rasters: list[Raster]) -> Raster:
@@ -132,22 +103,22 @@ def _open_file(path: Path, dims: int) -> Raster:
             raise BadInput(path, f"shape {array.shape}", "at least one pixel", "remove its row from the sheet")
         if math.prod(sides) > MAX_PIXELS:
             raise BadInput(path, f"shape {array.shape}", f"at most {MAX_PIXELS:.0e} pixels", "export the image again")
-        if not all(0 < size < math.inf for size in spacing):
-            found = f"pixels of {' x '.join(f'{size:g}' for size in spacing)}"
+        known = [size for size in spacing if size is not None]
+        if not all(0 < size < math.inf for size in known):
+            found = f"pixels of {' x '.join(f'{size:g}' for size in known)}"
             raise BadInput(path, found, "positive sizes", "correct the pixel size in its header")
         return _canonical(path, stored, dims)
 
 
 def list_images_in_file(path: Path) -> list[Path]:
-    """List the images in a file; those of a microscope file with several are `name.lif#1`, `name.lif#2`, ...
+    """List the images in a file: `name.lif#1`, `name.lif#2`, ..., or the fields and series in an OME-Zarr.
 
     A file that cannot be opened counts as one image: opening it later raises the error.
     """
-    count = 1
     with suppress(BadInput), damage_as_bad_input(path):
-        if os.path.isfile(path) and hasattr(_reader_of(path), "count"):
-            count = _reader_of(path).count(path)
-    return [path.with_name(f"{path.name}#{n}") for n in range(1, count + 1)] if count > 1 else [path]
+        if os.path.exists(path) and hasattr(_reader_of(path), "list_images"):
+            return _reader_of(path).list_images(path)
+    return [path]
 
 
 def open_label(path: str | Path, dims: int) -> Raster:
@@ -180,7 +151,7 @@ def read_label(path: str | Path, dims: int) -> Raster:
     Raises
     ------
     BadInput
-        As `read`, and if the file has several channels or values that are not integers.
+        As `read`, and if the file has several channels or values that are not whole numbers (see `to_integers`).
     """
     raster = _in_memory(path, open_label(path, dims))
     array = raster.array
@@ -189,9 +160,19 @@ def read_label(path: str | Path, dims: int) -> Raster:
     if len(array) != 1:
         remedy = "save object ids or class values, not colours"
         raise BadInput(path, f"{len(array)} channels", "a label image of one channel", remedy)
-    if not (array.dtype.kind in "iub" or (raster.affine is not None and _has_whole_numbers(array))):
-        raise BadInput(path, f"labels of type {array.dtype}", "integers", "round them and save as uint8 or uint16")
-    return replace(raster, array=array[0] if array.dtype.kind in "iu" else array[0].astype(np.int64))
+    labels, distance = label_integers(path, array[0])
+    return replace(raster, array=labels, rounded=distance)
+
+
+def label_integers(path: str | Path, array: np.ndarray) -> tuple[np.ndarray, float]:
+    """Convert the values of a label file, or a part of it, to integers (see `to_integers`)."""
+    step = getattr(_reader_of(Path(path)), "value_step", None) if array.dtype.kind == "f" else None
+    return to_integers(path, array, step(Path(path)) if step else 0.0)
+
+
+def read_label_for(image: Raster, path: str | Path) -> Raster:
+    """Read the label of an image, in the image's axes; errors as `read_label` and `fit_to_image`."""
+    return fit_to_image(image, read_label(path, len(image.spacing)))
 
 
 def write_labels(path: Path, labels, source: Raster, largest: int | None = None, note: str = "") -> None:
@@ -216,44 +197,9 @@ def write_labels(path: Path, labels, source: Raster, largest: int | None = None,
     _reader_of(source.path).write(path, labels, source, largest, note)
 
 
-def require_same_shape(image: Raster, label: Raster) -> None:
-    """Raise BadInput unless image and label have the same shape, and the same position if both have an affine."""
-    found, expected = (raster.array.shape[-len(raster.spacing) :] for raster in (label, image))
-    if found != expected:
-        expected = f"{expected}, the shape of {image.path}"
-        raise BadInput(label.path, f"shape {found}", expected, "pair the files of one image, or resample one of them")
-    if image.affine is not None and label.affine is not None and not has_same_geometry(image, label):
-        raise BadInput(
-            label.path, f"pixels up to {_distance(image, label):.3g} mm away from those of {image.path}",
-            "the same position", "resample it onto that file, or correct sform and qform of the wrong file",
-        )  # fmt: skip
-
-
-def has_same_geometry(image: Raster, label: Raster) -> bool:
-    """Return True unless two files of one shape state different positions or pixel sizes of their pixels."""
-    if image.affine is not None and label.affine is not None:
-        return _distance(image, label) <= MAX_OFFSET_PIXELS * min(image.spacing)
-    if _reader_of(image.path) is not _reader_of(label.path):
-        return True
-    is_unknown = {1.0} in (set(image.spacing), set(label.spacing))
-    return is_unknown or np.allclose(image.spacing, label.spacing, rtol=0.01)
-
-
-def _distance(image: Raster, label: Raster) -> float:
-    """Return the largest distance between corresponding corners of two volumes of one shape, in world units."""
-    sides = image.array.shape[-len(image.spacing) :]
-    corners = np.array([[*corner, 1] for corner in product(*((0, n - 1) for n in sides))])
-    apart = (image.affine - label.affine) @ corners.T
-    return float(np.linalg.norm(apart[:3], axis=0).max())
-
-
-def _has_whole_numbers(array: np.ndarray) -> bool:
-    return bool((array == np.rint(array)).all())
-
-
 def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
     """Reorder the axes to (channel, *spatial) and drop surplus axes of length 1."""
-    array, axes, spacing, affine, palette = stored
+    array, axes, spacing, affine, doubt, palette = stored
     size_of = dict(zip((letter for letter in axes if letter in SPATIAL), spacing, strict=True))
     kept = axes
     for letter in sorted(axes, key="Z".find, reverse=True):  # Z first: a stack of one slice is a plane
@@ -261,6 +207,7 @@ def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
         if too_many and array.shape[axes.index(letter)] == 1:
             kept = kept.replace(letter, "", 1)
     spatial = [letter for letter in kept if letter in SPATIAL]
+    spatial = sorted(spatial, key="ZYX".index) if affine is None else spatial
     if len(spatial) != dims or set(kept) - set(SPATIAL) not in (set(), {"C"}) or len(set(axes)) < len(axes):
         raise BadInput(
             path,
@@ -288,7 +235,12 @@ def _canonical(path: Path, stored: StoredImage, dims: int) -> Raster:
     lazy = Lazy(shape, array.dtype, read_region, chunks if math.prod(chunks) > 1 else None)
     if affine is not None:
         affine = affine[:, [*("XYZ".index(letter) for letter in spatial), 3]]
-    return Raster(lazy, tuple(size_of[a] for a in spatial), path, "".join(spatial).lower(), affine, palette)
+    sizes = [size_of[letter] for letter in spatial]
+    unknown = "".join(letter.lower() for letter in spatial if size_of[letter] is None)
+    assumed = min((size for size in sizes if size is not None), default=1.0)
+    spacing = tuple(assumed if size is None else size for size in sizes)
+    names = "".join(spatial).lower()
+    return Raster(lazy, spacing, path, names, affine, unknown=unknown, doubt=doubt, palette=palette)
 
 
 def _chunks(array) -> tuple[int, ...]:

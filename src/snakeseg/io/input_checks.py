@@ -46,6 +46,21 @@ def require_kind(path: str | Path, folder: bool, what: str, remedy: str) -> None
     raise BadInput(path, "a link to nothing" if os.path.islink(file) else "no such file", what, remedy)
 
 
+def require_upright(path: str | Path, orientation: object) -> None:
+    """Check the tag Orientation of TIFF and EXIF. Other values than 1 turn or mirror the pixels in some viewers only.
+
+    Raises
+    ------
+    BadInput
+        If viewers that obey the tag show the image differently from those that ignore it (ImageJ, napari), so that
+        nobody can say on which of the two a label was drawn.
+    """
+    if orientation in range(2, 9):
+        found = f"orientation {orientation} in its header, which viewers obey or ignore"
+        remedy = "save the pixels upright, without the tag, for instance by magick mogrify -auto-orient"
+        raise BadInput(path, found, "1 (upright)", remedy)
+
+
 def require_memory(path: str | Path, shape: Sequence[int], size: int, remedy: str) -> None:
     """Check that pixels that can only be read together fit in half of the machine's memory.
 
@@ -130,3 +145,27 @@ def damage_as_bad_input(path: Path) -> Iterator[None]:
         raise BadInput(
             path, f"a damaged file ({cause})", "a readable image", "copy it again from its source"
         ) from error
+
+
+def image_index(path: Path, number: int | None, count: int) -> int | None:
+    """Return the index of an image in its file, from 0; None if the file contains only this image.
+
+    Parameters
+    ----------
+    path : path
+    number : int or None
+        Number in the path, from 1; None without one.
+    count : int
+        Number of images in the file.
+
+    Raises
+    ------
+    BadInput
+        If the file contains several images and the path names none, or no image has the number.
+    """
+    if number is None and count > 1:
+        remedy = f"name each image: {path.name}#1 to #{count}"
+        raise BadInput(path, f"{count} images", "the number of an image", remedy)
+    if number is not None and not 1 <= number <= count:
+        raise BadInput(path, f"image number {number}", f"a number from 1 to {count}", "correct the number after #")
+    return number - 1 if count > 1 else None

@@ -10,7 +10,8 @@ import numpy as np
 
 from snakeseg.arrays import Lazy, Region, as_lazy, grid_regions
 from snakeseg.io.files import atomic_output
-from snakeseg.io.images import Raster, write_labels
+from snakeseg.io.images import write_labels
+from snakeseg.io.raster import Raster
 from snakeseg.io.store import scratch_array
 from snakeseg.objects.blockwise import segment_blocks
 from snakeseg.objects.components import ComponentFilter, filter_components

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from snakeseg.errors import BadInputs, collect
-from snakeseg.io.images import Raster, read_label, require_same_shape
+from snakeseg.io.images import read_label_for
+from snakeseg.io.raster import Raster
 from snakeseg.progress import log
 
 
@@ -33,8 +34,8 @@ def combine_masks(masks: Sequence[Path], source: Raster) -> np.ndarray:
     """
     labels, problems = np.zeros(source.array.shape[1:], np.uint32), []
     for number, path in enumerate(masks, 1):
-        mask = collect(problems, lambda path=path: read_label(path, 2))
-        if mask and collect(problems, lambda mask=mask: require_same_shape(source, mask) or True):
+        mask = collect(problems, lambda path=path: read_label_for(source, path))
+        if mask:
             own = (mask.array != 0) & (labels == 0)
             labels[own] = number
             if not own.any():

@@ -10,9 +10,10 @@ import numpy as np
 
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.colours import COLOURS, first_channel, has_equal_channels
-from snakeseg.io.file_names import file_and_number, split_file_names, stem_and_suffix
+from snakeseg.io.file_names import file_and_number, image_stem, split_file_names
 from snakeseg.io.formats import images_of_folder, label_suffix
-from snakeseg.io.images import Raster, list_images_in_file, open_image
+from snakeseg.io.images import list_images_in_file, open_image
+from snakeseg.io.raster import Raster
 from snakeseg.io.readers.orientation import stretched_affine
 from snakeseg.io.sheet import spacing_of
 from snakeseg.models.description import Description
@@ -93,7 +94,8 @@ def _open(description: Description, file: ImageFile) -> OpenImage:
     is_coloured = description.channels == 1 and source.array.shape[0] == COLOURS
     if is_coloured and has_equal_channels(open_image(file.path, description.dims).array):
         source = replace(source, array=first_channel(source.array))
-    fitted = fit_to_model(description, replace(source, spacing=spacing_of(file.spacing, source.spacing)))
+    unknown, spacing = "" if file.spacing else source.unknown, spacing_of(file.spacing, source.spacing)
+    fitted = fit_to_model(description, replace(source, spacing=spacing, unknown=unknown))
     if source.affine is not None:
         affine = stretched_affine(source.affine, source.array.shape[1:], fitted.array.shape[1:])
         fitted = replace(fitted, affine=affine)
@@ -103,7 +105,8 @@ def _open(description: Description, file: ImageFile) -> OpenImage:
 def fit_to_model(description: Description, image: Raster) -> Raster:
     """Return the image, resampled to the model's pixel size if necessary.
 
-    It is resampled if `prepare.spacing` resampled all training images, or if both pixel sizes are known and differ and
+    Along an axis whose pixel size is unknown, while that of another is known, the model's is assumed. The image is
+    resampled if `prepare.spacing` resampled all training images, or if both pixel sizes are known and differ and
     `predict.spacing` is "resample".
 
     Parameters
@@ -124,7 +127,9 @@ def fit_to_model(description: Description, image: Raster) -> Raster:
         raise BadInput(
             image.path, f"{image.array.shape[0]} channels", expected, "save it with the channels of the training images"
         )
-    model_spacing, image_spacing = description.spacing or [], image.spacing
+    model_spacing = description.spacing or []
+    image = _assume_sizes(image, model_spacing)
+    image_spacing = image.spacing
     if description.prepare.spacing:
         return _resampled_image(image, model_spacing)
     # A pixel size of 1 along all axes means that it is unknown.
@@ -141,6 +146,14 @@ def fit_to_model(description: Description, image: Raster) -> Raster:
         "or set predict.spacing to resample or ignore in model.json"
     )
     raise BadInput(image.path, f"pixels of {found}", f"about {expected}, as in training", remedy)
+
+
+def _assume_sizes(image: Raster, spacing: Sequence[float]) -> Raster:
+    """Give the axes of unknown size that of the model, if another axis has a known size."""
+    if not spacing or not 0 < len(image.unknown) < len(image.axes):
+        return image
+    sizes = zip(image.axes, image.spacing, spacing, strict=True)
+    return replace(image, spacing=tuple(model if axis in image.unknown else own for axis, own, model in sizes))
 
 
 def _resampled_image(image: Raster, spacing: Sequence[float]) -> Raster:
@@ -205,4 +218,4 @@ def files_by_label_name(images: Sequence[Path], output: Path) -> dict[str, Image
 
 def label_name(image: Path) -> str:
     """Return the name of an image's label file: the image's name, with another suffix if labels need one."""
-    return stem_and_suffix(split_file_names(image)[0].name)[0] + label_suffix(image)
+    return image_stem(split_file_names(image)[0]) + label_suffix(image)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from snakeseg.arrays import Region, regions_overlap
-from snakeseg.io.images import Raster
+from snakeseg.io.raster import Raster
 from snakeseg.io.store import Streamed
 from snakeseg.prediction.blending import run_blended
 from snakeseg.prediction.overlap_tile import UNCERTAINTY_CHANNELS, Piece, likeliest_class, run_tiles

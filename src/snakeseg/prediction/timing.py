@@ -199,5 +199,7 @@ def measure_model(folder: Path, device: torch.device, threads: int) -> dict:
 def _describe_network(settings: Network) -> str:
     """Return the network's name and the settings that differ from its defaults."""
     default = type(settings)(name=settings.name)
-    changed = [f"{key} {value}" for key, value in asdict(settings).items() if value != getattr(default, key)]
-    return ", ".join([settings.name, *changed])
+    changed = {key: value for key, value in asdict(settings).items() if value != getattr(default, key)}
+    normalisation = changed.get("normalisation")
+    words = {"normalisation": f"{'no' if normalisation == 'none' else normalisation} normalisation"}
+    return ", ".join([settings.name, *(words.get(key, f"{key} {value}") for key, value in changed.items())])

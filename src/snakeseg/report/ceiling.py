@@ -1,15 +1,15 @@
-"""Ceilings of the scores: what a perfect prediction of the training target would score."""
+"""Scores of the training target: what it would score, taken as a prediction."""
 
 import pandas as pd
 
 from snakeseg.evaluation.target_ceiling import CEILING_THRESHOLDS, GROWTHS
 
-# Scores that have a ceiling, and their columns in check.tsv by pixels of growth.
+# Scores that are computed for the target, and their columns in check.tsv by pixels of growth.
 CEILED_SCORES = {f"ap_{threshold:.2f}": f"ceiling_{{}}_{threshold:.2f}" for threshold in CEILING_THRESHOLDS}
 
 
 def mean_ceiling(facts: pd.DataFrame, samples: set[str], growth: int, border: int) -> dict[str, float]:
-    """Return the mean ceilings of the scores of an experiment over some images.
+    """Return the mean scores of an experiment's training target over some images.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def mean_ceiling(facts: pd.DataFrame, samples: set[str], growth: int, border: in
     Returns
     -------
     dict of float
-        Ceiling by name of the score. Empty with a border class, for labels that have no ceiling, and for runs of
+        Mean by name of the score. Empty with a border class, for labels without such scores, and for runs of
         versions that did not compute it.
     """
     rows = facts[facts["sample"].isin(samples)]

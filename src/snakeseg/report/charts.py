@@ -32,7 +32,7 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Chart:
         y=alt.Y("loss:Q", title="weighted loss", scale=alt.Scale(type="log", nice=False)),
         color=series_colours(histories),
     )  # fmt: skip
-    text = "Training loss on patches, as a running mean. It should fall and level off."
+    text = "Error in training, smoothed. It should fall, then stay flat (log axis)."
     return Chart("Learning curves", text, f"At the end: {list_numbers(final_losses)}", chart)
 
 
@@ -101,7 +101,7 @@ def scores_over_thresholds(summary: pd.DataFrame) -> Chart | None:
         y=alt.Y("AP:Q", title="AP, pooled", scale=UNIT_SCALE), color=series_colours([v["series"] for v in values]),
         tooltip=tooltips(values),
     )  # fmt: skip
-    text = "A higher threshold counts fewer objects as matches. AP that stays high up to 0.9 means exact outlines."
+    text = "A higher IoU threshold demands better outlines. High AP up to 0.9 means exact outlines."
     return Chart("AP over IoU thresholds", text, f"At an IoU of 0.5: {list_numbers(at_half)}", chart)
 
 
@@ -112,9 +112,12 @@ TUNED_PARAMETERS = (
     ("threshold", METHOD_NAMES, "foreground threshold"),
     ("smallest", METHOD_NAMES, "smallest size in pixels"),
     ("grow", METHOD_NAMES, "growth into gaps in pixels"),
-    ("depth", ("distance", "soft"), "depth of distance maxima in pixels"),
-    ("depth", ("core",), "threshold of seeds"),
+    ("depth", ("distance", "soft"), "depth of a splitting neck (pixels)"),
+    ("depth", ("core",), "core probability"),
 )
+
+# Names of the scores by which they are chosen, unless it is AP 0.50; higher is better (`objects.trials.SCORES`).
+TUNED_SCORES = {"ap": "mean AP 0.50 to 0.90", "adapted_rand_error": "1 - adapted Rand error"}
 
 
 def sensitivity(parameters: dict[str, dict]) -> list[Chart]:
@@ -137,7 +140,7 @@ def sensitivity(parameters: dict[str, dict]) -> list[Chart]:
     if trials.empty:
         return []
     trials["series"] = trials["experiment" if len(parameters) > 1 else "method"]
-    charts = []
+    charts, score = [], TUNED_SCORES.get(trials["by"].iloc[0], "AP 0.50")
     for column, methods, name in TUNED_PARAMETERS:
         if column not in trials:  # models of earlier versions
             continue
@@ -147,15 +150,22 @@ def sensitivity(parameters: dict[str, dict]) -> list[Chart]:
             continue
         rows = best.rename(columns={column: "value"}).to_dict("records")
         chart = base_chart(rows).mark_line(point=True).encode(
-            x=alt.X("value:Q", title=name),
-            y=alt.Y("score:Q", title=readable_name(trials["by"].iloc[0]), scale=alt.Scale(zero=False)),
+            x=alt.X("value:Q", title=name, axis=alt.Axis(values=sorted(best[column].unique().tolist()))),
+            y=alt.Y("score:Q", title=score, scale=alt.Scale(zero=False)),
             color=series_colours(best["series"]), tooltip=tooltips(rows),
         )  # fmt: skip
-        top = best.loc[best["score"].idxmax()]
-        worst = best.groupby(column)["score"].max().min()
-        text = f"Best value: {top[column]:g} (score {top['score']:.3f}). Best score with the worst value: {worst:.3f}."
+        text = _describe_best(best.groupby(column)["score"].max(), score)
         charts.append(Chart(name[0].upper() + name[1:], text, "", chart))
     return charts
+
+
+def _describe_best(scores: pd.Series, name: str) -> str:
+    """Describe the best score of each value of a parameter (the index), and which values have the highest."""
+    is_best = np.isclose(scores, scores.max(), rtol=0, atol=1e-9, equal_nan=True)
+    if is_best.all():
+        return f"All values tried reach the same {name}, {scores.max():.3f}."
+    values = ", ".join(f"{value:g}" for value in scores.index[is_best])
+    return f"Best {name} of the values: from {scores.min():.3f} to {scores.max():.3f} (at {values})."
 
 
 def reliability_diagram(parameters: dict[str, dict]) -> Chart | None:
@@ -182,8 +192,8 @@ def reliability_diagram(parameters: dict[str, dict]) -> Chart | None:
         color=series_colours(measured), tooltip=tooltips(rows),
     )  # fmt: skip
     text = (
-        "On the dashed line, probabilities are right: 80 % of the pixels with probability 0.8 are foreground."
-        " Below the line, the network is overconfident."
+        "Dashed: probabilities are right (of pixels with 0.8, 80 % are foreground)."
+        " Below it, too much foreground is predicted."
     )
     text += f" {_calibration_errors(measured)}"
     return Chart("Calibration", text, "", alt.layer(line.encode(x="x:Q", y="y:Q"), chart))
@@ -191,9 +201,9 @@ def reliability_diagram(parameters: dict[str, dict]) -> Chart | None:
 
 # Calibration errors of `evaluation.metrics.calibration.reliability`, and their names.
 CALIBRATION_ERRORS = {
-    "error": "Foreground calibration error on the validation images",
-    "confidence_error": "Expected calibration error of the predicted class (Guo et al. 2017)",
-    "uncertain_error": "Foreground calibration error of uncertain pixels (probability 0.05 to 0.95)",
+    "error": "Mean distance from the line (0 is best), validation images, all pixels",
+    "uncertain_error": "Uncertain pixels (0.05 to 0.95)",
+    "confidence_error": "Predicted class (Guo et al. 2017)",
 }
 
 
@@ -202,10 +212,13 @@ def _calibration_errors(measured: dict[str, dict]) -> str:
     sentences = []
     for key, name in CALIBRATION_ERRORS.items():
         numbers = {experiment: errors[key] for experiment, errors in measured.items() if errors.get(key) is not None}
-        sentences += [f"{name}: {list_numbers(numbers)}"] if numbers else []
+        values = f"{next(iter(numbers.values())):.3g}." if len(measured) == 1 and numbers else list_numbers(numbers)
+        sentences += [f"{name}: {values}"] if numbers else []
     return " ".join(sentences)
 
 
+# Minimum number of images for a rank correlation.
+MIN_TREND = 10
 # Properties of images: column, name, and name in the PNG's file name.
 PROPERTIES = (
     ("true_objects", "number of objects"),
@@ -237,15 +250,22 @@ def score_over_properties(rows: pd.DataFrame, metric: str) -> list[Chart]:
         is_wide = min(values) > 0 and max(values) > 20 * min(values)
         scale = alt.Scale(type="log", nice=False) if is_wide else alt.Scale(zero=False)
         chart = base_chart(points).mark_circle(size=60, opacity=0.7).encode(
-            x=alt.X("value:Q", title=name, scale=scale),
+            x=alt.X("value:Q", title=name + " (log axis)" * is_wide, scale=scale),
             y=alt.Y("score:Q", title=readable_name(metric), scale=alt.Scale(zero=False)),
             color=series_colours(sorted({p["series"] for p in points})), tooltip=tooltips(points),
         )  # fmt: skip
-        rank = pd.Series(values).corr(pd.Series([p["score"] for p in points]), method="spearman")
-        text = f"{len(points)} predictions" + (f"; rank correlation {rank:+.2f}." if rank == rank else ".")
+        text = _describe_trend(values, [p["score"] for p in points])
         score = readable_name(metric)
         charts.append(Chart(f"{score} against {name}", text, "", chart))
     return charts
+
+
+def _describe_trend(values: list[float], scores: list[float]) -> str:
+    """Describe the rank correlation of scores with a property, for at least `MIN_TREND` images."""
+    if len(values) < MIN_TREND:
+        return f"{len(values)} points: too few for a trend."
+    rank = pd.Series(values).corr(pd.Series(scores), method="spearman")
+    return f"{len(values)} points" + (f"; rank correlation {rank:+.2f}." if rank == rank else ".")
 
 
 def _scored(rows: pd.DataFrame, metric: str) -> list[dict]:

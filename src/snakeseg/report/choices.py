@@ -30,6 +30,8 @@ class Choices:
         Experiments whose weights were selected on held-out images (`train.select: best`).
     gain : float
         Semantic: by how much the choice raised the mean Dice on the images of the choice.
+    has_groups : bool
+        Whether a held-out group has several images.
     """
 
     is_semantic: bool
@@ -38,13 +40,12 @@ class Choices:
     models: int
     selected: tuple[str, ...] = ()
     gain: float = 0.0
+    has_groups: bool = False
 
     @property
     def parameters(self) -> str:
         """Name of the parameters, at the beginning of a sentence."""
-        return (
-            "The pieces of a class to keep" if self.is_semantic else "Thresholds, minimum sizes and growth of objects"
-        )
+        return "The pieces of a class to keep" if self.is_semantic else "Object settings (threshold, size, growth)"
 
     def describe_use(self, experiment: str) -> str:
         """Describe how the validation images of an experiment were used besides scoring, as part of a sentence."""
@@ -53,15 +54,18 @@ class Choices:
             uses.append("choose which pieces to keep" if self.is_semantic else "choose thresholds")
         used = f" but used to {' and to '.join(uses)}" if uses else ""
         chosen = "pieces to keep" if self.is_semantic else "thresholds"
-        return f"held out of training{used}{f', with {chosen} chosen on the other groups' * self.is_cross_fitted}"
+        others = "other groups" if self.has_groups else "other images"
+        return f"held out of training{used}{f', with {chosen} chosen on the {others}' * self.is_cross_fitted}"
 
     def sentences(self) -> list[str]:
         """Describe all choices, and the reasons for which validation scores are optimistic."""
         if self.is_cross_fitted:
+            unit, others = (
+                ("group of validation images", "other groups") if self.has_groups else ("validation image", "others")
+            )
             sentences = [
-                f"{self.parameters} were chosen for each group of validation images on the other groups"
-                " (cross-fitting), so this choice does not make validation scores optimistic; for other images, they"
-                " were chosen on all validation images."
+                f"{self.parameters} were chosen for each {unit} on the {others} (cross-fitting), so validation scores"
+                " are not optimistic for this reason. Test images use those chosen on all validation images."
             ]
         else:
             images = "the images of the only held-out group" if self.groups == 1 else "all validation images"
@@ -88,7 +92,9 @@ class Choices:
         return f"in simulations, AP at IoU 0.5 was too high by {sizes}"
 
 
-def collect_choices(parameters: Mapping[str, dict], models: Mapping[str, dict], groups: int, folds: int) -> Choices:
+def collect_choices(
+    parameters: Mapping[str, dict], models: Mapping[str, dict], groups: int, folds: int, has_groups: bool = False
+) -> Choices:
     """Collect the choices of a run.
 
     Parameters
@@ -99,6 +105,8 @@ def collect_choices(parameters: Mapping[str, dict], models: Mapping[str, dict], 
         Number of held-out groups.
     folds : int
         Number of folds that were trained.
+    has_groups : bool
+        Whether a held-out group has several images.
     """
     tuned = list(parameters.values())
     trials = [entry["trials"] for values in tuned for entry in values.get("classes", {}).values()]
@@ -110,4 +118,36 @@ def collect_choices(parameters: Mapping[str, dict], models: Mapping[str, dict], 
         models=folds,
         selected=tuple(n for n, model in models.items() if model["provenance"]["train"].get("select") == "best"),
         gain=float(np.mean(gains)) if gains else 0.0,
+        has_groups=has_groups,
     )
+
+
+# Methods of `objects.segment`, in words.
+METHODS = {
+    "components": "connected pixels above the threshold",
+    "distance": "watershed of the distance to the edge",
+    "soft": "watershed of the distance to the edge, averaged over nine thresholds",
+    "core": "watershed from cores of high probability",
+}
+
+
+def describe_objects(chosen: Mapping) -> str:
+    """Describe how objects are made from probabilities, such as "method soft, foreground from probability 0.5".
+
+    Parameters
+    ----------
+    chosen : mapping
+        Parameters of `objects.segment`, from "chosen" in instances.json.
+    """
+    method = chosen["method"]
+    depth = {"core": f"cores from probability {chosen['depth']:g}"}.get(method, f"depth {chosen['depth']:g} pixels")
+    smallest, growth = chosen.get("smallest", 0), chosen.get("grow", 0)
+    parts = [
+        f"method {method} ({METHODS[method]})", f"foreground from probability {chosen['threshold']:g}",
+        *([depth] if method != "components" else []),
+        f"at least {smallest} pixels" if smallest else "any size",
+        f"growth {format_count(growth, 'pixel')}" if growth else "no growth",
+        *(["holes filled"] if chosen.get("fill_holes") else []),
+        *(["objects at the edge of the image left out"] if chosen.get("drop_at_edge") else []),
+    ]  # fmt: skip
+    return ", ".join(parts)

@@ -32,7 +32,7 @@ def intensity_ranges(table: pd.DataFrame) -> Chart | None:
     chart = alt.layer(
         base.mark_rule(opacity=0.45).encode(y=y, y2="p99:Q"), base.mark_circle(size=40, opacity=1).encode(y="p50:Q")
     )
-    text = "Line: the intensities of an image from the 1st to the 99th percentile. Dot: its median."
+    text = "One line per image: from its 1st to its 99th percentile of intensity. Dot: median."
     ends = list_numbers({"Lowest median": rows[0]["p50"], "highest median": rows[-1]["p50"]})
     return Chart("Intensities of every image", text, ends, chart)
 
@@ -72,11 +72,14 @@ def objects_of_images(table: pd.DataFrame) -> Chart | None:
     if not rows:
         return None
     chart = base_chart(rows).mark_circle(size=60, opacity=0.7).encode(
-        x=alt.X("objects:Q", title="objects in an image", scale=alt.Scale(type="log", nice=False)),
-        y=alt.Y("extent_50:Q", title="median length, in pixels", scale=alt.Scale(type="log", nice=False, padding=12)),
+        x=alt.X("objects:Q", title="objects in an image (log axis)", scale=alt.Scale(type="log", nice=False)),
+        y=alt.Y(
+            "extent_50:Q", title="median length in pixels (log axis)",
+            scale=alt.Scale(type="log", nice=False, padding=12),
+        ),
         color=series_colours(table["part"], "part"), tooltip=tooltips(rows),
     )  # fmt: skip
-    return Chart("Objects of every image", "Dot: an image. Look at those far from the others.", "", chart)
+    return Chart("Objects of every image", "Look at images (dots) far from the others.", "", chart)
 
 
 def _spaced_rows(table: pd.DataFrame, columns: list[str]) -> list[dict]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from snakeseg.arrays import Region
-from snakeseg.io.images import open_image, read_label
+from snakeseg.io.images import open_image, read_label_for
 from snakeseg.report.data_charts import intensity_ranges, object_lengths, objects_of_images
 from snakeseg.report.images.gallery import gallery
 from snakeseg.report.images.pictures import draw_outlines, jpeg_url, stretch_to_rgb
@@ -84,7 +84,7 @@ def data_page(report: DataReport, page: Path) -> str:
     views = Views(page.parent, sources, pd.DataFrame(columns=["sample"]), pd.DataFrame(), report.dims, None)
     pictures = gallery(views, listed["sample"], page)
     sections = {"verdict": "Verdict", "findings": "Findings", "overview": "At a glance",
-                **({"objects": "Objects"} if objects else {}), "images": "Images"}  # fmt: skip
+                **({"objects": "Objects"} if objects else {}), "images": "Every image"}  # fmt: skip
     drawn = number_charts({
         "intensities": [intensity_ranges(table)],
         "objects": [object_lengths(objects["bars"]), objects_of_images(table)] if objects else [],
@@ -112,10 +112,13 @@ def _part_values(table: pd.DataFrame) -> dict:
 
 
 def _order_by_severity(table: pd.DataFrame, findings: list) -> pd.DataFrame:
-    """Add the worst severity (`state`) and the topics of each image's findings, and sort the images by them."""
+    """Add the worst severity (`state`) and the topics of each image's findings, and sort the images by them.
+
+    A finding that names only examples is left out: other images that it concerns would seem to be free of it.
+    """
     by_sample: dict[str, dict[str, str]] = {}
     for finding in findings:
-        for sample in finding.samples:
+        for sample in () if finding.has_examples else finding.samples:
             by_sample.setdefault(sample, {}).setdefault(finding.topic, finding.severity)
     severities = [by_sample.get(sample, {}) for sample in table["sample"]]
     states = [next(iter(topics.values()), "") for topics in severities]
@@ -135,7 +138,14 @@ def _topics(findings: list, views: Views, pictures: dict[str, dict]) -> Iterator
             "severity": severity,
             "topic": topic,
             "findings": [
-                {"samples": f.samples, "found": f.found, "means": f.means, "remedy": f.remedy, "pictures": shown}
+                {
+                    "samples": f.samples,
+                    "found": f.found,
+                    "means": f.means,
+                    "remedy": f.remedy,
+                    "pictures": shown,
+                    "has_examples": f.has_examples,
+                }
                 for f, shown in first
             ],
             "count": len(members),
@@ -150,22 +160,45 @@ def _pictures(finding, views: Views, pictures: dict[str, dict]) -> Iterator[dict
         if finding.at:
             with suppress(ValueError):  # an image that cannot be read has a finding of its own
                 url = _place_url(views.sources.loc[sample], views.dims, finding.at)
-                yield {"sample": sample, "at": finding.at, "url": url}
+                at = ", ".join(
+                    f"{axis} {number}" for axis, number in zip("zyx"[-views.dims :], finding.at.split(), strict=True)
+                )
+                yield {"sample": sample, "at": at, "url": url}
         elif "picture" in pictures.get(sample, {}):
             yield {"sample": sample, "part": views.sources.at[sample, "part"]}
 
 
 def _place_url(source: pd.Series, dims: int, at: str) -> str:
     """Return a data URL of the surroundings of a pixel, with outlines of objects and a ring around the pixel."""
-    array = open_image(source["image"], dims).array
+    raster = open_image(source["image"], dims)
+    array = raster.array
     place = [int(number) for number in at.split()]
     region = _region_around(place, array.shape[1:])
-    image, label = array[(slice(0, 3), *region)], read_label(source["label"], dims).array[region]
+    image, label = array[(slice(0, 3), *region)], read_label_for(raster, source["label"]).array[region]
     image, label = (crop.reshape(*crop.shape[:-dims], *crop.shape[-2:]) for crop in (image, label))
     outlined = draw_outlines(stretch_to_rgb(image), label, None)
     picture = np.ascontiguousarray(outlined.repeat(MAGNIFICATION, 0).repeat(MAGNIFICATION, 1))
     y, x = (int(MAGNIFICATION * (at - own.start + 0.5)) for at, own in zip(place[-2:], region[-2:], strict=True))
-    return jpeg_url(cv2.circle(picture, (x, y), RING_RADIUS_PIXELS, RING_COLOUR, 2, cv2.LINE_AA), 80)
+    return jpeg_url(draw_ring(picture, y, x), 80)
+
+
+def draw_ring(picture: np.ndarray, y: int, x: int) -> np.ndarray:
+    """Draw a ring around a place; a picture that the ring would leave is extended by black pixels.
+
+    Parameters
+    ----------
+    picture : uint8 array, shape (y, x, 3)
+        In RGB.
+    y, x : int
+        The place, in pixels of the picture.
+    """
+    reach = RING_RADIUS_PIXELS + 2  # the line is two pixels wide
+    margins = [
+        (max(0, reach - at), max(0, at + reach + 1 - size)) for at, size in zip((y, x), picture.shape, strict=False)
+    ]
+    extended = np.pad(picture, [*margins, (0, 0)])
+    centre = (x + margins[1][0], y + margins[0][0])
+    return cv2.circle(extended, centre, RING_RADIUS_PIXELS, RING_COLOUR, 2, cv2.LINE_AA)
 
 
 def _region_around(place: list[int], shape: tuple[int, ...]) -> Region:
@@ -182,13 +215,13 @@ def _overview_row(part: str, rows: pd.DataFrame) -> dict:
     names = [key for key in rows if key.startswith("share_")][1:]
     shares = {name.removeprefix("share_"): rows[name].mean() for name in names}
     return {
-        "part": part, "sizes": _commonest(rows["shape"]), "types": _commonest(rows["type"]),
-        "pixel sizes": _commonest(rows["spacing"]), "images": len(rows), "with label": int(labelled.sum()),
+        "part": part, "shape": _commonest(rows["shape"]), "data type": _commonest(rows["type"]),
+        "pixel size": _commonest(rows["spacing"]), "images": len(rows), "with label": int(labelled.sum()),
         "lowest intensity": rows["smallest"].min(), "median intensity": rows["p50"].median(),
         "highest intensity": rows["largest"].max(),
         "objects": int(rows["objects"].sum()) if labelled.any() else None,
         "objects per image (median)": rows["objects"].median(),
-        **{f"{name}, %": f"{100 * share:.1f}" if share == share else None for name, share in shares.items()},
+        **{f"share of {name}": f"{share:.3f}" if share == share else None for name, share in shares.items()},
     }  # fmt: skip
 
 
@@ -197,7 +230,7 @@ def _network_rows(experiments: list[dict], median_length: float) -> list[dict]:
     return [
         {"experiment": e["experiment"], "network": e["network"], "receptive field, pixels": e["field"],
          "patch side, pixels": e["patch"],
-         "median objects per patch side": None if e["patch"] == "auto" else f"{e['patch'] / median_length:.1f}"}
+         "patch side / median object": None if e["patch"] == "auto" else f"{e['patch'] / median_length:.1f}"}
         for e in experiments
     ]  # fmt: skip
 

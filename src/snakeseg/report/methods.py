@@ -21,6 +21,7 @@ INTENSITY_CLAUSES = {
 SCHEDULES = {
     "poly": "warm-up and polynomial decay", "cosine": "warm-up and cosine decay", "constant": "constant after warm-up",
 }  # fmt: skip
+OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
 SELECTIONS = {
     "best": "the weights with the lowest loss on held-out images were kept",
     "average": "a running average of the weights was kept",
@@ -49,6 +50,7 @@ def methods_paragraph(
     for name, settings in used.items():
         is_single = len(set(bases.values())) == 1
         title = networks[name] if is_single else f"{bases[name]} ({networks[name]})"
+        title = "Training" if len(used) == 1 else title  # `trained` describes a single network
         seeds.setdefault((title, "; ".join(_clauses(settings))), []).append(settings.train.seed)
     return " ".join([
         f"Images were segmented with SnakeSeg {packages['snakeseg']} (PyTorch {packages['torch']}). {trained}",
@@ -72,10 +74,10 @@ def _preparation(used: UsedSettings) -> Iterator[str]:
     template = INTENSITY_CLAUSES.get((prepare.normalise, prepare.scope), "Intensities were not normalised.")
     yield template.format(low=prepare.low, high=prepare.high)
     if used.has_copies:
-        copies = "copies" if config.augment.copies > 1 else "copy"
+        copies = "copies were" if config.augment.copies > 1 else "copy was"
         yield (
-            f"{config.augment.copies} elastically deformed {copies} of each training image"
-            f" {'were' if copies == 'copies' else 'was'} added ({_displacements(config.augment, config.spatial_dims)})."
+            f"For each training image, {config.augment.copies} elastically deformed {copies} added"
+            f" ({_displacements(config.augment, config.spatial_dims)})."
         )
 
 
@@ -111,10 +113,11 @@ def _optimisation(used: UsedSettings) -> str:
         f"gradients clipped to a norm of {train.clip:g}" if train.clip else "",
     ]
     details = f" ({', '.join(filter(None, details))})" if any(details) else ""
-    patch = f"{_times(train.patch)} pixels" if isinstance(train.patch, list) else f"{train.patch} pixels a side"
+    sides = train.patch if isinstance(train.patch, list) else [train.patch] * used.config.spatial_dims
+    patches = "one patch" if train.batch == 1 else f"{train.batch} patches"
     return (
-        f"{budget} of {train.optimiser}{details} with a learning rate of {train.learning_rate:g}"
-        f" ({SCHEDULES[train.schedule]}), batches of {train.batch}, patches of {patch}"
+        f"{budget} of {OPTIMISERS[train.optimiser]}{details} with a learning rate of {train.learning_rate:g}"
+        f" ({SCHEDULES[train.schedule]}), {patches} of {_times(sides)} pixels per step"
     )
 
 
@@ -172,8 +175,8 @@ def _describe_symmetry(symmetry: Symmetry, dims: int) -> str:
 def _displacements(augment: Augment, dims: int) -> str:
     """Describe the elastic deformation."""
     return (
-        f"random displacements with a standard deviation of {augment.std:g} pixels at"
-        f" {_times([augment.grid] * dims)} control points, limited to {MAX_STD_SHARE:g} of the distance between them"
+        f"{_times([augment.grid] * dims)} control points, displaced at random with a standard deviation of"
+        f" {augment.std:g} pixels, at most {MAX_STD_SHARE:g} of the distance between them"
     )
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.io.files import atomic_folder, write_text
 from snakeseg.report import charts
 from snakeseg.report.chart import Chart
+from snakeseg.report.choices import describe_objects
 from snakeseg.report.citation import works_to_cite
 from snakeseg.report.comparison import COMPARED_SCORES, MEASURES
 from snakeseg.report.images.examples import draw_examples, rank_images
@@ -21,10 +23,10 @@ from snakeseg.report.images.views import KINDS, Views
 from snakeseg.report.markdown import render_markdown
 from snakeseg.report.methods import methods_paragraph
 from snakeseg.report.run_results import RunResults
-from snakeseg.report.tables import SCORE_COLUMNS, STATES, applicable_scores, class_scores, count_nothing
+from snakeseg.report.tables import COUNTS, SCORE_COLUMNS, STATES, applicable_scores, class_scores, count_nothing
 from snakeseg.report.templating import number_charts, render
 from snakeseg.report.used_settings import used_settings
-from snakeseg.report.verdict import headline_part, verdict
+from snakeseg.report.verdict import describe_training, headline_part, mean_score, verdict
 from snakeseg.settings import Config
 
 # Names of the viewer's layers, by layer, from bottom to top.
@@ -114,20 +116,24 @@ def _render(
 ) -> str:
     """Return the page as HTML; text from files is escaped."""
     sections = {
-        "verdict": "Verdict", "images": "Images", "scores": "Scores",
+        "verdict": "Verdict", "images": "Every image", "scores": "Scores",
         "comparison": "Comparison" if len(results.networks) > 1 else "Network", "training": "Training",
-        **({"calibration": "Calibration"} if drawn["calibration"] else {}), "data": "Data", "provenance": "Provenance",
-        "cite": "Cite",
+        **({"calibration": "Probabilities and thresholds"} if drawn["calibration"] else {}),
+        "data": "Data", "provenance": "Provenance",
+        "cite": "How to cite",
     }  # fmt: skip
     config, choices = results.config, results.choices
-    sentences = verdict(results.rows, results.summary, results.networks, config, results.metric, choices)
+    total = int((results.sheet["subset"] == "train").sum())
+    trained = describe_training(results.networks, config, results.trained, total)
+    sentences = {"trained": trained, **verdict(results.rows, results.summary, results.metric, choices)}
     return render(
         "report.html.j2", drawn, **_verdict_values(results), **_table_values(results), **_training_values(results),
-        **_citation_values(results, provenance, sentences["trained"]), name=results.config.name,
+        **_citation_values(results, provenance, trained), name=results.config.name,
         layers=LAYERS, ranking=results.metric, sections=sections, verdict=sentences, kinds=KINDS, figures=figures,
         volumes=views.dims == 3, classes=class_colours(views), gallery=pictures,
         unpictured=len(set(results.rows["sample"]) - set(pictures)),
         parameters=results.first_models("instances.json"), optimism=choices.sentences(),
+        describe_objects=describe_objects,
     )  # fmt: skip
 
 
@@ -160,6 +166,7 @@ def _table_values(results: RunResults) -> dict:
         "parts": results.parts,
         "nothing": count_nothing(rows),
         "shown": shown,
+        "counts": COUNTS,
         "lower": [name for name in shown if lower_is_better(name)],
         "comparison": results.comparison,
         "pairs": results.pairs.to_dict("records"),
@@ -189,6 +196,24 @@ def _citation_values(results: RunResults, provenance: dict, trained: str) -> dic
     return {
         "provenance": provenance,
         "settings": json.dumps(asdict(results.config), indent=1),
-        "methods": " ".join([paragraph, *results.choices.sentences()]),
+        "methods": " ".join([paragraph, *_object_sentences(results), *_score_sentences(results)]),
         "works": works_to_cite(models, results.config, results.metric),
     }
+
+
+def _object_sentences(results: RunResults) -> Iterator[str]:
+    """Yield sentences on how objects, or classes, were made from probabilities; one for each choice of settings."""
+    if results.config.labels.kind == "semantic":
+        yield "Each pixel got its most probable class. Pieces of classes to keep were chosen on the validation images."
+    tuned = {name: values for name, values in results.first_models("instances.json").items() if values["chosen"]}
+    texts = {name: describe_objects(values["chosen"]) for name, values in tuned.items()}
+    names = {text: ", ".join(name for name in texts if texts[name] == text) for text in texts.values()}
+    for text, experiments in names.items():
+        of = f" of {experiments}" if len(names) > 1 else ""
+        yield f"Objects{of} were made from probabilities with settings chosen on the validation images: {text}."
+
+
+def _score_sentences(results: RunResults) -> Iterator[str]:
+    """Yield the sentence with the mean score of the best experiment, if any image has a score."""
+    if headline := headline_part(results.summary, results.metric):
+        yield mean_score(headline, results.metric, len(results.networks), results.choices)

@@ -14,6 +14,7 @@ from snakeseg.evaluation.comparison import describe_pairs
 from snakeseg.evaluation.summary import SUBSETS
 from snakeseg.io.file_names import split_file_names
 from snakeseg.io.files import checksum
+from snakeseg.io.sheet import assign_folds
 from snakeseg.io.tables import read_table
 from snakeseg.report.ceiling import mean_ceiling
 from snakeseg.report.choices import Choices, collect_choices
@@ -71,6 +72,13 @@ class RunResults:
         return list(range(self.config.folds)) if fold == "all" else [fold]
 
     @cached_property
+    def trained(self) -> list[int]:
+        """Number of images that each of `folds` trains on: training rows that it does not hold out."""
+        held_out = assign_folds(self.sheet, self.config.folds, self.config.validation)
+        is_train = self.sheet["subset"] == "train"
+        return [int((is_train & (held_out != fold)).sum()) for fold in self.folds]
+
+    @cached_property
     def models(self) -> dict[str, Path]:
         """Model folders, by "EXPERIMENT/fold-K"."""
         names = sorted(self.rows["experiment"].unique())
@@ -101,9 +109,9 @@ class RunResults:
     @cached_property
     def choices(self) -> Choices:
         """What was chosen on held-out images."""
-        groups = self.rows.loc[self.rows["subset"] == "validation", "group"].nunique()
+        groups = self.rows[self.rows["subset"] == "validation"].groupby("group")["sample"].nunique()
         parameters, models = self.first_models("instances.json"), self.first_models("model.json")
-        return collect_choices(parameters, models, groups, len(self.folds))
+        return collect_choices(parameters, models, len(groups), len(self.folds), bool((groups > 1).any()))
 
     @cached_property
     def networks(self) -> dict[str, str]:
@@ -140,7 +148,7 @@ class RunResults:
 
     @cached_property
     def parts(self) -> list[dict]:
-        """Scores of every experiment and subset: numbers of images, `scores` by metric, and their `ceiling`."""
+        """Scores of every experiment and subset: numbers of images, `scores` and the target's scores (`ceiling`)."""
         counts = ["unscored", "missed", "empty"]
         parameters, models = self.first_models("instances.json"), self.first_models("model.json")
         parts = []

@@ -23,6 +23,8 @@ SCORE_COLUMNS = (
 )  # fmt: skip
 # Prefixes of the scores of objects, which semantic labels do not have.
 OBJECT_SCORES = ("ap_", "pq_", "precision_", "recall_", "f1_", "seg", "splits", "merges", "adapted_rand", "v_", "voi_")
+# Scores of an image that are numbers of objects.
+COUNTS = ("splits", "merges")
 MISSING = "\N{EN DASH}"
 # Text in place of the perfect score of an image with neither true nor predicted objects.
 NOTHING = "nothing to find"
@@ -102,7 +104,10 @@ def format_score(row: Mapping, name: str) -> str:
     name : str
         The score.
     """
-    return NOTHING if row["nothing"] and row[name] == 1 else format_value(row[name])
+    value = row[name]
+    if row["nothing"] and value == 1:
+        return NOTHING
+    return format_whole(value) if name in COUNTS else format_value(value)
 
 
 def count_nothing(rows: pd.DataFrame) -> dict[str, dict[str, int]]:

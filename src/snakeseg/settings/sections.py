@@ -59,9 +59,9 @@ class Prepare:
     high: float = key(99.8, "upper percentile", minimum=0, maximum=100)
     spacing: Literal["auto"] | list[float] | None = key(
         None,
-        "pixel size that all images are resampled to, one number per axis, in the files' unit (millimetres in "
-        "NIfTI); `auto`: the median of the images that a fold trains on; `null`: no resampling. Results are on each "
-        "image's original grid",
+        "pixel size that all images are resampled to, one number per axis, in micrometres, or in millimetres for "
+        "formats with an affine; `auto`: the median of the images that a fold trains on; `null`: no resampling. "
+        "Results are on each image's original grid",
         minItems=2, maxItems=3, exclusiveMinimum=0,
     )  # fmt: skip
     crop: bool = key(

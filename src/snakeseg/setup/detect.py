@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from snakeseg.errors import BadInput
+from snakeseg.io.file_names import is_image_name, is_zarr
 from snakeseg.setup.bids import is_bids, read_bids
 from snakeseg.setup.cell_tracking import is_cell_tracking, read_cell_tracking
 from snakeseg.setup.filenames import read_by_names
@@ -62,7 +63,7 @@ def read_layout(folder: Path, layout: str | None = None) -> Layout:
 def _down_to_data(folder: Path) -> Path:
     """Descend while a folder contains nothing but one folder, and return the last one."""
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__"))]
-    if len(entries) == 1 and entries[0].is_dir() and entries[0].suffix != ".zarr":
+    if not is_zarr(folder) and len(entries) == 1 and entries[0].is_dir() and not is_image_name(entries[0]):
         return _down_to_data(entries[0])
     return folder
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from snakeseg.errors import BadInput, BadInputs
 from snakeseg.io.file_names import stem_and_suffix
 from snakeseg.setup.layout import Layout, format_first, list_files, sheet_of
-from snakeseg.setup.parsed_names import LABEL_WORDS, ParsedPath, interpret_path, parse_name
+from snakeseg.setup.name_words import LABEL_WORDS, ParsedPath, interpret_name, interpret_path
 from snakeseg.text import legal_name
 
 MERGE = "merge the masks of each image: snakeseg convert FOLDER --like IMAGE --output LABEL"
@@ -50,21 +50,35 @@ def read_by_names(root: Path) -> Layout:
             raise BadInputs(problems)
         found = f"no images ({len(listing.others)} other files)"
         raise BadInput(root, found, "images and labels", "give the folder that contains them: snakeseg init FOLDER")
-    folders = {folder for path in listing.images for folder in path.parts[:-1]}
-    has_label_folders = any(parse_name(folder).role == "label" for folder in folders)
-    files = [interpret_path(path, by_stem=not has_label_folders) for path in listing.images]
-    interpreted = files
-    files, of_equal_stems = _split_equal_stems(root, files)
-    left_out = {str(file.path): "equal names" for file in interpreted if file not in files and file.role == "image"}
-    for path in listing.others:
-        is_image = path.suffix.lower() in UNSUPPORTED_SUFFIXES
-        if is_image and interpret_path(path, by_stem=not has_label_folders).role == "image":
-            left_out[str(path)] = f"format {path.suffix.lower()}"
+    images = set(listing.images)
+    owners = {path: parent for path in listing.images for parent in path.parents if parent in images}
+    folders = {folder for path in listing.images if path not in owners for folder in path.parts[:-1]}
+    by_stem = not any(interpret_name(folder).role == "label" for folder in folders)
+    interpreted = [
+        _inner_label(path, owners[path]) if path in owners else interpret_path(path, by_stem) for path in listing.images
+    ]
+    files, of_equal_stems = _split_equal_stems(root, interpreted)
     pairs, unpaired = _pairs(files)
-    problems += [*of_equal_stems, *_unused_files(root, files, pairs, unpaired)]
+    unused = [label for label in unpaired if label.path not in owners]
+    problems += [*of_equal_stems, *_several_inner_labels(root, owners), *_unused_files(root, files, pairs, unused)]
+    left_out = _left_out(interpreted, files) | _unsupported_images(listing.others, by_stem)
     rows, validation = _rows(pairs)
     options = {"validation": validation, "problems": problems, "left_out": left_out}
     return Layout("images and labels paired by name", root, sheet_of(rows), **options)
+
+
+def _left_out(interpreted: list[ParsedPath], files: list[ParsedPath]) -> dict[str, str]:
+    """Return a reason for each image that `_split_equal_stems` separated."""
+    kept = {file.path for file in files}
+    images = [file.path for file in interpreted if file.role == "image"]
+    return {str(path): "equal names" for path in images if path not in kept}
+
+
+def _unsupported_images(others: list[Path], by_stem: bool) -> dict[str, str]:
+    """Return a reason for each image of a format that cannot be read."""
+    paths = [path for path in others if path.suffix.lower() in UNSUPPORTED_SUFFIXES]
+    images = [path for path in paths if interpret_path(path, by_stem).role == "image"]
+    return {str(path): f"format {path.suffix.lower()}" for path in images}
 
 
 def _split_equal_stems(root: Path, files: list[ParsedPath]) -> tuple[list[ParsedPath], list[str]]:
@@ -79,7 +93,23 @@ def _split_equal_stems(root: Path, files: list[ParsedPath]) -> tuple[list[Parsed
         remedy = "rename these files, or keep one of them"
         problems.append(_problem(root / group[0].path.parent, found, "names that differ before the suffix", remedy))
     dropped = {file.path for group in equal for file in group}
-    return [file for file in files if file.path not in dropped], problems
+    # The labels in a Zarr are dropped with it.
+    return [file for file in files if dropped.isdisjoint((file.path, *file.path.parents))], problems
+
+
+def _inner_label(path: Path, image: Path) -> ParsedPath:
+    """Interpret the path of a label image in the group `labels` of an OME-Zarr: it has the key of its image."""
+    return interpret_path(image, by_stem=False)._replace(path=path, role="label", word="labels")
+
+
+def _several_inner_labels(root: Path, owners: dict[Path, Path]) -> Iterator[str]:
+    """Yield a problem if an OME-Zarr has several label images, of which the first is used."""
+    for image, count in Counter(owners.values()).items():
+        if count > 1:
+            labels = sorted(path for path in owners if owners[path] == image)
+            found, expected = f"{count} label images: {format_first(labels)}", f"one ({labels[0]} is used)"
+            yield _problem(root / image, found, expected, "name another one in the column label of the sheet")
+            return
 
 
 def _pairs(files: list[ParsedPath]) -> tuple[list[tuple[ParsedPath, ParsedPath | None]], list[ParsedPath]]:
@@ -88,11 +118,13 @@ def _pairs(files: list[ParsedPath]) -> tuple[list[tuple[ParsedPath, ParsedPath |
     labels = [file for file in files if file.role == "label"]
     label_of: dict[Path, ParsedPath] = {}
     taken: set[Path] = set()
-    # Compare, from strict to lenient: the whole name; the key, with and without the part; the last part of the key.
+    # Compare, from strict to lenient: the whole name; the key, with and without the part; the key as a single name
+    # (plate-A-1-0 for plate.zarr/A/1/0); the last part of the key.
     for key_of in (
         lambda f: (f.part, *f.key, stem_and_suffix(f.path.name)[0]),
         lambda f: (f.part, *f.key),
         lambda f: f.key,
+        lambda f: "_".join(f.key),
         lambda f: (f.part, f.key[-1]),
         lambda f: f.key[-1],
     ):

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from snakeseg.io.file_names import file_and_number, stem_and_suffix
+from snakeseg.io.file_names import file_and_number, is_image_name, is_zarr, stem_and_suffix
 from snakeseg.io.images import list_images_in_file
+from snakeseg.io.readers.sidecar_files import require_own
 
 LAYOUT_COLUMNS = ("sample", "image", "label", "subset", "group")
 # Maximum number of files that a message names.
@@ -82,7 +83,7 @@ def sheet_of(rows: list[dict]) -> pd.DataFrame:
 
 
 def list_files(root: Path) -> Listing:
-    """List all files below a folder; a file with several images has an entry for each.
+    """List all files below a folder; a file with several images has an entry for each, a Zarr also for its labels.
 
     Hidden files and folders of runs are skipped. Links are followed, but each folder is listed once.
 
@@ -103,17 +104,30 @@ def list_files(root: Path) -> Listing:
             folders.clear()
             continue
         seen.add(real)
+        if is_zarr(folder):  # only `root` itself
+            images += _images_in(Path(folder))
+            break
         skipped = FOLDERS_OF_RUNS if (Path(folder) / ".snakemake").is_dir() else ()
-        images += [relative / name for name in folders if stem_and_suffix(name)[1]]
-        folders[:] = sorted(
-            n for n in folders if not n.startswith((".", "__")) and n not in skipped and not stem_and_suffix(n)[1]
-        )
-        for name in sorted(name for name in files if not name.startswith(".")):
-            if stem_and_suffix(name)[1]:
-                images += [relative / image.name for image in list_images_in_file(Path(folder, name))]
-            else:
-                others.append(relative / name)
+        shown = [n for n in folders if not n.startswith((".", "__")) and n not in skipped]
+        image_folders = [name for name in shown if is_image_name(Path(folder, name))]
+        folders[:] = sorted(set(shown) - set(image_folders))
+        files = [name for name in files if not name.startswith(".")]
+        image_files = [name for name in files if stem_and_suffix(name)[1]]
+        images += [image for name in image_folders + image_files for image in _images_in(Path(folder, name))]
+        others += [relative / name for name in set(files) - set(image_files)]
+    images = [image.relative_to(root) for image in images]
     return Listing(sorted(images, key=file_and_number), sorted(others))
+
+
+def _images_in(path: Path) -> list[Path]:
+    """Return the paths of the images in a file or Zarr, and of the label images in its groups `labels`."""
+    images = list_images_in_file(path)
+    # A single series of bioformats2raw is in the group 0.
+    folders = [image / name for image in images if is_zarr(image) for name in ("labels", "0/labels")]
+    labels = [label for folder in folders for label in folder.glob("*") if is_zarr(label)]
+    for label in labels:
+        require_own(label, [os.path.realpath(path)])
+    return images + labels
 
 
 def format_first(paths: Iterable[Path | str]) -> str:

@@ -22,6 +22,9 @@ def describe_setup(plan: SetupPlan) -> Iterator[str]:
     yield from [f"        without a label: {format_first(unlabelled)}"] if unlabelled else []
     yield from [f"        {plan.left_out}"] if plan.left_out else []
     yield f"files:  {IMAGE_KINDS[survey.dims]}, {sizes} pixels, {channels}{opened}"
+    unknown = sorted({*"".join(survey.facts.get("unknown", []))}, reverse=True) if survey.dims == 3 else []
+    if unknown:
+        yield f"        pixel size along {', '.join(unknown)} unknown: write it into the column spacing of the sheet"
     yield f"labels: {survey.labels.kind}; {survey.why}"
     if survey.labels.kind == "semantic":
         ignored = "" if survey.labels.ignore is None else f"; {survey.labels.ignore} is ignored"

@@ -15,7 +15,8 @@ from snakeseg.checks.inspect import inspect_rows
 from snakeseg.checks.label_facts import value_facts
 from snakeseg.errors import BadInput, BadInputs, collect
 from snakeseg.io.colours import COLOURS, encode_colours, first_channel, has_equal_channels
-from snakeseg.io.images import Raster, open_image, open_label, read_label, require_same_shape
+from snakeseg.io.images import label_integers, open_image, open_label, read_label
+from snakeseg.io.raster import Raster, fit_to_image
 from snakeseg.io.sheet import in_folder
 from snakeseg.settings import Labels
 from snakeseg.setup.label_section import LabelSummary, infer_labels
@@ -195,20 +196,21 @@ def _spread(index: pd.Index, count: int) -> pd.Index:
 
 
 def _infer_dims(sheet: pd.DataFrame) -> int:
-    """Infer the number of spatial axes by majority over five images; 2 if none can be opened."""
+    """Infer the number of spatial axes by majority over five images and their labels; 2 if none can be opened."""
     labelled = sheet[sheet["label"] != ""]
-    examples = _spread((labelled if len(labelled) else sheet).index, 5)
+    examples = sheet.loc[_spread((labelled if len(labelled) else sheet).index, 5)]
     votes = Counter({2: 0, 3: 0})
-    for image, dims in product(sheet.loc[examples, "image"], (2, 3)):
-        votes[dims] += collect([], lambda image=image, dims=dims: open_image(image, dims)) is not None
+    # Labels have no channels: pages of an image that may be channels or slices are channels beside a plane of labels.
+    for path, dims in product(filter(None, [*examples["image"], *examples["label"]]), (2, 3)):
+        votes[dims] += collect([], lambda path=path, dims=dims: open_image(path, dims)) is not None
     return votes.most_common(1)[0][0]
 
 
 def _open(row, dims: int) -> Raster:
-    """Open an image, and check that its label, if it has one, has the same shape."""
+    """Open an image, and check that its label, if it has one, lies on it."""
     raster = open_image(row["image"], dims)
     if row["label"]:
-        require_same_shape(raster, open_image(row["label"], dims))
+        fit_to_image(raster, open_image(row["label"], dims))
     return raster
 
 
@@ -234,7 +236,7 @@ def _label_part(path: str, dims: int) -> np.ndarray:
     starts = [max(0, (side - CENTRAL_SIDE_PX[dims]) // 2) for side in array.shape[1:]]
     part = array[(slice(None), *(slice(start, start + CENTRAL_SIDE_PX[dims]) for start in starts))]
     part = encode_colours(part) if len(part) == COLOURS else part[0]
-    return part if part.dtype.kind in "iu" else part.astype(np.int64)
+    return label_integers(path, part)[0]
 
 
 def _require_two(layout: Layout, usable: Sized, problems: list[str]) -> None:

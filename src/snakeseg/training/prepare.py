@@ -9,7 +9,8 @@ import pandas as pd
 
 from snakeseg.io.colours import has_equal_channels
 from snakeseg.io.files import checksum
-from snakeseg.io.images import Raster, open_image, read, read_label, require_same_shape
+from snakeseg.io.images import open_image, read, read_label_for
+from snakeseg.io.raster import Raster
 from snakeseg.io.sheet import spacing_of
 from snakeseg.io.store import read_store
 from snakeseg.settings import Augment, Labels, Prepare, Weigh
@@ -84,8 +85,8 @@ def prepare_rows(
         If image and label do not fit together, or a file cannot be read.
     """
     for row in rows.itertuples():
-        raster, label = read(row.image, dims), read_label(row.label, dims)
-        require_same_shape(raster, label)
+        raster = read(row.image, dims)
+        label = read_label_for(raster, row.label)
         image = _without_equal_channels(raster.array)
         if settings.scope == "dataset":
             image = np.broadcast_to(image, (len(statistics["offset"]), *image.shape[1:]))

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import ndimage
+from skimage.measure import label
 from skimage.segmentation import watershed
 
 
@@ -20,7 +21,7 @@ def simulate_cells(rng: np.random.Generator, shape: tuple[int, ...], cells: int)
     -------
     image : uint8 array, shape (*shape)
     labels : uint16 array, shape (*shape)
-        0 is background, cells have the ids 1..n. Touching cells have no background between them.
+        0 is background, cells have the ids 1..n, each in one piece. Touching cells have no background between them.
     """
     labels = _grow_cells(rng, shape, cells)
     signal = _brightness(rng, labels) * _texture(rng, shape, 3, 0.25)
@@ -47,7 +48,7 @@ def _grow_cells(rng: np.random.Generator, shape: tuple[int, ...], cells: int) ->
     ragged = distance * _texture(rng, shape, radius / 2, 0.3)
     sizes = np.concatenate([[0], rng.uniform(0.6, 1.0, len(centres)) * radius])
     territory = watershed(ragged, seeds)
-    return number_from_one(np.where(ragged < sizes[territory], territory, 0))
+    return number_from_one(keep_largest_pieces(np.where(ragged < sizes[territory], territory, 0)))
 
 
 def _keep_apart(centres: np.ndarray, radius: float) -> np.ndarray:
@@ -57,6 +58,18 @@ def _keep_apart(centres: np.ndarray, radius: float) -> np.ndarray:
         if all(np.linalg.norm(centre - other) > 1.1 * radius for other in kept):
             kept.append(centre)
     return np.reshape(kept, (-1, centres.shape[1]))
+
+
+def keep_largest_pieces(labels: np.ndarray) -> np.ndarray:
+    """Set all pieces of each id but the largest one to 0; pieces are connected by faces of pixels."""
+    pieces = label(labels, background=0, connectivity=1)
+    sizes = np.bincount(pieces.ravel())
+    ids = np.zeros(len(sizes), np.int64)
+    ids[pieces] = labels
+    by_size = np.argsort(sizes, kind="stable")
+    largest = np.zeros(labels.max() + 1, np.int64)
+    largest[ids[by_size]] = by_size  # of pieces with the same id, the last one, the largest, remains
+    return np.where(pieces == largest[labels], labels, 0)
 
 
 def number_from_one(labels: np.ndarray) -> np.ndarray:

@@ -17,11 +17,13 @@ class Finding:
     topic : str
         Short title shared by all findings of the same kind.
     samples : tuple of str
-        Affected samples, or examples of them; empty if the finding concerns the whole data set.
+        Affected samples; empty if the finding concerns the whole data set.
     found, means, remedy : str
         The observation, its consequence for training and scores, and what to do about it.
     at : str
         Index of an affected pixel of the label image, one number per axis, separated by spaces; "" without a place.
+    has_examples : bool
+        Whether `samples` are only examples of affected samples.
     """
 
     severity: str
@@ -31,3 +33,4 @@ class Finding:
     means: str
     remedy: str
     at: str = ""
+    has_examples: bool = False

@@ -55,7 +55,7 @@ def label_kind_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding
         yield Finding(
             "warning", "Labels do not match labels.kind", tuple(typical["sample"][:3]),
             f"{found}; labels.kind is {labels.kind}", CONSEQUENCE_OF_KIND[labels.kind],
-            f"set labels: {_matching_section(usual, typical)}",
+            f"set labels: {_matching_section(usual, typical)}", has_examples=True,
         )  # fmt: skip
     elif (
         labels.kind == "instance"
@@ -66,7 +66,7 @@ def label_kind_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding
             "note", "The same few values in all labels", tuple(informative["sample"][:3]),
             f"all {len(informative)} labels have the values {_common_values(informative['values'])}",
             "with labels.kind: instance, each value is an object; identical values in all images suggest classes",
-            f"if they are classes, set labels: {_matching_section('classes', informative)}",
+            f"if they are classes, set labels: {_matching_section('classes', informative)}", has_examples=True,
         )  # fmt: skip
     expected = [_usual_appearance(informative), *PLAUSIBLE_APPEARANCES[labels.kind]]
     for row in informative[~informative["looks_like"].isin(expected)].itertuples():

@@ -170,9 +170,9 @@ def overview(table: pd.DataFrame, labels: Labels, experiments: list[dict]) -> di
 
 
 def _mean_ceiling(table: pd.DataFrame) -> list[dict]:
-    """Return the rows of the table of ceilings: mean AP over the images with objects, by growth."""
+    """Return the rows of the table of the target's scores: mean AP over the images with objects, by growth."""
     return [
-        {"objects grown by, pixels": pixels}
+        {"growth in pixels": pixels}
         | {f"AP {t:.2f}": f"{table[f'ceiling_{pixels}_{t:.2f}'].mean():.3f}" for t in CEILING_THRESHOLDS}
         for pixels in GROWTHS
     ]
@@ -262,7 +262,7 @@ def _advise_scale(median: float, large: float, experiments: list[dict]) -> str:
     narrow = [experiment for experiment in experiments if experiment["field"] < large]
     if narrow:
         return _advise_deeper_or_smaller(min(narrow, key=lambda experiment: experiment["field"]), large)
-    return "keep the size of the images; the objects are neither too small nor too large"
+    return "no need to rescale; the objects are neither too small nor too large"
 
 
 def _advise_upsampling(median: float) -> str:

@@ -32,12 +32,13 @@ def dataset_findings(table: pd.DataFrame, settings: Settings, networks: dict[str
     Yields
     ------
     Finding
-        Groups in training and test, different pixel sizes, different intensity ranges, missing and rare classes,
-        classes that a fold does not train on, large elastic deformations, touching objects.
+        Groups in training and test, different and unknown pixel sizes, different intensity ranges, missing and rare
+        classes, classes that a fold does not train on, large elastic deformations, touching objects.
     """
     train = table[table["subset"] == "train"]
     yield from _check_groups(table)
     yield from _check_pixel_sizes(table)
+    yield from _check_unknown_sizes(table)
     if settings.prepare.scope == "dataset":
         yield from _check_intensity_ranges(train)
     yield from _check_class_shares(train, settings.labels)
@@ -71,7 +72,22 @@ def _check_pixel_sizes(table: pd.DataFrame) -> Iterator[Finding]:
             "warning", "Different pixel sizes", tuple(table.loc[ends, "sample"]),
             "pixel sizes range from {} to {}".format(*table.loc[ends, "spacing"]),
             "objects of the same size cover different numbers of pixels, which is harder to learn",
-            "set prepare: {spacing: auto}, or correct the column spacing of the sheet",
+            "set prepare: {spacing: auto}, or correct the column spacing of the sheet", has_examples=True,
+        )  # fmt: skip
+
+
+def _check_unknown_sizes(table: pd.DataFrame) -> Iterator[Finding]:
+    """Detect volumes without the pixel size of an axis. In planes, distances are measured in pixels all the same."""
+    is_volume = table["shape"].astype(str).str.count("x") == 2
+    rows = table[is_volume & (table.get("unknown", pd.Series("", table.index)).fillna("") != "")]
+    if len(rows):
+        axes = ", ".join(sorted(set("".join(rows["unknown"])), reverse=True))
+        yield Finding(
+            "warning", "Unknown pixel sizes", tuple(rows["sample"][:3]),
+            f"the files of {len(rows)} volume{'s' if len(rows) > 1 else ''} do not state the pixel size along {axes}",
+            "it is taken to be that of the other axes, or 1; slices are often thicker, which changes deformations, "
+            "border weights, turns and surface distances",
+            "write the size into the column spacing of the sheet, such as 2.5 0.3 0.3 for z, y, x",
         )  # fmt: skip
 
 
@@ -85,7 +101,7 @@ def _check_intensity_ranges(table: pd.DataFrame) -> Iterator[Finding]:
             f"the intensities (1st to 99th percentile) span {ranges.min():g} in one image and {ranges.max():g} in "
             "another",
             "with prepare.scope: dataset, all images are divided by the same number, which leaves some nearly black",
-            "set prepare: {scope: image}",
+            "set prepare: {scope: image}", has_examples=True,
         )  # fmt: skip
 
 
@@ -134,7 +150,7 @@ def _check_deformations(table: pd.DataFrame, augment: Augment) -> Iterator[Findi
             f"augment.std {augment.std:g} is more than {MAX_STD_SHARE:g} of the distance between control points in "
             f"{len(limited)} training images",
             f"there it is limited, to {limited.min():.1f} pixels in the smallest: larger deformations fold the image",
-            f"set augment: {{std: {max(1, int(limits.median()))}}}",
+            f"set augment: {{std: {max(1, int(limits.median()))}}}", has_examples=True,
         )  # fmt: skip
 
 
@@ -144,7 +160,7 @@ def _check_touching(table: pd.DataFrame, without_border: list[str]) -> Iterator[
     if share > TOUCHING_SHARE and without_border:
         yield Finding(
             "note", "Touching objects", tuple(table.nlargest(3, "touching")["sample"]),
-            f"{share:.0%} of the objects touch another one, without background in between",
-            "training separates them by a gap of two pixels of background, which is easily missed",
-            f"try network: {{border: 1}} (now 0 in {', '.join(without_border)})",
+            f"{100 * share:.0f} % of the objects in all labelled images touch another one",
+            "training puts a gap of two pixels between them, which the network easily misses",
+            f"add border: 1 below network: in the config (now 0 in {', '.join(without_border)})", has_examples=True,
         )  # fmt: skip

@@ -67,8 +67,16 @@ IMAGES = (
         "note", "Saturated pixels",
         lambda t: (t["brightest"] > MAX_SATURATED_SHARE) & (t["levels"] >= MIN_INTENSITY_LEVELS),
         "{brightest:.1%} of the pixels have the largest value, {largest:g}",
-        "brighter structures were clipped, and edges inside them are lost (harmless on a white background)",
+        "detail in the brightest places is lost (harmless if only a white background is clipped)",
         "export again with a wider intensity range, if the raw file has one",
+    ),
+)  # fmt: skip
+
+SIZES = (
+    ImageCheck(
+        "warning", "Contradictory pixel sizes", lambda t: t["doubt"].fillna("") != "",
+        "the file states {doubt}", "distances and deformations may be those of another magnification",
+        "write the correct size into the column spacing of the sheet",
     ),
 )  # fmt: skip
 
@@ -83,6 +91,12 @@ LABELS = (
         "the files of image and label state different pixel sizes or positions",
         "the label may be flipped, rotated or scaled, although it has as many pixels as the image along each axis",
         "check whether the outlines fit; if not, resample the label to the image",
+    ),
+    ImageCheck(
+        "note", "Rounded labels", lambda t: t["rounded"] > 0,
+        "values of the label are up to {rounded:.2g} away from whole numbers, and were rounded",
+        "a program stored them as scaled integers or floats, which is harmless unless it also interpolated",
+        "save labels as integers, without scaling",
     ),
     ImageCheck(
         "warning", "Labels without background", lambda t: t["foreground"] > MAX_FOREGROUND_SHARE,
@@ -113,8 +127,8 @@ OBJECTS = (
     ),
     ImageCheck(
         "note", "Objects with holes", lambda t: t["holes"] > 0,
-        "{holes:.0f} of {objects:.0f} objects have background inside",
-        "the network learns the edge of a hole like any other edge",
+        "{holes:.0f} of {objects:.0f} objects",
+        "the network learns that objects can have holes",
         "fill the holes, unless they are real", "{hole_at}",
     ),
 )  # fmt: skip
@@ -122,9 +136,9 @@ OBJECTS = (
 IDS = (
     ImageCheck(
         "warning", "Objects in several pieces", lambda t: (t["split"] > 0) & t["looks_like"].isin(["ids", "object"]),
-        "{split:.0f} of {ids:.0f} ids ({split_ids}) consist of pieces that do not touch",
-        "the pieces of an id are one object: a prediction that separates them is scored as wrong",
-        "give each piece an id of its own, erase stray pixels, or connect the pieces", "{split_at}",
+        "{split:.0f} of {ids:.0f} objects ({split_ids})",
+        "the pieces of an id are one object: extra pieces predicted as cells count as false",
+        "give each piece its own id, erase stray pixels, or connect them", "{split_at}",
     ),
     ImageCheck(
         "note", "Missing ids", lambda t: (t["gaps"] > 0) & (t["looks_like"] == "ids"),
@@ -150,10 +164,17 @@ def image_findings(table: pd.DataFrame, labels: Labels) -> Iterator[Finding]:
     Finding
         One for each rule and row that meets its condition.
     """
-    rules = IMAGES + LABELS
+    rules = IMAGES + SIZES + LABELS
     rules += OBJECTS if labels.kind != "semantic" else ()
     rules += IDS if labels.kind == "instance" else ()
     for rule in rules:
         for row in table[rule.holds(table)].to_dict("records"):
+            row["split_ids"] = _list_ids(row["split_ids"], row["split"])
             found, at = rule.found.format(**row), rule.at.format(**row)
             yield Finding(rule.severity, rule.topic, (row["sample"],), found, rule.means, rule.remedy, at)
+
+
+def _list_ids(ids: object, number: float) -> str:
+    """Separate the first ids of `number` by commas, with an ellipsis if there are more."""
+    first = str(ids).split()
+    return ", ".join([*first, *(["..."] if number > len(first) else [])])

@@ -8,7 +8,8 @@ FACT_COLUMNS = (
     "sample", "subset", "part", "group", "path", "label", "shape", "channels", "type", "spacing", "smallest", "p1",
     "p50", "p99", "largest", "darkest", "brightest", "levels", "constant_channels", "values", "looks_like", "ids",
     "gaps", "split", "split_ids", "split_at", "objects", "extent_5", "extent_50", "extent_95", "specks", "speck_at",
-    "holes", "hole_at", "touching", "foreground", "ignored", "elsewhere", "inverted", "label_inverted",
+    "holes", "hole_at", "touching", "foreground", "ignored", "elsewhere", "unknown", "doubt", "rounded", "inverted",
+    "label_inverted",
     *CEILING_COLUMNS,
 )  # fmt: skip
 # Columns for the rules alone, which are not written to data.tsv: hashes, signatures, lists and dictionaries.

@@ -28,7 +28,7 @@ def read(path) -> StoredImage:
         if file.getexif().get(ORIENTATION) in EXCHANGED:
             width, height = height, width
     shape, axes = ((height, width), "YX") if mode == "L" else ((height, width, CHANNELS[mode]), "YXC")
-    return StoredImage(decode_on_first_read(shape, np.dtype(np.uint8), lambda: _pixels(path)), axes, (1.0, 1.0))
+    return StoredImage(decode_on_first_read(shape, np.dtype(np.uint8), lambda: _pixels(path)), axes, (None, None))
 
 
 def _pixels(path) -> np.ndarray:

@@ -8,15 +8,17 @@ import math
 import os
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput
-from snakeseg.io.file_names import file_and_number
-from snakeseg.io.input_checks import require_memory
+from snakeseg.io.file_names import file_and_number, number_images
+from snakeseg.io.input_checks import image_index, require_memory
 from snakeseg.io.readers import StoredImage, tiff
 from snakeseg.io.readers.isolated import call_isolated
+from snakeseg.io.readers.tiff_sizes import fixed_uuid, ome_metadata
 
 # Dtype and number of values (blue, green, red) per pixel of libCZI's pixel types.
 CZI_PIXELS = {"Gray8": ("u1", 1), "Gray16": ("u2", 1), "Gray32Float": ("f4", 1), "Bgr24": ("u1", 3), "Bgr48": ("u2", 3)}
@@ -34,11 +36,16 @@ def count(path) -> int:
     return {".czi": _czi_count, ".nd2": _nd2_count, ".lif": _lif_count}[path.suffix.lower()](path)
 
 
+def list_images(path) -> list[Path]:
+    """Return the paths of the images in a file."""
+    return number_images(path, count(path))
+
+
 def read(path) -> StoredImage:
     """Open an image; the path ends in its number if the file contains several."""
     file, number = file_and_number(path)
     try:
-        index = _image_index(path, number, count(file))
+        index = image_index(path, number, count(file))
         return {".czi": _read_czi, ".nd2": _read_nd2, ".lif": _read_lif}[file.suffix.lower()](file, index)
     except MemoryError as error:  # opening needs little memory, so the header states impossible sizes
         raise ValueError("sizes that no memory holds") from error
@@ -46,8 +53,10 @@ def read(path) -> StoredImage:
 
 def write(path, labels, source, largest, note) -> None:
     """Write labels as OME-TIFF with the source's pixel sizes."""
-    sizes = {tiff.OME_SIZES[axis.upper()]: size for axis, size in zip(source.axes, source.spacing, strict=True)}
-    tiff.write_as(path, labels, {"ome": True, "metadata": {"axes": source.axes.upper(), **sizes}}, note)
+    sizes = dict(zip(source.axes.upper(), source.spacing, strict=True))
+    known = {axis: size for axis, size in sizes.items() if axis.lower() not in source.unknown}
+    metadata = {"axes": source.axes.upper(), **ome_metadata(known), "UUID": fixed_uuid(source.path)}
+    tiff.write_as(path, labels, {"ome": True, "metadata": metadata}, note)
 
 
 def _import_reader(path, name: str, package: str):
@@ -56,16 +65,6 @@ def _import_reader(path, name: str, package: str):
     except ImportError as error:
         remedy = f"pip install {package}, or save the image as OME-TIFF or OME-Zarr"
         raise BadInput(path, f"no {package}", f"the package {package}, for this format", remedy) from error
-
-
-def _image_index(path, number: int | None, count: int) -> int | None:
-    """Return the index of an image in its file, from 0; None if the file contains only this image."""
-    if number is None and count > 1:
-        remedy = f"name each image: {path.name}#1 to #{count}"
-        raise BadInput(path, f"{count} images", "the number of an image", remedy)
-    if number is not None and not 1 <= number <= count:
-        raise BadInput(path, f"image number {number}", f"a number from 1 to {count}", "correct the number after #")
-    return number - 1 if count > 1 else None
 
 
 def _require_single(path, count: int, noun: str) -> None:
@@ -159,7 +158,7 @@ def _read_nd2(path, index: int | None) -> StoredImage:
             return np.asarray(file.to_dask()[slices])
 
     axes = axes.replace("S", "C")
-    spacing = tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ")
+    spacing = tuple(sizes.get(axis) for axis in axes if axis in "XYZ")
     return StoredImage(Lazy(shape, dtype, read_region, frame), axes, spacing)
 
 
@@ -240,6 +239,6 @@ def _lazy_planes(lengths: dict[str, int], frame: tuple[int, int, int], dtype, re
 
 
 def _stored_image(array: Lazy, leading: str, sizes: dict[str, float]) -> StoredImage:
-    """Name the axes of an array of planes with the given leading axes; unknown pixel sizes become 1."""
+    """Name the axes of an array of planes with the given leading axes; axes without a size in `sizes` have None."""
     axes = f"{leading}YX" + "C" * (array.ndim - len(leading) - 2)
-    return StoredImage(array, axes, tuple(sizes.get(axis, 1.0) for axis in axes if axis in "XYZ"))
+    return StoredImage(array, axes, tuple(sizes.get(axis) for axis in axes if axis in "XYZ"))

@@ -20,6 +20,8 @@ from snakeseg.io.readers.orientation import to_canonical, turned, turned_affine,
 
 # Letters of the axes by their number. By the standard the fourth axis is time, but most files have channels there.
 AXES_BY_COUNT = {4: "XYZC", 5: "XYZTC"}
+# Millimetres in the spatial units of a header: 1 metre, 2 millimetre, 3 micrometre. Other bits are the unit of time.
+MILLIMETRES, UNIT_BITS = {1: 1e3, 3: 1e-3}, 7
 # Compression level of gzip; with its default of 9, large labels take minutes.
 GZIP_LEVEL = 3
 # Largest size of the header with its extensions, which are read into memory.
@@ -57,8 +59,31 @@ def read(path) -> StoredImage:
     plane = (*shape[:2], 1) if math.prod(shape[:2]) <= MAX_BLOCK_PIXELS else (shape[0], 1, 1)
     stored = Lazy(shape, dtype, read_region, plane + (1,) * len(shape[3:]))
     turn = to_canonical(image.affine)
-    affine = turned_affine(image.affine, shape, turn)
-    return StoredImage(turned(stored, turn), axes, tuple(voxel_sizes(affine).tolist()), affine)
+    affine = turned_affine(_in_millimetres(header, image.affine), shape, turn)
+    spacing = tuple(voxel_sizes(affine).tolist())
+    return StoredImage(turned(stored, turn), axes, spacing, affine, _contradiction(header, image.affine))
+
+
+def value_step(path) -> float:
+    """Return the distance of neighbouring values of scaled integers; 0 for files without scaling, and floats."""
+    _, header = _read_header(path)
+    slope = float(header["scl_slope"])
+    return abs(slope) if header.get_data_dtype().kind in "iu" and math.isfinite(slope) else 0.0
+
+
+def _in_millimetres(header, affine: np.ndarray) -> np.ndarray:
+    """Convert an affine to millimetres, the unit of files that state none."""
+    factor = MILLIMETRES.get(int(header["xyzt_units"]) & UNIT_BITS, 1.0)
+    return np.diag([factor, factor, factor, 1.0]) @ affine
+
+
+def _contradiction(header, affine: np.ndarray) -> str:
+    """Describe how pixdim and the affine contradict each other; "" if they do not."""
+    stated, used = header["pixdim"][1:4].tolist(), voxel_sizes(affine).tolist()
+    sides = [*header.get_data_shape()[:3], 1, 1, 1]
+    differ = [not math.isclose(a, b, rel_tol=0.01) for a, b, n in zip(stated, used, sides, strict=False) if n > 1]
+    sizes = (" x ".join(f"{size:g}" for size in sizes) for sizes in (stated, used))
+    return "{} in pixdim, {} by the affine".format(*sizes) if any(differ) else ""
 
 
 def write(path, labels, source, largest, note) -> None:

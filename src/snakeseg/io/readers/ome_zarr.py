@@ -1,8 +1,9 @@
-"""Zarr arrays and OME-Zarr (0.4 and 0.5). Labels are written as OME-Zarr 0.5 with a pyramid of resolutions."""
+"""Zarr arrays and OME-Zarr (0.1 to 0.5). Labels are written as OME-Zarr 0.5 with a pyramid of resolutions."""
 
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import zarr
@@ -10,13 +11,13 @@ from zarr.storage import LocalStore
 
 from snakeseg.arrays import Lazy, Region
 from snakeseg.errors import BadInput
+from snakeseg.io.file_names import is_zarr
 from snakeseg.io.input_checks import PIXELS_PER_BYTE, require_kind, require_memory, require_stored, stored_bytes
 from snakeseg.io.readers import StoredImage
 from snakeseg.io.readers.codecs import chunks_of, require_numbers, trust_no_chunk
+from snakeseg.io.readers.ngff import axis_letters, image_paths, ngff_attributes
 from snakeseg.io.readers.sidecar_files import require_own
 
-# Axes of an array without metadata: the last ones of these.
-PLAIN_AXES = "TCZYX"
 # Side length of written chunks in pixels, by number of axes.
 CHUNK_SIDE = {2: 1024, 3: 128}
 # Largest side of the coarsest level of a pyramid, in pixels.
@@ -88,23 +89,51 @@ def _require_stored(path, array: zarr.Array) -> None:
         require_stored(path, array.shape, stored_bytes(path / array.path, least), least)
 
 
+def list_images(path) -> list[Path]:
+    """Return the paths of the images in a Zarr: fields of a plate or well, series of bioformats2raw, or itself."""
+    node = _open(path)
+    images = [] if isinstance(node, zarr.Array) else image_paths(path, node)
+    return [path / inner for inner in images] if len(images) > 1 else [path]
+
+
+def _open(path) -> zarr.Group | zarr.Array:
+    trust_no_chunk()
+    return zarr.open(_Folder(path, read_only=True), mode="r")
+
+
 def _open_finest_level(path) -> tuple[zarr.Array, str, tuple[float, ...]]:
     """Return the array of the finest level, the letters of its axes, and the spacing of its spatial axes."""
-    trust_no_chunk()
-    node = zarr.open(_Folder(path, read_only=True), mode="r")
+    node = _open(path)
     if isinstance(node, zarr.Array):
-        axes = "".join(PLAIN_AXES[-node.ndim :] if node.ndim != 3 else "ZYX")
-        return node, axes, (1.0,) * min(node.ndim, 3)
-    attributes = dict(node.attrs)
-    multiscales = attributes.get("ome", attributes).get("multiscales")
-    if not multiscales:
+        multiscale, level = _find_level(path)
+        return _describe(path, node, multiscale, level)
+    images = image_paths(path, node)
+    if not images:
         found, expected = "a Zarr group without multiscales", "a Zarr array, or OME-Zarr"
         raise BadInput(path, found, expected, "name the folder of an array in it")
-    axes = "".join(axis["name"].upper() for axis in multiscales[0]["axes"])
-    finest = multiscales[0]["datasets"][0]
-    steps = [c["scale"] for c in finest.get("coordinateTransformations", []) if c["type"] == "scale"]
+    if len(images) > 1:
+        remedy = f"name each, such as {path / images[0]}"
+        raise BadInput(path, f"{len(images)} images", "the path of one of them", remedy)
+    node = node[images[0]] if images[0] else node
+    multiscale = ngff_attributes(node)["multiscales"][0]
+    finest = multiscale["datasets"][0]
+    return _describe(path, node[finest["path"]], multiscale, finest)
+
+
+def _find_level(path) -> tuple[dict, dict]:
+    """Return the metadata of the image and of the level whose array is at a path; empty for a plain array."""
+    parent = _open(path.parent) if is_zarr(path.parent) else None
+    scales = ngff_attributes(parent).get("multiscales") or [] if isinstance(parent, zarr.Group) else []
+    levels = [(scale, level) for scale in scales for level in scale["datasets"] if level["path"] == path.name]
+    return levels[0] if levels else ({}, {})
+
+
+def _describe(path, array: zarr.Array, multiscale: dict, level: dict) -> tuple[zarr.Array, str, tuple[float, ...]]:
+    """Return an array with the letters of its axes, and the spacing of its spatial axes, by its metadata."""
+    axes = axis_letters(path, multiscale, array.ndim)
+    steps = [c["scale"] for c in level.get("coordinateTransformations", []) if c["type"] == "scale"]
     sizes = dict(zip(axes, steps[0] if steps else [1.0] * len(axes), strict=True))
-    return node[finest["path"]], axes, tuple(float(sizes[a]) for a in axes if a in "XYZ")
+    return array, axes, tuple(float(sizes[a]) for a in axes if a in "XYZ")
 
 
 def write(path, labels, source, largest, note) -> None:

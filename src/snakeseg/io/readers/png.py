@@ -4,13 +4,13 @@ import math
 
 import imagecodecs
 import numpy as np
-from PIL import Image, ImageMode
+from PIL import ExifTags, Image, ImageMode
 from PIL.PngImagePlugin import PngInfo
 
 from snakeseg.arrays import decode_on_first_read
 from snakeseg.errors import BadInput
 from snakeseg.io.colours import COLOUR_BASE, decode_colours
-from snakeseg.io.input_checks import DEFLATE_RATIO, require_memory, require_stored
+from snakeseg.io.input_checks import DEFLATE_RATIO, require_memory, require_stored, require_upright
 from snakeseg.io.readers import StoredImage
 
 # Number of copies of the pixels in memory while an image is read.
@@ -33,7 +33,7 @@ def read(path) -> StoredImage:
         require_memory(path, file.size, copies, "convert it to a tiled TIFF or Zarr")
         pixels_per_byte = 8 * DEFLATE_RATIO  # for pixels of one bit
         require_stored(path, file.size, path.stat().st_size, math.prod(file.size) / pixels_per_byte)
-        _require_chunks_in_file(path)
+        require_upright(path, _exif_orientation(file, _require_chunks_in_file(path)))
         mode, (width, height) = ImageMode.getmode(file.mode), file.size
         palette = np.array(file.getpalette("RGB"), np.uint8).reshape(-1, 3) if file.mode == "P" else None
     if is_deep:
@@ -42,10 +42,10 @@ def read(path) -> StoredImage:
     dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
     if samples == 1:
         array = decode_on_first_read((height, width), dtype, lambda: _pixels(path).astype(dtype, copy=False))
-        return StoredImage(array, "YX", (1.0, 1.0), palette=palette)
+        return StoredImage(array, "YX", (None, None), palette=palette)
     channels = CHANNELS.get(samples, samples)
     array = decode_on_first_read((height, width, channels), dtype, lambda: _pixels(path)[..., :channels])
-    return StoredImage(array, "YXC", (1.0, 1.0))
+    return StoredImage(array, "YXC", (None, None))
 
 
 def _pixels(path) -> np.ndarray:
@@ -68,7 +68,7 @@ def _deep_image(path, shape: tuple[int, int]) -> StoredImage:
         file.seek(DEPTH_OFFSET + 1)
         channels = 1 if file.read(1)[0] == 4 else 3
     array = decode_on_first_read((*shape, channels), np.dtype(np.uint16), lambda: _deep_pixels(path)[..., :channels])
-    return StoredImage(array, "YXC", (1.0, 1.0))
+    return StoredImage(array, "YXC", (None, None))
 
 
 def _deep_pixels(path) -> np.ndarray:
@@ -83,16 +83,31 @@ def _deep_pixels(path) -> np.ndarray:
     return imagecodecs.png_decode(b"".join(pieces))
 
 
-def _require_chunks_in_file(path) -> None:
-    """Raise EOFError if a chunk ends behind the end of the file: Pillow would allocate its stated length."""
+def _exif_orientation(file: Image.Image, chunks: set[bytes]) -> int | None:
+    """Return the orientation by EXIF data, in a chunk or, by ImageMagick, in a text; None without any."""
+    has_exif = b"eXIf" in chunks or "Raw profile type exif" in file.info
+    return file.getexif().get(ExifTags.Base.Orientation) if has_exif else None  # may decode the image to find it
+
+
+def _require_chunks_in_file(path) -> set[bytes]:
+    """Return the kinds of the chunks.
+
+    Raises
+    ------
+    EOFError
+        If a chunk ends behind the end of the file: Pillow would allocate its stated length.
+    """
+    kinds = set()
     with open(path, "rb") as file:
         end, position, kind = file.seek(0, 2), 8, b""
         while position < end and kind != b"IEND":
             file.seek(position)
             length, kind = int.from_bytes(file.read(4)), file.read(4)
             position += 12 + length
+            kinds.add(kind)
     if position > end:
         raise EOFError(f"{end} bytes of {position}")
+    return kinds
 
 
 def write(path, labels, source, largest, note) -> None:

@@ -4,22 +4,24 @@ import math
 import struct
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from snakeseg.arrays import MAX_BLOCK_PIXELS, Lazy, Region, as_lazy, decode_on_first_read
 from snakeseg.errors import BadInput
-from snakeseg.io.input_checks import PIXELS_PER_BYTE, require_memory, require_stored
+from snakeseg.io.file_names import file_and_number, number_images
+from snakeseg.io.input_checks import PIXELS_PER_BYTE, image_index, require_memory, require_stored, require_upright
 from snakeseg.io.readers import StoredImage
-from snakeseg.io.readers.ome_xml import require_harmless
+from snakeseg.io.readers.ome_xml import read_header_elsewhere, require_harmless
+from snakeseg.io.readers.tiff_series import list_images as images_of
+from snakeseg.io.readers.tiff_sizes import MAX_CLASSIC_BYTES, OME_SIZES, contradiction, label_options, stated_sizes
 
 # tifffile's letters for channels and samples.
 CHANNELS = "CS"
 # Meanings of extra samples that are no channels.
 ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
-# Attributes of the OME header with the pixel size along each axis.
-OME_SIZES = {"Z": "PhysicalSizeZ", "Y": "PhysicalSizeY", "X": "PhysicalSizeX"}
 # Side of tiles in pixels. Larger labels than MAX_BLOCK_PIXELS are written in tiles, so that no page must fit in memory.
 TILE_SIDE = 256
 # Largest side of the coarsest level of a pyramid, in pixels.
@@ -28,23 +30,28 @@ COARSEST_PAGE_SIDE = 1024
 SIZE_TAGS, MAX_PAGE_SIZES = (256, 257), 500
 
 
+def list_images(path) -> list[Path]:
+    """Return the paths of the images in a file."""
+    with _open(path) as file:
+        return number_images(path, len(_images_of(path, file)))
+
+
 def read(path) -> StoredImage:
-    """Open the first series. Pages without named axes become the z axis."""
-    # Formats of several files other than OME are off. The file is closed here, and tifffile opens it again for the
-    # first tile, so that opened images keep no file handles.
-    with tifffile.TiffFile(path, is_ndtiff=False, is_mmstack=False) as file:
-        _require_end_of_pages(file)
-        if file.is_ome:
-            require_harmless(path, file.ome_metadata)
-        series = file.series[0]
+    """Open an image; the path ends in its number if the file contains several. Unnamed axes become the z axis."""
+    # The file is closed here, and tifffile opens it again for the first tile, so that opened images keep no handles.
+    name, number = file_and_number(path)
+    with _open(name) as file:
+        series = _image(path, file, number)
         axes = "".join("C" if a in CHANNELS else "Z" if a in "IQ" else a for a in series.axes)
-        sizes = _ome_sizes(file)
-        spacing = tuple(float(sizes.get(OME_SIZES[a], 1.0)) for a in axes if a in OME_SIZES)
+        require_upright(name, series.keyframe.tags.valueof("Orientation"))
+        sizes = stated_sizes(file, series)
+        spacing = tuple(sizes.get(a) for a in axes if a in OME_SIZES)
         _require_all_data(path, series)
-        lazy = _without_alpha(_lazy_series(path, file, series), series)
+        lazy = _without_alpha(_lazy_series(name, file, series), series)
         if _is_white_zero(series.keyframe) and series.keyframe.bitspersample == 1:
             lazy = lazy.map(np.logical_not, lazy.dtype)  # as viewers show masks of fax compression: 1 is black
-        return StoredImage(lazy, axes, spacing, palette=_palette(series.keyframe))
+        doubt, palette = contradiction(file, series), _palette(series.keyframe)
+        return StoredImage(lazy, axes, spacing, doubt=doubt, palette=palette)
 
 
 def _without_alpha(lazy: Lazy, series: tifffile.TiffPageSeries) -> Lazy:
@@ -73,17 +80,43 @@ def _palette(page) -> np.ndarray | None:
 
 
 def is_shown_inverted(path) -> bool:
-    """Return True if the first page states that 0 is white, but keeps its values, as those with more than 1 bit do."""
-    with tifffile.TiffFile(path, is_ndtiff=False, is_mmstack=False) as file:
-        return _is_white_zero(file.pages.first) and file.pages.first.bitspersample != 1
+    """Return True if an image states that 0 is white, but keeps its values, as those with more than 1 bit do."""
+    name, number = file_and_number(path)
+    with _open(name) as file:
+        page = _image(path, file, number).keyframe
+        return _is_white_zero(page) and page.bitspersample != 1
 
 
 def _is_white_zero(page) -> bool:
     return page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
 
 
-def _require_end_of_pages(file: tifffile.TiffFile) -> None:
-    """Raise ValueError if the chain of pages has a cycle, or pages of many sizes, which take tifffile minutes."""
+def _open(path) -> tifffile.TiffFile:
+    """Open a file; formats of several files other than OME are off."""
+    options = {"is_ndtiff": False, "is_mmstack": False}
+    file = tifffile.TiffFile(path, **options)
+    if not file.is_ome or "BinaryOnly" not in file.ome_metadata:
+        return file
+    with file:
+        header = read_header_elsewhere(path, file.ome_metadata)
+    return tifffile.TiffFile(path, omexml=header, **options)
+
+
+def _images_of(path, file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """Return the images in a file; `path` is for errors."""
+    pages = _count_pages(file)
+    if file.is_ome:
+        require_harmless(path, file.ome_metadata)
+    return images_of(file) if pages > 1 else images_of(file)[:1]
+
+
+def _image(path, file: tifffile.TiffFile, number: int | None) -> tifffile.TiffPageSeries:
+    images = _images_of(path, file)
+    return images[image_index(path, number, len(images)) or 0]
+
+
+def _count_pages(file: tifffile.TiffFile) -> int:
+    """Count the pages; raise ValueError for a cycle of pages, or pages of many sizes, which take tifffile minutes."""
     layout, handle, offsets, sizes = file.tiff, file.filehandle, set(), set()
     offset = file.pages.first.offset
     while 0 < offset < handle.size - layout.tagnosize:
@@ -94,7 +127,7 @@ def _require_end_of_pages(file: tifffile.TiffFile) -> None:
         (tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
         end = offset + layout.tagnosize + tags * layout.tagsize
         if end + layout.offsetsize > handle.size:
-            return
+            break
         content = handle.read(tags * layout.tagsize)
         entries = [content[i : i + layout.tagsize] for i in range(0, len(content), layout.tagsize)]
         sizes.add(b"".join(tag for tag in entries if struct.unpack_from(layout.tagformat1, tag)[0] in SIZE_TAGS))
@@ -102,6 +135,7 @@ def _require_end_of_pages(file: tifffile.TiffFile) -> None:
             raise ValueError(f"pages of more than {MAX_PAGE_SIZES} sizes")
         handle.seek(end)
         (offset,) = struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))
+    return len(offsets)
 
 
 def _require_all_data(path, series: tifffile.TiffPageSeries) -> None:
@@ -151,33 +185,42 @@ def _lazy_series(path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries)
 
 
 def write(path, labels, source, largest, note) -> None:
-    """Write labels in their dtype, compressed by deflate, with the source's resolution or OME pixel sizes.
+    """Write labels in their dtype, compressed by deflate, with the pixel size of the source (see `label_options`).
 
     Large OME-TIFF files are written as pyramids.
     """
-    write_as(path, labels, _geometry_of(source.path, {"axes": "ZYX"[-labels.ndim :]}), note)
+    name, number = file_and_number(source.path)
+    with _open(name) as file:
+        series = _image(source.path, file, number)
+        options = label_options(file, series, source.path, labels.shape, labels.dtype, largest)
+    write_as(path, labels, options, note)
 
 
 def write_as(path, labels, options: dict, note: str) -> None:
-    """Write labels with tifffile's options for the geometry: `ome`, `metadata`, and optionally a resolution.
+    """Write labels with tifffile's options for the geometry.
 
     Parameters
     ----------
     path : path
     labels : array-like of unsigned integers, shape (y, x) or (z, y, x)
     options : dict
-        Options of `TiffWriter.write`, and `ome` of `TiffWriter`.
+        Options of `TiffWriter.write`, and `ome` and `imagej` of `TiffWriter`; optionally the dtype to write.
     note : str
         Value of the tag Software.
     """
-    pixels = math.prod(labels.shape)
+    dtype, pixels = options.get("dtype", labels.dtype), math.prod(labels.shape)
+    labels = as_lazy(labels).map(lambda block: block.astype(dtype, copy=False), dtype)
     # BigTIFF if offsets may exceed 4 GB; "minisblack", since tifffile takes some shapes for colours.
-    is_large = pixels * labels.dtype.itemsize > 2**32 - 2**25
+    is_large = pixels * labels.dtype.itemsize > MAX_CLASSIC_BYTES
     options = {**options, "compression": "zlib", "photometric": "minisblack", "software": note or "tifffile.py"}
     steps = _pyramid_steps(labels.shape) if options["ome"] and pixels > MAX_BLOCK_PIXELS else []
-    with tifffile.TiffWriter(path, bigtiff=is_large, ome=options.pop("ome")) as file:
+    ome, imagej, _ = options.pop("ome"), options.pop("imagej", False), options.pop("dtype", None)
+    with tifffile.TiffWriter(path, bigtiff=is_large, ome=ome, imagej=imagej) as file:
         if pixels <= MAX_BLOCK_PIXELS:
             file.write(labels[:], **options)
+            return
+        if imagej:  # ImageJ reads no tiles
+            file.write(_planes(labels), shape=labels.shape, dtype=labels.dtype, **options)
             return
         for step in [1, *steps]:
             level = as_lazy(labels) if step == 1 else _subsampled(labels, step)
@@ -201,18 +244,10 @@ def _subsampled(labels, step: int) -> Lazy:
     return Lazy((*labels.shape[:-2], rows, columns), labels.dtype, read)
 
 
-def _geometry_of(path, metadata: dict) -> dict:
-    """Return tifffile's options (see `write_as`) that reproduce the pixel size of a file."""
-    with tifffile.TiffFile(path) as file:
-        tags, options = file.pages[0].tags, {"ome": file.is_ome, "metadata": {**metadata, **_ome_sizes(file)}}
-        sizes = [tags.valueof(name) for name in ("XResolution", "YResolution")]
-        if all(isinstance(size, tuple) and len(size) == 2 and min(size) > 0 for size in sizes):
-            unit = tags.valueof("ResolutionUnit")
-            options |= {
-                "resolution": tuple(sizes),
-                "resolutionunit": unit if isinstance(unit, int) and unit in list(tifffile.RESUNIT) else None,
-            }
-    return options
+def _planes(labels) -> Iterator[np.ndarray]:
+    """Yield the planes of labels, shape (z, y, x), one at a time."""
+    for z in range(labels.shape[0]):
+        yield labels[z : z + 1, :, :][0]
 
 
 def _tiles(labels) -> Iterator[np.ndarray]:
@@ -223,12 +258,3 @@ def _tiles(labels) -> Iterator[np.ndarray]:
             band = labels[(*(slice(i, i + 1) for i in page), slice(row, row + TILE_SIDE))].reshape(-1, width)
             for column in range(0, width, TILE_SIDE):
                 yield np.ascontiguousarray(band[:, column : column + TILE_SIDE])
-
-
-def _ome_sizes(file: tifffile.TiffFile) -> dict:
-    """Return the attributes PhysicalSize* (pixel size and unit) of the first image of an OME header."""
-    if not file.is_ome:
-        return {}
-    images = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
-    pixels = (images[0] if isinstance(images, list) else images)["Pixels"]
-    return {k: v for k, v in pixels.items() if k.startswith("PhysicalSize")}

@@ -62,7 +62,7 @@ def draw_examples(folder: Path, stores: dict[str, Path], views: Views, rows: pd.
 
 
 def rank_images(rows: pd.DataFrame, metric: str) -> list[dict]:
-    """Choose the worst, median and best images.
+    """Choose the images with the worst, the middle and the best scores, worst first.
 
     Parameters
     ----------
@@ -74,19 +74,17 @@ def rank_images(rows: pd.DataFrame, metric: str) -> list[dict]:
     Returns
     -------
     list of dict
-        At most `EXAMPLES` rows for each `rank`: "worst", "median", "best", each row once. If no image has the score,
-        the first unlabelled ones, with the rank "not scored".
+        At most `EXAMPLES` rows from the start, the middle and the end of the order, each row once, with its `rank`,
+        such as "1 of 4". If no image has the score, the first unlabelled ones, with the rank "not scored".
     """
     scored = rows.dropna(subset=[metric]) if metric in rows else rows[:0]
     if scored.empty:
         return rows[rows["state"] == "unlabelled"][:EXAMPLES].assign(rank="not scored").to_dict("records")
     scored = scored.sort_values([metric, "sample"], ascending=not lower_is_better(metric)).to_dict("records")
-    starts = {"worst": 0, "median": max(0, (len(scored) - EXAMPLES) // 2), "best": max(0, len(scored) - EXAMPLES)}
-    chosen: dict[int, dict] = {}
-    for word, start in starts.items():
-        for index in range(start, min(start + EXAMPLES, len(scored))):
-            chosen.setdefault(index, {**scored[index], "rank": word})
-    return list(chosen.values())
+    number = len(scored)
+    starts = (0, max(0, (number - EXAMPLES) // 2), max(0, number - EXAMPLES))
+    chosen = sorted({index for start in starts for index in range(start, min(start + EXAMPLES, number))})
+    return [{**scored[index], "rank": f"{index + 1} of {number}"} for index in chosen]
 
 
 def _overlay(views: Views, row: dict, metric: str) -> Picture:

@@ -11,7 +11,8 @@ import pandas as pd
 from snakeseg.arrays import Region
 from snakeseg.errors import BadInput
 from snakeseg.io.formats import label_suffix
-from snakeseg.io.images import open_image, read_label
+from snakeseg.io.images import open_image, read_label, read_label_for
+from snakeseg.io.raster import Raster
 from snakeseg.io.sheet import spacing_of
 from snakeseg.report.images.pictures import stretch_to_rgb
 from snakeseg.report.images.volumes import (
@@ -119,15 +120,16 @@ class Views:
             image = raster.array[(slice(0, 3), *part)]
             mean, deviation = float(image[0].mean()), float(image[0].std())
             cut = partial(_crop, part=part)
-        layers = self._layers(sample, source["label"], cut)
+        label = read_label_for(raster, source["label"]) if source["label"] else None
+        layers = self._layers(sample, label, cut)
         note = _note(total, part)
         return View(stretch_to_rgb(image), **layers, mean_intensity=mean, contrast=deviation, note=note, frame=frame)
 
-    def _layers(self, sample: str, label: str, cut: Callable) -> dict:
+    def _layers(self, sample: str, label: Raster | None, cut: Callable) -> dict:
         """Return truth, predictions, errors and classes; `cut` takes the shown part of an array (1, *spatial)."""
         true, predicted, errors, classes = None, {}, {}, {}
         if label:
-            true = self._objects(read_label(label, self.dims).array, cut, classes, "")
+            true = self._objects(label.array, cut, classes, "")
         for row in self.readable(sample):
             name, path = row["experiment"], self.prediction(row)
             if row["status"] == "scored":

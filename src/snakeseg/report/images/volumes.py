@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 
 from snakeseg.arrays import Lazy, Region, as_lazy
-from snakeseg.io.file_names import IMAGE_SUFFIXES
-from snakeseg.io.formats import suffix_of
-from snakeseg.io.images import Raster
+from snakeseg.io.formats import reader_name
+from snakeseg.io.raster import Raster
 
 # Largest number of voxels a side that is read, in the middle of the volume, and that is shown.
 READ_SIDE_VOXELS, SHOWN_SIDE_VOXELS = 1024, 192
@@ -53,7 +52,7 @@ class Frame:
 
 def is_anatomical(path: str | Path) -> bool:
     """Return True if the file's format has anatomical axes (see `Frame`)."""
-    return IMAGE_SUFFIXES.get(suffix_of(path).lower(), "itk") in ("nifti", "itk")
+    return reader_name(path) in ("nifti", "itk")
 
 
 def frame_of(raster: Raster, spacing: tuple[float, ...]) -> Frame:

@@ -1,4 +1,4 @@
-"""Interpret the names of files and folders: role (image, label or other), part of the data, remaining words."""
+"""Interpret names of files and folders by the words in them: role (image or label), part, remaining words."""
 
 import re
 from pathlib import Path
@@ -61,12 +61,12 @@ def interpret_path(path: Path, by_stem: bool) -> ParsedPath:
     """
     role, word, part, key = "", "", "", []
     for folder in path.parts[:-1]:
-        words = parse_name(folder)
+        words = interpret_name(stem_and_suffix(folder)[0])
         if words.role in ("image", "label"):
             role, word = words.role, words.word
         part = words.part or part
         key += [words.rest] if words.rest else []
-    words = parse_name(stem_and_suffix(path.name)[0], parts=False)
+    words = interpret_name(stem_and_suffix(path.name)[0], parts=False)
     if words.role and (not role or words.role == "other" or (by_stem and words.role == "label")):
         role, word = words.role, words.word
     return ParsedPath(path, role or "image", word, part, (*key, words.rest))
@@ -81,7 +81,7 @@ class ParsedName(NamedTuple):
     rest: str
 
 
-def parse_name(text: str, parts: bool = True) -> ParsedName:
+def interpret_name(text: str, parts: bool = True) -> ParsedName:
     """Split a name into words and interpret them; words for parts only if `parts` is True."""
     for pattern, replacement in REPLACEMENTS:
         text = re.sub(pattern, replacement, text)
