@@ -53,7 +53,7 @@ def test_all_bad_files_are_reported_at_once(refused, tmp_path, monkeypatch, caps
         (folder / "i1.tif").write_bytes(whole[: len(whole) // 2])
         tifffile.imwrite(folder / "l2.tif", np.zeros((40, 40), np.uint16))
         tifffile.imwrite(folder / "i3.tif", np.full((48, 48), np.nan, np.float32))
-        tifffile.imwrite(folder / "l4.tif", np.ones((48, 48), np.float32))
+        tifffile.imwrite(folder / "l4.tif", np.full((48, 48), 0.5, np.float32))
         Image.fromarray((np.indices((48, 48, 3))[2] * 9).astype(np.uint8)).save(folder / "i5.png")
 
     output = refused(rows=[*rows_of()[:-1], ["s5", "i5.png", "", "train"]], spoil=spoil)

@@ -116,7 +116,8 @@ def list_images_in_file(path: Path) -> list[Path]:
     A file that cannot be opened counts as one image: opening it later raises the error.
     """
     with suppress(BadInput), damage_as_bad_input(path):
-        if os.path.exists(path) and hasattr(_reader_of(path), "list_images"):
+        is_regular = os.path.isfile(path) or os.path.isdir(path)  # opening a pipe would wait
+        if is_regular and hasattr(_reader_of(path), "list_images"):
             return _reader_of(path).list_images(path)
     return [path]
 
