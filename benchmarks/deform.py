@@ -23,7 +23,7 @@ def main() -> None:
     label = rng.integers(0, 50, (SIDE, SIDE)).astype(np.int32)
 
     def ours():
-        field = displacement_field(sample_grid(rng, 2), image.shape)
+        field = displacement_field(sample_grid(rng, image.shape), image.shape)
         return apply_field(image, field, 3), apply_field(label, field, 0)
 
     # MONAI interpolates in 2D with bilinear or bicubic; its control points lie 256 pixels apart, as in a 3 x 3 grid.

@@ -1,4 +1,4 @@
-"""Unknown and contradictory pixel sizes are findings (issue 22, item 2)."""
+"""Unknown and contradictory pixel sizes are findings."""
 
 import numpy as np
 import pandas as pd

@@ -109,9 +109,9 @@ def test_predictions_in_pixels_that_are_not_scored_change_no_score(scene, seed):
     is_free = ~is_scored & (predicted == 0) & (rng.random(truth.shape) < 0.8)
     more = np.where(is_free, predicted.max() + rng.integers(1, 4, truth.shape), predicted)
     expected, rows = score(truth, predicted, labels, at_edge=at_edge)
-    found, found_rows = score(truth, more, labels, at_edge=at_edge)
-    assert found == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
-    assert str(found_rows) == str(rows)
+    scores, other_rows = score(truth, more, labels, at_edge=at_edge)
+    assert scores == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
+    assert str(other_rows) == str(rows)
 
 
 @quick
@@ -126,8 +126,8 @@ def test_ids_change_no_score(scene, seed):
 
     other_truth = np.where(truth == 1000, 1000, renamed(np.where(truth == 1000, 0, truth)))
     expected, _ = score(truth, predicted, labels, at_edge=at_edge)
-    found, _ = score(other_truth, renamed(predicted), labels, at_edge=at_edge)
-    assert found == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
+    scores, _ = score(other_truth, renamed(predicted), labels, at_edge=at_edge)
+    assert scores == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
 
 
 @quick

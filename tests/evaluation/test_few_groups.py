@@ -1,4 +1,4 @@
-"""With few groups no difference can be significant, and the sentences say so (issue 21, item 12)."""
+"""With few groups no difference can be significant, and the sentences say so."""
 
 from itertools import product
 
@@ -49,16 +49,16 @@ def test_the_sentence_itself_says_so(experiments, needed, word):
     number = experiments * (experiments - 1) // 2
     family = f" for {number} pairs of experiments" if number > 1 else ""
     for groups in range(2, needed + 1):
-        pairs, said = sentences(groups, experiments)
+        pairs, texts = sentences(groups, experiments)
         dice = pairs[pairs["metric"] == "dice"]
-        assert len(said) == number
+        assert len(texts) == number
         limit = f"; with fewer than {word} groups{family}, no difference can be significant, however large"
-        assert [limit in sentence for sentence in said] == [groups < needed] * number
+        assert [limit in sentence for sentence in texts] == [groups < needed] * number
         if groups < needed:
             assert (dice["verdict"] == NOT_SHOWN).all()
             smallest = number * 2 / 2**groups
             assert smallest > SIGNIFICANCE_LEVEL
-            assert said[0].endswith(f"(here, the smallest possible p is {min(1, smallest):.2g})")
+            assert texts[0].endswith(f"(here, the smallest possible p is {min(1, smallest):.2g})")
             assert dice["p_holm"].min() == pytest.approx(min(1, smallest))
         else:  # the same differences with one group more
             assert (dice["verdict"] == "B better").all()

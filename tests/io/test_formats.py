@@ -216,9 +216,7 @@ def test_ome_sizes_and_units_are_kept(tmp_path):
     image = RNG.integers(0, 99, (5, 2, 13, 17)).astype(np.uint8)
     source = read(save(tmp_path / "a.ome.tif", image, metadata=metadata), 3)
     written = write_and_read(source, np.broadcast_to(LABELS, (5, 13, 17)), tmp_path)
-    assert (
-        written.spacing == source.spacing == pytest.approx((2500, 0.3, 0.25e-3))
-    )  # all in micrometres (issue 22, item 2)
+    assert written.spacing == source.spacing == pytest.approx((2500, 0.3, 0.25e-3))  # all in micrometres
     with tifffile.TiffFile(written.path) as file:
         pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
         assert file.series[0].axes == "ZYX"

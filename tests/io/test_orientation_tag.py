@@ -1,4 +1,4 @@
-"""The tag Orientation of TIFF and EXIF, which some viewers ignore, is refused (issue 22, item 10)."""
+"""The tag Orientation of TIFF and EXIF, which some viewers ignore, is refused."""
 
 import numpy as np
 import pytest

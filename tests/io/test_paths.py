@@ -23,7 +23,7 @@ def plane(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("folder", ["plate[1]", "a*", "q?", "[!x]", "plain"])
+@pytest.mark.parametrize("folder", ["plate[1]", "a*", "q?", "[!x]", "plain", "as.tif"])
 def test_an_existing_folder_is_no_pattern(tmp_path, plane, folder):
     paths = [plane(folder, name) for name in ("a.tif", "b[2].tif")]
     plane("plate1", "other.tif")

@@ -1,4 +1,4 @@
-"""Pixel sizes as formats state them (issue 22, item 2): read in one unit, unknown where not stated, kept by labels."""
+"""Pixel sizes as formats state them: read in one unit, unknown where not stated, kept by labels."""
 
 import nibabel
 import numpy as np

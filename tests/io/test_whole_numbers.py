@@ -1,4 +1,4 @@
-"""Labels of whole numbers are accepted in every format and type, others refused (issue 22, item 8)."""
+"""Labels of whole numbers are accepted in every format and type, others refused."""
 
 import nibabel
 import numpy as np

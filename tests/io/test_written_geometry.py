@@ -1,4 +1,4 @@
-"""Written labels state shape, position, pixel size, unit and ids as an independent reader finds them (issue 22)."""
+"""Written labels state shape, position, pixel size, unit and ids as an independent reader finds them."""
 
 import nibabel
 import numpy as np

@@ -66,14 +66,14 @@ def parameters_by_sample(tuned):
 def test_parameters_are_those_of_the_other_groups_alone(kind):
     """Group by group, they equal those of tuning without the group, which has never seen its images."""
     samples = make_samples(kind, range(5))
-    found = parameters_by_sample(tune(kind, samples))
-    assert list(found) == ["i0", "i1", "i2", "i3", "i4"]
+    parameters = parameters_by_sample(tune(kind, samples))
+    assert list(parameters) == ["i0", "i1", "i2", "i3", "i4"]
     for sample in samples:
         others = tune(kind, [other for other in samples if other.group != sample.group])
         alone = (
             {name: rule["chosen"] for name, rule in others["classes"].items()} if kind == "dice" else others["chosen"]
         )
-        assert found[sample.name] == alone
+        assert parameters[sample.name] == alone
 
 
 @pytest.mark.parametrize("kind", [*SCORES, "dice"])
@@ -82,9 +82,9 @@ def test_parameters_of_a_group_do_not_depend_on_its_own_images(kind):
     chosen = set()
     for seed in range(100, 108):
         tuned = tune(kind, make_samples(kind, [seed, 1, seed + 50, 3, 4]))
-        found = parameters_by_sample(tuned)
-        assert found["i0"] == found["i2"]
-        chosen.add(json.dumps(found["i0"]))
+        parameters = parameters_by_sample(tuned)
+        assert parameters["i0"] == parameters["i2"]
+        chosen.add(json.dumps(parameters["i0"]))
     assert len(chosen) == 1
 
 

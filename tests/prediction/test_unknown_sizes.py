@@ -1,4 +1,4 @@
-"""A model takes an axis whose pixel size the image does not state to have its own (issue 22, item 2)."""
+"""A model takes an axis whose pixel size the image does not state to have its own."""
 
 import numpy as np
 import pytest

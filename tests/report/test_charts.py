@@ -12,7 +12,7 @@ def text_of(**calibrations) -> str:
 
 
 def test_calibration_errors_are_called_what_they_are():
-    """Issue 21, item 11: the binary error of the foreground was called the expected calibration error."""
+    """The binary error of the foreground was called the expected calibration error."""
     text = text_of(a={"bins": BINS, "error": 0.04, "confidence_error": 0.02, "uncertain_error": 0.3})
     assert "Mean distance from the line (0 is best), validation images, all pixels: 0.04." in text
     assert "Predicted class (Guo et al. 2017): 0.02." in text

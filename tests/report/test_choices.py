@@ -5,7 +5,8 @@ from itertools import product
 
 import pytest
 
-from snakeseg.report.choices import Choices, collect_choices, describe_objects
+from snakeseg.report.choices import Choices, collect_choices
+from snakeseg.report.methods import describe_objects
 
 COMBINATIONS = [
     Choices(*values, selected, 0.0125)
@@ -49,8 +50,8 @@ def test_choices_are_those_of_the_files():
     cross_fitted = {"parameters": [{}], "samples": {"a": 0}}
     objects = {"chosen": {"threshold": 0.5}, "trials": [], "cross_fitted": cross_fitted}
     last, best, old = ({"provenance": {"train": train}} for train in ({"select": "last"}, {"select": "best"}, {}))
-    found = collect_choices({"x": objects, "y": objects}, {"x": last, "y": best}, 3, 5)
-    assert found == Choices(False, True, 3, 5, ("y",))
+    choices = collect_choices({"x": objects, "y": objects}, {"x": last, "y": best}, 3, 5)
+    assert choices == Choices(False, True, 3, 5, ("y",))
     # A single group, or a model of an earlier version.
     for missing in ({**objects, "cross_fitted": {}}, {"chosen": {"threshold": 0.5}, "trials": []}):
         assert not collect_choices({"x": objects, "y": missing}, {"x": old, "y": old}, 1, 1).is_cross_fitted

@@ -1,4 +1,4 @@
-"""The methods paragraph: each clause is there exactly if the settings that were used say so (issue 21, item 5).
+"""The methods paragraph: each clause is there exactly if the settings that were used say so.
 
 What the settings mean is measured with the code that trains and predicts, not read from the code of the report.
 """
@@ -113,9 +113,9 @@ def clauses(text: str) -> list[str]:
 
 
 def the_clause(text: str, start: str) -> str | None:
-    found = [clause for clause in clauses(text) if clause.startswith(start)]
-    assert len(found) <= 1
-    return found[0] if found else None
+    matching = [clause for clause in clauses(text) if clause.startswith(start)]
+    assert len(matching) <= 1
+    return matching[0] if matching else None
 
 
 @pytest.fixture(scope="module")
@@ -312,8 +312,8 @@ def test_known_answer():
         "loss": {"name": "dice"}, "weigh": {"w0": 0, "classes": "equal"}, "augment": {"copies": 0, "std": 3},
         "prepare": {"normalise": "zscore"},
     })  # fmt: skip
-    said = methods_paragraph({"x": model}, {"x": "a U-Net"}, config, PACKAGES, "It was trained on 64 volumes.")
-    assert said == (
+    methods_text = methods_paragraph({"x": model}, {"x": "a U-Net"}, config, PACKAGES, "It was trained on 64 volumes.")
+    assert methods_text == (
         "Images were segmented with SnakeSeg 1.2 (PyTorch 3.4). It was trained on 64 volumes. Intensities were scaled"
         " to mean 0 and standard deviation 1 over each image. Training: 6000 steps of AdamW with a learning rate of"
         " 0.003 (warm-up and cosine decay), 2 patches of 40 x 56 x 40 pixels per step; random flips of the first"
@@ -331,10 +331,10 @@ def test_repeats_with_other_seeds_are_described_once():
         "name": "run", "sheet": "samples.tsv", "seeds": [0, 1, 5],
         "experiments": {"a": {}, "b": {"loss": {"name": "plain"}}},
     })  # fmt: skip
-    said = methods_paragraph(models, dict.fromkeys(names, "unet"), config, PACKAGES, "Trained.")
-    assert said.count("seeds 0, 1 and 5.") == 2
-    assert said.count("a (unet): ") == said.count("b (unet): ") == 1
-    assert said.endswith("loss: cross entropy; seeds 0, 1 and 5.")
+    methods_text = methods_paragraph(models, dict.fromkeys(names, "unet"), config, PACKAGES, "Trained.")
+    assert methods_text.count("seeds 0, 1 and 5.") == 2
+    assert methods_text.count("a (unet): ") == methods_text.count("b (unet): ") == 1
+    assert methods_text.endswith("loss: cross entropy; seeds 0, 1 and 5.")
 
 
 def test_the_section_on_training_follows_the_settings_too(tmp_path):

@@ -1,4 +1,4 @@
-"""Images with neither true nor predicted objects: no bare 1.000 in the report (issue 21, item 13)."""
+"""Images with neither true nor predicted objects: no bare 1.000 in the report."""
 
 import re
 from contextlib import chdir
@@ -26,7 +26,7 @@ CHOICES = Choices(is_semantic=False, is_cross_fitted=True, groups=4, models=1)
 SUMMARY = pd.DataFrame([{"experiment": "x", "subset": "validation", "metric": "ap_0.50", "n": 4, "mean": 0.625}])
 
 
-def said_of(images: pd.DataFrame, metric: str = "ap_0.50") -> dict[str, str]:
+def verdict_of(images: pd.DataFrame, metric: str = "ap_0.50") -> dict[str, str]:
     return verdict(image_rows(images, metric), SUMMARY.assign(metric=metric), metric, CHOICES)
 
 
@@ -44,14 +44,14 @@ def test_the_cell_says_nothing_to_find_and_the_numbers_stay():
 
 
 def test_the_verdict_says_how_many_the_mean_counts():
-    said = said_of(IMAGES)["nothing"]
-    assert said == ("1 of these images has nothing to find (no objects in the label, none predicted) and counts as 1.")
+    text = verdict_of(IMAGES)["nothing"]
+    assert text == ("1 of these images has nothing to find (no objects in the label, none predicted) and counts as 1.")
     twice = pd.concat([IMAGES, IMAGES.assign(sample="again")], ignore_index=True)
-    assert said_of(twice)["nothing"].startswith("2 of these images have nothing to find")
-    assert "nothing" not in said_of(IMAGES[IMAGES["sample"] != "nothing"])
-    assert "nothing" not in said_of(IMAGES, "pixel_error")
+    assert verdict_of(twice)["nothing"].startswith("2 of these images have nothing to find")
+    assert "nothing" not in verdict_of(IMAGES[IMAGES["sample"] != "nothing"])
+    assert "nothing" not in verdict_of(IMAGES, "pixel_error")
     # Means of another experiment or subset than the headline's are not meant.
-    assert "nothing" not in said_of(IMAGES.assign(experiment=IMAGES["sample"].replace("nothing", "y")))
+    assert "nothing" not in verdict_of(IMAGES.assign(experiment=IMAGES["sample"].replace("nothing", "y")))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`snakeseg init` on stacks of ImageJ: pixel sizes, and labels of ITK-SNAP (issue 22, items 1 and 2)."""
+"""`snakeseg init` on stacks of ImageJ: pixel sizes, and labels of ITK-SNAP."""
 
 import nibabel
 import numpy as np

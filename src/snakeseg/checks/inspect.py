@@ -10,7 +10,7 @@ from snakeseg.arrays import iterate_blocks
 from snakeseg.checks.image_facts import image_facts
 from snakeseg.checks.label_facts import object_facts, value_facts
 from snakeseg.errors import BadInput, collect
-from snakeseg.evaluation.target_ceiling import target_ceiling
+from snakeseg.evaluation.target_scores import score_target
 from snakeseg.io.colours import COLOUR_BASE
 from snakeseg.io.formats import is_shown_inverted
 from snakeseg.io.images import open_image, read_label, read_label_for
@@ -123,7 +123,7 @@ def _class_facts(label: np.ndarray, labels: Labels, where: str) -> dict:
     shares = np.bincount(classes.ravel(), minlength=IGNORED + 1) / classes.size
     return {
         **object_facts(objects),
-        **(target_ceiling(objects) if labels.kind == "instance" else {}),
+        **(score_target(objects) if labels.kind == "instance" else {}),
         "foreground": float(shares[1:IGNORED].sum()),
         "ignored": float(shares[IGNORED]),
         "shares": dict(zip(labels.classes, shares.tolist(), strict=False)),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from snakeseg.commands.inputs import read_json, rows_of
 from snakeseg.errors import BadInputs, collect
-from snakeseg.evaluation.target_ceiling import CEILING_COLUMNS
+from snakeseg.evaluation.target_scores import TARGET_COLUMNS
 from snakeseg.io.files import write_text
 from snakeseg.io.sheet import assign_parts, read_sheet
 from snakeseg.io.tables import write_table
@@ -17,7 +17,7 @@ from snakeseg.settings import Settings, read_settings
 # Columns of check.tsv.
 CHECK_COLUMNS = (
     "sample", "path", "shape", "channels", "type", "smallest", "largest", "spacing", "objects", "foreground",
-    *CEILING_COLUMNS,
+    *TARGET_COLUMNS,
 )  # fmt: skip
 
 

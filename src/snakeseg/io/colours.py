@@ -7,8 +7,8 @@ from snakeseg.errors import BadInput
 
 # Number of channels of a colour image.
 COLOURS = 3
-# A palette of at least so many entries, whose neighbours differ by at most so many of 255 levels, only displays
-# intensities in other colours, as the lookup tables of ImageJ do.
+# Minimum number of entries, and maximum difference of neighbours in levels from 0 to 255, of a palette that only
+# displays intensities in other colours, as the lookup tables of ImageJ do.
 MIN_RAMP_ENTRIES, MAX_RAMP_STEP = 64, 32
 # Value of a colour in a label image: its levels of red, green and blue in decimal digits after a 1, so that red is
 # 1255000000. Grey levels keep their value.

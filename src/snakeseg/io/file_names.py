@@ -75,6 +75,11 @@ def is_zarr(path: str | Path) -> bool:
     return os.path.isdir(path) and any(os.path.lexists(os.path.join(path, name)) for name in ZARR_METADATA)
 
 
+def is_image_folder(path: str | Path) -> bool:
+    """Return True for a folder that is one image: a Zarr, by its suffix or its metadata."""
+    return str(path).lower().endswith(".zarr") or is_zarr(path)
+
+
 def is_image_name(path: str | Path) -> bool:
     """Return True for a path with the suffix of an image format, or a Zarr folder."""
     return bool(stem_and_suffix(str(path))[1]) or is_zarr(path)
@@ -105,7 +110,7 @@ def sample_names(paths: Iterable[str | Path]) -> list[str]:
 
 def find_images(where: str) -> list[str]:
     """Return the sorted paths of the image files in a folder or matching a pattern; an image is its own only match."""
-    if is_image_name(where) and os.path.exists(where):
+    if is_image_folder(where) if os.path.isdir(where) else os.path.isfile(where) and is_image_name(where):
         return [where]
     # The name of a folder may contain characters of a pattern.
     pattern = os.path.join(escape(where), "*") if os.path.isdir(where) else where

@@ -8,6 +8,7 @@ from snakeseg.io.file_names import (
     IMAGE_SUFFIXES,
     MICROSCOPES,
     file_and_number,
+    is_image_folder,
     is_image_name,
     is_zarr,
     split_file_names,
@@ -73,7 +74,7 @@ def reader_name(path: str | Path) -> str:
 
 def images_of_folder(path: Path) -> list[Path]:
     """Return the sorted image files in a folder; an empty list for a file, or a folder that is an image itself."""
-    if not os.path.isdir(path) or is_image_name(path):
+    if not os.path.isdir(path) or is_image_folder(path):
         return []
     return sorted(p for p in path.iterdir() if is_image_name(p) and not p.name.startswith("."))
 

@@ -52,8 +52,8 @@ def require_upright(path: str | Path, orientation: object) -> None:
     Raises
     ------
     BadInput
-        If viewers that obey the tag show the image differently from those that ignore it (ImageJ, napari), so that
-        nobody can say on which of the two a label was drawn.
+        If viewers that obey the tag show the image differently from those that ignore it (ImageJ, napari): the file
+        does not state in which of them a label was drawn.
     """
     if orientation in range(2, 9):
         found = f"orientation {orientation} in its header, which viewers obey or ignore"

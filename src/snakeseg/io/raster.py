@@ -14,7 +14,7 @@ from snakeseg.io.readers.orientation import AxisPermutation, turned
 # Largest distance between corresponding corners of two images on one grid, in pixels.
 MAX_OFFSET_PIXELS = 0.1
 # Orders of the axes of files with and without an affine that can be brought to one order, by number of axes.
-AFFINE_AXES, PLAIN_AXES = {2: "xy", 3: "xyz"}, {2: "yx", 3: "zyx"}
+AXES_WITH_AFFINE, AXES_WITHOUT_AFFINE = {2: "xy", 3: "xyz"}, {2: "yx", 3: "zyx"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _require_itk_axes(image: Raster, label: Raster) -> None:
     """Raise BadInput unless the one affine of two files is that which ITK gives to files without one."""
     volume, plain = (label, image) if image.affine is None else (image, label)
     dims = len(volume.spacing)
-    if (volume.axes, plain.axes) == (AFFINE_AXES[dims], PLAIN_AXES[dims]):
+    if (volume.axes, plain.axes) == (AXES_WITH_AFFINE[dims], AXES_WITHOUT_AFFINE[dims]):
         offset = _corner_distance(volume.affine, _itk_affine(volume), volume.sides)
         if offset <= MAX_OFFSET_PIXELS * min(volume.spacing):
             return

@@ -16,8 +16,8 @@ def grow_blocks(
     Parameters
     ----------
     objects : writable array-like of unsigned int, shape (*spatial)
-        Ids 1..n. A pixel that the object i gains gets the id n + i, which tells it from the pixels that were there
-        before, when a neighbouring block reads them.
+        Ids 1..n. A pixel that the object i gains gets the id n + i, so that a neighbouring block that
+        reads it can distinguish it from the pixels of i before growing.
     measured : tuple of int arrays, shape (n,)
         Sizes in pixels of the ids, and flat C indices of their first pixels. Ids of size 0 are background.
     pixels : int

@@ -55,7 +55,7 @@ def count_trials(
 
     Yields
     ------
-    float array, shape (trials, COLUMNS)
+    float array, shape (trials, COUNT_COLUMNS)
         The trials of one of `candidate_parameters`, in the order of `list_trials`. What counts is decided as for
         scores; minimum sizes are compared with sizes in the whole image, as in `segment`.
     """
@@ -97,8 +97,8 @@ def _rand_score(counts: np.ndarray) -> np.ndarray:
         return counts[:, -2] / counts[:, -1]
 
 
-# Scores by which parameters are chosen: functions of the counts, shape (trials, COLUMNS), summed over images. Higher is
-# better.
+# Scores by which parameters are chosen: functions of the counts, shape (trials, COUNT_COLUMNS), summed over images.
+# Higher is better.
 SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "ap_0.50": lambda counts: _average_precisions(counts)[:, 0],
     "ap": mean_ap,

@@ -1,4 +1,4 @@
-"""What was chosen on held-out images, and whether their scores are optimistic because of it."""
+"""Choices that were made on held-out images, and how optimistic they make the scores of these images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -120,34 +120,3 @@ def collect_choices(
         gain=float(np.mean(gains)) if gains else 0.0,
         has_groups=has_groups,
     )
-
-
-# Methods of `objects.segment`, in words.
-METHODS = {
-    "components": "connected pixels above the threshold",
-    "distance": "watershed of the distance to the edge",
-    "soft": "watershed of the distance to the edge, averaged over nine thresholds",
-    "core": "watershed from cores of high probability",
-}
-
-
-def describe_objects(chosen: Mapping) -> str:
-    """Describe how objects are made from probabilities, such as "method soft, foreground from probability 0.5".
-
-    Parameters
-    ----------
-    chosen : mapping
-        Parameters of `objects.segment`, from "chosen" in instances.json.
-    """
-    method = chosen["method"]
-    depth = {"core": f"cores from probability {chosen['depth']:g}"}.get(method, f"depth {chosen['depth']:g} pixels")
-    smallest, growth = chosen.get("smallest", 0), chosen.get("grow", 0)
-    parts = [
-        f"method {method} ({METHODS[method]})", f"foreground from probability {chosen['threshold']:g}",
-        *([depth] if method != "components" else []),
-        f"at least {smallest} pixels" if smallest else "any size",
-        f"growth {format_count(growth, 'pixel')}" if growth else "no growth",
-        *(["holes filled"] if chosen.get("fill_holes") else []),
-        *(["objects at the edge of the image left out"] if chosen.get("drop_at_edge") else []),
-    ]  # fmt: skip
-    return ", ".join(parts)

@@ -1,10 +1,10 @@
 """A paragraph for the methods section of a paper; each clause follows from settings that the run used."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from snakeseg.evaluation.comparison import SEEDED
+from snakeseg.evaluation.comparison import SEEDED, format_count
 from snakeseg.report.used_settings import UsedSettings, used_settings
 from snakeseg.settings import Augment, Config
 from snakeseg.transforms.elastic import MAX_STD_SHARE
@@ -25,6 +25,13 @@ OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
 SELECTIONS = {
     "best": "the weights with the lowest loss on held-out images were kept",
     "average": "a running average of the weights was kept",
+}
+# Methods of `objects.segment`, in words.
+OBJECT_METHODS = {
+    "components": "connected pixels above the threshold",
+    "distance": "watershed of the distance to the edge",
+    "soft": "watershed of the distance to the edge, averaged over nine thresholds",
+    "core": "watershed from cores of high probability",
 }
 
 
@@ -194,3 +201,25 @@ def _listed(items: Sequence) -> str:
 def _times(numbers: Sequence[float]) -> str:
     """Join numbers of axes, such as "3 x 3"."""
     return " x ".join(f"{number:g}" for number in numbers)
+
+
+def describe_objects(chosen: Mapping) -> str:
+    """Describe how objects are made from probabilities, such as "method soft, foreground from probability 0.5".
+
+    Parameters
+    ----------
+    chosen : mapping
+        Parameters of `objects.segment`, from "chosen" in instances.json.
+    """
+    method = chosen["method"]
+    depth = {"core": f"cores from probability {chosen['depth']:g}"}.get(method, f"depth {chosen['depth']:g} pixels")
+    smallest, growth = chosen.get("smallest", 0), chosen.get("grow", 0)
+    parts = [
+        f"method {method} ({OBJECT_METHODS[method]})", f"foreground from probability {chosen['threshold']:g}",
+        *([depth] if method != "components" else []),
+        f"at least {smallest} pixels" if smallest else "any size",
+        f"growth {format_count(growth, 'pixel')}" if growth else "no growth",
+        *(["holes filled"] if chosen.get("fill_holes") else []),
+        *(["objects at the edge of the image left out"] if chosen.get("drop_at_edge") else []),
+    ]  # fmt: skip
+    return ", ".join(parts)

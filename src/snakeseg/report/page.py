@@ -14,14 +14,13 @@ from snakeseg.evaluation.summary import lower_is_better
 from snakeseg.io.files import atomic_folder, write_text
 from snakeseg.report import charts
 from snakeseg.report.chart import Chart
-from snakeseg.report.choices import describe_objects
 from snakeseg.report.citation import works_to_cite
 from snakeseg.report.comparison import COMPARED_SCORES, MEASURES
 from snakeseg.report.images.examples import draw_examples, rank_images
 from snakeseg.report.images.gallery import class_colours, gallery
 from snakeseg.report.images.views import KINDS, Views
 from snakeseg.report.markdown import render_markdown
-from snakeseg.report.methods import methods_paragraph
+from snakeseg.report.methods import describe_objects, methods_paragraph
 from snakeseg.report.run_results import RunResults
 from snakeseg.report.tables import COUNTS, SCORE_COLUMNS, STATES, applicable_scores, class_scores, count_nothing
 from snakeseg.report.templating import number_charts, render
@@ -174,7 +173,7 @@ def _table_values(results: RunResults) -> dict:
         "spread": results.spread,
         "compared": [name for name in COMPARED_SCORES if name in computed],
         "measures": MEASURES,
-        "facts": results.facts.loc[:, ~results.facts.columns.str.startswith("ceiling_")].to_dict("records"),
+        "facts": results.facts.loc[:, ~results.facts.columns.str.startswith("target_")].to_dict("records"),
         "subsets": results.sheet["subset"].value_counts().to_dict(),
     }
 

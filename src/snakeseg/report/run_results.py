@@ -12,11 +12,11 @@ import pandas as pd
 from snakeseg import __version__
 from snakeseg.evaluation.comparison import describe_pairs
 from snakeseg.evaluation.summary import SUBSETS
+from snakeseg.evaluation.target_scores import mean_target_scores
 from snakeseg.io.file_names import split_file_names
 from snakeseg.io.files import checksum
 from snakeseg.io.sheet import assign_folds
 from snakeseg.io.tables import read_table
-from snakeseg.report.ceiling import mean_ceiling
 from snakeseg.report.choices import Choices, collect_choices
 from snakeseg.report.comparison import comparison_rows
 from snakeseg.report.images.views import Views
@@ -108,7 +108,7 @@ class RunResults:
 
     @cached_property
     def choices(self) -> Choices:
-        """What was chosen on held-out images."""
+        """Choices that were made on held-out images."""
         groups = self.rows[self.rows["subset"] == "validation"].groupby("group")["sample"].nunique()
         parameters, models = self.first_models("instances.json"), self.first_models("model.json")
         return collect_choices(parameters, models, len(groups), len(self.folds), bool((groups > 1).any()))
@@ -148,7 +148,7 @@ class RunResults:
 
     @cached_property
     def parts(self) -> list[dict]:
-        """Scores of every experiment and subset: numbers of images, `scores` and the target's scores (`ceiling`)."""
+        """Scores of every experiment and subset: numbers of images, `scores`, and `target` (scores of the target)."""
         counts = ["unscored", "missed", "empty"]
         parameters, models = self.first_models("instances.json"), self.first_models("model.json")
         parts = []
@@ -159,8 +159,8 @@ class RunResults:
             is_own = (self.rows["experiment"] == experiment) & (self.rows["subset"] == subset)
             growth = parameters[experiment].get("chosen", {}).get("grow", 0)
             border = models[experiment]["network"].get("border", 0)
-            ceiling = mean_ceiling(self.facts, set(self.rows["sample"][is_own]), growth, border)
-            parts.append({**states, "scores": scores, "ceiling": ceiling})
+            target = mean_target_scores(self.facts, set(self.rows["sample"][is_own]), growth, border)
+            parts.append({**states, "scores": scores, "target": target})
         return sorted(parts, key=lambda part: (part["experiment"], SUBSETS.index(part["subset"])))
 
     def example_stores(self) -> dict[str, Path]:

@@ -39,28 +39,28 @@ class UsedSettings:
 
     @property
     def has_copies(self) -> bool:
-        """Whether elastically deformed copies of the training images were made."""
+        """True if elastically deformed copies of the training images were made."""
         return self.config.augment.copies > 0 and self.config.augment.std > 0
 
     @property
     def is_deformed_online(self) -> bool:
-        """Whether each patch was deformed elastically."""
+        """True if each patch was deformed elastically."""
         return self.train.elastic == "online" and self.config.augment.std > 0
 
     @property
     def has_weight_maps(self) -> bool:
-        """Whether the loss is weighted by the maps of `weigh`."""
+        """True if the loss is weighted by the maps of `weigh`."""
         return self.loss.name in ("border", "dice")
 
     @property
     def is_weighted_by_class(self) -> bool:
-        """Whether the loss depends on the frequencies of the classes."""
+        """True if the loss depends on the frequencies of the classes."""
         is_map_balanced = self.has_weight_maps and self.config.weigh.classes == "balanced"
         return is_map_balanced or self.loss.name == "balanced"
 
     @property
     def is_weighted_towards_borders(self) -> bool:
-        """Whether the loss has the border term of the weight map."""
+        """True if the loss has the border term of the weight map."""
         return self.has_weight_maps and self.config.weigh.w0 > 0
 
 

@@ -53,7 +53,7 @@ def verdict(rows: pd.DataFrame, summary: pd.DataFrame, metric: str, choices: Cho
     metric : str
         The score by which experiments are ranked.
     choices : Choices
-        What was chosen on held-out images.
+        Choices that were made on held-out images.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def mean_score(headline: dict, metric: str, experiments: int, choices: Choices) 
     experiments : int
         Number of experiments.
     choices : Choices
-        What was chosen on held-out images.
+        Choices that were made on held-out images.
     """
     number, subset, score = int(headline["n"]), headline["subset"], readable_name(metric)
     use = "not used in training" if subset == "test" else choices.describe_use(headline["experiment"])

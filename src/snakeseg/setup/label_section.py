@@ -14,8 +14,8 @@ from snakeseg.setup.layout import Layout
 
 # Conventional value of pixels to ignore, if the values of classes are consecutive.
 IGNORE_VALUE = 255
-# A value of a single label image is stray, among at least so many label images, if it has less than these shares of the
-# pixels of the label image, and of the median area of the other values.
+# A value of a single label image is stray if there are at least `MIN_LABELS_FOR_STRAY` label images and it has less
+# than these shares of the pixels of its label image, and of the median area of the other values.
 MIN_LABELS_FOR_STRAY, STRAY_SHARE, STRAY_AREA_SHARE = 5, 0.001, 0.1
 # Number of values of labels without 0 that are classes if one of them is the background, which fills more than this
 # share of every label image.

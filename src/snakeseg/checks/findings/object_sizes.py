@@ -11,7 +11,7 @@ import pandas as pd
 
 from snakeseg.checks.findings.finding import Finding
 from snakeseg.checks.label_facts import BINS_PER_DOUBLING
-from snakeseg.evaluation.target_ceiling import CEILING_THRESHOLDS, GROWTHS
+from snakeseg.evaluation.target_scores import GROWTHS, TARGET_THRESHOLDS
 from snakeseg.networks.registry import geometry_of
 from snakeseg.settings import Experiment, Labels, Network
 
@@ -149,7 +149,7 @@ def overview(table: pd.DataFrame, labels: Labels, experiments: list[dict]) -> di
         small, middle, large (5th, 50th and 95th percentile of the extents, in pixels); bars (histogram with one bin
         per doubling: start, stop, count); patch (proposed side length in pixels; None for semantic labels); scale
         (advice on resampling, as text); touching (share of the objects that touch another; only with instance labels);
-        ceiling (mean AP of the training target of all labelled images, by growth and IoU threshold; only with instance
+        target (mean AP of the training target of all labelled images, by growth and IoU threshold; only with instance
         labels); experiments. Empty without objects.
     """
     train = table[table["subset"] == "train"]
@@ -164,16 +164,16 @@ def overview(table: pd.DataFrame, labels: Labels, experiments: list[dict]) -> di
         "patch": None if labels.kind == "semantic" else propose_patch(counts, median_side(train)),
         "scale": _advise_scale(extent_percentile(counts, 50), extent_percentile(counts, 95), experiments),
         **({"touching": train["touching"].sum() / counts.sum()} if labels.kind == "instance" else {}),
-        **({"ceiling": _mean_ceiling(table)} if labels.kind == "instance" else {}),
+        **({"target": _mean_target_scores(table)} if labels.kind == "instance" else {}),
         "experiments": experiments,
     }
 
 
-def _mean_ceiling(table: pd.DataFrame) -> list[dict]:
+def _mean_target_scores(table: pd.DataFrame) -> list[dict]:
     """Return the rows of the table of the target's scores: mean AP over the images with objects, by growth."""
     return [
         {"growth in pixels": pixels}
-        | {f"AP {t:.2f}": f"{table[f'ceiling_{pixels}_{t:.2f}'].mean():.3f}" for t in CEILING_THRESHOLDS}
+        | {f"AP {t:.2f}": f"{table[f'target_{pixels}_{t:.2f}'].mean():.3f}" for t in TARGET_THRESHOLDS}
         for pixels in GROWTHS
     ]
 

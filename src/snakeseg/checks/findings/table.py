@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from snakeseg.evaluation.target_ceiling import CEILING_COLUMNS
+from snakeseg.evaluation.target_scores import TARGET_COLUMNS
 
 FACT_COLUMNS = (
     "sample", "subset", "part", "group", "path", "label", "shape", "channels", "type", "spacing", "smallest", "p1",
@@ -10,7 +10,7 @@ FACT_COLUMNS = (
     "gaps", "split", "split_ids", "split_at", "objects", "extent_5", "extent_50", "extent_95", "specks", "speck_at",
     "holes", "hole_at", "touching", "foreground", "ignored", "elsewhere", "unknown", "doubt", "rounded", "inverted",
     "label_inverted",
-    *CEILING_COLUMNS,
+    *TARGET_COLUMNS,
 )  # fmt: skip
 # Columns for the rules alone, which are not written to data.tsv: hashes, signatures, lists and dictionaries.
 HIDDEN = ("pixels", "signature", "extents", "shares")

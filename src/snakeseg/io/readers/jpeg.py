@@ -1,7 +1,7 @@
 """JPEG by Pillow: images of 8 bits, grey or colour, without pixel size. Labels of them are written as TIFF."""
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from snakeseg.arrays import decode_on_first_read
 from snakeseg.errors import BadInput
@@ -12,8 +12,8 @@ from snakeseg.io.readers import StoredImage, tiff
 PIXEL_COPIES = 4
 # Numbers of channels by Pillow's modes.
 CHANNELS = {"L": 1, "RGB": 3}
-# EXIF tag of the orientation, and its values that exchange rows and columns.
-ORIENTATION, EXCHANGED = 274, (5, 6, 7, 8)
+# Orientations by EXIF that exchange rows and columns.
+EXCHANGED = (5, 6, 7, 8)
 
 
 def read(path) -> StoredImage:
@@ -25,7 +25,7 @@ def read(path) -> StoredImage:
             raise BadInput(path, f"colours of the kind {mode}", "grey or RGB", "save it as RGB in PNG or TIFF")
         require_memory(path, file.size, PIXEL_COPIES * CHANNELS[mode], "convert it to a tiled TIFF or Zarr")
         require_stored(path, file.size, path.stat().st_size, width * height / PIXELS_PER_BYTE)
-        if file.getexif().get(ORIENTATION) in EXCHANGED:
+        if file.getexif().get(ExifTags.Base.Orientation) in EXCHANGED:
             width, height = height, width
     shape, axes = ((height, width), "YX") if mode == "L" else ((height, width, CHANNELS[mode]), "YXC")
     return StoredImage(decode_on_first_read(shape, np.dtype(np.uint8), lambda: _pixels(path)), axes, (None, None))

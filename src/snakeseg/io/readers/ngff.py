@@ -50,7 +50,7 @@ def image_paths(path: Path, group: zarr.Group) -> list[str]:
     if attributes.get("multiscales"):
         return [""]
     if "plate" in attributes:
-        wells = _checked(path, [well["path"] for well in attributes["plate"]["wells"]])
+        wells = _inner_paths(path, [well["path"] for well in attributes["plate"]["wells"]])
         paths = (f"{well}/{field}" for well in wells for field in _fields(ngff_attributes(group[well])))
     elif "well" in attributes:
         paths = _fields(attributes)
@@ -58,7 +58,7 @@ def image_paths(path: Path, group: zarr.Group) -> list[str]:
         paths = _series(group)
     else:
         paths = attributes.get("labels", [])
-    return _checked(path, paths)
+    return _inner_paths(path, paths)
 
 
 def _fields(attributes: dict) -> list[str]:
@@ -72,7 +72,7 @@ def _series(group: zarr.Group) -> Sequence[str]:
     return listed or list(takewhile(lambda name: name in group, map(str, count())))
 
 
-def _checked(path: Path, paths) -> list[str]:
+def _inner_paths(path: Path, paths) -> list[str]:
     """Return paths in a group without repetitions; raise BadInput if one leads out of its folder."""
     inner: dict[str, None] = {}
     for name in paths:

@@ -26,7 +26,8 @@ ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 TILE_SIDE = 256
 # Largest side of the coarsest level of a pyramid, in pixels.
 COARSEST_PAGE_SIDE = 1024
-# Tags of a page's width and length. Files with pages of more different sizes are rejected: no pyramid has so many.
+# Tags of a page's width and length. Files with pages of more than `MAX_PAGE_SIZES` sizes are rejected: pyramids have
+# far fewer.
 SIZE_TAGS, MAX_PAGE_SIZES = (256, 257), 500
 
 
